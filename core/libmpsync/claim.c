@@ -1,0 +1,339 @@
+#include "claim.h"
+
+#include <assert.h>
+
+/* While waiting there is no right to save, so retries need not be quicker than this. */
+#define WAITING_BACKOFF_MS 5000
+#define FIRST_BACKOFF_MS   100
+
+uint64_t claim_right_ms(uint64_t ttl_ms)
+{
+	return ttl_ms - ttl_ms / 5;
+}
+
+uint64_t claim_request_timeout_ms(uint64_t ttl_ms)
+{
+	return ttl_ms / 6 ? ttl_ms / 6 : 1;
+}
+
+void claim_init(struct claim *claim, uint32_t ttl_ms, uint64_t now_ms, uint64_t wait_ms)
+{
+	*claim = (struct claim){
+	    .state = CLAIM_QUEUED,
+	    .ttl_ms = ttl_ms,
+	    .once = wait_ms == 0,
+	    .wait_until_ms = wait_ms > CLAIM_NEVER - now_ms ? CLAIM_NEVER : now_ms + wait_ms,
+	    .next_try_ms = now_ms,
+	};
+}
+
+static uint64_t later(uint64_t now_ms, uint64_t delay_ms)
+{
+	return delay_ms > CLAIM_NEVER - now_ms ? CLAIM_NEVER : now_ms + delay_ms;
+}
+
+/* Doubles from min(100 ms, ttl/30), with jitter, up to ttl/6. */
+static void back_off(struct claim *claim, const struct claim_input *input)
+{
+	uint32_t first = claim->ttl_ms / 30 < FIRST_BACKOFF_MS ? claim->ttl_ms / 30 : FIRST_BACKOFF_MS;
+	uint32_t most = claim->ttl_ms / 6;
+	uint64_t delay;
+
+	if (claim->state != CLAIM_HELD && most > WAITING_BACKOFF_MS)
+		most = WAITING_BACKOFF_MS;
+	if (first == 0)
+		first = 1;
+	if (most < first)
+		most = first;
+	claim->backoff_ms = claim->backoff_ms ? claim->backoff_ms * 2 : first;
+	if (claim->backoff_ms > most)
+		claim->backoff_ms = most;
+	delay = claim->backoff_ms / 2 + input->random % (claim->backoff_ms / 2 + 1) + 1;
+	if (input->answer.retry_in_ms > delay && input->answer.retry_in_ms != CLAIM_NEVER)
+		delay = input->answer.retry_in_ms;
+	claim->next_try_ms = later(input->now_ms, delay);
+}
+
+static void leave(struct claim *claim, enum claim_report report, uint64_t now_ms)
+{
+	claim->report = report;
+	claim->state = claim->attempted ? CLAIM_LEAVING : CLAIM_ENDED;
+	claim->backoff_ms = 0;
+	claim->next_try_ms = now_ms;
+	claim->insist_until_ms = later(now_ms, claim->ttl_ms);
+}
+
+static void lose(struct claim *claim, enum mpsync_reason reason, uint64_t now_ms)
+{
+	claim->reason = reason;
+	claim->valid_until_ms = 0;
+	leave(claim, CLAIM_REPORT_LOST, now_ms);
+}
+
+/* A wait that ended says why: the store's last word, busy or an error. */
+static void give_up(struct claim *claim, uint64_t now_ms)
+{
+	leave(claim, claim->status == MPSYNC_OK ? CLAIM_REPORT_BUSY : CLAIM_REPORT_FAILED, now_ms);
+}
+
+static bool clock_ran_ahead(const struct claim *claim, const struct claim_input *input)
+{
+	const int64_t ahead = input->wall_ms - (int64_t)input->now_ms;
+
+	return ahead - claim->wall_ahead_ms > (int64_t)(claim->ttl_ms / 5);
+}
+
+/* What time alone ends. Before any answer is looked at: a right once over never comes back. */
+static void pass_time(struct claim *claim, const struct claim_input *input)
+{
+	if (claim->state == CLAIM_HELD) {
+		if (input->now_ms >= claim->valid_until_ms)
+			lose(claim, MPSYNC_REASON_EXPIRED, input->now_ms);
+		else if (clock_ran_ahead(claim, input))
+			lose(claim, MPSYNC_REASON_CLOCK, input->now_ms);
+	} else if (claim->state == CLAIM_QUEUED || claim->state == CLAIM_WAITING) {
+		if (input->now_ms >= claim->wait_until_ms && !claim->once)
+			give_up(claim, input->now_ms);
+	} else if (claim->state == CLAIM_LEAVING && claim->release_asked) {
+		/* The store has not confirmed, but the right is over by its own end. */
+		if (input->now_ms >= claim->valid_until_ms) {
+			claim->report = CLAIM_REPORT_RELEASED;
+			claim->release_asked = false;
+		}
+	}
+}
+
+static void extend(struct claim *claim, const struct claim_input *input)
+{
+	const uint64_t until = later(input->answer.sent_at_ms, input->answer.right_ms);
+
+	if (until > claim->valid_until_ms)
+		claim->valid_until_ms = until;
+	claim->wall_ahead_ms = input->wall_ms - (int64_t)input->now_ms;
+	claim->next_try_ms = later(input->answer.sent_at_ms,
+	    input->answer.renew_in_ms ? input->answer.renew_in_ms : claim->ttl_ms / 3);
+	claim->backoff_ms = 0;
+	claim->status = MPSYNC_OK;
+}
+
+static void on_granted(struct claim *claim, const struct claim_input *input)
+{
+	if (claim->state != CLAIM_WAITING)
+		return; /* too late: LEAVING withdraws it */
+	if (input->now_ms >= later(input->answer.sent_at_ms, input->answer.right_ms)) {
+		/* It ran out on its way here, so it never was a grant; a new write gets a new token. */
+		back_off(claim, input);
+		return;
+	}
+	claim->state = CLAIM_HELD;
+	claim->adopting = false;
+	claim->token = input->answer.token;
+	claim->valid_until_ms = 0;
+	claim->report = CLAIM_REPORT_HELD;
+	extend(claim, input);
+}
+
+static void on_busy(struct claim *claim, const struct claim_input *input)
+{
+	if (claim->state > CLAIM_WAITING)
+		return;
+	claim->status = MPSYNC_OK;
+	claim->backoff_ms = 0;
+	claim->next_try_ms = later(input->now_ms, input->answer.retry_in_ms);
+	if (claim->once) {
+		claim->attempted = claim->doubtful;
+		give_up(claim, input->now_ms);
+	}
+}
+
+static void on_gone(struct claim *claim, const struct claim_input *input)
+{
+	if (claim->state == CLAIM_HELD)
+		lose(claim, input->answer.reason, input->now_ms);
+	if (claim->state == CLAIM_WAITING && claim->adopting) {
+		claim->status = MPSYNC_E_LOST;
+		claim->reason = input->answer.reason;
+		give_up(claim, input->now_ms);
+	}
+	claim->attempted = false; /* the store has no trace of it */
+}
+
+static void on_refused(struct claim *claim, const struct claim_input *input)
+{
+	claim->status = input->answer.status;
+	if (claim->state == CLAIM_HELD) {
+		back_off(claim, input); /* what was refused may be granted again before the right ends */
+	} else if (claim->state == CLAIM_WAITING) {
+		leave(claim, CLAIM_REPORT_FAILED, input->now_ms);
+		claim->attempted = false;
+	} else if (claim->state == CLAIM_LEAVING) {
+		if (input->now_ms < claim->insist_until_ms)
+			back_off(claim, input);
+		else
+			claim->attempted = false; /* by now it has run out by itself */
+	}
+}
+
+static void on_unknown(struct claim *claim, const struct claim_input *input)
+{
+	claim->status = input->answer.status;
+	claim->doubtful = true;
+	if (claim->state == CLAIM_WAITING && claim->once)
+		give_up(claim, input->now_ms);
+	else
+		back_off(claim, input);
+}
+
+static void on_release(struct claim *claim, const struct claim_input *input)
+{
+	if (claim->state != CLAIM_HELD)
+		return;
+	claim->release_asked = true;
+	leave(claim, CLAIM_REPORT_NONE, input->now_ms);
+}
+
+static void on_cancel(struct claim *claim, const struct claim_input *input)
+{
+	if (claim->state == CLAIM_QUEUED || claim->state == CLAIM_WAITING)
+		leave(claim, CLAIM_REPORT_CANCELLED, input->now_ms);
+}
+
+static bool nearly_time(const struct claim *claim, uint64_t now_ms)
+{
+	return later(now_ms, claim->ttl_ms / 8) >= claim->next_try_ms;
+}
+
+static void take_event(struct claim *claim, const struct claim_input *input)
+{
+	switch (input->event) {
+	case CLAIM_TICK:
+		return;
+	case CLAIM_TURN:
+		if (claim->state == CLAIM_QUEUED)
+			claim->state = CLAIM_WAITING;
+		return;
+	case CLAIM_RENEW_EARLY:
+		if (claim->state == CLAIM_HELD && nearly_time(claim, input->now_ms))
+			claim->next_try_ms = input->now_ms;
+		return;
+	case CLAIM_RENEW_NOW:
+		claim->renew_now = claim->state == CLAIM_HELD;
+		return;
+	case CLAIM_RELEASE:
+		on_release(claim, input);
+		return;
+	case CLAIM_CANCEL:
+		on_cancel(claim, input);
+		return;
+	case CLAIM_CHANGED:
+		claim->changed = claim->state == CLAIM_WAITING;
+		return;
+	case CLAIM_GRANTED:
+		on_granted(claim, input);
+		return;
+	case CLAIM_BUSY:
+		on_busy(claim, input);
+		return;
+	case CLAIM_RENEWED:
+		if (claim->state == CLAIM_HELD)
+			extend(claim, input);
+		return;
+	case CLAIM_GONE:
+		on_gone(claim, input);
+		return;
+	case CLAIM_FREED:
+		claim->attempted = false;
+		return;
+	case CLAIM_REFUSED:
+		on_refused(claim, input);
+		return;
+	case CLAIM_UNKNOWN:
+		on_unknown(claim, input);
+		return;
+	}
+	assert(false && "unknown claim event");
+}
+
+static bool answers_request(enum claim_event event)
+{
+	return event > CLAIM_CHANGED;
+}
+
+static struct claim_output act(struct claim *claim, enum claim_action action)
+{
+	claim->in_flight = action;
+	return (struct claim_output){action, CLAIM_NEVER};
+}
+
+static struct claim_output sleep_until(const struct claim *claim)
+{
+	uint64_t wake = claim->in_flight == CLAIM_SLEEP ? claim->next_try_ms : CLAIM_NEVER;
+
+	if (claim->state == CLAIM_QUEUED)
+		wake = CLAIM_NEVER;
+	if ((claim->state == CLAIM_HELD || claim->release_asked) && claim->valid_until_ms < wake)
+		wake = claim->valid_until_ms;
+	if (claim->state <= CLAIM_WAITING && !claim->once && claim->wait_until_ms < wake)
+		wake = claim->wait_until_ms;
+	return (struct claim_output){CLAIM_SLEEP, wake};
+}
+
+static struct claim_output next_action(struct claim *claim, uint64_t now_ms)
+{
+	const bool due = now_ms >= claim->next_try_ms;
+
+	if (claim->report != CLAIM_REPORT_NONE)
+		return (struct claim_output){CLAIM_REPORT, CLAIM_NEVER};
+	if (claim->in_flight != CLAIM_SLEEP)
+		return sleep_until(claim);
+	switch (claim->state) {
+	case CLAIM_QUEUED:
+		break;
+	case CLAIM_WAITING:
+		if (due || claim->changed) {
+			claim->attempted = true;
+			claim->changed = false;
+			return act(claim, CLAIM_ATTEMPT);
+		}
+		break;
+	case CLAIM_HELD:
+		if (due || claim->renew_now) {
+			claim->renew_now = false;
+			return act(claim, CLAIM_RENEW);
+		}
+		break;
+	case CLAIM_LEAVING:
+		if (due)
+			return act(claim, CLAIM_WITHDRAW);
+		break;
+	case CLAIM_ENDED:
+		return (struct claim_output){CLAIM_END, CLAIM_NEVER};
+	}
+	return sleep_until(claim);
+}
+
+/* LEAVING ends when the store has no trace of the claim; a release asked for is told then. */
+static void settle(struct claim *claim)
+{
+	if (claim->state != CLAIM_LEAVING || claim->attempted || claim->in_flight != CLAIM_SLEEP)
+		return;
+	if (claim->release_asked) {
+		claim->report = CLAIM_REPORT_RELEASED;
+		claim->release_asked = false;
+	}
+	claim->state = CLAIM_ENDED;
+}
+
+struct claim_output claim_step(struct claim *claim, const struct claim_input *input)
+{
+	/* A report was told when the caller came back. */
+	claim->report = CLAIM_REPORT_NONE;
+	if (answers_request(input->event))
+		claim->in_flight = CLAIM_SLEEP;
+	/* Who releases hears `released`, even when the right ended unnoticed just before. */
+	if (input->event != CLAIM_RELEASE)
+		pass_time(claim, input);
+	take_event(claim, input);
+	settle(claim);
+	return next_action(claim, input->now_ms);
+}

@@ -1,0 +1,128 @@
+/*
+ * The life of one claim: one contender's wish for one name.
+ *
+ *   QUEUED ──turn──▶ WAITING ──granted──▶ HELD ──released, lost──▶ LEAVING ──freed──▶ ENDED
+ *     │                 └───cancelled, timed out, refused───────────▶┘                  ▲
+ *     └──cancelled, timed out───────────────────────────────────────────────────────────┘
+ *
+ * What happens goes in with the time; what to do comes out with the time to wake. Nothing here
+ * reads a clock, allocates, locks or sends: a test can be a year long, and the simulation runs this
+ * file.
+ */
+#ifndef MPSYNC_CLAIM_H
+#define MPSYNC_CLAIM_H
+
+#include <mpsync.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CLAIM_NEVER UINT64_MAX
+
+enum claim_state {
+	CLAIM_QUEUED,  /* behind another claim of the same engine */
+	CLAIM_WAITING, /* contends at the store */
+	CLAIM_HELD,
+	CLAIM_LEAVING, /* over for the caller; the store may still show it */
+	CLAIM_ENDED
+};
+
+enum claim_event {
+	CLAIM_TICK,        /* only time has passed */
+	CLAIM_TURN,        /* first in the engine's queue now */
+	CLAIM_RENEW_EARLY, /* others are being renewed: join them if it is nearly time */
+	CLAIM_RENEW_NOW,   /* the value changed, or the margin is wanted */
+	CLAIM_RELEASE,     /* the caller's wish */
+	CLAIM_CANCEL,      /* the caller's wish */
+	/* What the store tells: */
+	CLAIM_CHANGED, /* the name may be free now */
+	CLAIM_GRANTED, /* attempt: ours; token, sent_at_ms, right_ms */
+	CLAIM_BUSY,    /* attempt: another's; retry_in_ms */
+	CLAIM_RENEWED, /* renew: acknowledged; sent_at_ms, right_ms */
+	CLAIM_GONE,    /* renew or adopt: the store shows that the grant ended; reason */
+	CLAIM_FREED,   /* withdraw: the store neither holds nor queues this claim */
+	CLAIM_REFUSED, /* can never succeed; status */
+	CLAIM_UNKNOWN  /* no answer in time; status, retry_in_ms if the store named one */
+};
+
+enum claim_action {
+	CLAIM_SLEEP,
+	CLAIM_ATTEMPT,
+	CLAIM_RENEW,
+	CLAIM_WITHDRAW, /* release, or make sure that nothing is held or queued */
+	CLAIM_REPORT,   /* tell the caller what `report` says */
+	CLAIM_END       /* forget this claim */
+};
+
+enum claim_report {
+	CLAIM_REPORT_NONE,
+	CLAIM_REPORT_HELD,
+	CLAIM_REPORT_LOST,
+	CLAIM_REPORT_RELEASED,
+	CLAIM_REPORT_BUSY,
+	CLAIM_REPORT_CANCELLED,
+	CLAIM_REPORT_FAILED
+};
+
+/* The particulars of an event from the store. */
+struct claim_answer {
+	uint64_t token;
+	uint64_t sent_at_ms;  /* boot clock, read before the acknowledged request was sent */
+	uint64_t right_ms;    /* how long the right lasts from sent_at_ms */
+	uint64_t renew_in_ms; /* from sent_at_ms, when to renew; 0: a third of the ttl */
+	uint64_t retry_in_ms; /* BUSY: when to try again unless it changes before; CLAIM_NEVER: never */
+	enum mpsync_reason reason;
+	enum mpsync_status status;
+};
+
+struct claim_input {
+	enum claim_event event;
+	uint32_t random; /* for jitter */
+	uint64_t now_ms; /* boot clock */
+	int64_t wall_ms; /* wall clock, to notice that it ran ahead of the boot clock */
+	struct claim_answer answer;
+};
+
+struct claim_output {
+	enum claim_action action;
+	uint64_t wake_at_ms;
+};
+
+struct claim {
+	enum claim_state state;
+	enum claim_action in_flight; /* SLEEP: nothing was asked of the store, or it has answered */
+	enum claim_report report;    /* not yet told */
+	enum mpsync_reason reason;
+	enum mpsync_status status; /* the last error, cleared by an answer */
+	bool once;                 /* a try: one answer of the store decides */
+	bool adopting;             /* GONE ends it: a grant of a former elector is confirmed or over */
+	bool attempted;            /* the store may know of this claim */
+	bool doubtful;             /* a request went unanswered: it may have been done */
+	bool changed;              /* it may be free: attempt again */
+	bool renew_now;
+	bool release_asked;
+	uint32_t ttl_ms;
+	uint32_t backoff_ms;
+	uint64_t token;
+	uint64_t wait_until_ms;
+	uint64_t next_try_ms;     /* when to attempt, renew or withdraw */
+	uint64_t valid_until_ms;  /* HELD: the end of the right */
+	uint64_t insist_until_ms; /* LEAVING: how long to try again after a refusal */
+	int64_t wall_ahead_ms;    /* wall clock minus boot clock when the right was last confirmed */
+};
+
+/* wait_ms 0 tries once; CLAIM_NEVER waits for ever. */
+void claim_init(struct claim *claim, uint32_t ttl_ms, uint64_t now_ms, uint64_t wait_ms);
+
+/*
+ * Take one event. The caller does what the output says and steps again with CLAIM_TICK, until it is
+ * SLEEP or END. ATTEMPT, RENEW and WITHDRAW are answered later by one event of the store each.
+ */
+struct claim_output claim_step(struct claim *claim, const struct claim_input *input);
+
+/* How long a right lasts from the sending of the write that was acknowledged (rule 29). */
+uint64_t claim_right_ms(uint64_t ttl_ms);
+
+/* The longest that one request may take. */
+uint64_t claim_request_timeout_ms(uint64_t ttl_ms);
+
+#endif

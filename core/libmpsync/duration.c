@@ -1,0 +1,56 @@
+#include "duration.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LONGEST_MS (1000ull * 3600 * 1000)
+
+static uint64_t unit_ms(const char *unit)
+{
+	if (strcmp(unit, "ms") == 0)
+		return 1;
+	if (strcmp(unit, "s") == 0)
+		return 1000;
+	if (strcmp(unit, "m") == 0)
+		return 60000;
+	if (strcmp(unit, "h") == 0)
+		return 3600000;
+	return 0;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+bool duration_parse(const char *text, uint64_t *ms)
+{
+	uint64_t thousandths = 0;
+	unsigned digits = 0;
+	unsigned decimals = 0;
+	uint64_t unit;
+
+	for (; is_digit(*text) && digits < 12; text++, digits++)
+		thousandths = thousandths * 10 + (uint64_t)(*text - '0');
+	if (digits == 0)
+		return false;
+	if (*text == '.') {
+		for (text++; is_digit(*text) && decimals < 3; text++, decimals++)
+			thousandths = thousandths * 10 + (uint64_t)(*text - '0');
+		if (decimals == 0)
+			return false;
+	}
+	for (; decimals < 3; decimals++)
+		thousandths *= 10;
+	unit = unit_ms(text);
+	if (unit == 0 || thousandths / 1000 > LONGEST_MS / unit)
+		return false;
+	*ms = thousandths * unit / 1000;
+	return *ms <= LONGEST_MS;
+}
+
+void duration_format(char text[DURATION_TEXT_SIZE], uint64_t ms)
+{
+	snprintf(text, DURATION_TEXT_SIZE, "%" PRIu64 ".%03us", ms / 1000, (unsigned)(ms % 1000));
+}

@@ -1,0 +1,16 @@
+/* Durations as people and the wire write them: "15s", "250ms", "1.5s". */
+#ifndef MPSYNC_DURATION_H
+#define MPSYNC_DURATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DURATION_TEXT_SIZE 32
+
+/* Digits, at most three decimals, one of ms, s, m, h; at most 1000 hours. */
+bool duration_parse(const char *text, uint64_t *ms);
+
+/* Seconds with three decimals: "11.900s". */
+void duration_format(char text[DURATION_TEXT_SIZE], uint64_t ms);
+
+#endif

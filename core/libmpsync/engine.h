@@ -1,0 +1,98 @@
+/*
+ * All claims of one client or one elector: their timers, the queues of claims for one name, and one
+ * store. Single-threaded, without locks; its time and its store are given to it, so that the
+ * simulation runs this file as it is.
+ */
+#ifndef MPSYNC_ENGINE_H
+#define MPSYNC_ENGINE_H
+
+#include "stores/store.h"
+
+struct engine;
+struct engine_claim;
+
+/* What became of a claim. Strings are borrowed during the call. */
+struct engine_event {
+	enum mpsync_event_type type; /* HELD, LOST, RELEASED, BUSY, CANCELLED, FAILED, WAITING, DONE */
+	enum mpsync_status status;
+	enum mpsync_reason reason;
+	uint64_t token;
+	uint32_t position;
+	uint64_t unchanged_ms;
+	const char *holder;
+	const char *message;
+};
+
+/* Whoever asked for a claim. */
+struct engine_owner {
+	void (*event)(void *owner, const struct engine_event *event);
+	/* The right's end; 0: none. Called before anything is sent that could give it away (rule 37).
+	 */
+	void (*right)(void *owner, uint64_t until_ms, int64_t wall_ahead_ms);
+	/* The claim is freed; its pointer must not be used again. */
+	void (*ended)(void *owner);
+};
+
+struct engine_wish {
+	const char *name;
+	const char *holder;
+	const char *value;
+	struct id secret; /* none: one is drawn */
+	uint32_t ttl_ms;
+	uint64_t wait_ms; /* 0 tries once; CLAIM_NEVER */
+	uint64_t adopt_token;
+	bool election;
+	const struct engine_owner *ops;
+	void *owner;
+};
+
+/* Where the engine asks to be woken: engine_run at at_ms of the boot clock; CLAIM_NEVER: not at
+ * all. */
+struct engine_host {
+	struct store_clock clock;
+	void (*wake_at)(void *context, uint64_t at_ms);
+};
+
+/* Takes the store over; it is closed with the engine. NULL without memory (the store is closed). */
+struct engine *engine_new(const struct engine_host *host, struct store *store);
+void engine_free(struct engine *engine);
+struct store *engine_store(struct engine *engine);
+
+/*
+ * False without memory or randomness. May call back before it returns: *claim is set before, and
+ * NULL after, if the claim ended at once.
+ */
+bool engine_acquire(
+    struct engine *engine, const struct engine_wish *wish, struct engine_claim **claim);
+void engine_cancel(struct engine_claim *claim);
+void engine_release(struct engine_claim *claim);
+
+/* Renew now; with a value, store it: DONE tells when. False without memory. */
+bool engine_set_value(struct engine_claim *claim, const char *value);
+void engine_renew(struct engine_claim *claim);
+
+/* What is asked for between these is sent together where the store can. */
+void engine_begin(struct engine *engine);
+void engine_end(struct engine *engine);
+
+/* Tells each claim of this engine that waits for the name, in order. */
+void engine_waiting(struct engine *engine, const char *name,
+    void (*found)(void *context, const char *holder), void *context);
+
+/* Cancel or release every claim; `ended` tells each. */
+void engine_stop(struct engine *engine);
+size_t engine_claims(const struct engine *engine);
+
+/* When the store answered last, whatever it was; 0: never. */
+uint64_t engine_answered_ms(const struct engine *engine);
+
+/* Do what is due. */
+void engine_run(struct engine *engine);
+
+const struct claim *engine_claim_state(const struct engine_claim *claim);
+const struct id *engine_claim_digest(const struct engine_claim *claim);
+
+/* How many claims of this engine come before it for its name. */
+uint32_t engine_claim_position(const struct engine_claim *claim);
+
+#endif

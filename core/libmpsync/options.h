@@ -1,0 +1,51 @@
+/* Settings by name. One table says what there is, what it may be, and what it is by default. */
+#ifndef MPSYNC_OPTIONS_H
+#define MPSYNC_OPTIONS_H
+
+#include <mpsync.h>
+#include <stdbool.h>
+
+enum setting {
+	OPTION_URL,
+	OPTION_TTL,
+	OPTION_WAIT,
+	OPTION_IDENTITY,
+	OPTION_REQUEST_TIMEOUT,
+	OPTION_FENCE,
+	OPTION_CA,
+	OPTION_CERT,
+	OPTION_KEY,
+	OPTION_NAMESPACE,
+	OPTION_KUBECONFIG,
+	OPTION_CONTEXT,
+	OPTION_USER,
+	OPTION_PASSWORD_FILE,
+	OPTION_PREFIX,
+	OPTION_LOG,
+	OPTION_LOG_FORMAT,
+	OPTION_COUNT
+};
+
+struct mpsync_options {
+	char *values[OPTION_COUNT]; /* NULL: not set here */
+};
+
+/* -1 if there is none of that name. */
+int option_by_name(const char *name);
+const char *option_name(enum setting option);
+
+/* Take what is not set in `options` from `others` (NULL: nothing). False without memory. */
+bool options_inherit(struct mpsync_options *options, const struct mpsync_options *others);
+
+/* MPSYNC_TTL and so on; unknown MPSYNC_… are somebody else's. */
+mpsync_status options_from_environment(struct mpsync_options *options, mpsync_error *error);
+
+void options_clear(struct mpsync_options *options);
+
+/* What was set, else the default; NULL where there is none. */
+const char *options_text(const struct mpsync_options *options, enum setting option);
+
+/* -1: not set. */
+int64_t options_ms(const struct mpsync_options *options, enum setting option);
+
+#endif

@@ -1,0 +1,87 @@
+#include "text.h"
+
+#include <string.h>
+
+/* How many bytes follow a first byte, or -1; the smallest code point that may be written so. */
+static int followers(unsigned char first, unsigned long *smallest)
+{
+	if (first < 0x80)
+		return 0;
+	if ((first & 0xe0) == 0xc0) {
+		*smallest = 0x80;
+		return 1;
+	}
+	if ((first & 0xf0) == 0xe0) {
+		*smallest = 0x800;
+		return 2;
+	}
+	if ((first & 0xf8) == 0xf0) {
+		*smallest = 0x10000;
+		return 3;
+	}
+	return -1;
+}
+
+bool text_is_utf8(const char *text, size_t length)
+{
+	const unsigned char *bytes = (const unsigned char *)text;
+
+	for (size_t i = 0; i < length;) {
+		unsigned long smallest = 0;
+		const int more = followers(bytes[i], &smallest);
+		unsigned long point;
+
+		if (more < 0 || i + (size_t)more >= length + (more == 0))
+			return false;
+		point = more == 0 ? bytes[i] : bytes[i] & (0x3fu >> more);
+		for (int k = 1; k <= more; k++) {
+			if ((bytes[i + (size_t)k] & 0xc0) != 0x80)
+				return false;
+			point = point << 6 | (bytes[i + (size_t)k] & 0x3f);
+		}
+		if (point < smallest || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
+			return false;
+		i += (size_t)more + 1;
+	}
+	return true;
+}
+
+const char *name_problem(const char *name)
+{
+	const size_t length = name ? strnlen(name, NAME_MOST + 1) : 0;
+
+	if (length == 0)
+		return "the name is empty; give 1 to 1,024 bytes";
+	if (length > NAME_MOST)
+		return "the name is longer than 1,024 bytes";
+	if (!text_is_utf8(name, length))
+		return "the name is not valid UTF-8";
+	return NULL;
+}
+
+const char *holder_problem(const char *holder)
+{
+	const size_t length = holder ? strnlen(holder, HOLDER_MOST + 1) : 0;
+
+	if (length == 0)
+		return "the holder is empty; give 1 to 256 bytes";
+	if (length > HOLDER_MOST)
+		return "the holder is longer than 256 bytes";
+	if (!text_is_utf8(holder, length))
+		return "the holder is not valid UTF-8";
+	for (const char *c = holder; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			return "the holder has a control character";
+	return NULL;
+}
+
+const char *value_problem(const char *value)
+{
+	const size_t length = strnlen(value, VALUE_MOST + 1);
+
+	if (length > VALUE_MOST)
+		return "the value is longer than 16 KiB";
+	if (!text_is_utf8(value, length))
+		return "the value is not valid UTF-8";
+	return NULL;
+}

@@ -1,0 +1,19 @@
+/* Checks on text that comes from outside. */
+#ifndef MPSYNC_TEXT_H
+#define MPSYNC_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define NAME_MOST   1024
+#define HOLDER_MOST 256
+#define VALUE_MOST  (16 * 1024)
+
+bool text_is_utf8(const char *text, size_t length);
+
+/* NULL, or what is wrong with it. */
+const char *name_problem(const char *name);
+const char *holder_problem(const char *holder);
+const char *value_problem(const char *value);
+
+#endif

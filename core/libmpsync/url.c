@@ -1,0 +1,184 @@
+#include "url.h"
+
+#include "status.h"
+#include "text.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	const char *prefix;
+	enum url_scheme scheme;
+	bool tls;
+} schemes[] = {
+    {"memory:", URL_MEMORY, false},
+    {"file:", URL_FILE, false},
+    {"http+unix://", URL_HTTP_UNIX, false},
+    {"http://", URL_HTTP, false},
+    {"https://", URL_HTTP, true},
+    {"kubernetes:", URL_KUBERNETES, false},
+    {"etcd://", URL_ETCD, false},
+    {"etcds://", URL_ETCD, true},
+};
+
+#define SCHEMES                                                                                    \
+	"http://HOST:PORT, http+unix:///SOCKET, https://HOST:PORT, file:PATH, memory:, "               \
+	"kubernetes:NAMESPACE, etcd://HOST:PORT"
+
+void url_clear(struct url *url)
+{
+	free(url->text);
+	free(url->target);
+	options_clear(&url->options);
+	*url = (struct url){0};
+}
+
+/* Owned by the caller; NULL if it is no valid text. */
+static char *decode(const char *text, size_t length)
+{
+	char *copy = strndup(text, length);
+	char *decoded;
+	char *result = NULL;
+	int size = 0;
+
+	if (!copy)
+		return NULL;
+	decoded = curl_easy_unescape(NULL, copy, 0, &size);
+	free(copy);
+	if (!decoded)
+		return NULL;
+	if (strlen(decoded) == (size_t)size && text_is_utf8(decoded, (size_t)size))
+		result = strdup(decoded);
+	curl_free(decoded);
+	return result;
+}
+
+static bool parse_pair(
+    struct mpsync_options *options, const char *pair, size_t length, mpsync_error *error)
+{
+	const char *equals = memchr(pair, '=', length);
+	char *name = decode(pair, equals ? (size_t)(equals - pair) : length);
+	char *value = equals ? decode(equals + 1, length - (size_t)(equals - pair) - 1) : strdup("");
+	bool good = false;
+
+	if (!name || !value)
+		fail(error, MPSYNC_E_INVALID, "the URL's query is not valid UTF-8");
+	else if (option_by_name(name) == OPTION_URL)
+		fail(error, MPSYNC_E_INVALID, "a URL cannot set \"url\"");
+	else
+		good = mpsync_options_set(options, name, value, error) == MPSYNC_OK;
+	free(name);
+	free(value);
+	return good;
+}
+
+static bool parse_query(struct mpsync_options *options, const char *query, mpsync_error *error)
+{
+	while (*query) {
+		const size_t length = strcspn(query, "&");
+
+		if (length > 0 && !parse_pair(options, query, length, error))
+			return false;
+		query += length;
+		query += *query == '&';
+	}
+	return true;
+}
+
+/* file:PATH is relative, file:///PATH absolute; file://HOST/ is somewhere else. */
+static char *file_path(const char *rest, size_t length, mpsync_error *error)
+{
+	if (length >= 2 && rest[0] == '/' && rest[1] == '/') {
+		if (length < 3 || rest[2] != '/') {
+			fail(error, MPSYNC_E_INVALID,
+			    "file://HOST is not supported; write file:PATH or file:///PATH");
+			return NULL;
+		}
+		rest += 2;
+		length -= 2;
+	}
+	return decode(rest, length);
+}
+
+static char *http_base(const char *text, size_t length, mpsync_error *error)
+{
+	char *copy = strndup(text, length);
+	CURLU *parts = curl_url();
+	char *user = NULL;
+	const char *problem = NULL;
+
+	if (!copy || !parts)
+		problem = "out of memory";
+	else if (curl_url_set(parts, CURLUPART_URL, copy, 0) != CURLUE_OK)
+		problem = "it is no valid URL";
+	else if (curl_url_get(parts, CURLUPART_USER, &user, 0) == CURLUE_OK)
+		problem = "it must not name a user";
+	curl_free(user);
+	curl_url_cleanup(parts);
+	if (problem) {
+		fail(error, MPSYNC_E_INVALID, "\"%.100s\": %s", copy ? copy : "", problem);
+		free(copy);
+		return NULL;
+	}
+	while (length > 0 && copy[length - 1] == '/')
+		copy[--length] = '\0';
+	return copy;
+}
+
+static char *target_of(
+    const struct url *url, const char *whole, const char *rest, size_t length, mpsync_error *error)
+{
+	char *target;
+
+	if (url->scheme == URL_HTTP)
+		return http_base(whole, (size_t)(rest - whole) + length, error);
+	if (url->scheme == URL_FILE)
+		target = file_path(rest, length, error);
+	else
+		target = decode(rest, length);
+	if (!target && (!error || error->status == MPSYNC_OK))
+		fail(
+		    error, MPSYNC_E_INVALID, "\"%.100s\" is not valid UTF-8 after percent-decoding", whole);
+	if (target && url->scheme == URL_HTTP_UNIX && target[0] != '/') {
+		fail(error, MPSYNC_E_INVALID, "\"%.100s\": write http+unix:///PATH, three slashes", whole);
+		free(target);
+		return NULL;
+	}
+	if (target && url->scheme == URL_ETCD && !*target) {
+		fail(
+		    error, MPSYNC_E_INVALID, "\"%.100s\" names no endpoint; write etcd://HOST:2379", whole);
+		free(target);
+		return NULL;
+	}
+	return target;
+}
+
+bool url_parse(struct url *url, const char *text, mpsync_error *error)
+{
+	const size_t length = strcspn(text, "?");
+	size_t i = 0;
+
+	*url = (struct url){0};
+	succeed(error);
+	while (i < sizeof schemes / sizeof *schemes &&
+	       strncmp(text, schemes[i].prefix, strlen(schemes[i].prefix)) != 0)
+		i++;
+	if (i == sizeof schemes / sizeof *schemes) {
+		fail(error, MPSYNC_E_INVALID, "\"%.60s\" is no place for locks; use one of " SCHEMES, text);
+		return false;
+	}
+	url->scheme = schemes[i].scheme;
+	url->tls = schemes[i].tls;
+	url->text = strndup(text, length);
+	url->target = target_of(
+	    url, text, text + strlen(schemes[i].prefix), length - strlen(schemes[i].prefix), error);
+	if (url->text && url->target &&
+	    (text[length] != '?' || parse_query(&url->options, text + length + 1, error)))
+		return true;
+	if (!url->text)
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	url_clear(url);
+	return false;
+}
