@@ -1,0 +1,118 @@
+/*
+ * A client: an engine on a thread of its own. Callers hand commands in and get events out; nothing
+ * else is shared but each lock's right, which is read without a lock.
+ */
+#ifndef MPSYNC_CLIENT_H
+#define MPSYNC_CLIENT_H
+
+#include "engine.h"
+#include "loop.h"
+#include "options.h"
+#include "queue.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* A caller that blocks until its request has ended. */
+struct call {
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	bool done;
+	mpsync_event event; /* status and, in `message`, why */
+	char message[200];
+};
+
+/* Where the end of a request is told: to a blocked caller, or by an event with its number. */
+struct op {
+	uint64_t id;
+	struct call *call;
+	bool open;
+};
+
+struct command {
+	struct command *next;
+	void (*run)(mpsync_client *client, struct command *command);
+};
+
+struct mpsync_client {
+	atomic_uint references;
+	mpsync_queue *queue;
+	struct mpsync_options options; /* all layers, the nearest first */
+	char *url;
+	pthread_t thread;
+	const volatile unsigned char *alive; /* one page, zero in a forked child */
+	pthread_mutex_t mutex;
+	struct command *first; /* under the mutex, as is the rest up to here */
+	struct command *last;
+	bool closed;
+	bool joined;
+	int descriptor; /* an eventfd: commands wait */
+	atomic_uint_fast64_t next_lock;
+	atomic_uint_fast64_t next_grant;
+	/* The thread's own: */
+	struct loop loop;
+	struct event *commands;
+	struct engine *engine;
+	struct store *store; /* the engine's */
+	struct observing_client *observations;
+	struct op close_op;
+	size_t open_requests; /* requests and grants that have not ended */
+	bool closing;
+};
+
+/* What a lock and an election are. */
+struct mpsync_lock {
+	atomic_uint references;
+	mpsync_client *client;
+	char *name;
+	struct mpsync_options options;
+	uint64_t id;
+	bool election;
+	/* Read by any thread, written by the client's: */
+	atomic_uint_fast64_t grant;
+	atomic_uint_fast64_t until_ms;
+	atomic_int_fast64_t wall_ahead_ms;
+	atomic_uint_fast64_t token;
+	int64_t clock_slack_ms; /* how far the wall clock may run ahead: ttl/5 */
+	/* Under the client's mutex: */
+	bool asking; /* from acquire to its end, and while held */
+	/* The thread's own: */
+	struct engine_claim *claim;
+	struct op acquire;
+	struct op release;
+	struct op value;
+	mpsync_event *spares[3]; /* so that an end is told also without memory */
+	bool held;
+	uint64_t claimed_grant;
+};
+
+mpsync_client *client_reference(mpsync_client *client);
+void client_unreference(mpsync_client *client);
+
+/* OK, FORKED or CLOSED. */
+mpsync_status client_check_usable(const mpsync_client *client, mpsync_error *error);
+
+/* Runs it on the client's thread; takes it over. CLOSED if the client has ended. */
+mpsync_status client_submit(mpsync_client *client, struct command *command, mpsync_error *error);
+
+/* On the thread: a request ends, by an event or for a blocked caller. */
+void client_end_op(mpsync_client *client, struct op *op, const mpsync_event *fields);
+void client_tell(mpsync_client *client, const mpsync_event *fields);
+/* On the thread: when closing, the last one ends it. */
+void client_request_ended(mpsync_client *client);
+void client_claim_ended(mpsync_client *client);
+
+void client_stop_observing(mpsync_client *client);
+
+void call_init(struct call *call);
+mpsync_status call_wait(struct call *call, mpsync_error *error);
+
+/* ---- lock.c, for election.c ---- */
+mpsync_lock *lock_new(mpsync_client *client, const char *name, const mpsync_options *options,
+    bool election, mpsync_error *error);
+mpsync_status lock_acquire(mpsync_lock *lock, uint64_t op_id, struct call *call, const char *value,
+    int64_t wait_ms, mpsync_error *error);
+mpsync_status lock_set_value(
+    mpsync_lock *lock, uint64_t op_id, struct call *call, const char *value, mpsync_error *error);
+
+#endif

@@ -1,0 +1,396 @@
+#include "http.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define CONNECT_TIMEOUT_MS 5000
+#define MOST_ANSWER        (64 * 1024 * 1024)
+
+struct http {
+	struct loop *loop;
+	CURLM *multi;
+	struct event *timer;
+	char *base_url;
+	char *socket_path;
+	char *ca;
+	char *cert;
+	char *key;
+	struct http_call *calls;
+};
+
+struct http_call {
+	struct http_call *next;
+	struct http *http;
+	CURL *easy;
+	struct curl_slist *headers;
+	struct http_request request;
+	char *body;
+	char *answer;
+	size_t answer_length;
+	size_t answer_size;
+	struct event *deliver; /* streams: what arrived is handed on outside of curl's callbacks */
+	curl_socket_t descriptor;
+	bool from_elector;
+	char problem[CURL_ERROR_SIZE];
+};
+
+/* ---- curl's sockets and timer on the loop ---- */
+
+static void free_call(struct http_call *call)
+{
+	struct http_call **link = &call->http->calls;
+
+	while (*link && *link != call)
+		link = &(*link)->next;
+	if (*link)
+		*link = call->next;
+	if (call->easy) {
+		curl_multi_remove_handle(call->http->multi, call->easy);
+		curl_easy_cleanup(call->easy);
+	}
+	if (call->deliver)
+		event_free(call->deliver);
+	curl_slist_free_all(call->headers);
+	free(call->body);
+	free(call->answer);
+	free(call);
+}
+
+static void finish(struct http_call *call, CURLcode code)
+{
+	struct http_answer answer = {
+	    .body = call->answer ? call->answer : "", .from_elector = call->from_elector};
+	curl_off_t retry_after = 0;
+
+	if (code == CURLE_OK) {
+		curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &answer.status);
+		curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after);
+		answer.retry_after_s = (long)retry_after;
+	} else {
+		answer.problem = *call->problem ? call->problem : curl_easy_strerror(code);
+	}
+	call->request.done(call->request.context, &answer);
+}
+
+static bool hand_on(struct http_call *call)
+{
+	const size_t length = call->answer_length;
+
+	call->answer_length = 0;
+	return length == 0 || call->request.data(call->request.context, call->answer, length);
+}
+
+static void take_finished(struct http *http)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(http->multi, &left))) {
+		struct http_call *call = NULL;
+		const CURLcode code = message->data.result;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
+		/* Off the list first: whoever is told may start or cancel others, but not this one. */
+		curl_multi_remove_handle(http->multi, call->easy);
+		if (call->deliver && call->request.data)
+			hand_on(call);
+		finish(call, code);
+		free_call(call);
+	}
+}
+
+static void on_deliver(evutil_socket_t descriptor, short what, void *context)
+{
+	struct http_call *call = context;
+
+	(void)descriptor, (void)what;
+	if (hand_on(call))
+		return;
+	finish(call, CURLE_WEIRD_SERVER_REPLY);
+	free_call(call);
+}
+
+static void on_socket_ready(evutil_socket_t descriptor, short what, void *context)
+{
+	struct http *http = context;
+	int running;
+	const int action =
+	    (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+
+	curl_multi_socket_action(http->multi, descriptor, action, &running);
+	take_finished(http);
+}
+
+static void on_timer(evutil_socket_t descriptor, short what, void *context)
+{
+	struct http *http = context;
+	int running;
+
+	(void)descriptor, (void)what;
+	curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	take_finished(http);
+}
+
+static int watch_socket(CURL *easy, curl_socket_t descriptor, int what, void *context, void *data)
+{
+	struct http *http = context;
+	struct event *event = data;
+
+	(void)easy;
+	if (event)
+		event_free(event);
+	event = NULL;
+	if (what != CURL_POLL_REMOVE) {
+		const short flags = (short)(EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) |
+		                            (what & CURL_POLL_OUT ? EV_WRITE : 0));
+
+		event = event_new(http->loop->base, descriptor, flags, on_socket_ready, http);
+		if (event)
+			event_add(event, NULL);
+	}
+	curl_multi_assign(http->multi, descriptor, event);
+	return 0;
+}
+
+static int set_timer(CURLM *multi, long timeout_ms, void *context)
+{
+	struct http *http = context;
+	const struct timeval after = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
+
+	(void)multi;
+	if (timeout_ms < 0)
+		evtimer_del(http->timer);
+	else
+		evtimer_add(http->timer, &after);
+	return 0;
+}
+
+/* ---- One call ---- */
+
+static size_t on_data(char *bytes, size_t one, size_t size, void *context)
+{
+	struct http_call *call = context;
+	long status = 0;
+
+	(void)one;
+	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (call->request.data && status == 200 && !call->deliver) {
+		call->deliver = evtimer_new(call->http->loop->base, on_deliver, call);
+		if (!call->deliver)
+			return 0;
+	}
+	if (call->answer_length + size > MOST_ANSWER)
+		return 0;
+	if (call->answer_length + size + 1 > call->answer_size) {
+		const size_t bigger = (call->answer_length + size + 1) * 2;
+		char *more = realloc(call->answer, bigger);
+
+		if (!more)
+			return 0;
+		call->answer = more;
+		call->answer_size = bigger;
+	}
+	memcpy(call->answer + call->answer_length, bytes, size);
+	call->answer_length += size;
+	call->answer[call->answer_length] = '\0';
+	if (call->deliver)
+		event_active(call->deliver, EV_TIMEOUT, 0);
+	return size;
+}
+
+static size_t on_header(char *bytes, size_t one, size_t size, void *context)
+{
+	struct http_call *call = context;
+
+	(void)one;
+	if (size >= 12 && strncasecmp(bytes, "Mpsync-Wire:", 12) == 0)
+		call->from_elector = true;
+	return size;
+}
+
+/* On a Unix socket a name of its own lets the elector tell this very client (rule 1). */
+static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct http_call *call = context;
+	const struct sockaddr_un unnamed = {.sun_family = AF_UNIX};
+	const int descriptor =
+	    socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+
+	(void)purpose;
+	if (descriptor >= 0 && address->family == AF_UNIX)
+		(void)!bind(descriptor, (const struct sockaddr *)&unnamed, sizeof unnamed.sun_family);
+	call->descriptor = descriptor;
+	return descriptor;
+}
+
+static void add_header(struct http_call *call, const char *name, const char *value)
+{
+	char text[512];
+	struct curl_slist *more;
+
+	if (!value)
+		return;
+	snprintf(text, sizeof text, "%s: %s", name, value);
+	more = curl_slist_append(call->headers, text);
+	if (more)
+		call->headers = more;
+}
+
+static void set_tls(const struct http *http, CURL *easy)
+{
+	if (http->ca)
+		curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca);
+	if (http->cert)
+		curl_easy_setopt(easy, CURLOPT_SSLCERT, http->cert);
+	if (http->key)
+		curl_easy_setopt(easy, CURLOPT_SSLKEY, http->key);
+}
+
+static bool set_up(struct http_call *call)
+{
+	struct http *http = call->http;
+	CURL *easy = call->easy;
+	char *url = NULL;
+
+	if (asprintf(&url, "%s%s", http->base_url, call->request.path) < 0)
+		return false;
+	curl_easy_setopt(easy, CURLOPT_URL, url);
+	free(url);
+	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->request.method);
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->problem);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
+	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
+	if (http->socket_path)
+		curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, http->socket_path);
+	set_tls(http, easy);
+	if (call->request.timeout_ms)
+		curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->request.timeout_ms);
+	if (call->request.data) {
+		/* A connection of its own, whose end means the end of this stream. */
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+	}
+	if (call->body)
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body);
+	add_header(call, "Content-Type", call->body ? "application/json" : NULL);
+	add_header(call, "Expect", call->body ? "" : NULL);
+	add_header(call, "Mpsync-Session", call->request.session);
+	add_header(call, "Last-Event-ID", call->request.last_event);
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
+	return true;
+}
+
+struct http_call *http_start(struct http *http, const struct http_request *request)
+{
+	struct http_call *call = calloc(1, sizeof *call);
+
+	if (!call)
+		return NULL;
+	call->http = http;
+	call->request = *request;
+	call->descriptor = -1;
+	call->easy = curl_easy_init();
+	call->body = request->body ? strdup(request->body) : NULL;
+	call->next = http->calls;
+	http->calls = call;
+	if (call->easy && (!request->body || call->body) && set_up(call) &&
+	    curl_multi_add_handle(http->multi, call->easy) == CURLM_OK)
+		return call;
+	free_call(call);
+	return NULL;
+}
+
+void http_cancel(struct http_call *call)
+{
+	if (call)
+		free_call(call);
+}
+
+int http_descriptor(const struct http_call *call)
+{
+	return call->descriptor;
+}
+
+char *http_encode(const char *text)
+{
+	char *escaped;
+	char *copy = NULL;
+
+	if (strcmp(text, ".") == 0)
+		return strdup("%2E");
+	if (strcmp(text, "..") == 0)
+		return strdup("%2E%2E");
+	escaped = curl_easy_escape(NULL, text, 0);
+	if (escaped)
+		copy = strdup(escaped);
+	curl_free(escaped);
+	return copy;
+}
+
+static char *copy_option(const struct mpsync_options *options, enum setting setting)
+{
+	const char *text = options_text(options, setting);
+
+	return text ? strdup(text) : NULL;
+}
+
+struct http *http_new(struct loop *loop, const char *base_url, const char *socket_path,
+    const struct mpsync_options *options)
+{
+	struct http *http = calloc(1, sizeof *http);
+
+	if (!http)
+		return NULL;
+	http->loop = loop;
+	http->multi = curl_multi_init();
+	http->timer = evtimer_new(loop->base, on_timer, http);
+	http->base_url = strdup(base_url);
+	http->socket_path = socket_path ? strdup(socket_path) : NULL;
+	http->ca = copy_option(options, OPTION_CA);
+	http->cert = copy_option(options, OPTION_CERT);
+	http->key = copy_option(options, OPTION_KEY);
+	if (!http->multi || !http->timer || !http->base_url || (socket_path && !http->socket_path)) {
+		http_free(http);
+		return NULL;
+	}
+	curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+	curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+	return http;
+}
+
+void http_free(struct http *http)
+{
+	if (!http)
+		return;
+	while (http->calls)
+		free_call(http->calls);
+	if (http->multi)
+		curl_multi_cleanup(http->multi);
+	if (http->timer)
+		event_free(http->timer);
+	free(http->base_url);
+	free(http->socket_path);
+	free(http->ca);
+	free(http->cert);
+	free(http->key);
+	free(http);
+}

@@ -1,0 +1,48 @@
+/* HTTP out: libcurl's multi interface on the loop. The one place that does it. */
+#ifndef MPSYNC_HTTP_H
+#define MPSYNC_HTTP_H
+
+#include "loop.h"
+#include "options.h"
+
+struct http;
+struct http_call;
+
+struct http_answer {
+	long status;         /* 0: there was none */
+	const char *body;    /* ends in NUL */
+	const char *problem; /* with status 0: why */
+	long retry_after_s;
+	bool from_elector; /* it said Mpsync-Wire */
+};
+
+/* socket_path NULL: TCP. Settings: ca, cert, key. NULL without memory. */
+struct http *http_new(struct loop *loop, const char *base_url, const char *socket_path,
+    const struct mpsync_options *options);
+void http_free(struct http *http);
+
+struct http_request {
+	const char *method;
+	const char *path;    /* encoded; copied */
+	const char *session; /* NULL: none */
+	const char *last_event;
+	const char *body;    /* copied */
+	uint64_t timeout_ms; /* 0: a stream, which has none */
+	void (*done)(void *context, const struct http_answer *answer);
+	/* Streams: each piece of a 200's body; false ends it. */
+	bool (*data)(void *context, const char *bytes, size_t size);
+	void *context;
+};
+
+/* NULL without memory. `done` is called from the loop, never from here. */
+struct http_call *http_start(struct http *http, const struct http_request *request);
+/* `done` is not called any more. */
+void http_cancel(struct http_call *call);
+
+/* The socket of a stream that has begun; -1: not known. Still curl's. */
+int http_descriptor(const struct http_call *call);
+
+/* Percent-encodes all but what is safe in a path; "." and ".." too. Owned by the caller. */
+char *http_encode(const char *text);
+
+#endif

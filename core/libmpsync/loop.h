@@ -1,0 +1,32 @@
+/* One event loop: libevent, and timers on boot time, which libevent's own are not. */
+#ifndef MPSYNC_LOOP_H
+#define MPSYNC_LOOP_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Rings at a moment of the boot clock. All zero but the descriptor, -1: not made. */
+struct boot_timer {
+	struct event *event;
+	int descriptor;
+	void (*ring)(void *context);
+	void *context;
+};
+
+struct loop {
+	struct event_base *base;
+	struct boot_timer timer;
+};
+
+bool loop_init(struct loop *loop, void (*ring)(void *context), void *context);
+void loop_clear(struct loop *loop);
+
+bool boot_timer_init(
+    struct boot_timer *timer, struct event_base *base, void (*ring)(void *context), void *context);
+void boot_timer_clear(struct boot_timer *timer);
+
+/* At at_ms; UINT64_MAX: not at all. */
+void boot_timer_arm(struct boot_timer *timer, uint64_t at_ms);
+
+#endif

@@ -1,0 +1,98 @@
+#include "process.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The 22nd field of /proc/PID/stat, in ticks since boot; 0 if it cannot be read. */
+static uint64_t start_time(int32_t pid)
+{
+	char path[64];
+	char line[1024];
+	unsigned long long start = 0;
+	const char *after_name;
+	size_t length;
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	length = fread(line, 1, sizeof line - 1, file);
+	fclose(file);
+	line[length] = '\0';
+	/* The name may hold spaces and parentheses: count from its last one. */
+	after_name = strrchr(line, ')');
+	if (!after_name ||
+	    sscanf(after_name + 1,
+	        " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+	        &start) != 1)
+		return 0;
+	return start;
+}
+
+static bool read_boot_id(struct id *boot)
+{
+	char text[64] = "";
+	char hex[ID_HEX_SIZE];
+	size_t n = 0;
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (!file)
+		return false;
+	if (!fgets(text, sizeof text, file))
+		text[0] = '\0';
+	fclose(file);
+	for (const char *c = text; *c && n < ID_HEX_SIZE - 1; c++)
+		if (*c != '-' && *c != '\n')
+			hex[n++] = *c;
+	hex[n] = '\0';
+	return id_from_hex(boot, hex);
+}
+
+static uint32_t namespace_inode(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 ? (uint32_t)status.st_ino : 0;
+}
+
+bool process_self(struct record_host *host)
+{
+	*host = (struct record_host){.pid = (int32_t)getpid()};
+	host->timens = namespace_inode("/proc/self/ns/time");
+	host->pidns = namespace_inode("/proc/self/ns/pid");
+	host->pid_start = start_time(host->pid);
+	return read_boot_id(&host->boot) && host->pidns && host->pid_start;
+}
+
+static bool has_ended(int descriptor)
+{
+	struct pollfd poller = {.fd = descriptor, .events = POLLIN};
+
+	return poll(&poller, 1, 0) == 1 && (poller.revents & POLLIN);
+}
+
+int process_watch(const struct record_host *host, bool *dead)
+{
+	const int descriptor = (int)syscall(SYS_pidfd_open, host->pid, 0);
+	uint64_t start;
+
+	*dead = false;
+	if (descriptor < 0) {
+		*dead = errno == ESRCH;
+		return -1;
+	}
+	/* Read after opening: if it is the same now, the descriptor is of that process. */
+	start = start_time(host->pid);
+	*dead = has_ended(descriptor) || (start != 0 && start != host->pid_start);
+	if (!*dead && start != 0)
+		return descriptor;
+	close(descriptor);
+	return -1;
+}

@@ -1,0 +1,208 @@
+#include "queue.h"
+
+#include "status.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct node {
+	mpsync_event event; /* first: callers see only this */
+	struct node *next;
+};
+
+struct mpsync_queue {
+	atomic_uint references;
+	int descriptor; /* an eventfd, not zero while an event or a wake-up waits */
+	pthread_mutex_t mutex;
+	struct node *first;
+	struct node *last;
+	bool wakeup;
+};
+
+static size_t size_of(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
+static const char *put(char **at, const char *text)
+{
+	char *start = *at;
+	const size_t size = size_of(text);
+
+	if (!text)
+		return NULL;
+	memcpy(start, text, size);
+	*at += size;
+	return start;
+}
+
+mpsync_event *queue_event(const mpsync_event *fields)
+{
+	struct node *node = calloc(1, sizeof *node + size_of(fields->name) + size_of(fields->holder) +
+	                                  size_of(fields->value) + size_of(fields->message));
+	char *at;
+
+	if (!node)
+		return NULL;
+	at = (char *)(node + 1);
+	node->event = *fields;
+	node->event.name = put(&at, fields->name);
+	node->event.holder = put(&at, fields->holder);
+	node->event.value = put(&at, fields->value);
+	node->event.message = put(&at, fields->message);
+	return &node->event;
+}
+
+void mpsync_event_free(mpsync_event *event)
+{
+	free(event);
+}
+
+mpsync_queue *mpsync_queue_new(mpsync_error *error)
+{
+	mpsync_queue *queue = calloc(1, sizeof *queue);
+
+	if (!queue) {
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+		return NULL;
+	}
+	queue->descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (queue->descriptor < 0) {
+		fail(error, MPSYNC_E_INTERNAL, "no descriptor for the queue: %s", strerror(errno));
+		free(queue);
+		return NULL;
+	}
+	pthread_mutex_init(&queue->mutex, NULL);
+	atomic_init(&queue->references, 1);
+	succeed(error);
+	return queue;
+}
+
+mpsync_queue *queue_reference(mpsync_queue *queue)
+{
+	if (queue)
+		atomic_fetch_add(&queue->references, 1);
+	return queue;
+}
+
+void mpsync_queue_free(mpsync_queue *queue)
+{
+	if (!queue || atomic_fetch_sub(&queue->references, 1) > 1)
+		return;
+	while (queue->first) {
+		struct node *node = queue->first;
+
+		queue->first = node->next;
+		free(node);
+	}
+	close(queue->descriptor);
+	pthread_mutex_destroy(&queue->mutex);
+	free(queue);
+}
+
+int mpsync_queue_fd(const mpsync_queue *queue)
+{
+	return queue ? queue->descriptor : -1;
+}
+
+/* With the mutex held. An eventfd of ours cannot fail: it is written once between two reads. */
+static void raise_descriptor(const mpsync_queue *queue)
+{
+	const uint64_t one = 1;
+
+	if (write(queue->descriptor, &one, sizeof one) < 0)
+		return;
+}
+
+static void lower_descriptor(const mpsync_queue *queue)
+{
+	uint64_t count;
+
+	if (read(queue->descriptor, &count, sizeof count) < 0)
+		return;
+}
+
+void queue_push(mpsync_queue *queue, mpsync_event *event)
+{
+	struct node *node = (struct node *)event;
+
+	pthread_mutex_lock(&queue->mutex);
+	node->next = NULL;
+	if (queue->first)
+		queue->last->next = node;
+	else
+		queue->first = node;
+	if (queue->first == node && !queue->wakeup)
+		raise_descriptor(queue);
+	queue->last = node;
+	pthread_mutex_unlock(&queue->mutex);
+}
+
+/* With the mutex held. */
+static struct node *take(mpsync_queue *queue)
+{
+	struct node *node = queue->first;
+
+	if (!node)
+		return NULL;
+	queue->first = node->next;
+	if (!queue->first && !queue->wakeup)
+		lower_descriptor(queue);
+	return node;
+}
+
+mpsync_event *mpsync_queue_next(mpsync_queue *queue)
+{
+	struct node *node;
+
+	if (!queue)
+		return NULL;
+	pthread_mutex_lock(&queue->mutex);
+	node = take(queue);
+	pthread_mutex_unlock(&queue->mutex);
+	return node ? &node->event : NULL;
+}
+
+mpsync_event *mpsync_queue_wait(mpsync_queue *queue, int64_t timeout_ms)
+{
+	struct pollfd poller;
+	struct node *node;
+
+	if (!queue)
+		return NULL;
+	poller = (struct pollfd){.fd = queue->descriptor, .events = POLLIN};
+	if (timeout_ms < 0)
+		timeout_ms = -1;
+	if (timeout_ms > INT32_MAX)
+		timeout_ms = INT32_MAX;
+	if (poll(&poller, 1, (int)timeout_ms) <= 0)
+		return NULL;
+	pthread_mutex_lock(&queue->mutex);
+	if (queue->wakeup) {
+		queue->wakeup = false;
+		if (!queue->first)
+			lower_descriptor(queue);
+		node = NULL;
+	} else {
+		node = take(queue);
+	}
+	pthread_mutex_unlock(&queue->mutex);
+	return node ? &node->event : NULL;
+}
+
+void mpsync_queue_wakeup(mpsync_queue *queue)
+{
+	if (!queue)
+		return;
+	pthread_mutex_lock(&queue->mutex);
+	if (!queue->wakeup && !queue->first)
+		raise_descriptor(queue);
+	queue->wakeup = true;
+	pthread_mutex_unlock(&queue->mutex);
+}

@@ -1,0 +1,96 @@
+#include "elector_json.h"
+
+#include "../clock.h"
+#include "../duration.h"
+#include "../wire.h"
+
+#include <string.h>
+#include <time.h>
+
+const char *json_text(const cJSON *object, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+
+	return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+uint64_t json_token(const cJSON *object, const char *name)
+{
+	uint64_t token = 0;
+
+	return wire_token_parse(json_text(object, name), &token) ? token : 0;
+}
+
+uint64_t json_duration_ms(const cJSON *object, const char *name)
+{
+	uint64_t ms = 0;
+
+	return duration_parse(json_text(object, name), &ms) ? ms : 0;
+}
+
+static int64_t unix_ms(const char *text)
+{
+	struct tm utc = {0};
+	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &utc);
+	int64_t ms = 0;
+
+	if (!rest)
+		return 0;
+	if (*rest == '.')
+		for (int i = 1; i <= 3 && rest[i] >= '0' && rest[i] <= '9'; i++)
+			ms = ms * 10 + (rest[i] - '0');
+	return (int64_t)timegm(&utc) * 1000 + ms;
+}
+
+struct store_lock json_lock(const cJSON *object)
+{
+	const cJSON *spec = cJSON_GetObjectItemCaseSensitive(object, "spec");
+	const cJSON *status = cJSON_GetObjectItemCaseSensitive(object, "status");
+	const cJSON *waiters = cJSON_GetObjectItemCaseSensitive(status, "waiters");
+	const cJSON *value = cJSON_GetObjectItemCaseSensitive(spec, "value");
+	const char *owner = json_text(spec, "owner");
+	const int64_t expires = unix_ms(json_text(spec, "expiry"));
+	const int64_t now = clock_wall_ms();
+
+	return (struct store_lock){
+	    .name = json_text(cJSON_GetObjectItemCaseSensitive(object, "metadata"), "name"),
+	    .holder = *owner ? owner : NULL,
+	    .value = cJSON_IsString(value) ? value->valuestring : NULL,
+	    .token = json_token(spec, "token"),
+	    .ttl_ms = (uint32_t)json_duration_ms(spec, "ttl"),
+	    .since_ms = unix_ms(json_text(spec, "since")),
+	    .expires_in_ms = expires > now ? (uint64_t)(expires - now) : 0,
+	    .waiters = cJSON_IsNumber(waiters) ? (uint32_t)waiters->valuedouble : 0,
+	    .election = strcmp(json_text(spec, "type"), "election") == 0,
+	};
+}
+
+enum mpsync_reason json_reason(const cJSON *object)
+{
+	const char *text = json_text(object, "reason");
+
+	for (int32_t i = MPSYNC_REASON_EXPIRED; i <= MPSYNC_REASON_OTHER_ELECTOR; i++)
+		if (strcmp(text, mpsync_reason_text(i)) == 0)
+			return (enum mpsync_reason)i;
+	return MPSYNC_REASON_EXPIRED;
+}
+
+enum mpsync_status json_status(long http_status, const char *code)
+{
+	switch (http_status) {
+	case 401:
+		return MPSYNC_E_UNAUTHENTICATED;
+	case 403:
+		return MPSYNC_E_FORBIDDEN;
+	case 404:
+		return MPSYNC_E_NOT_HELD;
+	case 409:
+		return strcmp(code, "held") == 0 ? MPSYNC_E_HELD : MPSYNC_E_LOST;
+	case 0:
+	case 500:
+	case 503:
+		return MPSYNC_E_UNREACHABLE;
+	default:
+		return MPSYNC_E_INVALID;
+	}
+}

@@ -1,0 +1,1313 @@
+#include "records.h"
+
+#include <assert.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How long a place in the order is left to its owner when the name is free (rule 49, delta). */
+#define PLACE_MS 50
+/* Lost races before a request says "busy" and comes back later. */
+#define MOST_RACES 8
+/* Names that are looked at, with each attempt, whether their watching is over. */
+#define SWEEP_AT_ONCE 4
+/* A granting write may still be done so long after its answer was given up. */
+#define LATE_GRANT_MS    70000
+#define FIRST_CHECK_MS   500
+#define LONGEST_CHECK_MS 8000
+
+enum phase {
+	IDLE,
+	ATTEMPT_READ,
+	ATTEMPT_WRITE,
+	ADOPT_READ,
+	ADOPT_WRITE,
+	RENEW_WRITE,
+	RENEW_READ,
+	WITHDRAW_WRITE,
+	WITHDRAW_READ
+};
+
+/*
+ * A name that somebody waits for, and what was seen of it. It lingers for a while after the last
+ * waiter has left, so that those who try again and again do not observe anew each time (rules 17,
+ * 25).
+ */
+struct watched_name {
+	struct watched_name *next;
+	struct watched_name *previous;
+	char *name;
+	struct task *waiting;
+	struct record last;
+	bool has_last;
+	struct observation seen;
+	uint64_t newest_version;
+	uint64_t linger_until_ms;
+};
+
+/* What one claim is doing at the backend. */
+struct task {
+	struct record_request request;
+	struct records *records;
+	struct store_claim *claim;
+	struct watched_name *watched;
+	struct task *next; /* waiting for the same name */
+	enum phase phase;
+	unsigned races;
+	bool queued;     /* stands in the backend's order */
+	bool wrote;      /* a grant may be there */
+	bool held;       /* version and uid are those of our grant's last known write */
+	bool granting;   /* a granting write is in flight */
+	bool late_grant; /* one was given up and may yet be done, if nobody else writes before */
+	uint32_t value_version;
+	uint64_t version;
+	struct id uid;
+	uint64_t sent_at_ms;
+	uint64_t place_until_ms;
+	uint64_t renewals;
+	int64_t since_ms;
+};
+
+/*
+ * A granting write without an answer, whose claim is gone: its record is removed when it appears. A
+ * create is guarded by no version at all (rule 16), an update only until somebody else writes.
+ */
+struct dead_grant {
+	struct dead_grant *next;
+	struct id claim;
+	struct watched_name *watched;
+	uint64_t until_ms;
+	uint64_t check_at_ms;
+	uint64_t check_every_ms; /* doubles */
+	bool checked_late;
+};
+
+/* Removing a record, or freeing it by force, on behalf of no claim. */
+struct errand {
+	struct record_request request;
+	struct records *records;
+	struct errand *next;
+	struct store_query *query;
+	char *name;
+	bool reading;
+	unsigned races;
+};
+
+struct observation_node {
+	char *name;
+	uint64_t version;
+	bool there;
+};
+
+struct observing {
+	struct observing *next;
+	struct store_observer *observer;
+	struct records *records;
+	struct store_query query;
+	void *nodes;
+	bool synced;
+	bool running;
+	bool again;
+};
+
+struct records {
+	struct store store;
+	struct record_backend *backend;
+	struct id instance;
+	void *names;                  /* tsearch tree of struct watched_name */
+	struct watched_name *watched; /* all of them */
+	struct watched_name *cursor;
+	struct watched_name *sweep; /* the next to be looked at, whether it still lingers */
+	struct dead_grant *dead;
+	struct errand *errands;
+	struct observing *observers;
+};
+
+uint64_t records_now(const struct records *records)
+{
+	return records->store.clock.boot_ms(records->store.clock.context);
+}
+
+static int64_t wall_now(const struct records *records)
+{
+	return records->store.clock.wall_ms(records->store.clock.context);
+}
+
+static struct record_view view_of(const struct task *task)
+{
+	return (struct record_view){
+	    .claim = task->claim->digest,
+	    .instance = task->records->instance,
+	    .host = task->records->backend->host,
+	    .absent_is_free = task->records->backend->absent_is_free,
+	};
+}
+
+/* ---- Names that are waited for ---- */
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(((const struct watched_name *)a)->name, ((const struct watched_name *)b)->name);
+}
+
+static struct watched_name *find_watched(struct records *records, const char *name)
+{
+	struct watched_name probe = {.name = (char *)name};
+	struct watched_name **found = tfind(&probe, &records->names, compare_names);
+
+	return found ? *found : NULL;
+}
+
+static struct watched_name *watch_name(struct records *records, const char *name)
+{
+	struct watched_name *watched = find_watched(records, name);
+
+	if (watched)
+		return watched;
+	watched = calloc(1, sizeof *watched);
+	if (!watched)
+		return NULL;
+	watched->name = strdup(name);
+	if (!watched->name || !tsearch(watched, &records->names, compare_names)) {
+		free(watched->name);
+		free(watched);
+		return NULL;
+	}
+	watched->next = records->watched;
+	if (watched->next)
+		watched->next->previous = watched;
+	records->watched = watched;
+	records->backend->ops->watch(records->backend, watched->name, true);
+	return watched;
+}
+
+static void free_watched(void *node)
+{
+	struct watched_name *watched = node;
+
+	record_clear(&watched->last);
+	free(watched->name);
+	free(watched);
+}
+
+static bool awaits_dead_grant(const struct records *records, const struct watched_name *watched)
+{
+	const struct dead_grant *dead = records->dead;
+
+	while (dead && dead->watched != watched)
+		dead = dead->next;
+	return dead;
+}
+
+/* On this kernel's own clock the record itself says when it ends; elsewhere only watching tells. */
+static bool worth_watching(const struct records *records, const struct watched_name *watched)
+{
+	return watched->seen.state > SEEN_FREE &&
+	       (id_is_none(&records->backend->host.boot) || !watched->has_last ||
+	           !id_equal(&records->backend->host.boot, &watched->last.host.boot));
+}
+
+static void unwatch_if_idle(struct records *records, struct watched_name *watched)
+{
+	if (watched->waiting || records_now(records) < watched->linger_until_ms ||
+	    awaits_dead_grant(records, watched))
+		return;
+	records->backend->ops->watch(records->backend, watched->name, false);
+	if (records->cursor == watched)
+		records->cursor = watched->next;
+	if (records->sweep == watched)
+		records->sweep = watched->next;
+	if (watched->next)
+		watched->next->previous = watched->previous;
+	if (watched->previous)
+		watched->previous->next = watched->next;
+	else
+		records->watched = watched->next;
+	tdelete(watched, &records->names, compare_names);
+	free_watched(watched);
+}
+
+/* A few at a time, whenever something is attempted: lingering needs no timer. */
+static void sweep_lingering(struct records *records)
+{
+	for (int i = 0; i < SWEEP_AT_ONCE; i++) {
+		struct watched_name *watched = records->sweep ? records->sweep : records->watched;
+
+		if (!watched)
+			return;
+		records->sweep = watched->next;
+		unwatch_if_idle(records, watched);
+	}
+}
+
+static void stop_waiting(struct task *task)
+{
+	struct watched_name *watched = task->watched;
+	struct task **link;
+
+	if (!watched)
+		return;
+	for (link = &watched->waiting; *link != task; link = &(*link)->next)
+		;
+	*link = task->next;
+	task->watched = NULL;
+	unwatch_if_idle(task->records, watched);
+}
+
+static bool start_waiting(struct task *task)
+{
+	if (task->watched)
+		return true;
+	task->watched = watch_name(task->records, task->claim->name);
+	if (!task->watched)
+		return false;
+	task->next = task->watched->waiting;
+	task->watched->waiting = task;
+	return true;
+}
+
+/* An answer that was overtaken by a newer event would undo what that event told. */
+static bool is_stale(const struct watched_name *watched, const struct record *record)
+{
+	return record && record->version < watched->newest_version;
+}
+
+static void see(struct records *records, struct watched_name *watched, const struct record *record)
+{
+	const struct record_view view = {.absent_is_free = records->backend->absent_is_free};
+	const struct record *before = watched->has_last ? &watched->last : NULL;
+
+	if (is_stale(watched, record))
+		return;
+	if (record)
+		watched->newest_version = record->version;
+	record_observe(&watched->seen, before, record, &view, records_now(records));
+	watched->linger_until_ms =
+	    worth_watching(records, watched)
+	        ? records_now(records) - watched->seen.unchanged_ms + 2 * (uint64_t)watched->seen.ttl_ms
+	        : 0;
+	if (record && before && record_same_holding(before, record)) {
+		watched->last.version = record->version;
+		watched->last.deadline_ms = record->deadline_ms;
+		return;
+	}
+	if (watched->has_last)
+		record_clear(&watched->last);
+	watched->has_last = record && record_copy(&watched->last, record);
+}
+
+/* ---- Answers ---- */
+
+static void answer(struct task *task, enum claim_event event,
+    const struct claim_answer *particulars, const struct store_word *word)
+{
+	const struct store_sink *sink = &task->records->store.sink;
+
+	task->phase = IDLE;
+	sink->answer(sink->engine, task->claim, event, particulars, word);
+}
+
+static void answer_error(struct task *task, enum record_result result, enum mpsync_status status,
+    const char *message, uint64_t retry_in_ms)
+{
+	answer(task, result == RECORD_REFUSED ? CLAIM_REFUSED : CLAIM_UNKNOWN,
+	    &(struct claim_answer){.status = status, .retry_in_ms = retry_in_ms},
+	    &(struct store_word){.message = message});
+}
+
+static void answer_right(struct task *task, enum claim_event event)
+{
+	task->claim->value_stored = task->value_version;
+	answer(task, event,
+	    &(struct claim_answer){
+	        .token = task->claim->token,
+	        .sent_at_ms = task->sent_at_ms,
+	        .right_ms = claim_right_ms(task->claim->ttl_ms),
+	    },
+	    NULL);
+}
+
+static enum mpsync_reason reason_of(const struct task *task, const struct record *record)
+{
+	if (!record)
+		return MPSYNC_REASON_DELETED;
+	if (record->revoked)
+		return MPSYNC_REASON_REVOKED;
+	if (!record->holder)
+		return MPSYNC_REASON_DELETED;
+	if (id_equal(&record->claim, &task->claim->digest))
+		return MPSYNC_REASON_OTHER_ELECTOR;
+	return MPSYNC_REASON_TAKEN;
+}
+
+static void answer_gone(struct task *task, const struct record *record)
+{
+	task->held = false;
+	task->wrote = false;
+	answer(task, CLAIM_GONE, &(struct claim_answer){.reason = reason_of(task, record)}, NULL);
+}
+
+static void answer_freed(struct task *task)
+{
+	task->held = false;
+	task->wrote = false;
+	answer(task, CLAIM_FREED, NULL, NULL);
+}
+
+/* ---- Requests ---- */
+
+static void on_done(struct record_request *request, enum record_result result,
+    const struct record *record, enum mpsync_status status, const char *message,
+    uint64_t retry_in_ms);
+
+static void prepare(struct task *task, enum phase phase)
+{
+	task->phase = phase;
+	task->request = (struct record_request){
+	    .name = task->claim->name,
+	    .claim = task->claim->digest,
+	    .version = task->version,
+	    .uid = task->uid,
+	    .done = on_done,
+	    .data = task->request.data,
+	};
+}
+
+static void read_record(struct task *task, enum phase phase, bool fresh)
+{
+	struct record_backend *backend = task->records->backend;
+
+	prepare(task, phase);
+	task->request.fresh = fresh;
+	backend->ops->read(backend, &task->request);
+}
+
+static void write_grant(struct task *task, const struct record *there)
+{
+	struct record_backend *backend = task->records->backend;
+	const struct record_view view = view_of(task);
+	const struct store_claim *claim = task->claim;
+
+	prepare(task, ATTEMPT_WRITE);
+	task->sent_at_ms = records_now(task->records);
+	task->since_ms = wall_now(task->records);
+	task->value_version = claim->value_version;
+	task->wrote = true;
+	task->request.record = record_grant(there, &view, claim->holder, claim->value, claim->ttl_ms,
+	    claim->election, task->sent_at_ms, task->since_ms);
+	task->request.grant = true;
+	task->request.durable = true;
+	task->request.create = !there;
+	task->granting = true;
+	task->request.version = there ? there->version : 0;
+	task->request.uid = there ? there->uid : (struct id){{0}};
+	backend->ops->write(backend, &task->request);
+}
+
+/* The record as our last known write left it. */
+static struct record record_held(const struct task *task)
+{
+	const struct record_view view = view_of(task);
+	const struct store_claim *claim = task->claim;
+	struct record record = record_grant(NULL, &view, claim->holder, claim->value, claim->ttl_ms,
+	    claim->election, task->sent_at_ms, task->since_ms);
+
+	record.version = task->version;
+	record.uid = task->uid;
+	record.token = claim->token;
+	record.renewals = task->renewals;
+	return record;
+}
+
+static void write_renewal(struct task *task, enum phase phase)
+{
+	struct record_backend *backend = task->records->backend;
+	const struct record_view view = view_of(task);
+	const struct store_claim *claim = task->claim;
+	const struct record stored = record_held(task);
+
+	prepare(task, phase);
+	task->sent_at_ms = records_now(task->records);
+	task->request.durable = task->value_version != claim->value_version;
+	task->request.renewal = phase == RENEW_WRITE && !task->request.durable;
+	task->value_version = claim->value_version;
+	task->request.record = record_renewal(
+	    &stored, &view, claim->value, claim->token, task->sent_at_ms, wall_now(task->records));
+	backend->ops->write(backend, &task->request);
+}
+
+static void write_release(struct task *task)
+{
+	struct record_backend *backend = task->records->backend;
+	const struct record stored = record_held(task);
+
+	prepare(task, WITHDRAW_WRITE);
+	task->request.durable = true;
+	if (backend->absent_is_free) {
+		backend->ops->remove(backend, &task->request);
+		return;
+	}
+	task->request.record = record_release(&stored, false);
+	backend->ops->write(backend, &task->request);
+}
+
+/* What is there is our own last write, perhaps one whose answer was lost. */
+static void take_over_version(struct task *task, const struct record *record)
+{
+	assert(record);
+	task->version = record->version;
+	task->uid = record->uid;
+	task->renewals = record->renewals;
+	task->since_ms = record->since_ms;
+	task->held = true;
+}
+
+/* ---- Attempts ---- */
+
+static uint64_t place_busy_ms(struct task *task, const struct record *record)
+{
+	const uint64_t now = records_now(task->records);
+
+	if (!record || record->ahead == 0 || task->claim->once)
+		return 0;
+	if (task->place_until_ms == 0)
+		task->place_until_ms = now + (uint64_t)record->ahead * PLACE_MS;
+	return now >= task->place_until_ms ? 0 : task->place_until_ms - now;
+}
+
+static void answer_busy(struct task *task, const struct record *record, uint64_t busy_ms)
+{
+	struct record_backend *backend = task->records->backend;
+	const struct store_claim *claim = task->claim;
+
+	if (!claim->once && !task->queued) {
+		task->queued = true;
+		backend->ops->enqueue(backend, claim);
+	}
+	task->watched->seen.planned_ms = busy_ms;
+	answer(task, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = busy_ms},
+	    &(struct store_word){
+	        .holder = record ? record->holder : NULL,
+	        .position = record ? record->ahead + 1 : 0,
+	        .unchanged_ms = task->watched->seen.unchanged_ms,
+	    });
+}
+
+static void judge(struct task *task, const struct record *record)
+{
+	const struct record_view view = view_of(task);
+	const struct record *there = record && record->version ? record : NULL;
+	uint64_t busy_ms;
+
+	if (is_stale(task->watched, there)) {
+		answer_busy(task, NULL, PLACE_MS);
+		return;
+	}
+	see(task->records, task->watched, there);
+	busy_ms = record_busy_ms(&task->watched->seen, there, &view, records_now(task->records));
+	if (busy_ms > 0) {
+		task->place_until_ms = 0;
+		answer_busy(task, record, busy_ms);
+		return;
+	}
+	busy_ms = place_busy_ms(task, record);
+	if (busy_ms > 0)
+		answer_busy(task, record, busy_ms);
+	else
+		write_grant(task, there);
+}
+
+static void on_attempt_written(
+    struct task *task, enum record_result result, const struct record *record)
+{
+	task->granting = false;
+	if (result == RECORD_OK) {
+		take_over_version(task, record);
+		assert(record);
+		task->claim->token = record->version;
+		task->queued = false;
+		stop_waiting(task);
+		answer_right(task, CLAIM_GRANTED);
+	} else if (++task->races < MOST_RACES) {
+		read_record(task, ATTEMPT_READ, true);
+	} else {
+		task->races = 0;
+		answer_busy(task, NULL, PLACE_MS);
+	}
+}
+
+static void on_adopt_read(struct task *task, const struct record *record)
+{
+	if (!record_is_grant(record, &task->claim->digest, task->claim->token)) {
+		answer_gone(task, record);
+		return;
+	}
+	take_over_version(task, record);
+	task->wrote = true;
+	write_renewal(task, ADOPT_WRITE);
+}
+
+/* ---- Renewals ---- */
+
+static void on_renew_read(struct task *task, const struct record *record)
+{
+	const struct record_view view = view_of(task);
+
+	if (!record_is_own(record, &view)) {
+		answer_gone(task, record);
+		return;
+	}
+	/* Only a label changed, or our own lost write is there. Only a new write counts (rule 24). */
+	take_over_version(task, record);
+	write_renewal(task, RENEW_WRITE);
+}
+
+static void on_renew_written(
+    struct task *task, enum record_result result, const struct record *record, enum phase phase)
+{
+	/* A write that changed nothing is no renewal: nobody can have seen it (rule 18). */
+	if (result == RECORD_OK && record && record->version != task->version) {
+		take_over_version(task, record);
+		answer_right(task, phase == ADOPT_WRITE ? CLAIM_GRANTED : CLAIM_RENEWED);
+	} else if (++task->races < MOST_RACES) {
+		read_record(task, phase == ADOPT_WRITE ? ADOPT_READ : RENEW_READ, true);
+	} else {
+		task->races = 0;
+		answer_error(task, RECORD_UNKNOWN, MPSYNC_E_UNREACHABLE,
+		    "the record changed under each of our writes; trying again", 0);
+	}
+}
+
+/* ---- Withdrawals ---- */
+
+static void remove_later(struct records *records, const char *name, const struct record *record);
+
+static void on_withdraw_read(struct task *task, const struct record *record)
+{
+	const struct record_view view = view_of(task);
+
+	if (!record_is_own(record, &view)) {
+		answer_freed(task);
+		return;
+	}
+	take_over_version(task, record);
+	write_release(task);
+}
+
+static void on_withdraw_written(
+    struct task *task, enum record_result result, const struct record *record)
+{
+	if (result != RECORD_OK && ++task->races < MOST_RACES) {
+		read_record(task, WITHDRAW_READ, true);
+		return;
+	}
+	/* A lock leaves no litter: its free record goes, unless somebody has taken it by then. */
+	if (result == RECORD_OK && !task->records->backend->absent_is_free && !task->claim->election)
+		remove_later(task->records, task->claim->name, record);
+	answer_freed(task);
+}
+
+/* Whatever a read was for, it is an observation to those who wait. */
+static void note(struct records *records, const char *name, const struct record *there)
+{
+	struct watched_name *watched = find_watched(records, name);
+
+	if (watched)
+		see(records, watched, there);
+}
+
+static void on_done(struct record_request *request, enum record_result result,
+    const struct record *record, enum mpsync_status status, const char *message,
+    uint64_t retry_in_ms)
+{
+	struct task *task = (struct task *)request;
+	const struct record *there = record && record->version ? record : NULL;
+
+	if (result == RECORD_REFUSED || result == RECORD_UNKNOWN) {
+		task->late_grant |= task->granting && result == RECORD_UNKNOWN;
+		task->granting = false;
+		answer_error(task, result, status, message, retry_in_ms);
+		return;
+	}
+	if (result != RECORD_CONFLICT &&
+	    (task->phase == ADOPT_READ || task->phase == RENEW_READ || task->phase == WITHDRAW_READ))
+		note(task->records, task->claim->name, there);
+	switch (task->phase) {
+	case ATTEMPT_READ:
+		judge(task, record);
+		return;
+	case ATTEMPT_WRITE:
+		on_attempt_written(task, result, record);
+		return;
+	case ADOPT_READ:
+		on_adopt_read(task, there);
+		return;
+	case ADOPT_WRITE:
+	case RENEW_WRITE:
+		on_renew_written(task, result, record, task->phase);
+		return;
+	case RENEW_READ:
+		on_renew_read(task, there);
+		return;
+	case WITHDRAW_WRITE:
+		on_withdraw_written(task, result, record);
+		return;
+	case WITHDRAW_READ:
+		on_withdraw_read(task, there);
+		return;
+	case IDLE:
+		return;
+	}
+}
+
+/* ---- The store contract ---- */
+
+static struct records *of(struct store *store)
+{
+	return (struct records *)store;
+}
+
+static struct task *task_of(struct records *records, struct store_claim *claim)
+{
+	struct task *task = claim->data;
+
+	if (task)
+		return task;
+	task = calloc(1, sizeof *task);
+	if (!task)
+		return NULL;
+	task->records = records;
+	task->claim = claim;
+	claim->data = task;
+	return task;
+}
+
+static void no_memory(struct records *records, struct store_claim *claim)
+{
+	records->store.sink.answer(records->store.sink.engine, claim, CLAIM_REFUSED,
+	    &(struct claim_answer){.status = MPSYNC_E_NO_MEMORY},
+	    &(struct store_word){.message = "out of memory"});
+}
+
+static void records_attempt(struct store *store, struct store_claim *claim)
+{
+	struct records *records = of(store);
+	struct task *task = task_of(records, claim);
+
+	if (!task) {
+		no_memory(records, claim);
+		return;
+	}
+	task->races = 0;
+	sweep_lingering(records);
+	if (claim->adopt) {
+		read_record(task, ADOPT_READ, true);
+	} else if (start_waiting(task)) {
+		read_record(task, ATTEMPT_READ, task->wrote);
+	} else {
+		no_memory(records, claim);
+	}
+}
+
+static void records_renew(struct store *store, struct store_claim *const *claims, size_t count)
+{
+	struct record_backend *backend = of(store)->backend;
+
+	backend->ops->batch_begin(backend);
+	for (size_t i = 0; i < count; i++) {
+		struct task *task = claims[i]->data;
+
+		task->races = 0;
+		write_renewal(task, RENEW_WRITE);
+	}
+	backend->ops->batch_end(backend);
+}
+
+static void records_withdraw(struct store *store, struct store_claim *claim)
+{
+	struct records *records = of(store);
+	struct task *task = task_of(records, claim);
+
+	if (!task) {
+		no_memory(records, claim);
+		return;
+	}
+	task->races = 0;
+	if (task->queued)
+		records->backend->ops->dequeue(records->backend, claim);
+	task->queued = false;
+	stop_waiting(task);
+	if (task->held)
+		write_release(task);
+	else if (task->wrote)
+		read_record(task, WITHDRAW_READ, true);
+	else
+		answer_freed(task);
+}
+
+static void check_dead_grant(struct dead_grant *dead, struct records *records);
+
+static void arm_dead_grants(struct records *records)
+{
+	uint64_t at_ms = CLAIM_NEVER;
+
+	for (const struct dead_grant *dead = records->dead; dead; dead = dead->next)
+		if (dead->check_at_ms < at_ms)
+			at_ms = dead->check_at_ms;
+	records->store.sink.wake_at(records->store.sink.engine, at_ms);
+}
+
+static void records_run(struct store *store)
+{
+	struct records *records = of(store);
+	struct dead_grant **link = &records->dead;
+	const uint64_t now = records_now(records);
+
+	while (*link) {
+		struct dead_grant *dead = *link;
+
+		/* A process that stood still looks once more before it forgets. */
+		if (now >= dead->check_at_ms && dead->checked_late) {
+			*link = dead->next;
+			unwatch_if_idle(records, dead->watched);
+			free(dead);
+			continue;
+		}
+		if (now >= dead->check_at_ms) {
+			dead->checked_late = now >= dead->until_ms;
+			check_dead_grant(dead, records);
+		}
+		link = &dead->next;
+	}
+	arm_dead_grants(records);
+}
+
+static void remember_dead_grant(struct task *task)
+{
+	struct records *records = task->records;
+	struct dead_grant *dead;
+	struct watched_name *watched;
+
+	if (!(task->granting || task->late_grant) || !records->backend->late_grants)
+		return;
+	watched = watch_name(records, task->claim->name);
+	dead = watched ? calloc(1, sizeof *dead) : NULL;
+	if (!dead)
+		return; /* its record then runs out by itself */
+	dead->claim = task->claim->digest;
+	dead->watched = watched;
+	dead->until_ms = records_now(records) + LATE_GRANT_MS;
+	dead->check_every_ms = FIRST_CHECK_MS;
+	dead->check_at_ms = records_now(records) + FIRST_CHECK_MS;
+	dead->next = records->dead;
+	records->dead = dead;
+	arm_dead_grants(records);
+}
+
+static void records_forget(struct store *store, struct store_claim *claim)
+{
+	struct records *records = of(store);
+	struct task *task = claim->data;
+
+	if (!task)
+		return;
+	claim->data = NULL;
+	if (task->phase != IDLE)
+		records->backend->ops->cancel(records->backend, &task->request);
+	if (task->queued)
+		records->backend->ops->dequeue(records->backend, claim);
+	remember_dead_grant(task);
+	stop_waiting(task);
+	free(task);
+}
+
+/* ---- Errands ---- */
+
+static void drop_errand(struct errand *errand)
+{
+	struct errand **link = &errand->records->errands;
+
+	while (*link != errand)
+		link = &(*link)->next;
+	*link = errand->next;
+	free(errand->name);
+	free(errand);
+}
+
+static struct errand *errand_new(struct records *records, const char *name)
+{
+	struct errand *errand = calloc(1, sizeof *errand);
+
+	if (!errand)
+		return NULL;
+	errand->name = strdup(name);
+	if (!errand->name) {
+		free(errand);
+		return NULL;
+	}
+	errand->records = records;
+	errand->request.name = errand->name;
+	errand->next = records->errands;
+	records->errands = errand;
+	return errand;
+}
+
+static void on_removed(struct record_request *request, enum record_result result,
+    const struct record *record, enum mpsync_status status, const char *message,
+    uint64_t retry_in_ms)
+{
+	(void)result, (void)record, (void)status, (void)message, (void)retry_in_ms;
+	drop_errand((struct errand *)request);
+}
+
+static void remove_later(struct records *records, const char *name, const struct record *record)
+{
+	struct errand *errand = errand_new(records, name);
+
+	assert(record);
+	if (!errand)
+		return;
+	errand->request.version = record->version;
+	errand->request.uid = record->uid;
+	errand->request.done = on_removed;
+	records->backend->ops->remove(records->backend, &errand->request);
+}
+
+static bool is_dead_grant(const struct records *records, const struct record *record)
+{
+	const struct dead_grant *dead = records->dead;
+
+	if (!record || !record->holder || !id_equal(&record->instance, &records->instance))
+		return false;
+	while (dead && !id_equal(&record->claim, &dead->claim))
+		dead = dead->next;
+	return dead;
+}
+
+static void on_checked(struct record_request *request, enum record_result result,
+    const struct record *record, enum mpsync_status status, const char *message,
+    uint64_t retry_in_ms)
+{
+	struct errand *errand = (struct errand *)request;
+
+	(void)status, (void)message, (void)retry_in_ms;
+	if (result == RECORD_OK || result == RECORD_ABSENT)
+		note(errand->records, errand->name, result == RECORD_OK ? record : NULL);
+	if (result == RECORD_OK && is_dead_grant(errand->records, record))
+		remove_later(errand->records, errand->name, record);
+	drop_errand(errand);
+}
+
+static void check_dead_grant(struct dead_grant *dead, struct records *records)
+{
+	struct errand *errand = errand_new(records, dead->watched->name);
+
+	dead->check_at_ms = records_now(records) + dead->check_every_ms;
+	if (dead->check_every_ms < LONGEST_CHECK_MS)
+		dead->check_every_ms *= 2;
+	if (!errand)
+		return;
+	errand->request.fresh = true;
+	errand->request.done = on_checked;
+	records->backend->ops->read(records->backend, &errand->request);
+}
+
+static void on_forced(struct record_request *request, enum record_result result,
+    const struct record *record, enum mpsync_status status, const char *message,
+    uint64_t retry_in_ms);
+
+static void force_read(struct errand *errand)
+{
+	struct record_backend *backend = errand->records->backend;
+
+	errand->reading = true;
+	errand->request.fresh = true;
+	errand->request.done = on_forced;
+	backend->ops->read(backend, &errand->request);
+}
+
+static void force_write(struct errand *errand, const struct record *record)
+{
+	struct record_backend *backend = errand->records->backend;
+
+	errand->reading = false;
+	errand->request.version = record->version;
+	errand->request.uid = record->uid;
+	errand->request.durable = true;
+	if (errand->query->now && backend->absent_is_free) {
+		backend->ops->remove(backend, &errand->request);
+		return;
+	}
+	errand->request.record = record_release(record, !errand->query->now);
+	backend->ops->write(backend, &errand->request);
+}
+
+static void end_force(struct errand *errand, enum mpsync_status status, const char *message)
+{
+	struct store_query *query = errand->query;
+
+	drop_errand(errand);
+	query->done(query, status, message);
+}
+
+static void on_forced(struct record_request *request, enum record_result result,
+    const struct record *record, enum mpsync_status status, const char *message,
+    uint64_t retry_in_ms)
+{
+	struct errand *errand = (struct errand *)request;
+	const bool reading = errand->reading;
+
+	(void)retry_in_ms;
+	if (result == RECORD_REFUSED || result == RECORD_UNKNOWN)
+		end_force(errand, status, message);
+	else if (reading && record && record->holder)
+		force_write(errand, record);
+	else if (reading)
+		end_force(errand, MPSYNC_E_NOT_HELD, "nobody holds it");
+	else if (result == RECORD_OK)
+		end_force(errand, MPSYNC_OK, NULL);
+	else if (++errand->races < MOST_RACES)
+		force_read(errand);
+	else
+		end_force(errand, MPSYNC_E_UNREACHABLE, "the record changes all the time; try again");
+}
+
+static void records_query(struct store *store, struct store_query *query)
+{
+	struct records *records = of(store);
+	struct errand *errand;
+
+	if (query->kind != STORE_FORCE) {
+		records->backend->ops->query(records->backend, query);
+		return;
+	}
+	errand = errand_new(records, query->name);
+	if (!errand) {
+		query->done(query, MPSYNC_E_NO_MEMORY, "out of memory");
+		return;
+	}
+	errand->query = query;
+	force_read(errand);
+}
+
+static void records_query_cancel(struct store *store, struct store_query *query)
+{
+	struct records *records = of(store);
+
+	for (struct errand *errand = records->errands; errand; errand = errand->next) {
+		if (errand->query != query)
+			continue;
+		records->backend->ops->cancel(records->backend, &errand->request);
+		drop_errand(errand);
+		return;
+	}
+}
+
+/* ---- Observers ---- */
+
+struct store_lock record_as_lock(
+    const struct record *record, const char *name, uint64_t now_ms, uint32_t waiters)
+{
+	uint64_t version = record->token ? record->token : record->version;
+
+	for (const char *c = record->value; c && *c; c++)
+		version = (version ^ (unsigned char)*c) * 1099511628211u;
+	return (struct store_lock){
+	    .name = name,
+	    .holder = record->holder,
+	    .value = record->value,
+	    .token = record->token,
+	    .version = version,
+	    .ttl_ms = record->ttl_ms,
+	    .since_ms = record->since_ms,
+	    .expires_in_ms = record->deadline_ms > now_ms ? record->deadline_ms - now_ms : 0,
+	    .waiters = waiters,
+	    .election = record->election,
+	};
+}
+
+static int compare_nodes(const void *a, const void *b)
+{
+	return strcmp(
+	    ((const struct observation_node *)a)->name, ((const struct observation_node *)b)->name);
+}
+
+static void free_node(void *pointer)
+{
+	struct observation_node *node = pointer;
+
+	free(node->name);
+	free(node);
+}
+
+static struct observation_node *node_of(struct observing *observing, const char *name)
+{
+	struct observation_node probe = {.name = (char *)name};
+	struct observation_node **found = tfind(&probe, &observing->nodes, compare_nodes);
+	struct observation_node *node;
+
+	if (found)
+		return *found;
+	node = calloc(1, sizeof *node);
+	if (!node)
+		return NULL;
+	node->name = strdup(name);
+	if (!node->name || !tsearch(node, &observing->nodes, compare_nodes)) {
+		free_node(node);
+		return NULL;
+	}
+	return node;
+}
+
+static void observed_lock(struct store_query *query, const struct store_lock *lock)
+{
+	struct observing *observing =
+	    (struct observing *)((char *)query - offsetof(struct observing, query));
+	struct observation_node *node = lock->holder ? node_of(observing, lock->name) : NULL;
+
+	if (!node)
+		return;
+	node->there = true;
+	if (node->version == lock->version)
+		return;
+	node->version = lock->version;
+	observing->observer->changed(observing->observer, lock);
+}
+
+struct gone_walk {
+	struct observation_node *first_gone;
+};
+
+static void find_gone(const void *tree_node, VISIT visit, void *context)
+{
+	struct observation_node *node = *(struct observation_node *const *)tree_node;
+	struct gone_walk *walk = context;
+
+	if (visit == postorder || visit == leaf) {
+		if (!node->there && !walk->first_gone)
+			walk->first_gone = node;
+	}
+}
+
+static void clear_there(const void *tree_node, VISIT visit, void *context)
+{
+	struct observation_node *node = *(struct observation_node *const *)tree_node;
+
+	(void)context;
+	if (visit == postorder || visit == leaf)
+		node->there = false;
+}
+
+static void tell_gone(struct observing *observing)
+{
+	for (;;) {
+		struct gone_walk walk = {0};
+
+		twalk_r(observing->nodes, find_gone, &walk);
+		if (!walk.first_gone)
+			break;
+		tdelete(walk.first_gone, &observing->nodes, compare_nodes);
+		observing->observer->gone(observing->observer, walk.first_gone->name);
+		free_node(walk.first_gone);
+	}
+	twalk_r(observing->nodes, clear_there, NULL);
+}
+
+static void look(struct observing *observing);
+
+static void looked(struct store_query *query, enum mpsync_status status, const char *message)
+{
+	struct observing *observing =
+	    (struct observing *)((char *)query - offsetof(struct observing, query));
+
+	observing->running = false;
+	if (status != MPSYNC_OK && status != MPSYNC_E_NOT_HELD) {
+		observing->observer->failed(observing->observer, status, message);
+		return;
+	}
+	tell_gone(observing);
+	if (!observing->synced) {
+		observing->synced = true;
+		observing->observer->synced(observing->observer);
+	}
+	if (observing->again)
+		look(observing);
+}
+
+static void look(struct observing *observing)
+{
+	struct record_backend *backend = observing->records->backend;
+	const char *name = observing->observer->name;
+
+	observing->again = observing->running;
+	if (observing->running)
+		return;
+	observing->running = true;
+	observing->query = (struct store_query){
+	    .kind = name ? STORE_GET : STORE_LIST,
+	    .name = name,
+	    .prefix = "",
+	    .limit = SIZE_MAX,
+	    .found = observed_lock,
+	    .done = looked,
+	};
+	backend->ops->query(backend, &observing->query);
+}
+
+static void records_observe(struct store *store, struct store_observer *observer)
+{
+	struct records *records = of(store);
+	struct observing *observing = calloc(1, sizeof *observing);
+
+	if (!observing) {
+		observer->failed(observer, MPSYNC_E_NO_MEMORY, "out of memory");
+		return;
+	}
+	observing->observer = observer;
+	observing->records = records;
+	observing->next = records->observers;
+	records->observers = observing;
+	observer->data = observing;
+	records->backend->ops->watch(records->backend, observer->name, true);
+	look(observing);
+}
+
+static void records_observe_stop(struct store *store, struct store_observer *observer)
+{
+	struct records *records = of(store);
+	struct observing **link = &records->observers;
+	struct observing *observing = observer->data;
+
+	if (!observing)
+		return;
+	while (*link != observing)
+		link = &(*link)->next;
+	*link = observing->next;
+	records->backend->ops->watch(records->backend, observer->name, false);
+	tdestroy(observing->nodes, free_node);
+	free(observing);
+	observer->data = NULL;
+}
+
+/* ---- Changes ---- */
+
+/* Those that may go on attempt again; the others wait for the end that they know of. */
+static void wake_waiting(struct records *records, struct watched_name *watched, bool known)
+{
+	const struct store_sink *sink = &records->store.sink;
+	struct task *next;
+
+	for (struct task *task = watched->waiting; task; task = next) {
+		const struct record_view view = view_of(task);
+		const struct record *last = watched->has_last ? &watched->last : NULL;
+
+		next = task->next;
+		if (task->phase != IDLE || !known ||
+		    record_busy_ms(&watched->seen, last, &view, records_now(records)) == 0)
+			sink->answer(sink->engine, task->claim, CLAIM_CHANGED, NULL, NULL);
+	}
+}
+
+/* Waking may end claims, and so the watching of names: the cursor steps over those that go. */
+static void wake_everyone(struct records *records)
+{
+	records->cursor = records->watched;
+	while (records->cursor) {
+		struct watched_name *watched = records->cursor;
+
+		records->cursor = watched->next;
+		wake_waiting(records, watched, false);
+	}
+}
+
+static void wake_observers(struct records *records, const char *name)
+{
+	struct observing *next;
+
+	for (struct observing *observing = records->observers; observing; observing = next) {
+		const char *wanted = observing->observer->name;
+
+		next = observing->next;
+		if (!name || !wanted || strcmp(name, wanted) == 0)
+			look(observing);
+	}
+}
+
+void records_changed(
+    struct records *records, const char *name, bool known, const struct record *record)
+{
+	struct watched_name *watched;
+
+	wake_observers(records, name);
+	if (!name) {
+		wake_everyone(records);
+		return;
+	}
+	watched = find_watched(records, name);
+	if (!watched)
+		return;
+	if (known) {
+		see(records, watched, record);
+		if (is_dead_grant(records, record))
+			remove_later(records, name, record);
+	}
+	wake_waiting(records, watched, known);
+}
+
+static void free_dead(struct records *records)
+{
+	while (records->dead) {
+		struct dead_grant *dead = records->dead;
+
+		records->dead = dead->next;
+		free(dead);
+	}
+}
+
+static void records_close(struct store *store)
+{
+	struct records *records = of(store);
+
+	while (records->errands) {
+		records->backend->ops->cancel(records->backend, &records->errands->request);
+		drop_errand(records->errands);
+	}
+	while (records->observers)
+		records_observe_stop(store, records->observers->observer);
+	free_dead(records);
+	tdestroy(records->names, free_watched);
+	records->backend->ops->close(records->backend);
+	free(records);
+}
+
+static const struct store_ops records_ops = {
+    .attempt = records_attempt,
+    .renew = records_renew,
+    .withdraw = records_withdraw,
+    .forget = records_forget,
+    .query = records_query,
+    .query_cancel = records_query_cancel,
+    .observe = records_observe,
+    .observe_stop = records_observe_stop,
+    .run = records_run,
+    .close = records_close,
+};
+
+struct store *records_new(struct record_backend *backend, const struct store_clock *clock)
+{
+	struct records *records = calloc(1, sizeof *records);
+
+	if (!records || !id_random(&records->instance)) {
+		backend->ops->close(backend);
+		free(records);
+		return NULL;
+	}
+	records->store.ops = &records_ops;
+	records->store.clock = *clock;
+	atomic_init(&records->store.fence.descriptor, -1);
+	records->store.kind = backend->kind;
+	records->store.shortest_ttl_ms = backend->shortest_ttl_ms;
+	records->backend = backend;
+	backend->records = records;
+	return &records->store;
+}

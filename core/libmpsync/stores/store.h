@@ -1,0 +1,142 @@
+/*
+ * The contract between the engine and a place where locks live.
+ *
+ * Everything is asynchronous on one thread: the engine asks through `struct store_ops`, the store
+ * answers through `struct store_sink`, at once (before the call returns) or later. For each claim
+ * there is at most one request at a time; each is answered by exactly one event, in time: a store
+ * that hears nothing for the request's time-out answers CLAIM_UNKNOWN. Between requests a store may
+ * tell CLAIM_CHANGED to a waiting claim, CLAIM_GRANTED to one that it queues itself, and CLAIM_GONE
+ * to a held one. See docs/stores.md.
+ */
+#ifndef MPSYNC_STORES_STORE_H
+#define MPSYNC_STORES_STORE_H
+
+#include "../claim.h"
+#include "../identity.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+struct store;
+
+/* What a store must know of a claim. Strings are the engine's: copy what outlives the call. */
+struct store_claim {
+	const char *name;
+	const char *holder;
+	const char *value;
+	struct id secret;
+	struct id digest; /* what others may see */
+	uint64_t token;   /* of the grant, or of the one to adopt */
+	uint32_t ttl_ms;
+	bool election;
+	bool adopt;             /* `attempt` confirms the grant that a former instance had */
+	bool once;              /* will not wait: do not queue it */
+	uint32_t value_version; /* rises when the engine changes `value` */
+	uint32_t value_stored;  /* the one that the store has, set by it before CLAIM_RENEWED */
+	void *data;             /* the store's own, freed by `forget` */
+};
+
+/* The particulars of an answer that only people need. Borrowed during the call. */
+struct store_word {
+	const char *holder;
+	const char *message;
+	uint32_t position;     /* 1 is next; 0 not known */
+	uint64_t unchanged_ms; /* how long the holder's record was seen unchanged */
+};
+
+/* One lock, as lists and observers see it. Borrowed during the call. */
+struct store_lock {
+	const char *name;
+	const char *holder; /* NULL: free */
+	const char *value;
+	uint64_t token;
+	uint64_t version; /* changes when anything else does but a renewal */
+	uint32_t ttl_ms;
+	int64_t since_ms;
+	uint64_t expires_in_ms;
+	uint32_t waiters;
+	bool election;
+};
+
+/* A request that concerns no claim. The store calls `done` once, after any number of `found`. */
+struct store_query {
+	enum { STORE_CHECK, STORE_LIST, STORE_GET, STORE_FORCE } kind;
+	const char *name;   /* GET, FORCE */
+	const char *prefix; /* LIST: "" for all */
+	const char *after;  /* LIST: only names behind this one; NULL for all */
+	size_t limit;       /* LIST */
+	bool now;           /* FORCE: the next grant need not wait */
+	void (*found)(struct store_query *query, const struct store_lock *lock);
+	void (*done)(struct store_query *query, enum mpsync_status status, const char *message);
+};
+
+/* Told of every change of one name, or of all: first of each lock that there is, then `synced`. */
+struct store_observer {
+	const char *name; /* NULL: all */
+	void (*changed)(struct store_observer *observer, const struct store_lock *lock);
+	void (*gone)(struct store_observer *observer, const char *name);
+	void (*synced)(struct store_observer *observer);
+	void (*failed)(struct store_observer *observer, enum mpsync_status status, const char *message);
+	void *data; /* the store's own */
+};
+
+/* Where a store tells the engine. */
+struct store_sink {
+	void (*answer)(void *engine, struct store_claim *claim, enum claim_event event,
+	    const struct claim_answer *answer, const struct store_word *word);
+	/* The store has something of its own to do at at_ms: call `run`. The last word counts. */
+	void (*wake_at)(void *engine, uint64_t at_ms);
+	void *engine;
+};
+
+/* What an engine and its stores know of the time. Replaced whole in the simulation. */
+struct store_clock {
+	uint64_t (*boot_ms)(void *context);
+	int64_t (*wall_ms)(void *context);
+	uint32_t (*random)(void *context);
+	void *context;
+};
+
+struct store_ops {
+	/* Try to get the name for the claim, or (`adopt`) to adopt the grant that it had. */
+	void (*attempt)(struct store *store, struct store_claim *claim);
+	/* Renew some grants, together where the store can. Stores `value` where it changed. */
+	void (*renew)(struct store *store, struct store_claim *const *claims, size_t count);
+	/* See to it that the claim neither holds nor waits; CLAIM_FREED. */
+	void (*withdraw)(struct store *store, struct store_claim *claim);
+	/* The engine frees the claim: no answer any more; free `data`. */
+	void (*forget)(struct store *store, struct store_claim *claim);
+	void (*query)(struct store *store, struct store_query *query);
+	/* The query's `done` must not be called any more. */
+	void (*query_cancel)(struct store *store, struct store_query *query);
+	void (*observe)(struct store *store, struct store_observer *observer);
+	void (*observe_stop)(struct store *store, struct store_observer *observer);
+	/* What the store asked to be woken for. */
+	void (*run)(struct store *store);
+	void (*close)(struct store *store);
+};
+
+/*
+ * A connection whose end is taken as proof of this process's death: whoever asks whether something
+ * is held looks, from any thread, whether it still stands (rule 1). descriptor -1: there is none.
+ */
+struct store_fence {
+	atomic_int descriptor;
+	atomic_uint_fast64_t cookie;
+};
+
+struct store {
+	const struct store_ops *ops;
+	struct store_fence fence;
+	struct store_sink sink;
+	struct store_clock clock;
+	const char *kind; /* for logs and metrics: "memory", "file", "elector" */
+	uint32_t shortest_ttl_ms;
+};
+
+bool store_fence_stands(const struct store_fence *fence);
+
+/* ttl 24 h is the longest everywhere. */
+#define STORE_LONGEST_TTL_MS (24u * 3600 * 1000)
+
+#endif

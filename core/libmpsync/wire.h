@@ -1,0 +1,21 @@
+/* The JSON that electors, their clients and the command line share. */
+#ifndef MPSYNC_WIRE_H
+#define MPSYNC_WIRE_H
+
+#include "stores/store.h"
+
+#include <cjson/cJSON.h>
+
+#define WIRE_API_VERSION "metaparticle.io/v1"
+
+/* The lock object. `wall_now_ms` turns what remains into a time for people. NULL without memory. */
+cJSON *wire_lock(const struct store_lock *lock, int64_t wall_now_ms);
+
+/* RFC 3339, UTC, milliseconds. */
+#define WIRE_TIME_SIZE 32
+void wire_time(char text[WIRE_TIME_SIZE], int64_t unix_ms);
+
+/* Decimal digits of a token, without sign or leading zeros; false for anything else. */
+bool wire_token_parse(const char *text, uint64_t *token);
+
+#endif
