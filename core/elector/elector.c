@@ -1,0 +1,485 @@
+#include "elector.h"
+
+#include "openapi.h"
+#include "server.h"
+
+#include "clock.h"
+#include "status.h"
+#include "stores/open.h"
+
+#include <errno.h>
+#include <event2/listener.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <openssl/ssl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define EXIT_STORE     122
+#define EXIT_USAGE     125
+#define DEFAULT_PORT   13131
+#define MOST_LISTENERS 16
+#define MOST_HOSTS     16
+
+struct configuration {
+	const char *listen[MOST_LISTENERS];
+	size_t listen_count;
+	char *hosts[MOST_HOSTS + 1];
+	size_t host_count;
+	const char *store;
+	const char *status_listen;
+	const char *tls_cert;
+	const char *tls_key;
+	const char *tls_client_ca;
+	uint64_t most_connections;
+	uint64_t most_waiters;
+	bool allow_force;
+	bool status_locks;
+	bool print_openapi;
+};
+
+enum flag {
+	LISTEN = 1000,
+	HOST,
+	STORE,
+	STATUS_LISTEN,
+	STATUS_LOCKS,
+	TLS_CERT,
+	TLS_KEY,
+	TLS_CLIENT_CA,
+	ALLOW_FORCE,
+	MAX_CONNECTIONS,
+	MAX_WAITERS,
+	LOG,
+	PRINT_OPENAPI
+};
+
+static const struct option flags[] = {
+    {"listen", required_argument, NULL, LISTEN},
+    {"host", required_argument, NULL, HOST},
+    {"store", required_argument, NULL, STORE},
+    {"status-listen", required_argument, NULL, STATUS_LISTEN},
+    {"status-locks", no_argument, NULL, STATUS_LOCKS},
+    {"tls-cert", required_argument, NULL, TLS_CERT},
+    {"tls-key", required_argument, NULL, TLS_KEY},
+    {"tls-client-ca", required_argument, NULL, TLS_CLIENT_CA},
+    {"allow-force", no_argument, NULL, ALLOW_FORCE},
+    {"max-connections", required_argument, NULL, MAX_CONNECTIONS},
+    {"max-waiters", required_argument, NULL, MAX_WAITERS},
+    {"log", required_argument, NULL, LOG},
+    {"print-openapi", no_argument, NULL, PRINT_OPENAPI},
+    {NULL, 0, NULL, 0},
+};
+
+static int complain(int code, const char *message)
+{
+	fprintf(stderr, "mpsync elector: %s\n", message);
+	return code;
+}
+
+/* ---- Configuration ---- */
+
+static bool parse_count(const char *text, uint64_t *count)
+{
+	char *end;
+
+	errno = 0;
+	*count = strtoull(text, &end, 10);
+	return errno == 0 && end != text && *end == '\0' && *count > 0;
+}
+
+static bool take_flag(struct configuration *configuration, int flag)
+{
+	switch (flag) {
+	case LISTEN:
+		if (configuration->listen_count == MOST_LISTENERS)
+			return false;
+		configuration->listen[configuration->listen_count++] = optarg;
+		return true;
+	case HOST:
+		if (configuration->host_count == MOST_HOSTS)
+			return false;
+		configuration->hosts[configuration->host_count++] = optarg;
+		return true;
+	case STORE:
+		configuration->store = optarg;
+		return true;
+	case STATUS_LISTEN:
+		configuration->status_listen = optarg;
+		return true;
+	case STATUS_LOCKS:
+		configuration->status_locks = true;
+		return true;
+	case TLS_CERT:
+		configuration->tls_cert = optarg;
+		return true;
+	case TLS_KEY:
+		configuration->tls_key = optarg;
+		return true;
+	case TLS_CLIENT_CA:
+		configuration->tls_client_ca = optarg;
+		return true;
+	case ALLOW_FORCE:
+		configuration->allow_force = true;
+		return true;
+	case MAX_CONNECTIONS:
+		return parse_count(optarg, &configuration->most_connections);
+	case MAX_WAITERS:
+		return parse_count(optarg, &configuration->most_waiters);
+	case LOG:
+		return true;
+	case PRINT_OPENAPI:
+		configuration->print_openapi = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool configure(struct configuration *configuration, int argc, char **argv)
+{
+	int flag;
+
+	*configuration = (struct configuration){.most_connections = 10000, .most_waiters = 100000};
+	optind = 0;
+	while ((flag = getopt_long(argc, argv, "", flags, NULL)) != -1)
+		if (!take_flag(configuration, flag))
+			return false;
+	return optind == argc;
+}
+
+/* ---- The store ---- */
+
+/* In a pod without a token a file would split the brain silently (rule 27). */
+static const char *default_store(mpsync_error *error)
+{
+	static const char token[] = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+	if (!getenv("KUBERNETES_SERVICE_HOST"))
+		return "file:";
+	if (access(token, R_OK) == 0)
+		return "kubernetes:";
+	fail(error, MPSYNC_E_INVALID,
+	    "this pod has no service account token; set automountServiceAccountToken, or say --store");
+	return NULL;
+}
+
+static void on_engine_timer(void *context)
+{
+	engine_run(((struct server *)context)->engine);
+}
+
+static void on_sessions_timer(void *context)
+{
+	sessions_run(((struct server *)context)->sessions);
+}
+
+static void wake_engine(void *context, uint64_t at_ms)
+{
+	boot_timer_arm(&((struct server *)context)->loop.timer, at_ms);
+}
+
+static void wake_sessions(void *context, uint64_t at_ms)
+{
+	boot_timer_arm(&((struct server *)context)->sessions_timer, at_ms);
+}
+
+static bool open_store(struct server *server, const char *text, mpsync_error *error)
+{
+	struct engine_host host = {.wake_at = wake_engine};
+	struct mpsync_options options = {{0}};
+	struct url url;
+	struct store *store = NULL;
+
+	if (!text || !url_parse(&url, text, error))
+		return false;
+	if (options_inherit(&options, &url.options) &&
+	    options_from_environment(&options, error) == MPSYNC_OK)
+		store = store_open(&url, &options, true, &server->loop, error);
+	options_clear(&options);
+	if (url.scheme == URL_MEMORY)
+		fputs("mpsync elector: memory: forgets everything when this process ends; for tests only\n",
+		    stderr);
+	url_clear(&url);
+	if (!store)
+		return false;
+	server->store_kind = store->kind;
+	host.clock = store->clock;
+	host.clock.context = server;
+	server->engine = engine_new(&host, store);
+	if (!server->engine)
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	return server->engine;
+}
+
+/* ---- The anonymous holder of the old wire ---- */
+
+static bool read_or_write_id(const char *path, char *out, size_t size)
+{
+	const int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	struct id id;
+	ssize_t length;
+
+	if (descriptor < 0)
+		return false;
+	/* Held as long as we run: two electors on one host are two holders. */
+	if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+		close(descriptor);
+		return false;
+	}
+	length = read(descriptor, out, size - 1);
+	out[length > 0 ? length : 0] = '\0';
+	if (length == ID_HEX_SIZE - 1 && id_from_hex(&id, out))
+		return true;
+	if (!id_random(&id))
+		return false;
+	id_to_hex(&id, out);
+	return ftruncate(descriptor, 0) == 0 && pwrite(descriptor, out, ID_HEX_SIZE - 1, 0) > 0;
+}
+
+/* The pod's UID, else an id of this elector's state folder, else a new one each start. */
+static void anonymous_holder(char *out, size_t size)
+{
+	const char *pod = getenv("POD_UID");
+	const char *state = getenv("XDG_STATE_HOME");
+	const char *home = getenv("HOME");
+	char folder[512] = "";
+	char path[600];
+	struct id id;
+
+	if (pod && *pod) {
+		snprintf(out, size, "%s", pod);
+		return;
+	}
+	if (state && *state)
+		snprintf(folder, sizeof folder, "%s/mpsync", state);
+	else if (home && *home)
+		snprintf(folder, sizeof folder, "%s/.local/state/mpsync", home);
+	snprintf(path, sizeof path, "%s/elector-id", folder);
+	if (*folder && (mkdir(folder, 0700) == 0 || errno == EEXIST) &&
+	    read_or_write_id(path, out, size))
+		return;
+	if (id_random(&id))
+		id_to_hex(&id, out);
+}
+
+/* ---- Listening ---- */
+
+static SSL_CTX *make_tls(const struct configuration *configuration, mpsync_error *error)
+{
+	SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
+
+	if (!tls || SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) != 1)
+		fail(error, MPSYNC_E_INTERNAL, "TLS cannot be set up");
+	else if (!configuration->tls_cert || !configuration->tls_key || !configuration->tls_client_ca)
+		fail(error, MPSYNC_E_INVALID,
+		    "an address that is not loopback needs --tls-cert, --tls-key and --tls-client-ca");
+	else if (SSL_CTX_use_certificate_chain_file(tls, configuration->tls_cert) != 1 ||
+	         SSL_CTX_use_PrivateKey_file(tls, configuration->tls_key, SSL_FILETYPE_PEM) != 1)
+		fail(error, MPSYNC_E_INVALID, "--tls-cert and --tls-key are no certificate and its key");
+	else if (SSL_CTX_load_verify_locations(tls, configuration->tls_client_ca, NULL) != 1)
+		fail(error, MPSYNC_E_INVALID, "--tls-client-ca is no file of certificates");
+	else {
+		SSL_CTX_set_verify(tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+		return tls;
+	}
+	SSL_CTX_free(tls);
+	return NULL;
+}
+
+/* "127.0.0.1:13131", "[::1]:13131", ":13131". */
+static bool split_address(const char *text, char *address, size_t size, uint16_t *port)
+{
+	const char *colon = strrchr(text, ':');
+	uint64_t number;
+	size_t length;
+
+	if (!colon || !parse_count(colon + 1, &number) || number > 65535)
+		return false;
+	length = (size_t)(colon - text);
+	if (length >= 2 && text[0] == '[' && text[length - 1] == ']') {
+		text++;
+		length -= 2;
+	}
+	if (length >= size)
+		return false;
+	snprintf(address, size, "%.*s", (int)length, length ? text : "127.0.0.1");
+	*port = (uint16_t)number;
+	return true;
+}
+
+static bool is_loopback(const char *address)
+{
+	return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+static bool listen_on(struct server *server, const struct configuration *configuration,
+    const char *text, bool status_only, mpsync_error *error)
+{
+	char address[128];
+	uint16_t port;
+	SSL_CTX *tls = NULL;
+	bool done;
+
+	if (*text == '/' || strncmp(text, "unix:", 5) == 0)
+		return server_listen_unix(server, *text == '/' ? text : text + 5, error);
+	if (!split_address(text, address, sizeof address, &port)) {
+		fail(error, MPSYNC_E_INVALID,
+		    "--listen %.60s: write 127.0.0.1:13131, [::1]:13131 or /PATH.sock", text);
+		return false;
+	}
+	if (!is_loopback(address) && !status_only) {
+		tls = make_tls(configuration, error);
+		if (!tls)
+			return false;
+	}
+	done = server_listen_tcp(server, address, port, status_only, tls, error);
+	SSL_CTX_free(tls);
+	return done;
+}
+
+static bool listen_on_defaults(struct server *server, mpsync_error *error)
+{
+	if (!server_listen_tcp(server, "127.0.0.1", DEFAULT_PORT, false, NULL, error))
+		return false;
+	if (server_listen_tcp(server, "::1", DEFAULT_PORT, false, NULL, error))
+		return true;
+	if (error->status != MPSYNC_E_UNSUPPORTED)
+		return false;
+	fprintf(stderr, "mpsync elector: warning: no IPv6 here: %s\n", error->message);
+	return true;
+}
+
+static bool listen_on_all(
+    struct server *server, const struct configuration *configuration, mpsync_error *error)
+{
+	bool good = configuration->listen_count > 0 || listen_on_defaults(server, error);
+
+	for (size_t i = 0; good && i < configuration->listen_count; i++)
+		good = listen_on(server, configuration, configuration->listen[i], false, error);
+	if (good && configuration->status_listen)
+		good = listen_on(server, configuration, configuration->status_listen, true, error);
+	return good;
+}
+
+/* ---- Running ---- */
+
+static void on_stop(evutil_socket_t signal_number, short what, void *context)
+{
+	struct server *server = context;
+
+	(void)signal_number, (void)what;
+	/* Releases nothing: the next elector takes over, and rights run on (rule 9). */
+	sessions_stop(server->sessions);
+	streams_close(server);
+	event_base_loopexit(server->loop.base, &(struct timeval){0, 10000});
+}
+
+static bool make_sessions(
+    struct server *server, const struct configuration *configuration, mpsync_error *error)
+{
+	const struct sessions_host host = {.answer = reply_answer,
+	    .send = stream_send,
+	    .end = stream_end,
+	    .wake_at = wake_sessions,
+	    .context = server};
+	char anonymous[300] = "anonymous";
+
+	anonymous_holder(anonymous, sizeof anonymous);
+	if (!id_random(&server->instance) ||
+	    !boot_timer_init(&server->sessions_timer, server->loop.base, on_sessions_timer, server)) {
+		fail(error, MPSYNC_E_INTERNAL, "no descriptors or random numbers");
+		return false;
+	}
+	server->sessions = sessions_new(server->engine, &engine_store(server->engine)->clock, &host,
+	    &server->instance, anonymous, configuration->most_waiters);
+	if (!server->sessions)
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	return server->sessions;
+}
+
+static void raise_descriptor_limit(uint64_t wanted)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = wanted + 64 < limit.rlim_max ? wanted + 64 : limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void serve(struct server *server, const char *store)
+{
+	struct event *stop_by_term = evsignal_new(server->loop.base, SIGTERM, on_stop, server);
+	struct event *stop_by_int = evsignal_new(server->loop.base, SIGINT, on_stop, server);
+
+	signal(SIGPIPE, SIG_IGN);
+	if (stop_by_term && stop_by_int && event_add(stop_by_term, NULL) == 0 &&
+	    event_add(stop_by_int, NULL) == 0) {
+		fprintf(stderr, "mpsync elector %s: locks in %s\n", mpsync_version(), store);
+		event_base_loop(server->loop.base, EVLOOP_NO_EXIT_ON_EMPTY);
+	}
+	if (stop_by_term)
+		event_free(stop_by_term);
+	if (stop_by_int)
+		event_free(stop_by_int);
+}
+
+static void close_server(struct server *server)
+{
+	server_close(server);
+	engine_free(server->engine);
+	sessions_free(server->sessions);
+	boot_timer_clear(&server->sessions_timer);
+	loop_clear(&server->loop);
+}
+
+static int run(struct configuration *configuration)
+{
+	struct server server = {
+	    .loop.timer.descriptor = -1,
+	    .sessions_timer.descriptor = -1,
+	    .hosts = configuration->hosts,
+	    .most_connections = configuration->most_connections,
+	    .allow_force = configuration->allow_force,
+	    .status_locks = configuration->status_locks,
+	};
+	mpsync_error error = {0};
+	const char *store = configuration->store ? configuration->store : default_store(&error);
+	int code = EXIT_STORE;
+
+	raise_descriptor_limit(configuration->most_connections);
+	if (!loop_init(&server.loop, on_engine_timer, &server))
+		return complain(EXIT_USAGE, "no descriptors or memory for an event loop");
+	if (open_store(&server, store, &error)) {
+		code = EXIT_USAGE;
+		if (make_sessions(&server, configuration, &error) &&
+		    listen_on_all(&server, configuration, &error)) {
+			serve(&server, store);
+			code = EXIT_SUCCESS;
+		}
+	}
+	if (code != EXIT_SUCCESS)
+		complain(code, error.message);
+	close_server(&server);
+	return code;
+}
+
+int elector_main(int argc, char **argv)
+{
+	struct configuration configuration;
+
+	if (!configure(&configuration, argc, argv))
+		return complain(EXIT_USAGE, "see man mpsync for the elector's options");
+	if (configuration.print_openapi) {
+		fputs(openapi_text, stdout);
+		return EXIT_SUCCESS;
+	}
+	return run(&configuration);
+}

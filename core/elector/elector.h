@@ -1,0 +1,8 @@
+/* The sidecar. */
+#ifndef MPSYNC_ELECTOR_H
+#define MPSYNC_ELECTOR_H
+
+/* `mpsync elector …`; returns the exit code. */
+int elector_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,10 @@
+/* openapi.yaml, as it stands beside this file. */
+#ifndef MPSYNC_OPENAPI_H
+#define MPSYNC_OPENAPI_H
+
+#include <stddef.h>
+
+extern const char openapi_text[];
+size_t openapi_size(void);
+
+#endif

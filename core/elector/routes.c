@@ -1,0 +1,842 @@
+#include "server.h"
+
+#include "clock.h"
+#include "duration.h"
+#include "openapi.h"
+#include "status.h"
+#include "text.h"
+#include "wire.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/http_struct.h>
+#include <event2/keyvalq_struct.h>
+#include <event2/util.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#define MOST_TARGET  8192
+#define MOST_HEADERS 16384
+#define MOST_BODY    65536
+#define MOST_LIST    1000
+#define MOST_WAIT_MS 300000
+
+/* ---- Who may ask at all (rule 44) ---- */
+
+static bool equal_folded(const char *a, const char *b)
+{
+	return evutil_ascii_strcasecmp(a, b) == 0;
+}
+
+static size_t count_headers(const struct evkeyvalq *headers, const char *name, const char **value)
+{
+	const struct evkeyval *header;
+	size_t count = 0;
+
+	TAILQ_FOREACH(header, headers, next)
+	{
+		if (!equal_folded(header->key, name))
+			continue;
+		*value = header->value;
+		count++;
+	}
+	return count;
+}
+
+static bool host_is_ours(const struct listener *listener, const char *host)
+{
+	static const char *const names[] = {"localhost", "localhost.", "127.0.0.1", "[::1]"};
+	char expected[300];
+
+	if (listener->socket_path || listener->status_only || listener->tls)
+		return true;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		snprintf(expected, sizeof expected, "%s:%u", names[i], listener->port);
+		if (equal_folded(host, expected))
+			return true;
+	}
+	for (char **name = listener->server->hosts; name && *name; name++)
+		if (equal_folded(host, *name))
+			return true;
+	return false;
+}
+
+static bool is_own_origin(const struct listener *listener, const char *origin)
+{
+	const char *host = strstr(origin, "://");
+
+	return host && host_is_ours(listener, host + 3);
+}
+
+/* False: it was answered. */
+static bool check_caller(struct request *request)
+{
+	const struct evkeyvalq *headers = evhttp_request_get_input_headers(request->http);
+	const char *value = NULL;
+	size_t hosts = count_headers(headers, "Host", &value);
+
+	/* HTTP/1.0 knows no Host. */
+	if (hosts > 1 || (hosts == 0 && request->http->minor >= 1 && !request->listener->socket_path)) {
+		reply_error(request, 400, "invalid", "exactly one Host header is needed");
+		return false;
+	}
+	if (hosts == 1 && !host_is_ours(request->listener, value)) {
+		reply_error(request, 421, "wrong_host",
+		    "this elector is not that host; use localhost with its port, or start it with --host");
+		return false;
+	}
+	if (count_headers(headers, "Origin", &value) > 0 && !is_own_origin(request->listener, value)) {
+		reply_error(
+		    request, 403, "forbidden", "requests from web pages of other origins are refused");
+		return false;
+	}
+	if (count_headers(headers, "Sec-Fetch-Site", &value) > 0 && strcmp(value, "none") != 0 &&
+	    strcmp(value, "same-origin") != 0) {
+		reply_error(
+		    request, 403, "forbidden", "requests from web pages of other sites are refused");
+		return false;
+	}
+	return true;
+}
+
+static bool check_size(struct request *request)
+{
+	const struct evkeyvalq *headers = evhttp_request_get_input_headers(request->http);
+	const struct evkeyval *header;
+	const char *value = NULL;
+	size_t size = 0;
+
+	TAILQ_FOREACH(header, headers, next)
+	size += strlen(header->key) + strlen(header->value) + 4;
+	if (strlen(evhttp_request_get_uri(request->http)) > MOST_TARGET)
+		reply_error(request, 414, "too_large", "the request line is longer than 8 KiB");
+	else if (size > MOST_HEADERS)
+		reply_error(request, 431, "too_large", "the headers are larger than 16 KiB");
+	else if (evbuffer_get_length(evhttp_request_get_input_buffer(request->http)) > MOST_BODY)
+		reply_error(request, 413, "too_large", "the body is larger than 64 KiB");
+	else if (count_headers(headers, "Content-Length", &value) > 1)
+		reply_error(request, 400, "invalid", "more than one Content-Length");
+	else
+		return true;
+	return false;
+}
+
+/* ---- Bodies ---- */
+
+enum body { BODY_EMPTY, BODY_OBJECT, BODY_BAD };
+
+/* The object, owned by the caller. Duplicate keys are refused: who knows which one was meant. */
+static const char *duplicate_key(const cJSON *object)
+{
+	for (const cJSON *item = object->child; item; item = item->next)
+		for (const cJSON *other = item->next; other; other = other->next)
+			if (strcmp(item->string, other->string) == 0)
+				return item->string;
+	return NULL;
+}
+
+static enum body read_body(struct request *request, cJSON **object)
+{
+	struct evbuffer *buffer = evhttp_request_get_input_buffer(request->http);
+	const size_t size = evbuffer_get_length(buffer);
+	const char *bytes = size ? (const char *)evbuffer_pullup(buffer, -1) : "";
+	const char *end = NULL;
+	const char *problem = NULL;
+	char message[200];
+
+	*object = NULL;
+	if (strspn(bytes, " \t\r\n") >= size)
+		return BODY_EMPTY;
+	if (!text_is_utf8(bytes, size) || memchr(bytes, '\0', size))
+		problem = "the body is not valid UTF-8";
+	else
+		*object = cJSON_ParseWithLengthOpts(bytes, size, &end, false);
+	if (!problem && (!*object || strspn(end, " \t\r\n") < size - (size_t)(end - bytes)))
+		problem = "the body is not valid JSON";
+	if (!problem && !cJSON_IsObject(*object))
+		problem = "the body is not a JSON object";
+	if (!problem && duplicate_key(*object)) {
+		snprintf(
+		    message, sizeof message, "the field \"%.100s\" stands twice", duplicate_key(*object));
+		problem = message;
+	}
+	if (!problem)
+		return BODY_OBJECT;
+	cJSON_Delete(*object);
+	*object = NULL;
+	reply_error(request, 400, "invalid", problem);
+	return BODY_BAD;
+}
+
+/* ---- Fields of the new wire ---- */
+
+struct fields {
+	struct put put;
+	const char *text; /* the present field's value */
+	bool wait_given;
+	bool has_claim;
+	char message[200];
+};
+
+static bool field_duration(struct fields *fields, const char *name, const cJSON *item, uint64_t *ms)
+{
+	if (cJSON_IsString(item) && duration_parse(item->valuestring, ms))
+		return true;
+	snprintf(fields->message, sizeof fields->message,
+	    "%s is not a duration; write \"15s\" or \"250ms\"", name);
+	return false;
+}
+
+static bool field_problem(struct fields *fields, const char *name, const char *problem)
+{
+	snprintf(fields->message, sizeof fields->message, "%s: %s", name, problem);
+	return false;
+}
+
+static bool take_text_field(struct fields *fields, const cJSON *item)
+{
+	const char *name = item->string;
+	const char *text = cJSON_IsString(item) ? item->valuestring : NULL;
+	struct put *put = &fields->put;
+
+	if (strcmp(name, "value") == 0 && cJSON_IsNull(item)) {
+		put->has_value = true;
+		return true;
+	}
+	if (!text)
+		return field_problem(fields, name, "it has to be a string");
+	if (strcmp(name, "holder") == 0) {
+		put->holder = text;
+		return holder_problem(text) ? field_problem(fields, name, holder_problem(text)) : true;
+	}
+	if (strcmp(name, "claim") == 0) {
+		fields->has_claim = id_from_hex(&put->claim, text) && !id_is_none(&put->claim);
+		return fields->has_claim ||
+		       field_problem(fields, name, "it has to be 32 lower-case hex digits");
+	}
+	if (strcmp(name, "token") == 0)
+		return wire_token_parse(text, &put->token) ||
+		       field_problem(fields, name, "it has to be decimal digits in a string");
+	if (strcmp(name, "type") == 0) {
+		put->election = strcmp(text, "election") == 0;
+		return put->election || strcmp(text, "lock") == 0 ||
+		       field_problem(fields, name, "it has to be \"lock\" or \"election\"");
+	}
+	if (strcmp(name, "name") == 0)
+		return put->name == NULL ? (put->name = text) != NULL
+		                         : field_problem(fields, name, "it stands in the path already");
+	put->value = text;
+	put->has_value = true;
+	return value_problem(text) ? field_problem(fields, name, value_problem(text)) : true;
+}
+
+static bool take_field(struct fields *fields, const cJSON *item, uint32_t shortest_ttl_ms)
+{
+	static const char *const texts[] = {"holder", "claim", "token", "type", "name", "value"};
+	struct put *put = &fields->put;
+	uint64_t ms;
+
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (strcmp(item->string, texts[i]) == 0)
+			return take_text_field(fields, item);
+	if (strcmp(item->string, "ttl") == 0) {
+		if (!field_duration(fields, "ttl", item, &ms))
+			return false;
+		if (ms < shortest_ttl_ms || ms > STORE_LONGEST_TTL_MS)
+			return field_problem(fields, "ttl", "it is out of this store's range");
+		put->ttl_ms = (uint32_t)ms;
+		put->ttl_given = true;
+		return true;
+	}
+	if (strcmp(item->string, "wait") == 0) {
+		fields->wait_given = true;
+		if (!field_duration(fields, "wait", item, &put->wait_ms))
+			return false;
+		return put->wait_ms <= MOST_WAIT_MS || field_problem(fields, "wait", "the most is 5m");
+	}
+	if (strcmp(item->string, "queue") == 0) {
+		put->queue = cJSON_IsTrue(item);
+		return cJSON_IsBool(item) || field_problem(fields, "queue", "it has to be true or false");
+	}
+	snprintf(fields->message, sizeof fields->message, "there is no field \"%.100s\"", item->string);
+	return false;
+}
+
+static bool read_session(const struct request *request, struct id *session)
+{
+	const char *text =
+	    evhttp_find_header(evhttp_request_get_input_headers(request->http), "Mpsync-Session");
+
+	return !text || id_from_hex(session, text);
+}
+
+/* False: it was answered. */
+static bool read_fields(
+    struct request *request, const cJSON *object, const char *name, struct fields *fields)
+{
+	const uint32_t shortest = engine_store(request->server->engine)->shortest_ttl_ms;
+	const char *problem = NULL;
+
+	*fields = (struct fields){
+	    .put = {.name = name, .ttl_ms = 15000, .read_ms = request->read_ms},
+	};
+	for (const cJSON *item = object->child; item && !problem; item = item->next)
+		if (!take_field(fields, item, shortest))
+			problem = fields->message;
+	if (!problem && !fields->put.name)
+		problem = "name is missing";
+	if (!problem)
+		problem = name_problem(fields->put.name);
+	if (!problem && !fields->put.holder)
+		problem = "holder is missing";
+	if (!problem && !fields->has_claim)
+		problem = "claim is missing";
+	if (!problem && fields->put.token && (fields->wait_given || fields->put.queue))
+		problem = "token excludes wait and queue";
+	if (!problem && fields->put.queue && fields->wait_given)
+		problem = "queue excludes wait";
+	if (!problem && !read_session(request, &fields->put.session))
+		problem = "Mpsync-Session has to be 32 lower-case hex digits";
+	if (!problem && fields->put.queue && id_is_none(&fields->put.session))
+		problem = "queue needs the header Mpsync-Session and its open stream";
+	if (!problem)
+		return true;
+	reply_error(request, 400, "invalid", problem);
+	return false;
+}
+
+/* ---- Locks ---- */
+
+static bool set_name(struct request *request, const char *name)
+{
+	request->name = strdup(name);
+	if (!request->name)
+		reply_error(request, 503, "too_many", "out of memory; try again later");
+	return request->name;
+}
+
+static void put_new_wire(struct request *request, const cJSON *object, const char *name)
+{
+	struct fields fields;
+
+	if (!read_fields(request, object, name, &fields) || !set_name(request, fields.put.name))
+		return;
+	request_hold_back(request);
+	sessions_put(request->server->sessions, &fields.put, &request->base);
+}
+
+/* The old wire names the lock in the body's metadata when the path does not. */
+static const char *legacy_name(const cJSON *object)
+{
+	const cJSON *metadata = object ? cJSON_GetObjectItemCaseSensitive(object, "metadata") : NULL;
+	const cJSON *name = metadata ? cJSON_GetObjectItemCaseSensitive(metadata, "name") : NULL;
+
+	return name && cJSON_IsString(name) ? name->valuestring : NULL;
+}
+
+static void put_old_wire(
+    struct request *request, const cJSON *object, const char *name, bool create)
+{
+	const char *problem;
+
+	if (!name)
+		name = legacy_name(object);
+	problem = name ? name_problem(name) : "metadata.name is missing";
+	if (problem) {
+		reply_error(request, 400, "invalid", problem);
+		return;
+	}
+	request->legacy = true;
+	if (!set_name(request, name))
+		return;
+	request_hold_back(request);
+	sessions_put_anonymous(
+	    request->server->sessions, name, create, request->read_ms, &request->base);
+}
+
+static void put_lock(struct request *request, const char *name, bool create)
+{
+	cJSON *object;
+
+	switch (read_body(request, &object)) {
+	case BODY_BAD:
+		return;
+	case BODY_EMPTY:
+		put_old_wire(request, NULL, name, create);
+		return;
+	case BODY_OBJECT:
+		if (cJSON_GetObjectItemCaseSensitive(object, "holder") && !create)
+			put_new_wire(request, object, name);
+		else
+			put_old_wire(request, object, name, create);
+		cJSON_Delete(object);
+		return;
+	}
+}
+
+static void on_forced(struct store_query *query, enum mpsync_status status, const char *message)
+{
+	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
+	cJSON *body;
+
+	request->querying = false;
+	if (status == MPSYNC_E_NOT_HELD) {
+		reply_error(request, 404, "free", "nobody holds it");
+	} else if (status != MPSYNC_OK) {
+		reply_error(request, 503, "store_unreachable", message ? message : "no answer");
+	} else {
+		body = cJSON_CreateObject();
+		cJSON_AddStringToObject(body, "kind", "Released");
+		cJSON_AddStringToObject(cJSON_AddObjectToObject(body, "metadata"), "name", request->name);
+		reply_json(request, 200, body);
+	}
+}
+
+static void force_release(struct request *request, const cJSON *object, const char *name)
+{
+	struct store *store = engine_store(request->server->engine);
+	const bool local = request->listener->socket_path || request->listener->tls;
+
+	if (!local && !request->server->allow_force) {
+		reply_error(request, 403, "forbidden",
+		    "force is not allowed over TCP; use the Unix socket, TLS, or --allow-force");
+		return;
+	}
+	if (!set_name(request, name))
+		return;
+	request->querying = true;
+	request_hold_back(request);
+	request->query = (struct store_query){
+	    .kind = STORE_FORCE,
+	    .name = request->name,
+	    .now = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "now")),
+	    .done = on_forced,
+	};
+	store->ops->query(store, &request->query);
+}
+
+static void delete_lock(struct request *request, const char *name)
+{
+	struct fields fields;
+	cJSON *object;
+
+	switch (read_body(request, &object)) {
+	case BODY_BAD:
+		return;
+	case BODY_EMPTY:
+		reply_error(request, 400, "invalid", "DELETE needs a body with holder and claim");
+		return;
+	case BODY_OBJECT:
+		break;
+	}
+	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "force")) && name) {
+		force_release(request, object, name);
+	} else if (read_fields(request, object, name, &fields) && set_name(request, fields.put.name)) {
+		request_hold_back(request);
+		sessions_delete(request->server->sessions, &fields.put, &request->base);
+	}
+	cJSON_Delete(object);
+}
+
+static void on_got(struct store_query *query, const struct store_lock *lock)
+{
+	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
+
+	request->pending.body = wire_lock(lock, clock_wall_ms());
+}
+
+static void on_get_done(struct store_query *query, enum mpsync_status status, const char *message)
+{
+	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
+	cJSON *body = request->pending.body;
+
+	request->querying = false;
+	request->pending.body = NULL;
+	if (body) {
+		add_queue(request, body);
+		reply_json(request, 200, body);
+	} else if (status == MPSYNC_E_NOT_HELD || status == MPSYNC_OK) {
+		reply_error(request, 404, "free", "nobody holds it");
+	} else {
+		/* Old clients ask with GET too, and know no 503: nothing is known of the owner. */
+		const struct store_lock unknown = {.name = request->name};
+
+		body = wire_lock(&unknown, clock_wall_ms());
+		cJSON_AddStringToObject(body, "message", message ? message : "the store is silent");
+		cJSON_AddStringToObject(body, "code", "store_unreachable");
+		reply_json(request, 200, body);
+	}
+}
+
+static void get_lock(struct request *request, const char *name)
+{
+	struct store *store = engine_store(request->server->engine);
+
+	if (!set_name(request, name))
+		return;
+	request->querying = true;
+	request_hold_back(request);
+	request->query = (struct store_query){
+	    .kind = STORE_GET, .name = request->name, .found = on_got, .done = on_get_done};
+	store->ops->query(store, &request->query);
+}
+
+/* ---- Lists ---- */
+
+static void on_listed(struct store_query *query, const struct store_lock *lock)
+{
+	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
+
+	if ((size_t)cJSON_GetArraySize(request->items) >= request->limit) {
+		request->more = true;
+		return;
+	}
+	cJSON_AddItemToArray(request->items, wire_lock(lock, clock_wall_ms()));
+	free(request->last_name);
+	request->last_name = strdup(lock->name);
+}
+
+static void on_list_done(struct store_query *query, enum mpsync_status status, const char *message)
+{
+	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
+	cJSON *body;
+
+	request->querying = false;
+	if (status != MPSYNC_OK) {
+		reply_error(request, 503, "store_unreachable", message ? message : "the store is silent");
+		return;
+	}
+	body = cJSON_CreateObject();
+	cJSON_AddStringToObject(body, "apiVersion", WIRE_API_VERSION);
+	cJSON_AddStringToObject(body, "kind", "LockList");
+	cJSON_AddItemToObject(body, "items", request->items);
+	request->items = NULL;
+	if (request->more && request->last_name)
+		cJSON_AddStringToObject(body, "continue", request->last_name);
+	reply_json(request, 200, body);
+}
+
+static void list_locks(struct request *request, const struct evkeyvalq *parameters)
+{
+	struct store *store = engine_store(request->server->engine);
+	const char *limit = evhttp_find_header(parameters, "limit");
+	const char *prefix = evhttp_find_header(parameters, "prefix");
+	const char *after = evhttp_find_header(parameters, "continue");
+	uint64_t most = MOST_LIST;
+
+	if (limit && (!wire_token_parse(limit, &most) || most > MOST_LIST)) {
+		reply_error(request, 400, "invalid", "limit has to be 1 to 1000");
+		return;
+	}
+	if (!set_name(request, prefix ? prefix : ""))
+		return;
+	request->items = cJSON_CreateArray();
+	request->limit = (size_t)most;
+	request->querying = true;
+	request->last_name = after ? strdup(after) : NULL;
+	request_hold_back(request);
+	{
+		/* `after` is read before the first lock replaces last_name. */
+		char *start = after ? strdup(after) : NULL;
+
+		request->query = (struct store_query){.kind = STORE_LIST,
+		    .prefix = request->name,
+		    .after = start,
+		    .limit = (size_t)most + 1,
+		    .found = on_listed,
+		    .done = on_list_done};
+		store->ops->query(store, &request->query);
+		free(start);
+	}
+}
+
+/* ---- Holders ---- */
+
+static void heartbeat(struct request *request, const char *holder)
+{
+	struct heartbeat beat = {.holder = holder, .read_ms = request->read_ms};
+	const cJSON *item;
+	const char *problem = NULL;
+	cJSON *object;
+
+	switch (read_body(request, &object)) {
+	case BODY_BAD:
+		return;
+	case BODY_EMPTY:
+		object = cJSON_CreateObject();
+		break;
+	case BODY_OBJECT:
+		break;
+	}
+	if (!read_session(request, &beat.session) || id_is_none(&beat.session))
+		problem = "a heartbeat needs the header Mpsync-Session, 32 lower-case hex digits";
+	for (item = object->child; item && !problem; item = item->next) {
+		if (strcmp(item->string, "seen") == 0) {
+			if (!cJSON_IsString(item) || (strcmp(item->valuestring, "0") != 0 &&
+			                                 !wire_token_parse(item->valuestring, &beat.seen)))
+				problem = "seen: it has to be decimal digits in a string";
+		} else if (strcmp(item->string, "fence") == 0) {
+			if (!cJSON_IsString(item) || (strcmp(item->valuestring, "time") != 0 &&
+			                                 strcmp(item->valuestring, "stream") != 0))
+				problem = "fence: it has to be \"time\" or \"stream\"";
+			else if (strcmp(item->valuestring, "stream") == 0 && beat.stream == 0)
+				beat.stream = UINT64_MAX;
+		} else if (strcmp(item->string, "stream") == 0) {
+			if (!cJSON_IsNumber(item) || item->valuedouble < 0 || item->valuedouble > 1e15)
+				problem = "stream: it has to be the number that hello gave";
+			else
+				beat.stream = (uint64_t)item->valuedouble;
+		} else {
+			problem = "there is no such field; a heartbeat has seen, fence, stream";
+		}
+	}
+	item = cJSON_GetObjectItemCaseSensitive(object, "fence");
+	if (!cJSON_IsString(item) || strcmp(item->valuestring, "stream") != 0)
+		beat.stream = 0;
+	cJSON_Delete(object);
+	if (problem) {
+		reply_error(request, 400, "invalid", problem);
+		return;
+	}
+	sessions_heartbeat(request->server->sessions, &beat, &request->base);
+}
+
+static bool stream_duration(const struct evkeyvalq *parameters, const char *name, uint64_t *ms)
+{
+	const char *text = evhttp_find_header(parameters, name);
+
+	*ms = 0;
+	return !text || (duration_parse(text, ms) && *ms > 0);
+}
+
+static void open_stream(
+    struct request *request, const char *holder, const struct evkeyvalq *parameters)
+{
+	struct evkeyvalq *headers = evhttp_request_get_input_headers(request->http);
+	const char *last = evhttp_find_header(headers, "Last-Event-ID");
+	struct id session = {{0}};
+	uint64_t last_event = 0;
+	uint64_t for_ms;
+	uint64_t ping_ms;
+
+	if (!stream_duration(parameters, "for", &for_ms) ||
+	    !stream_duration(parameters, "ping", &ping_ms)) {
+		reply_error(request, 400, "invalid", "for and ping have to be durations, as 1s");
+	} else if (!read_session(request, &session)) {
+		reply_error(request, 400, "invalid", "Mpsync-Session has to be 32 lower-case hex digits");
+	} else if (id_is_none(&session)) {
+		stream_follow(request, holder, for_ms, ping_ms);
+	} else {
+		if (last && strcmp(last, "0") != 0 && !wire_token_parse(last, &last_event))
+			last_event = 0;
+		stream_session(request, holder, &session, last_event, for_ms, ping_ms);
+	}
+}
+
+/* ---- What is read only ---- */
+
+static void reply_health(struct request *request, const char *word)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(body, "status", word);
+	reply_json(request, 200, body);
+}
+
+static void on_checked(struct store_query *query, enum mpsync_status status, const char *message)
+{
+	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
+
+	request->querying = false;
+	if (status == MPSYNC_OK)
+		reply_health(request, "ready");
+	else
+		reply_error(request, 503, "store_unreachable", message ? message : "the store is silent");
+}
+
+static void reply_ready(struct request *request)
+{
+	struct store *store = engine_store(request->server->engine);
+
+	request->querying = true;
+	request_hold_back(request);
+	request->query = (struct store_query){.kind = STORE_CHECK, .done = on_checked};
+	store->ops->query(store, &request->query);
+}
+
+static void reply_metrics(struct request *request)
+{
+	size_t size;
+	char *text = metrics_text(request->server, &size);
+
+	reply_text(request, 200, "text/plain; version=0.0.4", text, text ? size : 0);
+	free(text);
+}
+
+static void reply_options(struct request *request, const char *allowed)
+{
+	evhttp_add_header(evhttp_request_get_output_headers(request->http), "Allow", allowed);
+	reply_text(request, 204, NULL, NULL, 0);
+}
+
+static void reply_method(struct request *request, const char *allowed)
+{
+	evhttp_add_header(evhttp_request_get_output_headers(request->http), "Allow", allowed);
+	reply_error(request, 405, "method", "this path does not know that method; see Allow");
+}
+
+/* ---- The table ---- */
+
+static bool is_get(enum evhttp_cmd_type command)
+{
+	return command == EVHTTP_REQ_GET || command == EVHTTP_REQ_HEAD;
+}
+
+static void route_lock(struct request *request, enum evhttp_cmd_type command, const char *name,
+    const struct evkeyvalq *parameters)
+{
+	static const char allowed[] = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
+	uint64_t for_ms;
+	uint64_t ping_ms;
+
+	if (name && name_problem(name)) {
+		reply_error(request, 400, "invalid", name_problem(name));
+	} else if (command == EVHTTP_REQ_OPTIONS) {
+		reply_options(request, allowed);
+	} else if (is_get(command) && evhttp_find_header(parameters, "watch")) {
+		if (stream_duration(parameters, "for", &for_ms) &&
+		    stream_duration(parameters, "ping", &ping_ms))
+			stream_watch(request, name, for_ms, ping_ms);
+		else
+			reply_error(request, 400, "invalid", "for and ping have to be durations, as 1s");
+	} else if (is_get(command) && name) {
+		get_lock(request, name);
+	} else if (is_get(command)) {
+		list_locks(request, parameters);
+	} else if (command == EVHTTP_REQ_PUT) {
+		put_lock(request, name, false);
+	} else if (command == EVHTTP_REQ_POST) {
+		put_lock(request, name, true);
+	} else if (command == EVHTTP_REQ_DELETE) {
+		delete_lock(request, name);
+	} else {
+		reply_method(request, allowed);
+	}
+}
+
+static void route_holder(struct request *request, enum evhttp_cmd_type command, const char *holder,
+    const struct evkeyvalq *parameters)
+{
+	static const char allowed[] = "GET, PUT, OPTIONS";
+
+	if (holder_problem(holder))
+		reply_error(request, 400, "invalid", holder_problem(holder));
+	else if (command == EVHTTP_REQ_OPTIONS)
+		reply_options(request, allowed);
+	else if (command == EVHTTP_REQ_PUT)
+		heartbeat(request, holder);
+	else if (command == EVHTTP_REQ_GET)
+		open_stream(request, holder, parameters);
+	else
+		reply_method(request, allowed);
+}
+
+static void route_fixed(struct request *request, enum evhttp_cmd_type command, const char *path)
+{
+	static const struct {
+		const char *path;
+		bool status;
+	} known[] = {
+	    {"/healthz", true}, {"/readyz", true}, {"/metrics", true}, {"/openapi.yaml", false}};
+	size_t i = 0;
+
+	while (i < 4 && strcmp(path, known[i].path) != 0)
+		i++;
+	if (i == 4 || (request->listener->status_only && !known[i].status))
+		reply_error(request, 404, "no_such_path", "there is no such path; see /openapi.yaml");
+	else if (command == EVHTTP_REQ_OPTIONS)
+		reply_options(request, "GET, HEAD, OPTIONS");
+	else if (!is_get(command))
+		reply_method(request, "GET, HEAD, OPTIONS");
+	else if (i == 0)
+		reply_health(request, "ok");
+	else if (i == 1)
+		reply_ready(request);
+	else if (i == 2)
+		reply_metrics(request);
+	else
+		reply_text(request, 200, "application/yaml", openapi_text, openapi_size());
+}
+
+/* Owned by the caller; NULL if it holds a NUL. */
+static char *decode(const char *text)
+{
+	size_t size = 0;
+	char *decoded = evhttp_uridecode(text, 0, &size);
+
+	if (decoded && strlen(decoded) != size) {
+		free(decoded);
+		return NULL;
+	}
+	return decoded;
+}
+
+static bool percents_are_right(const char *text)
+{
+	for (const char *c = strchr(text, '%'); c; c = strchr(c + 1, '%'))
+		if (strspn(c + 1, "0123456789abcdefABCDEF") < 2)
+			return false;
+	return true;
+}
+
+static void dispatch(struct request *request, const char *path, const struct evkeyvalq *parameters)
+{
+	const enum evhttp_cmd_type command = evhttp_request_get_command(request->http);
+	const bool status_only = request->listener->status_only;
+	char *rest = NULL;
+
+	if (!status_only && strcmp(path, "/locks") == 0) {
+		route_lock(request, command, NULL, parameters);
+	} else if (!status_only && strncmp(path, "/locks/", 7) == 0) {
+		rest = percents_are_right(path) ? decode(path + 7) : NULL;
+		route_lock(request, command, rest ? rest : "", parameters);
+	} else if (!status_only && strncmp(path, "/holders/", 9) == 0) {
+		rest = percents_are_right(path) ? decode(path + 9) : NULL;
+		route_holder(request, command, rest ? rest : "", parameters);
+	} else {
+		route_fixed(request, command, path);
+	}
+	free(rest);
+}
+
+void route(struct evhttp_request *http, void *context)
+{
+	struct request *request = request_new(context, http);
+	const char *uri = evhttp_request_get_uri(http);
+	struct evkeyvalq parameters;
+	char *path;
+
+	if (!request) {
+		evhttp_send_reply(http, 503, NULL, NULL);
+		return;
+	}
+	if (!check_size(request) || !check_caller(request))
+		return;
+	if (*uri != '/') {
+		reply_error(request, 400, "invalid", "absolute request URIs are not served");
+		return;
+	}
+	path = strndup(uri, strcspn(uri, "?"));
+	if (!path || evhttp_parse_query_str(
+	                 uri[strcspn(uri, "?")] ? strchr(uri, '?') + 1 : "", &parameters) != 0) {
+		free(path);
+		reply_error(request, 400, "invalid", "the query is malformed");
+		return;
+	}
+	dispatch(request, path, &parameters);
+	evhttp_clear_headers(&parameters);
+	free(path);
+}

@@ -1,0 +1,176 @@
+#include "server.h"
+
+#include "status.h"
+
+#include <errno.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/listener.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* evhttp's own bounds answer without JSON: they lie above ours, so that ours answer. */
+#define MOST_HEADERS (48 * 1024)
+#define MOST_BODY    (128 * 1024)
+#define BACKLOG      1024
+
+static struct bufferevent *new_tls_connection(struct event_base *base, void *context)
+{
+	struct listener *listener = context;
+	SSL *tls = SSL_new(listener->tls);
+
+	if (!tls)
+		return NULL;
+	return bufferevent_openssl_socket_new(
+	    base, -1, tls, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+}
+
+static void free_listener(struct listener *listener)
+{
+	if (listener->http)
+		evhttp_free(listener->http);
+	if (listener->tls)
+		SSL_CTX_free(listener->tls);
+	if (listener->socket_path)
+		unlink(listener->socket_path);
+	free(listener->socket_path);
+	free(listener);
+}
+
+static struct listener *listener_new(struct server *server, mpsync_error *error)
+{
+	struct listener *listener = calloc(1, sizeof *listener);
+
+	if (listener) {
+		listener->server = server;
+		listener->http = evhttp_new(server->loop.base);
+	}
+	if (!listener || !listener->http) {
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+		free(listener);
+		return NULL;
+	}
+	evhttp_set_allowed_methods(listener->http,
+	    EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | EVHTTP_REQ_POST | EVHTTP_REQ_DELETE |
+	        EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH | EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT);
+	evhttp_set_max_headers_size(listener->http, MOST_HEADERS);
+	evhttp_set_max_body_size(listener->http, MOST_BODY);
+	evhttp_set_gencb(listener->http, route, listener);
+	return listener;
+}
+
+static bool bind_listener(
+    struct listener *listener, const struct sockaddr *address, socklen_t length)
+{
+	struct evconnlistener *connections = evconnlistener_new_bind(listener->server->loop.base, NULL,
+	    NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, BACKLOG, address,
+	    (int)length);
+
+	if (!connections)
+		return false;
+	if (evhttp_bind_listener(listener->http, connections))
+		return true;
+	evconnlistener_free(connections);
+	errno = ENOMEM;
+	return false;
+}
+
+static void keep(struct server *server, struct listener *listener)
+{
+	listener->next = server->listeners;
+	server->listeners = listener;
+}
+
+bool server_listen_tcp(struct server *server, const char *address, uint16_t port, bool status_only,
+    SSL_CTX *tls, mpsync_error *error)
+{
+	struct sockaddr_storage parsed;
+	int length = sizeof parsed;
+	char text[128];
+	struct listener *listener = listener_new(server, error);
+
+	if (!listener)
+		return false;
+	snprintf(text, sizeof text, strchr(address, ':') ? "[%s]:%u" : "%s:%u", address, port);
+	listener->port = port;
+	listener->status_only = status_only;
+	if (tls && SSL_CTX_up_ref(tls) == 1) {
+		listener->tls = tls;
+		evhttp_set_bevcb(listener->http, new_tls_connection, listener);
+	}
+	if (evutil_parse_sockaddr_port(text, (struct sockaddr *)&parsed, &length) != 0) {
+		fail(error, MPSYNC_E_INVALID, "%s is no address; write 127.0.0.1:13131 or [::1]:13131",
+		    text);
+	} else if (bind_listener(listener, (struct sockaddr *)&parsed, (socklen_t)length)) {
+		keep(server, listener);
+		return true;
+	} else if (errno == EADDRINUSE) {
+		fail(error, MPSYNC_E_FORBIDDEN,
+		    "%s is in use; is another elector running? Choose another with --listen", text);
+	} else {
+		fail(error,
+		    errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT ? MPSYNC_E_UNSUPPORTED
+		                                                    : MPSYNC_E_FORBIDDEN,
+		    "cannot listen on %s: %s", text, strerror(errno));
+	}
+	free_listener(listener);
+	return false;
+}
+
+/* A socket that nobody listens on is what a crash left behind. */
+static bool is_abandoned(const struct sockaddr_un *address)
+{
+	const int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const bool refused =
+	    descriptor >= 0 &&
+	    connect(descriptor, (const struct sockaddr *)address, sizeof *address) != 0 &&
+	    errno == ECONNREFUSED;
+
+	if (descriptor >= 0)
+		close(descriptor);
+	return refused;
+}
+
+bool server_listen_unix(struct server *server, const char *path, mpsync_error *error)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct listener *listener = listener_new(server, error);
+	mode_t before;
+	bool bound;
+
+	if (!listener)
+		return false;
+	if (strlen(path) >= sizeof address.sun_path) {
+		fail(error, MPSYNC_E_INVALID, "%.100s is too long for a socket's path", path);
+		free_listener(listener);
+		return false;
+	}
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	if (is_abandoned(&address))
+		unlink(path);
+	before = umask(0177);
+	bound = bind_listener(listener, (struct sockaddr *)&address, sizeof address);
+	umask(before);
+	if (!bound) {
+		fail(error, MPSYNC_E_FORBIDDEN, "cannot listen on %.150s: %s", path, strerror(errno));
+		free_listener(listener);
+		return false;
+	}
+	listener->socket_path = strdup(path);
+	keep(server, listener);
+	return true;
+}
+
+void server_close(struct server *server)
+{
+	while (server->listeners) {
+		struct listener *listener = server->listeners;
+
+		server->listeners = listener->next;
+		free_listener(listener);
+	}
+}

@@ -1,0 +1,367 @@
+/* Event streams: of sessions, of holders, of locks. */
+#include "server.h"
+
+#include "clock.h"
+#include "socket_name.h"
+#include "wire.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/http.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+
+/* A reader that falls so far behind is ended. */
+#define MOST_BEHIND (1024 * 1024)
+
+struct stream {
+	struct stream *next;
+	struct server *server;
+	struct evhttp_request *http;
+	struct session_stream *session; /* NULL: read-only */
+	struct store_observer observer;
+	struct event *end_timer;
+	struct event *ping_timer;
+	struct event *process;
+	int process_fd;
+	struct timeval ping_every;
+	bool observing;
+	bool following;
+	bool ending; /* the last chunk is out; freed by the loop */
+	bool process_ended;
+};
+
+/* ---- The connection underneath ---- */
+
+static evutil_socket_t descriptor_of(const struct stream *stream)
+{
+	return bufferevent_getfd(
+	    evhttp_connection_get_bufferevent(evhttp_request_get_connection(stream->http)));
+}
+
+/* A clean end, not a reset, which a firewall can make for a living client (rule 1). */
+static bool ended_cleanly(evutil_socket_t descriptor)
+{
+	struct tcp_info info;
+	socklen_t length = sizeof info;
+
+	/* On a Unix socket nothing stands in between: an end is the client's own. */
+	if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
+		return recv(descriptor, &(char){0}, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+	return info.tcpi_state == TCP_CLOSE_WAIT;
+}
+
+/* ---- Sending ---- */
+
+static void write_text(struct stream *stream, const char *text, size_t size)
+{
+	struct evbuffer *chunk = evbuffer_new();
+
+	if (!chunk)
+		return;
+	evbuffer_add(chunk, text, size);
+	evhttp_send_reply_chunk(stream->http, chunk);
+	evbuffer_free(chunk);
+}
+
+static bool is_behind(const struct stream *stream)
+{
+	struct bufferevent *buffer =
+	    evhttp_connection_get_bufferevent(evhttp_request_get_connection(stream->http));
+
+	return evbuffer_get_length(bufferevent_get_output(buffer)) > MOST_BEHIND;
+}
+
+void stream_send(void *context, uint64_t id, const char *event, cJSON *data)
+{
+	struct stream *stream = context;
+	char *json = cJSON_PrintUnformatted(data);
+	char *text = NULL;
+	int size = -1;
+
+	cJSON_Delete(data);
+	if (!stream->ending && json) {
+		if (id)
+			size = asprintf(&text, "id: %" PRIu64 "\nevent: %s\ndata: %s\n\n", id, event, json);
+		else
+			size = asprintf(&text, "event: %s\ndata: %s\n\n", event, json);
+	}
+	if (size >= 0)
+		write_text(stream, text, (size_t)size);
+	free(text);
+	cJSON_free(json);
+}
+
+static void unlink_stream(struct stream *stream)
+{
+	struct stream **link = &stream->server->streams;
+
+	while (*link && *link != stream)
+		link = &(*link)->next;
+	if (*link)
+		*link = stream->next;
+}
+
+static void free_stream(struct stream *stream)
+{
+	struct store *store = engine_store(stream->server->engine);
+
+	unlink_stream(stream);
+	if (stream->observing)
+		store->ops->observe_stop(store, &stream->observer);
+	if (stream->following)
+		sessions_unfollow(stream->server->sessions, stream);
+	if (stream->end_timer)
+		event_free(stream->end_timer);
+	if (stream->ping_timer)
+		event_free(stream->ping_timer);
+	if (stream->process)
+		event_free(stream->process);
+	if (stream->process_fd >= 0)
+		close(stream->process_fd);
+	free((char *)(uintptr_t)stream->observer.name);
+	free(stream);
+}
+
+static void leave_session(struct stream *stream, bool clean_end)
+{
+	struct session_stream *session = stream->session;
+
+	stream->session = NULL;
+	if (session)
+		sessions_stream_closed(stream->server->sessions, session, clean_end, stream->process_ended);
+}
+
+static void on_closed(struct evhttp_connection *connection, void *context)
+{
+	struct stream *stream = context;
+	const evutil_socket_t descriptor =
+	    bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
+
+	/* libevent leaves us the request of a client that went away; the socket is still open. */
+	if (!evhttp_request_get_connection(stream->http))
+		evhttp_request_free(stream->http);
+	leave_session(stream, !stream->ending && ended_cleanly(descriptor));
+	free_stream(stream);
+}
+
+/* Our own end of a stream is never proof of anything. */
+static void finish(struct stream *stream)
+{
+	evhttp_connection_set_closecb(evhttp_request_get_connection(stream->http), NULL, NULL);
+	leave_session(stream, false);
+	evhttp_send_reply_end(stream->http);
+	free_stream(stream);
+}
+
+static void on_end_timer(evutil_socket_t descriptor, short what, void *context)
+{
+	(void)descriptor, (void)what;
+	finish(context);
+}
+
+/* Called from within the sessions or an observer: the loop ends it in a moment. */
+static void finish_soon(struct stream *stream)
+{
+	const struct timeval now = {0, 0};
+
+	if (stream->ending)
+		return;
+	stream->ending = true;
+	if (!stream->end_timer)
+		stream->end_timer = evtimer_new(stream->server->loop.base, on_end_timer, stream);
+	if (stream->end_timer)
+		evtimer_add(stream->end_timer, &now);
+}
+
+void stream_end(void *context)
+{
+	finish_soon(context);
+}
+
+static void on_ping(evutil_socket_t descriptor, short what, void *context)
+{
+	struct stream *stream = context;
+
+	(void)descriptor, (void)what;
+	if (!stream->ending)
+		write_text(stream, ": ping\n\n", 8);
+	evtimer_add(stream->ping_timer, &stream->ping_every);
+}
+
+static struct timeval timeval_of(uint64_t ms)
+{
+	return (struct timeval){(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+}
+
+static struct stream *open_stream(struct request *request, uint64_t for_ms, uint64_t ping_ms)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(request->http);
+	struct stream *stream = calloc(1, sizeof *stream);
+	struct event_base *base = request->server->loop.base;
+
+	if (!stream) {
+		reply_error(request, 503, "too_many", "out of memory; try again later");
+		return NULL;
+	}
+	stream->server = request->server;
+	stream->http = request->http;
+	stream->process_fd = -1;
+	stream->next = stream->server->streams;
+	stream->server->streams = stream;
+	stream->server->requests[1]++;
+	evhttp_add_header(headers, "Mpsync-Wire", "1");
+	evhttp_add_header(headers, "Cache-Control", "no-store");
+	evhttp_add_header(headers, "Content-Type", "text/event-stream");
+	evhttp_connection_set_closecb(evhttp_request_get_connection(stream->http), on_closed, stream);
+	evhttp_connection_set_timeout(evhttp_request_get_connection(stream->http), 0);
+	evhttp_send_reply_start(stream->http, 200, NULL);
+	if (for_ms) {
+		const struct timeval after = timeval_of(for_ms);
+
+		stream->end_timer = evtimer_new(base, on_end_timer, stream);
+		if (stream->end_timer)
+			evtimer_add(stream->end_timer, &after);
+	}
+	if (ping_ms) {
+		stream->ping_every = timeval_of(ping_ms);
+		stream->ping_timer = evtimer_new(base, on_ping, stream);
+		if (stream->ping_timer)
+			evtimer_add(stream->ping_timer, &stream->ping_every);
+	}
+	request_free(request);
+	return stream;
+}
+
+/* ---- Sessions ---- */
+
+static void on_process_ended(evutil_socket_t descriptor, short what, void *context)
+{
+	struct stream *stream = context;
+
+	(void)descriptor, (void)what;
+	stream->process_ended = true;
+	finish(stream);
+}
+
+/* Works also while a forked child still holds the socket, and across pid namespaces. */
+static void watch_process(struct stream *stream)
+{
+	socklen_t length = sizeof stream->process_fd;
+
+	if (getsockopt(descriptor_of(stream), SOL_SOCKET, SO_PEERPIDFD, &stream->process_fd, &length) !=
+	    0) {
+		stream->process_fd = -1;
+		return;
+	}
+	stream->process =
+	    event_new(stream->server->loop.base, stream->process_fd, EV_READ, on_process_ended, stream);
+	if (stream->process)
+		event_add(stream->process, NULL);
+}
+
+void stream_session(struct request *request, const char *holder, const struct id *session,
+    uint64_t last_event, uint64_t for_ms, uint64_t ping_ms)
+{
+	const bool local = request->listener->socket_path;
+	struct stream *stream = open_stream(request, for_ms, ping_ms);
+	char peer[SOCKET_NAME_SIZE];
+
+	if (!stream)
+		return;
+	socket_peer_name(descriptor_of(stream), peer);
+	if (local)
+		watch_process(stream);
+	stream->session =
+	    sessions_stream_open(stream->server->sessions, session, holder, last_event, peer, stream);
+	if (!stream->session)
+		finish_soon(stream);
+}
+
+void stream_follow(struct request *request, const char *holder, uint64_t for_ms, uint64_t ping_ms)
+{
+	struct sessions *sessions = request->server->sessions;
+	struct stream *stream = open_stream(request, for_ms, ping_ms);
+
+	if (!stream)
+		return;
+	stream->following = true;
+	sessions_follow(sessions, holder, stream);
+}
+
+/* ---- Locks ---- */
+
+static struct stream *of(struct store_observer *observer)
+{
+	return (struct stream *)((char *)observer - offsetof(struct stream, observer));
+}
+
+static void send_or_overrun(struct stream *stream, const char *event, cJSON *data)
+{
+	if (!stream->ending && is_behind(stream)) {
+		stream_send(stream, 0, "overrun", cJSON_CreateObject());
+		finish_soon(stream);
+	}
+	stream_send(stream, 0, event, data);
+}
+
+static void on_changed(struct store_observer *observer, const struct store_lock *lock)
+{
+	send_or_overrun(of(observer), "lock", wire_lock(lock, clock_wall_ms()));
+}
+
+static void on_gone(struct store_observer *observer, const char *name)
+{
+	cJSON *data = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(data, "name", name);
+	send_or_overrun(of(observer), "gone", data);
+}
+
+static void on_synced(struct store_observer *observer)
+{
+	stream_send(of(observer), 0, "synced", cJSON_CreateObject());
+}
+
+static void on_failed(
+    struct store_observer *observer, enum mpsync_status status, const char *message)
+{
+	(void)status, (void)message;
+	finish_soon(of(observer));
+}
+
+void stream_watch(struct request *request, const char *name, uint64_t for_ms, uint64_t ping_ms)
+{
+	struct store *store = engine_store(request->server->engine);
+	char *copy = name ? strdup(name) : NULL;
+	struct stream *stream = open_stream(request, for_ms, ping_ms);
+
+	if (!stream) {
+		free(copy);
+		return;
+	}
+	stream->observer = (struct store_observer){.name = copy,
+	    .changed = on_changed,
+	    .gone = on_gone,
+	    .synced = on_synced,
+	    .failed = on_failed};
+	stream->observing = true;
+	store->ops->observe(store, &stream->observer);
+}
+
+void streams_close(struct server *server)
+{
+	while (server->streams)
+		finish(server->streams);
+}
