@@ -1,0 +1,58 @@
+/* What the commands share. */
+#ifndef MPSYNC_CLI_H
+#define MPSYNC_CLI_H
+
+#include <mpsync.h>
+#include <stdbool.h>
+
+/* Exit codes of our own (man page); those of a command are passed on. */
+enum {
+	EXIT_LOST = 120,
+	EXIT_NOT_ACQUIRED = 121,
+	EXIT_STORE = 122,
+	EXIT_USAGE = 125,
+	EXIT_NOT_EXECUTABLE = 126,
+	EXIT_NOT_FOUND = 127,
+	EXIT_SIGNAL = 128
+};
+
+/* The command line, taken apart. Strings are those of argv. */
+struct arguments {
+	mpsync_options *options;
+	char **positional;
+	int positional_count;
+	char **command; /* after --, or NULL */
+	const char *prefix;
+	const char *value;
+	int64_t wait_ms;  /* -1: for ever */
+	int64_t grace_ms; /* -1: not given */
+	bool json;
+	bool watch;
+	bool once;
+	bool force;
+	bool now;
+	bool quiet;
+};
+
+/* 0, or the exit code after an error was printed. */
+int arguments_parse(struct arguments *arguments, int argc, char **argv);
+void arguments_clear(struct arguments *arguments);
+
+/* Prints "mpsync: …" and returns `code`. */
+int complain(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The exit code for what a call came to. */
+int exit_code_of(int32_t status);
+
+/* A client on the arguments' URL; NULL after an error was printed. */
+mpsync_client *open_client(const struct arguments *arguments, mpsync_queue *queue);
+
+int command_lock(const struct arguments *arguments);
+int command_elect(const struct arguments *arguments);
+int command_ls(const struct arguments *arguments);
+int command_watch(const struct arguments *arguments);
+int command_status(const struct arguments *arguments);
+int command_release(const struct arguments *arguments);
+int command_doctor(const struct arguments *arguments);
+
+#endif
