@@ -1,0 +1,141 @@
+"""Real processes for the integration tests: electors, holders, the command line."""
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("MPSYNC_BUILD", ROOT / "build"))
+MPSYNC = str(BUILD / "bin" / "mpsync")
+PROBE = str(BUILD / "bin" / "probe")
+PATIENCE_S = 60
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Process:
+    """A child whose lines are read as they come, and that is gone at the end of the test."""
+
+    def __init__(self, command, environment=None, stderr=None):
+        self.child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True,
+            env={**os.environ, **(environment or {})}, start_new_session=True)
+        self.lines = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.child.stdout:
+            self.lines.put(line.rstrip("\n"))
+        self.lines.put(None)
+
+    def line(self):
+        line = self.lines.get(timeout=PATIENCE_S)
+        if line is None:
+            raise AssertionError(f"{self.child.args} ended early")
+        return line
+
+    def expect(self, *starts):
+        """The next line that starts with one of these; `waiting` lines are passed over."""
+        while True:
+            line = self.line()
+            if any(line.startswith(start) for start in starts):
+                return line
+            if not line.startswith("waiting"):
+                raise AssertionError(f"expected {starts}, got {line!r}")
+
+    def send(self, text):
+        self.child.stdin.write(text + "\n")
+        self.child.stdin.flush()
+
+    def signal(self, number):
+        self.child.send_signal(number)
+
+    def end(self):
+        if self.child.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.child.pid, signal.SIGCONT)
+                os.killpg(self.child.pid, signal.SIGKILL)
+        self.child.wait()
+        for stream in (self.child.stdin, self.child.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+
+
+class Case(unittest.TestCase):
+    """One test's own folder and processes."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="mpsync-")
+        self.addCleanup(shutil.rmtree, self.folder, True)
+        self.file_url = f"file:{self.folder}/locks.db"
+
+    def start(self, command, environment=None, stderr=None):
+        process = Process(command, environment, stderr)
+        self.addCleanup(process.end)
+        return process
+
+    def probe(self, url, ttl="15s", **options):
+        environment = {"MPSYNC_URL": url, "MPSYNC_TTL": ttl}
+        environment.update({f"MPSYNC_{name.upper()}": value for name, value in options.items()})
+        process = self.start([PROBE], environment)
+        process.expect("ready")
+        return process
+
+    def elector(self, store="memory:", port=None, *flags):
+        port = port or free_port()
+        elector = self.start(
+            [MPSYNC, "elector", "--store", store, "--listen", f"127.0.0.1:{port}", *flags],
+            {"HOME": self.folder}, stderr=subprocess.DEVNULL)
+        elector.port = port
+        elector.url = f"http://127.0.0.1:{port}"
+        self.until(lambda: self.http(port, "GET", "/healthz")[0] == 200)
+        return elector
+
+    def until(self, condition):
+        """Asks again and again, without sleeping longer than a connection takes."""
+        for _ in range(100000):
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if condition():
+                    return
+            threading.Event().wait(0.01)
+        self.fail("it never happened")
+
+    def http(self, port, method, path, body=None, headers=None):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        try:
+            payload = json.dumps(body) if isinstance(body, (dict, list)) else body
+            connection.request(method, path, payload, headers or {})
+            answer = connection.getresponse()
+            content = answer.read().decode()
+            if answer.getheader("Content-Type") == "application/json" and method != "HEAD":
+                content = json.loads(content)
+            return answer.status, content
+        finally:
+            connection.close()
+
+    def metric(self, port, name):
+        for line in self.http(port, "GET", "/metrics")[1].splitlines():
+            if line.startswith(name + " "):
+                return int(line.split()[1])
+        raise AssertionError(name)
+
+    def mpsync(self, *arguments, url=None, check=None, **more):
+        done = subprocess.run(
+            [MPSYNC, *arguments], capture_output=True, text=True, timeout=PATIENCE_S,
+            env={**os.environ, "MPSYNC_URL": url or self.file_url}, **more)
+        if check is not None:
+            self.assertEqual(done.returncode, check, done.stderr)
+        return done

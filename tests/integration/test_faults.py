@@ -1,0 +1,145 @@
+"""Outages, full disks, no descriptors left, TLS: an error or patience, and nothing held is lost."""
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import unittest
+
+from support import MPSYNC, Case, free_port
+
+
+class Outage(Case):
+    def test_release_ends_with_the_right_at_the_latest(self):
+        elector = self.elector()
+        holder = self.probe(elector.url, ttl="1s")
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        elector.signal(signal.SIGSTOP)
+        holder.send("release x")
+        holder.send("held x")
+        self.assertEqual(holder.expect("is_held x"), "is_held x 0")
+        holder.expect("released x")
+
+    def test_waiter_rides_out_a_restart(self):
+        elector = self.elector(self.file_url)
+        holder = self.probe(self.file_url)
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        waiter = self.probe(elector.url)
+        waiter.send("acquire x -1")
+        waiter.expect("waiting x")
+        elector.signal(signal.SIGKILL)
+        elector.child.wait()
+        self.elector(self.file_url, elector.port)
+        holder.send("release x")
+        holder.expect("released x")
+        waiter.expect("held x")
+
+    def test_silent_elector_costs_the_right_and_says_so(self):
+        elector = self.elector()
+        holder = self.probe(elector.url, ttl="1s")
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        elector.signal(signal.SIGSTOP)
+        self.assertIn("expired", holder.expect("lost x"))
+
+    def test_something_else_listens_there(self):
+        port = free_port()
+        self.start(["python3", "-m", "http.server", "--bind", "127.0.0.1", str(port)],
+                   stderr=subprocess.DEVNULL)
+        self.until(lambda: self.http(port, "GET", "/")[0] == 200)
+        done = self.mpsync("lock", "x", "--wait", "0", "--", "true", url=f"http://127.0.0.1:{port}")
+        self.assertIn("is no elector", done.stderr)
+
+
+class Limits(Case):
+    def test_no_descriptors_left(self):
+        port = free_port()
+        elector = self.start(
+            ["prlimit", "--nofile=40:40", MPSYNC, "elector", "--store", "memory:", "--listen",
+             f"127.0.0.1:{port}"], {"HOME": self.folder}, stderr=subprocess.DEVNULL)
+        self.until(lambda: self.http(port, "GET", "/healthz")[0] == 200)
+        holder = self.probe(f"http://127.0.0.1:{port}")
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        crowd = [socket.create_connection(("127.0.0.1", port)) for _ in range(60)]
+        holder.send("held x")
+        holder.expect("is_held x 1")
+        for connection in crowd:
+            connection.close()
+        self.until(lambda: self.http(port, "GET", "/locks/x")[0] == 200)
+        self.assertIsNone(elector.child.poll())
+
+    def test_full_disk(self):
+        mount = pathlib.Path(self.folder, "small")
+        mount.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", mount], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", mount])
+        url = f"file:{mount}/locks.db"
+        holder = self.probe(url)
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        with open(mount / "filler", "wb", buffering=0) as filler:
+            try:
+                while True:
+                    filler.write(b"x" * 4096)
+            except OSError:
+                pass
+        failure = None
+        for number in range(200):
+            done = self.mpsync("lock", f"n{number}", "--wait", "0", "--", "true", url=url)
+            if done.returncode != 0:
+                failure = done
+                break
+        self.assertIsNotNone(failure)
+        self.assertEqual(failure.returncode, 122)
+        self.assertIn("full", failure.stderr)
+        holder.send("held x")
+        holder.expect("is_held x 1")
+        os.unlink(mount / "filler")
+        self.mpsync("lock", "again", "--wait", "0", "--", "true", url=url, check=0)
+
+
+class Tls(Case):
+    def certificate(self, name, *extra):
+        files = {kind: f"{self.folder}/{name}.{kind}" for kind in ("key", "crt")}
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                        "-subj", f"/CN={name}", "-keyout", files["key"], "-out", files["crt"], *extra],
+                       check=True, capture_output=True)
+        return files
+
+    def test_other_addresses_need_client_certificates(self):
+        server = self.certificate("server", "-addext", "subjectAltName=IP:127.0.0.1")
+        client = self.certificate("client")
+        port = free_port()
+        self.start([MPSYNC, "elector", "--store", "memory:", "--listen", f"0.0.0.0:{port}",
+                    "--tls-cert", server["crt"], "--tls-key", server["key"], "--tls-client-ca",
+                    client["crt"]], {"HOME": self.folder}, stderr=subprocess.DEVNULL)
+        url = f"https://127.0.0.1:{port}"
+        known = ["--ca", server["crt"], "--cert", client["crt"], "--key", client["key"]]
+        self.until(lambda: self.mpsync("doctor", *known, url=url).returncode == 0)
+        self.assertNotEqual(self.mpsync("doctor", "--ca", server["crt"], url=url).returncode, 0)
+        self.assertNotEqual(self.mpsync("doctor", url=url).returncode, 0)
+
+    def test_other_addresses_without_certificates_are_refused(self):
+        done = self.mpsync("elector", "--store", "memory:", "--listen", f"0.0.0.0:{free_port()}")
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("--tls-cert", done.stderr)
+
+
+class Addresses(Case):
+    def test_address_in_use_names_the_cure(self):
+        elector = self.elector()
+        done = self.mpsync("elector", "--store", "memory:", "--listen", f"127.0.0.1:{elector.port}")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("--listen", done.stderr)
+
+    def test_elector_behind_an_elector_is_refused(self):
+        done = self.mpsync("elector", "--store", "http://localhost:1")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("cannot stand behind", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,139 @@
+"""Holders that die, stand still, or lose their elector."""
+import os
+import signal
+import subprocess
+import unittest
+
+from support import Case, free_port
+
+
+class Death(Case):
+    def test_killed_holder_behind_the_elector_is_replaced_by_proof(self):
+        elector = self.elector()
+        holder, waiter = self.probe(elector.url), self.probe(elector.url)
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        waiter.send("acquire x -1")
+        waiter.expect("waiting")
+        # The declaration of the stream as a fence is on its way: wait for it to be known.
+        self.until(lambda: self.metric(elector.port, "mpsync_streams") == 2)
+        holder.send("held x")
+        holder.expect("is_held x 1")
+        holder.signal(signal.SIGKILL)
+        waiter.expect("held x")
+        self.assertEqual(
+            self.metric(elector.port, 'mpsync_takeovers_total{cause="proof"}'), 1)
+
+    def test_killed_holder_on_a_unix_socket(self):
+        path = f"{self.folder}/elector.sock"
+        elector = self.elector("memory:", None, "--listen", path)
+        url = f"http+unix://{path}"
+        holder, waiter = self.probe(url), self.probe(url)
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        waiter.send("acquire x -1")
+        waiter.expect("waiting")
+        holder.signal(signal.SIGKILL)
+        waiter.expect("held x")
+        self.assertEqual(
+            self.metric(elector.port, 'mpsync_takeovers_total{cause="proof"}'), 1)
+
+    def test_dead_proxy_proves_nothing(self):
+        elector = self.elector()
+        port = free_port()
+        proxy = self.start(["socat", f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork",
+                            f"TCP:127.0.0.1:{elector.port}"])
+        self.until(lambda: self.http(port, "GET", "/healthz",
+                                     headers={"Host": f"localhost:{elector.port}"})[0] == 200)
+        proxied = self.elector_behind(port, elector)
+        holder = self.probe(proxied)
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        os.killpg(proxy.child.pid, signal.SIGKILL)
+        self.until(lambda: self.metric(elector.port, "mpsync_streams") == 0)
+        rival = self.probe(elector.url)
+        rival.send("acquire x 0")
+        rival.expect("busy x")
+        holder.send("held x")
+        holder.expect("is_held x 1")
+        self.assertEqual(
+            self.metric(elector.port, 'mpsync_takeovers_total{cause="proof"}'), 0)
+
+    def elector_behind(self, port, elector):
+        """The elector refuses a foreign Host: start one that knows the proxy's name."""
+        elector.end()
+        again = self.start(
+            [elector.child.args[0], "elector", "--store", "memory:", "--listen",
+             f"127.0.0.1:{elector.port}", "--host", f"127.0.0.1:{port}"],
+            {"HOME": self.folder}, stderr=subprocess.DEVNULL)
+        self.until(lambda: self.http(elector.port, "GET", "/healthz")[0] == 200)
+        self.addCleanup(again.end)
+        return f"http://127.0.0.1:{port}"
+
+    def test_killed_holder_of_a_file_is_replaced(self):
+        holder, waiter = self.probe(self.file_url), self.probe(self.file_url)
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        waiter.send("acquire x -1")
+        waiter.expect("waiting")
+        holder.signal(signal.SIGKILL)
+        waiter.expect("held x")
+
+
+class Standstill(Case):
+    def test_stopped_holder_of_a_file_says_no_at_once(self):
+        self.first_answer_is_no(self.file_url)
+
+    def test_stopped_holder_behind_an_elector_says_no_at_once(self):
+        self.first_answer_is_no(self.elector().url)
+
+    def first_answer_is_no(self, url):
+        holder, waiter = self.probe(url, ttl="500ms"), self.probe(url, ttl="500ms")
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        waiter.send("acquire x -1")
+        waiter.expect("waiting")
+        holder.signal(signal.SIGSTOP)
+        waiter.expect("held x")
+        holder.send("held x")
+        holder.signal(signal.SIGCONT)
+        answers = [holder.expect("is_held x", "lost x") for _ in range(2)]
+        self.assertIn("is_held x 0", answers)
+        self.assertTrue(any(answer.startswith("lost x") for answer in answers), answers)
+
+
+class Restart(Case):
+    def test_restarted_elector_loses_no_lock(self):
+        elector = self.elector(self.file_url)
+        holder = self.probe(elector.url, ttl="10s")
+        holder.send("acquire x -1")
+        token = holder.expect("held x").split()[2]
+        elector.signal(signal.SIGKILL)
+        elector.child.wait()
+        again = self.elector(self.file_url, elector.port)
+        # The holder has been adopted when the new elector shows it as held.
+        self.until(lambda: self.metric(again.port, "mpsync_held") == 1)
+        status, lock = self.http(again.port, "GET", "/locks/x")
+        self.assertEqual((status, lock["spec"]["token"]), (200, token))
+        holder.send("held x")
+        holder.expect("is_held x 1")
+        holder.send("release x")
+        holder.expect("released x")
+        self.until(lambda: self.http(again.port, "GET", "/locks/x")[0] == 404)
+
+    def test_stopping_elector_releases_nothing(self):
+        elector = self.elector(self.file_url)
+        holder = self.probe(elector.url)
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        elector.signal(signal.SIGTERM)
+        self.assertEqual(elector.child.wait(), 0)
+        rival = self.probe(self.file_url)
+        rival.send("acquire x 0")
+        rival.expect("busy x")
+        holder.send("held x")
+        holder.expect("is_held x 1")
+
+
+if __name__ == "__main__":
+    unittest.main()

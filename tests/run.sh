@@ -1,0 +1,167 @@
+#!/bin/sh
+# Runs the tests: sh tests/run.sh [TIER…]; without a name, all of them. See --list.
+# A tier that cannot run for want of something says so and counts as skipped; with CI=true it fails.
+set -u
+cd "$(dirname "$0")/.." || exit
+root=$(pwd)
+
+all="setup build unit fuzz simulation mutants integration clang asan tsan valgrind lint exports openapi coverage"
+SEEDS=${SEEDS:-20000}
+export MPSYNC_BUILD="$root/build"
+unset MPSYNC_URL
+
+packages="build-essential cmake ninja-build pkg-config python3 python3-venv libevent-dev
+libcurl4-openssl-dev libcjson-dev libssl-dev libsqlite3-dev libcmocka-dev sqlite3 socat clang openssl
+clang-format clang-tidy cppcheck valgrind shellcheck gcovr git ca-certificates mandoc mount util-linux"
+
+last_lines() { # COUNT COMMAND…: prints only the end of what it says, and answers as it does
+	lines=$1
+	shift
+	log=$(mktemp)
+	"$@" >"$log" 2>&1
+	answer=$?
+	[ $answer = 0 ] || lines=200
+	tail -n "$lines" "$log"
+	rm -f "$log"
+	return $answer
+}
+
+configure_and_build() { # PRESET
+	cmake -G Ninja --preset "$1" -DBUILD_TESTING=ON >/dev/null && last_lines 2 cmake --build --preset "$1"
+}
+
+missing() { # PROGRAM…: says which are missing
+	for program; do
+		command -v "$program" >/dev/null 2>&1 || echo "$program"
+	done
+}
+
+tier_setup() {
+	lacking=$(missing cmake ninja pkg-config clang clang-format clang-tidy cppcheck valgrind sqlite3 \
+		socat shellcheck gcovr python3 mandoc mount prlimit openssl)
+	pkg-config --exists libevent_openssl libcurl libcjson openssl cmocka sqlite3 2>/dev/null ||
+		lacking="$lacking libraries"
+	[ -z "$lacking" ] && return 0
+	[ "$(id -u)" = 0 ] || { echo "missing: $lacking; install them as root"; return 1; }
+	export DEBIAN_FRONTEND=noninteractive
+	# shellcheck disable=SC2086
+	apt-get update -q >/dev/null && apt-get install -qy --no-install-recommends $packages >/dev/null
+}
+
+tier_build() { configure_and_build debug && configure_and_build release; }
+tier_unit() { ctest --no-tests=error --test-dir build -L unit --output-on-failure; }
+tier_fuzz() { ctest --no-tests=error --test-dir build -L fuzz --output-on-failure; }
+tier_simulation() { build/bin/simulation --seeds "$SEEDS" &&
+	build/bin/simulation --seeds 1000 --ratio 1200000; }
+tier_mutants() { python3 tests/simulation/mutants.py; }
+integration_with() ( # BUILD FOLDER
+	cd tests/integration && MPSYNC_BUILD="$root/$1" python3 -m unittest -v
+)
+tier_integration() { last_lines 60 integration_with build; }
+tier_clang() {
+	configure_and_build clang &&
+		last_lines 4 ctest --no-tests=error --test-dir build-clang --output-on-failure
+}
+
+tier_asan() {
+	configure_and_build asan &&
+		last_lines 4 ctest --no-tests=error --test-dir build-asan --output-on-failure &&
+		build-asan/bin/simulation --seeds 500 && last_lines 4 integration_with build-asan
+}
+
+tier_tsan() {
+	configure_and_build tsan || return 1
+	TSAN_OPTIONS="suppressions=$root/tests/support/tsan.supp halt_on_error=1" \
+		last_lines 4 ctest --no-tests=error --test-dir build-tsan -R 'client|queue' --output-on-failure
+}
+
+tier_valgrind() {
+	for test in claim record heap options queue sessions sse text url wire client; do
+		valgrind -q --child-silent-after-fork=yes --leak-check=full --errors-for-leak-kinds=definite \
+			--show-leak-kinds=definite --error-exitcode=9 \
+			--suppressions=tests/support/valgrind.supp "build-debug/bin/test_$test" >/dev/null ||
+			{ echo "valgrind: test_$test"; return 1; }
+	done
+	echo "valgrind: nothing found"
+}
+
+tier_lint() {
+	sh .ci/format.sh --check &&
+		shellcheck -e SC2016 tests/run.sh tests/bench/run.sh .ci/run .ci/format.sh examples/quickstart.sh &&
+		mandoc -Tlint -Wwarning docs/mpsync.1 &&
+		cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
+			--suppress=normalCheckLevelMaxBranches \
+			"-DcJSON_ArrayForEach(item,array)=for(item=(array)->child;item;item=item->next)" -Iinclude -Icore/libmpsync core &&
+		git ls-files 'core/*.c' | xargs -n 1 -P 2 clang-tidy --quiet -p build-debug \
+			--warnings-as-errors='*' 2>/dev/null
+}
+
+# The header, the export map and the library name the same functions.
+tier_exports() {
+	grep -oh '\bmpsync_[a-z_]*(' include/mpsync.h | tr -d '(' | sort -u >/tmp/header.$$
+	grep -oh '\bmpsync_[a-z_]*;' core/libmpsync/mpsync.map | tr -d ';' | sort -u >/tmp/map.$$
+	nm -D --defined-only build/lib/libmpsync.so | awk '$2 == "T" {sub(/@.*/, "", $3); print $3}' |
+		sort -u >/tmp/library.$$
+	diff /tmp/header.$$ /tmp/map.$$ && diff /tmp/header.$$ /tmp/library.$$
+	code=$?
+	rm -f /tmp/header.$$ /tmp/map.$$ /tmp/library.$$
+	echo '#include <mpsync.h>' | c++ -std=c++11 -Wall -Werror -Iinclude -fsyntax-only -x c++ - || code=1
+	return $code
+}
+
+tier_openapi() {
+	[ -x .venv/bin/schemathesis ] || { python3 -m venv .venv && .venv/bin/pip -q install schemathesis; } ||
+		return 1
+	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	build/bin/mpsync elector --store memory: --listen "127.0.0.1:$port" 2>/dev/null &
+	elector=$!
+	until build/bin/mpsync doctor --url "http://127.0.0.1:$port" >/dev/null 2>&1; do :; done
+	.venv/bin/schemathesis --config-file tests/support/schemathesis.toml run \
+		"http://127.0.0.1:$port/openapi.yaml" --max-examples 30 --seed 1 --checks \
+		not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance \
+		>build/openapi.log 2>&1
+	code=$?
+	kill $elector
+	cut -c1-200 build/openapi.log | tail -n 40
+	return $code
+}
+
+tier_coverage() {
+	configure_and_build coverage &&
+		last_lines 2 ctest --no-tests=error --test-dir build-coverage &&
+		last_lines 1 integration_with build-coverage &&
+		last_lines 4 gcovr --root . --filter core/ --gcov-ignore-parse-errors --print-summary \
+			build-coverage
+}
+
+case "${1:-}" in
+--list)
+	echo "$all"
+	exit 0
+	;;
+esac
+
+passed=0
+failed=0
+start=$(date +%s)
+# shellcheck disable=SC2048
+for tier in ${*:-$all}; do
+	began=$(date +%s)
+	echo "== $tier"
+	if ! command -v "tier_$tier" >/dev/null; then
+		echo "there is no tier \"$tier\"; there are: $all"
+		failed=$((failed + 1))
+		continue
+	fi
+	if "tier_$tier"; then
+		passed=$((passed + 1))
+		echo "== $tier passed in $(($(date +%s) - began)) s"
+	else
+		failed=$((failed + 1))
+		echo "== $tier FAILED after $(($(date +%s) - began)) s"
+		[ "$tier" = setup ] || [ "$tier" = build ] && break
+	fi
+done
+echo "tiers took $(($(date +%s) - start)) s"
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" = 0 ]

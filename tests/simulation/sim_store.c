@@ -1,0 +1,807 @@
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_NODES   400
+#define MOST_WAITERS 512
+
+struct waiter {
+	struct id claim;
+	struct sim_node *node;
+	unsigned life;
+};
+
+/* One name, as the store has it. */
+struct stored {
+	bool there;
+	struct record record;
+	struct sim_node *author;
+	unsigned author_life;
+	struct waiter waiters[MOST_WAITERS];
+	size_t waiter_count;
+	uint64_t hand_deleted_us;          /* 0: not */
+	unsigned saw_deletion[MOST_NODES]; /* the node's life, from 1, in which it did */
+};
+
+struct sim_store {
+	struct stored names[SIM_NAMES];
+	struct stored synced[SIM_NAMES]; /* what survives a power loss */
+	uint64_t revision;
+	uint64_t synced_revision;
+	struct id boots[2];
+};
+
+/* A request that its node still waits for. */
+struct flight {
+	struct flight *next;
+	struct record_request *request;
+	uint64_t number;
+};
+
+struct cached {
+	unsigned watchers;
+	bool known;
+	bool there;
+	struct record record;
+};
+
+struct sim_backend {
+	struct record_backend base;
+	struct sim_node *node;
+	struct flight *flights;
+	uint64_t numbers;
+	struct cached cached[SIM_NAMES];
+};
+
+enum operation { READ, WRITE, REMOVE };
+
+struct message {
+	struct sim_node *node;
+	unsigned life;
+	enum operation operation;
+	int name;
+	uint64_t number;
+	uint64_t sent_us;
+	struct record_request request; /* its record's strings are the message's own */
+	/* The answer: */
+	enum record_result result;
+	enum mpsync_status status;
+	uint64_t retry_in_ms;
+	bool there;
+	struct record record;
+};
+
+const char *sim_name(int name)
+{
+	static const char *const names[SIM_NAMES] = {"orders", "leader", "x/y"};
+
+	return names[name];
+}
+
+int sim_name_number(const char *name)
+{
+	int i = 0;
+
+	while (strcmp(sim_name(i), name) != 0)
+		i++;
+	return i;
+}
+
+static void copy_record(struct record *to, const struct record *from)
+{
+	if (!record_copy(to, from))
+		abort();
+}
+
+static struct id random_id(struct sim *sim)
+{
+	struct id id;
+
+	for (size_t i = 0; i < sizeof id.bytes; i++)
+		id.bytes[i] = (uint8_t)sim_random(sim, 256);
+	return id;
+}
+
+struct sim_store *sim_store_new(struct sim *sim)
+{
+	struct sim_store *store = calloc(1, sizeof *store);
+
+	if (!store)
+		abort();
+	/* Sometimes near the end of what a token can be. */
+	store->revision = sim_chance(sim, 5) ? UINT64_MAX - 1000000 : 1000;
+	store->boots[0] = random_id(sim);
+	store->boots[1] = random_id(sim);
+	return store;
+}
+
+void sim_store_free(struct sim_store *store)
+{
+	for (int i = 0; i < SIM_NAMES; i++) {
+		record_clear(&store->names[i].record);
+		record_clear(&store->synced[i].record);
+	}
+	free(store);
+}
+
+/* What a crashed process left runs out when somebody asks; what the living left is a leak. */
+const char *sim_store_leftover(struct sim *sim)
+{
+	for (int i = 0; i < SIM_NAMES; i++) {
+		const struct stored *stored = &sim->store->names[i];
+
+		if (stored->there && stored->record.holder && stored->author->life == stored->author_life)
+			return stored->record.holder;
+		for (size_t w = 0; w < stored->waiter_count; w++)
+			if (stored->waiters[w].node->life == stored->waiters[w].life)
+				return "a waiter";
+	}
+	return NULL;
+}
+
+/* ---- Watches ---- */
+
+static void free_message(struct sim *sim, void *argument)
+{
+	struct message *message = argument;
+
+	(void)sim;
+	record_clear(&message->record);
+	record_clear(&message->request.record);
+	free(message);
+}
+
+static void cache(struct cached *cached, bool there, const struct record *record)
+{
+	record_clear(&cached->record);
+	cached->known = true;
+	cached->there = there;
+	if (there)
+		copy_record(&cached->record, record);
+	cached->record.version = record->version;
+}
+
+static void on_watch_event(struct sim *sim, void *argument)
+{
+	struct message *message = argument;
+	struct sim_backend *backend = message->node->backend;
+	struct cached *cached = backend ? &backend->cached[message->name] : NULL;
+
+	if (!cached || (cached->watchers == 0 && sim->mode != MODE_FILE)) {
+		free_message(sim, message);
+		return;
+	}
+	if (sim->mode == MODE_FILE) {
+		records_changed(backend->base.records, sim_name(message->name), false, NULL);
+	} else if (!cached->known || message->record.version >= cached->record.version) {
+		sim_trace(sim, "node %d sees %s: %s, version %llu", message->node->number,
+		    sim_name(message->name), message->there ? message->record.holder : "absent",
+		    (unsigned long long)message->record.version);
+		/* The event of a deletion brings the last state, which may show a release. */
+		if (!message->there && !message->record.holder && message->record.version)
+			records_changed(backend->base.records, sim_name(message->name), true, &message->record);
+		cache(cached, message->there, &message->record);
+		records_changed(backend->base.records, sim_name(message->name), true,
+		    message->there ? &message->record : NULL);
+	}
+	free_message(sim, message);
+}
+
+static void send_watch_event(struct sim *sim, struct sim_node *node, int name)
+{
+	const struct stored *stored = &sim->store->names[name];
+	struct message *message = calloc(1, sizeof *message);
+
+	if (!message)
+		abort();
+	message->node = node;
+	message->name = name;
+	message->there = stored->there;
+	copy_record(&message->record, &stored->record);
+	sim_at(sim, sim->now_us + sim_latency_us(sim), node, on_watch_event, message, free_message);
+}
+
+static void notify(struct sim *sim, int name)
+{
+	for (int i = 0; i < sim->node_count; i++) {
+		struct sim_node *node = &sim->nodes[i];
+
+		if (!node->alive || !node->backend || node->backend->cached[name].watchers == 0)
+			continue;
+		/* file: a notification is on the same machine, and is not lost. */
+		if (sim->mode != MODE_FILE && sim_fault(sim, FAULT_WATCH, 20))
+			continue;
+		send_watch_event(sim, node, name);
+		if (sim_fault(sim, FAULT_WATCH, 10))
+			send_watch_event(sim, node, name);
+	}
+}
+
+/* ---- What the store does ---- */
+
+static bool same_content(const struct record *a, const struct record *b)
+{
+	const bool same_value =
+	    a->value == b->value || (a->value && b->value && strcmp(a->value, b->value) == 0);
+
+	return record_same_holding(a, b) && same_value && a->token == b->token &&
+	       id_equal(&a->instance, &b->instance);
+}
+
+static void put(struct sim *sim, struct stored *stored, const struct message *message, bool created)
+{
+	struct record next = message->request.record;
+	struct record copy;
+
+	if (sim->mode != MODE_FILE) {
+		next.host = (struct record_host){0};
+		next.deadline_ms = 0;
+	}
+	next.uid = created ? random_id(sim) : stored->record.uid;
+	if (sim->mode == MODE_FILE)
+		next.uid = (struct id){{0}};
+	next.version = ++sim->store->revision;
+	copy_record(&copy, &next);
+	record_clear(&stored->record);
+	stored->record = copy;
+	stored->there = true;
+	stored->author = message->node;
+	stored->author_life = message->life;
+}
+
+static bool shows_holder(const struct stored *stored)
+{
+	return stored->there && stored->record.holder;
+}
+
+/* P6: what an engine changes must be its own, or free, or taken over as a new grant. */
+static void check_author(
+    struct sim *sim, const struct stored *stored, const struct message *message)
+{
+	const struct record_request *request = &message->request;
+	const bool own = stored->author == message->node && stored->author_life == message->life;
+	const bool forced =
+	    message->operation == WRITE && !request->record.holder && request->record.revoked;
+
+	if (shows_holder(stored) && !own && !request->grant && !forced)
+		sim_violate(sim, "P6", "node %d changed a record of %s that is not its own",
+		    message->node->number, sim_name(message->name));
+}
+
+static bool grants(const struct stored *stored, const struct message *message)
+{
+	return message->request.record.holder &&
+	       (!stored->there || !id_equal(&stored->record.claim, &message->request.record.claim) ||
+	           message->request.grant);
+}
+
+static void leave_waiters(struct stored *stored, const struct id *claim)
+{
+	for (size_t i = 0; i < stored->waiter_count; i++) {
+		if (!id_equal(&stored->waiters[i].claim, claim))
+			continue;
+		memmove(&stored->waiters[i], &stored->waiters[i + 1],
+		    (stored->waiter_count - i - 1) * sizeof *stored->waiters);
+		stored->waiter_count--;
+		return;
+	}
+}
+
+static void sync_store(struct sim *sim)
+{
+	for (int i = 0; i < SIM_NAMES; i++) {
+		record_clear(&sim->store->synced[i].record);
+		sim->store->synced[i].there = sim->store->names[i].there;
+		copy_record(&sim->store->synced[i].record, &sim->store->names[i].record);
+	}
+	sim->store->synced_revision = sim->store->revision;
+}
+
+static void apply_write(struct sim *sim, struct stored *stored, struct message *message)
+{
+	struct record_request *request = &message->request;
+	const bool creates = !stored->there && (request->create || id_is_none(&request->uid));
+	const bool matches =
+	    stored->there && !request->create && request->version == stored->record.version &&
+	    (id_is_none(&request->uid) || id_equal(&request->uid, &stored->record.uid));
+
+	if (sim->mode == MODE_FILE ? !(request->create ? !stored->there : matches)
+	                           : !(creates || matches)) {
+		message->result = RECORD_CONFLICT;
+		return;
+	}
+	message->result = RECORD_OK;
+	if (matches)
+		check_author(sim, stored, message);
+	if (matches && same_content(&stored->record, &request->record)) {
+		sim_trace(sim, "store: a write of %s by node %d changes nothing", sim_name(message->name),
+		    message->node->number);
+	} else {
+		if (grants(stored, message)) {
+			sim_granting_write(sim, message->name);
+			leave_waiters(stored, &request->record.claim);
+		}
+		put(sim, stored, message, !matches);
+		if (request->grant && sim->mode == MODE_FILE)
+			stored->record.token = stored->record.version;
+		sim_trace(sim, "store: node %d writes %s: holder %s, version %llu", message->node->number,
+		    sim_name(message->name), stored->record.holder ? stored->record.holder : "-",
+		    (unsigned long long)stored->record.version);
+		notify(sim, message->name);
+	}
+	if (request->durable)
+		sync_store(sim);
+	message->there = true;
+	copy_record(&message->record, &stored->record);
+}
+
+static void apply_remove(struct sim *sim, struct stored *stored, struct message *message)
+{
+	const struct record_request *request = &message->request;
+
+	message->result = RECORD_CONFLICT;
+	if (stored->there && (request->version != stored->record.version ||
+	                         !id_equal(&request->uid, &stored->record.uid)))
+		return;
+	message->result = RECORD_OK;
+	if (!stored->there)
+		return;
+	check_author(sim, stored, message);
+	copy_record(&message->record, &stored->record);
+	stored->there = false;
+	if (sim->mode == MODE_FILE) {
+		free(stored->record.holder);
+		stored->record.holder = NULL;
+	}
+	stored->record.version = ++sim->store->revision;
+	sim_trace(sim, "store: node %d removes %s", message->node->number, sim_name(message->name));
+	notify(sim, message->name);
+	sync_store(sim);
+}
+
+static bool waiter_lives(const struct waiter *waiter, const struct sim_node *asking)
+{
+	return waiter->node->host != asking->host ||
+	       (waiter->node->alive && waiter->node->life == waiter->life);
+}
+
+static uint32_t waiters_ahead(
+    struct stored *stored, const struct id *claim, const struct sim_node *asking)
+{
+	uint32_t ahead = 0;
+
+	for (size_t i = 0; i < stored->waiter_count; i++) {
+		if (id_equal(&stored->waiters[i].claim, claim))
+			return ahead;
+		ahead += waiter_lives(&stored->waiters[i], asking);
+	}
+	return ahead;
+}
+
+static void apply_read(struct sim *sim, struct stored *stored, struct message *message)
+{
+	const struct record_host *host = &stored->record.host;
+
+	message->result = stored->there ? RECORD_OK : RECORD_ABSENT;
+	message->there = stored->there;
+	if (stored->there)
+		copy_record(&message->record, &stored->record);
+	if (sim->mode != MODE_FILE) {
+		/* As of when: older events that arrive later are no news. */
+		if (!stored->there)
+			message->record.version = sim->store->revision;
+		return;
+	}
+	message->record.ahead = waiters_ahead(stored, &message->request.claim, message->node);
+	if (stored->there && host->pid &&
+	    id_equal(&host->boot, &message->node->backend->base.host.boot)) {
+		const struct sim_node *holder = &sim->nodes[host->pid - 1];
+
+		message->record.holder_dead = !holder->alive || holder->life != host->pid_start;
+	}
+}
+
+/* A newcomer that never saw a record deleted by hand is outside of the assumptions (rule 17). */
+static bool unprotected(struct sim *sim, const struct stored *stored, const struct message *message)
+{
+	return message->request.record.holder && !stored->there && stored->hand_deleted_us &&
+	       sim->now_us < stored->hand_deleted_us + (uint64_t)sim->ttl_ms * 2000 &&
+	       (message->sent_us <= stored->hand_deleted_us ||
+	           stored->saw_deletion[message->node->number] != message->node->life + 1);
+}
+
+static void apply(struct sim *sim, struct message *message)
+{
+	struct stored *stored = &sim->store->names[message->name];
+
+	if (message->operation == READ) {
+		apply_read(sim, stored, message);
+	} else if (sim_fault(sim, FAULT_ERRORS, 3)) {
+		const bool mid_hold = message->operation == WRITE && !message->request.grant;
+
+		message->result = mid_hold && sim_chance(sim, 30) ? RECORD_REFUSED : RECORD_UNKNOWN;
+		message->status =
+		    message->result == RECORD_REFUSED ? MPSYNC_E_FORBIDDEN : MPSYNC_E_UNREACHABLE;
+		message->retry_in_ms = sim_chance(sim, 50) ? sim_random(sim, sim->ttl_ms / 10 + 1) : 0;
+	} else if (message->operation == WRITE) {
+		apply_write(sim, stored, message);
+	} else {
+		apply_remove(sim, stored, message);
+	}
+}
+
+/* ---- Requests on their way ---- */
+
+static void finish(struct sim_backend *backend, struct message *message)
+{
+	struct flight **link = &backend->flights;
+	struct flight *flight;
+
+	while (*link && (*link)->number != message->number)
+		link = &(*link)->next;
+	flight = *link;
+	if (!flight)
+		return;
+	*link = flight->next;
+	sim_trace(backend->node->sim, "node %d: answer %d to operation %d on %s, version %llu",
+	    backend->node->number, (int)message->result, (int)message->operation,
+	    sim_name(message->name), (unsigned long long)message->record.version);
+	if (message->result == RECORD_OK || message->result == RECORD_ABSENT) {
+		struct cached *cached = &backend->cached[message->name];
+
+		if (backend->node->sim->mode != MODE_FILE && message->operation != REMOVE &&
+		    cached->watchers > 0 &&
+		    (!cached->known || message->record.version >= cached->record.version ||
+		        !message->there))
+			cache(cached, message->there, &message->record);
+	}
+	{
+		struct record_request *request = flight->request;
+
+		free(flight);
+		request->done(request, message->result,
+		    message->there || message->record.ahead || message->result == RECORD_OK
+		        ? &message->record
+		        : NULL,
+		    message->status, "simulated", message->retry_in_ms);
+	}
+}
+
+static void on_answer(struct sim *sim, void *argument)
+{
+	struct message *message = argument;
+
+	if (message->node->backend)
+		finish(message->node->backend, message);
+	free_message(sim, message);
+}
+
+static void on_request(struct sim *sim, void *argument)
+{
+	struct message *message = argument;
+	const bool outage = sim->now_us < sim->outage_until_us;
+
+	if (outage || unprotected(sim, &sim->store->names[message->name], message)) {
+		free_message(sim, message);
+		return;
+	}
+	apply(sim, message);
+	if (sim_fault(sim, FAULT_LOSE, 8) || message->node->life != message->life) {
+		sim_trace(sim, "an answer to node %d is lost", message->node->number);
+		free_message(sim, message);
+		return;
+	}
+	sim_at(sim, sim->now_us + sim_latency_us(sim), message->node, on_answer, message, free_message);
+}
+
+static void on_timeout(struct sim *sim, void *argument)
+{
+	struct message *message = argument;
+
+	message->result = RECORD_UNKNOWN;
+	message->status = MPSYNC_E_UNREACHABLE;
+	if (message->node->backend)
+		finish(message->node->backend, message);
+	free_message(sim, message);
+}
+
+static struct sim_backend *of(struct record_backend *backend)
+{
+	return (struct sim_backend *)backend;
+}
+
+static struct message *message_new(
+    struct sim_backend *backend, struct record_request *request, enum operation operation)
+{
+	struct message *message = calloc(1, sizeof *message);
+
+	if (!message)
+		abort();
+	message->node = backend->node;
+	message->life = backend->node->life;
+	message->operation = operation;
+	message->name = sim_name_number(request->name);
+	message->number = backend->numbers;
+	message->sent_us = backend->node->sim->now_us;
+	message->request = *request;
+	copy_record(&message->request.record, &request->record);
+	return message;
+}
+
+static void take_off(struct sim_backend *backend, struct record_request *request)
+{
+	struct flight *flight = calloc(1, sizeof *flight);
+
+	if (!flight)
+		abort();
+	flight->number = ++backend->numbers;
+	flight->request = request;
+	flight->next = backend->flights;
+	backend->flights = flight;
+}
+
+static void check_release_order(
+    struct sim_backend *backend, struct record_request *request, enum operation operation)
+{
+	struct sim *sim = backend->node->sim;
+
+	if (operation == READ || request->record.holder || request->record.revoked)
+		return;
+	for (struct sim_belief *belief = sim->beliefs; belief; belief = belief->next)
+		if (belief->node == backend->node && belief->life == backend->node->life &&
+		    !id_is_none(&request->claim) && belief->name == sim_name_number(request->name) &&
+		    sim_boot_ms(belief->node) < belief->until_ms)
+			sim_violate(sim, "P5", "node %d gives %s away while it is held", backend->node->number,
+			    request->name);
+}
+
+static void send(
+    struct sim_backend *backend, struct record_request *request, enum operation operation)
+{
+	struct sim_node *node = backend->node;
+	struct sim *sim = node->sim;
+	const uint64_t timeout_ms = claim_request_timeout_ms(sim->ttl_ms);
+	struct message *message;
+	uint64_t depart_us = sim->now_us;
+
+	check_release_order(backend, request, operation);
+	take_off(backend, request);
+	message = message_new(backend, request, operation);
+	sim_at(sim, sim_real_us(node, sim_boot_ms(node) + timeout_ms), node, on_timeout, message,
+	    free_message);
+	/* A process may stand still between the reading of its clock and the sending. */
+	if (sim_fault(sim, FAULT_PAUSE, 2))
+		sim_pause(node, sim_random(sim, (uint64_t)sim->ttl_ms * 2000));
+	if (node->paused_until_us > depart_us)
+		depart_us = node->paused_until_us;
+	if (sim_fault(sim, FAULT_LOSE, 8)) {
+		sim_trace(sim, "a request of node %d is lost", node->number);
+		return;
+	}
+	message = message_new(backend, request, operation);
+	sim_at(sim, depart_us + sim_latency_us(sim), NULL, on_request, message, free_message);
+}
+
+/* file: a transaction is done when the call returns. */
+static void transact(
+    struct sim_backend *backend, struct record_request *request, enum operation operation)
+{
+	struct sim *sim = backend->node->sim;
+	struct message *message;
+
+	check_release_order(backend, request, operation);
+	take_off(backend, request);
+	message = message_new(backend, request, operation);
+	if (sim->now_us < sim->outage_until_us) {
+		message->result = RECORD_UNKNOWN;
+		message->status = MPSYNC_E_UNREACHABLE;
+	} else {
+		apply(sim, message);
+	}
+	finish(backend, message);
+	free_message(sim, message);
+}
+
+static void request_any(
+    struct record_backend *base, struct record_request *request, enum operation operation)
+{
+	struct sim_backend *backend = of(base);
+
+	if (backend->node->sim->mode == MODE_FILE)
+		transact(backend, request, operation);
+	else
+		send(backend, request, operation);
+}
+
+static void backend_read(struct record_backend *base, struct record_request *request)
+{
+	struct sim_backend *backend = of(base);
+	const struct cached *cached = &backend->cached[sim_name_number(request->name)];
+
+	if (request->fresh || backend->node->sim->mode == MODE_FILE || !cached->known) {
+		request_any(base, request, READ);
+		return;
+	}
+	request->done(request, cached->there ? RECORD_OK : RECORD_ABSENT,
+	    cached->there ? &cached->record : NULL, MPSYNC_OK, NULL, 0);
+}
+
+static void backend_write(struct record_backend *base, struct record_request *request)
+{
+	request_any(base, request, WRITE);
+}
+
+static void backend_remove(struct record_backend *base, struct record_request *request)
+{
+	request_any(base, request, REMOVE);
+}
+
+static void backend_cancel(struct record_backend *base, struct record_request *request)
+{
+	struct flight **link = &of(base)->flights;
+	struct flight *flight;
+
+	while (*link && (*link)->request != request)
+		link = &(*link)->next;
+	flight = *link;
+	if (!flight)
+		return;
+	*link = flight->next;
+	free(flight);
+}
+
+static void batch_nothing(struct record_backend *base)
+{
+	(void)base;
+}
+
+static void backend_enqueue(struct record_backend *base, const struct store_claim *claim)
+{
+	struct sim_node *node = of(base)->node;
+	struct stored *stored = &node->sim->store->names[sim_name_number(claim->name)];
+
+	if (node->sim->mode == MODE_FILE && stored->waiter_count < MOST_WAITERS)
+		stored->waiters[stored->waiter_count++] = (struct waiter){claim->digest, node, node->life};
+}
+
+static void backend_dequeue(struct record_backend *base, const struct store_claim *claim)
+{
+	struct sim_node *node = of(base)->node;
+
+	leave_waiters(&node->sim->store->names[sim_name_number(claim->name)], &claim->digest);
+}
+
+static void backend_watch(struct record_backend *base, const char *name, bool on)
+{
+	struct cached *cached = &of(base)->cached[sim_name_number(name)];
+
+	cached->watchers += on ? 1 : (unsigned)-1;
+	if (cached->watchers == 0) {
+		record_clear(&cached->record);
+		cached->known = false;
+	}
+}
+
+static void backend_query(struct record_backend *base, struct store_query *query)
+{
+	(void)base;
+	query->done(query, MPSYNC_E_UNSUPPORTED, "not simulated");
+}
+
+static void backend_close(struct record_backend *base)
+{
+	struct sim_backend *backend = of(base);
+
+	while (backend->flights) {
+		struct flight *flight = backend->flights;
+
+		backend->flights = flight->next;
+		free(flight);
+	}
+	for (int i = 0; i < SIM_NAMES; i++)
+		record_clear(&backend->cached[i].record);
+	backend->node->backend = NULL;
+	free(backend);
+}
+
+static const struct record_backend_ops backend_ops = {
+    .read = backend_read,
+    .write = backend_write,
+    .remove = backend_remove,
+    .cancel = backend_cancel,
+    .batch_begin = batch_nothing,
+    .batch_end = batch_nothing,
+    .enqueue = backend_enqueue,
+    .dequeue = backend_dequeue,
+    .watch = backend_watch,
+    .query = backend_query,
+    .close = backend_close,
+};
+
+struct store *sim_backend_new(struct sim_node *node)
+{
+	struct sim_backend *backend = calloc(1, sizeof *backend);
+	const struct store_clock clock = sim_clock(node);
+	const bool file = node->sim->mode == MODE_FILE;
+
+	if (!backend)
+		abort();
+	backend->base.ops = &backend_ops;
+	backend->base.kind = "simulated";
+	backend->base.absent_is_free = file;
+	backend->base.late_grants = !file;
+	if (file) {
+		backend->base.host.boot = node->sim->store->boots[node->host];
+		backend->base.host.pid = node->number + 1;
+		backend->base.host.pid_start = node->life;
+	}
+	backend->node = node;
+	node->backend = backend;
+	return records_new(&backend->base, &clock);
+}
+
+/* ---- Faults of the store and of other hands ---- */
+
+static bool sees_other_holder(const struct sim_node *node, int name)
+{
+	const struct cached *cached = node->backend ? &node->backend->cached[name] : NULL;
+	const struct stored *stored = &node->sim->store->names[name];
+
+	return cached && node->paused_until_us <= node->sim->now_us && cached->watchers > 0 &&
+	       cached->there && cached->record.holder && stored->author != node &&
+	       id_equal(&cached->record.claim, &stored->record.claim);
+}
+
+static void delete_by_hand(struct sim *sim, int name)
+{
+	struct stored *stored = &sim->store->names[name];
+
+	if (!stored->there || sim->mode == MODE_FILE)
+		return;
+	for (int i = 0; i < sim->node_count; i++)
+		stored->saw_deletion[i] =
+		    sees_other_holder(&sim->nodes[i], name) ? sim->nodes[i].life + 1 : 0;
+	stored->there = false;
+	stored->record.version = ++sim->store->revision;
+	stored->hand_deleted_us = sim->now_us;
+	sim_trace(sim, "store: %s is deleted by hand", sim_name(name));
+	notify(sim, name);
+}
+
+/* A label or an annotation: a new version, the holder's part unchanged. */
+static void annotate(struct sim *sim, int name)
+{
+	struct stored *stored = &sim->store->names[name];
+
+	if (!stored->there || sim->mode == MODE_FILE)
+		return;
+	stored->record.version = ++sim->store->revision;
+	notify(sim, name);
+}
+
+void sim_store_hands(struct sim *sim)
+{
+	const int name = (int)sim_random(sim, SIM_NAMES);
+
+	if (sim_chance(sim, 30))
+		delete_by_hand(sim, name);
+	else
+		annotate(sim, name);
+}
+
+void sim_store_power_loss(struct sim *sim, int host)
+{
+	struct sim_store *store = sim->store;
+
+	for (int i = 0; i < SIM_NAMES; i++) {
+		store->names[i].there = store->synced[i].there;
+		record_clear(&store->names[i].record);
+		copy_record(&store->names[i].record, &store->synced[i].record);
+		store->names[i].waiter_count = 0;
+	}
+	store->revision = store->synced_revision;
+	store->boots[host] = random_id(sim);
+	sim_trace(sim, "host %d loses power", host);
+}

@@ -1,0 +1,632 @@
+/*
+ * Contenders on simulated machines, over a simulated store, with every fault that is known to break
+ * such systems. Runs the product's own claim.o, record.o, records.o and engine.o. After every step:
+ *
+ *   P1  at most one grant of a name is held, by the clocks of those who believe it
+ *   P2  the tokens of a name rise strictly, in the order in which they are told; a grant keeps its
+ * own P3  a right has ended, in real time, before the next grant is written (the slack is printed);
+ * one that has ended never comes back P4  events keep their grammar: asked, then held, busy,
+ * cancelled or failed, once; held, then released or lost, once; lost only unasked P5  is_held is no
+ * before anything is sent that gives the name away P6  nobody changes a record that is not its own,
+ * but to take it over P7  when all is over, no record is held, nobody queues, no claim is left P8
+ * the name of a dead holder is had again in time; without faults nobody loses P9  first come, first
+ * served, among the claims of one engine P11 a renewal that was believed did change the record
+ *
+ *   simulation [--seeds N] [--first S] [--seed S] [--ratio PPM] [--mode M] [--faults MASK]
+ * [--trace]
+ */
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum asked { IDLE, ASKING, CANCELLING, HELD, RELEASING };
+
+struct user {
+	struct sim *sim;
+	struct sim_node *node;
+	struct engine_claim *claim;
+	enum asked asked;
+	int name;
+	unsigned request; /* rises with each acquire: timers of former ones are stale */
+	uint64_t order;
+	uint64_t token;
+	bool once;
+};
+
+struct workload {
+	struct user *users;
+	int user_count;
+	uint64_t orders;
+	uint64_t grants;
+	uint64_t losses;
+	bool ending; /* what is held is released, and nobody asks again */
+};
+
+static uint64_t claim_steps;
+
+struct claim_output __real_claim_step(struct claim *claim, const struct claim_input *input);
+struct claim_output __wrap_claim_step(struct claim *claim, const struct claim_input *input);
+
+struct claim_output __wrap_claim_step(struct claim *claim, const struct claim_input *input)
+{
+	claim_steps++;
+	return __real_claim_step(claim, input);
+}
+
+static struct workload *workload_of(struct sim *sim)
+{
+	return sim->workload;
+}
+
+/* ---- Users ---- */
+
+struct action {
+	struct user *user;
+	unsigned request;
+};
+
+static void free_action(struct sim *sim, void *argument)
+{
+	(void)sim;
+	free(argument);
+}
+
+static void later(struct user *user, uint64_t us, sim_handler *handler)
+{
+	struct action *action = malloc(sizeof *action);
+
+	if (!action)
+		abort();
+	*action = (struct action){user, user->request};
+	sim_at(user->sim, user->sim->now_us + us, user->node, handler, action, free_action);
+}
+
+static void grammar(struct user *user, bool right, const char *event)
+{
+	if (!right)
+		sim_violate(user->sim, "P4", "node %d is told '%s' for %s in state %d", user->node->number,
+		    event, sim_name(user->name), (int)user->asked);
+}
+
+static void check_order(const struct user *user)
+{
+	const struct workload *workload = workload_of(user->sim);
+
+	for (int i = 0; i < workload->user_count; i++) {
+		const struct user *other = &workload->users[i];
+
+		if (other != user && other->node == user->node && other->name == user->name &&
+		    other->asked == ASKING && !other->once && other->order < user->order)
+			sim_violate(user->sim, "P9", "node %d: a later request for %s was served first",
+			    user->node->number, sim_name(user->name));
+	}
+}
+
+static void user_release(struct sim *sim, void *argument)
+{
+	struct action *action = argument;
+	struct user *user = action->user;
+
+	(void)sim;
+	if (action->request == user->request && user->asked == HELD && user->claim) {
+		user->asked = RELEASING;
+		engine_release(user->claim);
+	}
+	free(action);
+}
+
+static void user_cancel(struct sim *sim, void *argument)
+{
+	struct action *action = argument;
+	struct user *user = action->user;
+
+	(void)sim;
+	if (action->request == user->request && user->asked == ASKING && user->claim) {
+		user->asked = CANCELLING;
+		engine_cancel(user->claim);
+	}
+	free(action);
+}
+
+static void on_held(struct user *user, const struct engine_event *event)
+{
+	struct sim *sim = user->sim;
+	const uint64_t ttl_us = (uint64_t)sim->ttl_ms * 1000;
+
+	grammar(user, user->asked == ASKING, "held");
+	sim_told_token(sim, user->name, event->token);
+	check_order(user);
+	if (!sim_believes(sim, user))
+		sim_violate(sim, "P4", "held is told without a right");
+	user->asked = HELD;
+	user->token = event->token;
+	workload_of(sim)->grants++;
+	later(user,
+	    workload_of(sim)->ending ? 0
+	                             : sim_random(sim, sim_chance(sim, 30) ? 3 * ttl_us : ttl_us / 4),
+	    user_release);
+}
+
+static void on_event(void *owner, const struct engine_event *event)
+{
+	struct user *user = owner;
+
+	sim_trace(user->sim, "node %d user %p: event %d for %s, token %llu, reason %d",
+	    user->node->number, (void *)user, (int)event->type, sim_name(user->name),
+	    (unsigned long long)event->token, (int)event->reason);
+	if ((event->type == MPSYNC_EVENT_LOST || event->type == MPSYNC_EVENT_RELEASED) &&
+	    event->token != user->token)
+		sim_violate(user->sim, "P2", "the token of a grant changed while it was held");
+	switch (event->type) {
+	case MPSYNC_EVENT_HELD:
+		on_held(user, event);
+		return;
+	case MPSYNC_EVENT_LOST:
+		grammar(user, user->asked == HELD, "lost");
+		workload_of(user->sim)->losses++;
+		if (user->sim->faults == 0)
+			sim_violate(user->sim, "P8", "node %d lost %s though nothing failed",
+			    user->node->number, sim_name(user->name));
+		user->asked = IDLE;
+		return;
+	case MPSYNC_EVENT_RELEASED:
+		grammar(user, user->asked == RELEASING, "released");
+		user->asked = IDLE;
+		return;
+	case MPSYNC_EVENT_BUSY:
+	case MPSYNC_EVENT_FAILED:
+		/* A wait may end at the very moment of the cancel. */
+		grammar(user, user->asked == ASKING || user->asked == CANCELLING, "busy");
+		user->asked = IDLE;
+		return;
+	case MPSYNC_EVENT_CANCELLED:
+		grammar(user, user->asked == CANCELLING, "cancelled");
+		user->asked = IDLE;
+		return;
+	default:
+		return;
+	}
+}
+
+static void on_right(void *owner, uint64_t until_ms, int64_t wall_ahead_ms)
+{
+	struct user *user = owner;
+
+	(void)wall_ahead_ms;
+	sim_believe(user->node, user->name, user, until_ms);
+}
+
+static void user_act(struct sim *sim, void *argument);
+
+static void on_ended(void *owner)
+{
+	struct user *user = owner;
+
+	user->claim = NULL;
+	if (!user->node->alive)
+		return;
+	if (user->asked != IDLE)
+		sim_violate(user->sim, "P4", "a claim of node %d ended without a word", user->node->number);
+	user->request++;
+	if (!workload_of(user->sim)->ending)
+		later(user, sim_random(user->sim, (uint64_t)user->sim->ttl_ms * 200), user_act);
+}
+
+static uint64_t pick_wait_ms(struct sim *sim)
+{
+	switch (sim_random(sim, 4)) {
+	case 0:
+		return 0;
+	case 1:
+		return 1 + sim_random(sim, 3 * (uint64_t)sim->ttl_ms);
+	default:
+		return CLAIM_NEVER;
+	}
+}
+
+static void user_act(struct sim *sim, void *argument)
+{
+	static const struct engine_owner owner = {on_event, on_right, on_ended};
+	struct action *action = argument;
+	struct user *user = action->user;
+	const bool stale = action->request != user->request || user->claim || !user->node->engine ||
+	                   workload_of(sim)->ending;
+	char holder[32];
+	struct engine_wish wish = {.holder = holder, .ops = &owner, .owner = user};
+
+	free(action);
+	if (stale)
+		return;
+	snprintf(holder, sizeof holder, "node-%d", user->node->number);
+	wish.name = sim_name(user->name);
+	wish.ttl_ms = sim->ttl_ms;
+	wish.wait_ms = pick_wait_ms(sim);
+	wish.election = sim_chance(sim, 30);
+	for (size_t i = 0; i < sizeof wish.secret.bytes; i++)
+		wish.secret.bytes[i] = (uint8_t)sim_random(sim, 256);
+	user->asked = ASKING;
+	user->once = wish.wait_ms == 0;
+	user->order = ++workload_of(sim)->orders;
+	user->request++;
+	if (sim_fault(sim, FAULT_CANCEL, 30))
+		later(user, sim_random(sim, (uint64_t)sim->ttl_ms * 1000), user_cancel);
+	if (!engine_acquire(user->node->engine, &wish, &user->claim))
+		abort();
+}
+
+/* ---- Nodes ---- */
+
+static void node_start(struct sim_node *node)
+{
+	struct engine_host host = {.clock = sim_clock(node), .wake_at = sim_wake_at};
+	struct workload *workload = workload_of(node->sim);
+
+	node->alive = true;
+	node->engine = engine_new(&host, sim_backend_new(node));
+	if (!node->engine)
+		abort();
+	for (int i = 0; i < workload->user_count; i++) {
+		struct user *user = &workload->users[i];
+
+		if (user->node != node)
+			continue;
+		user->asked = IDLE;
+		user->request++;
+		later(user, sim_random(node->sim, (uint64_t)node->sim->ttl_ms * 500), user_act);
+	}
+}
+
+static void node_crash(struct sim_node *node)
+{
+	struct engine *engine = node->engine;
+
+	if (!node->alive)
+		return;
+	sim_trace(node->sim, "node %d crashes", node->number);
+	node->alive = false;
+	node->life++;
+	node->paused_until_us = 0;
+	node->engine = NULL;
+	node->force.name = NULL;
+	sim_disbelieve_node(node);
+	engine_free(engine);
+}
+
+static void node_restart(struct sim *sim, void *argument)
+{
+	(void)sim;
+	if (!((struct sim_node *)argument)->alive)
+		node_start(argument);
+}
+
+static void crash_and_restart(struct sim_node *node)
+{
+	struct sim *sim = node->sim;
+
+	node_crash(node);
+	sim_at(sim, sim->now_us + sim_random(sim, (uint64_t)sim->ttl_ms * 3000), NULL, node_restart,
+	    node, NULL);
+}
+
+/* ---- Faults ---- */
+
+static void ignore_found(struct store_query *query, const struct store_lock *lock)
+{
+	(void)query, (void)lock;
+}
+
+static void force_done(struct store_query *query, enum mpsync_status status, const char *message)
+{
+	(void)status, (void)message;
+	query->name = NULL;
+}
+
+static void force_release(struct sim_node *node)
+{
+	struct store_query *query = &node->force;
+
+	if (!node->engine || query->name)
+		return;
+	*query = (struct store_query){
+	    .kind = STORE_FORCE,
+	    .name = sim_name((int)sim_random(node->sim, SIM_NAMES)),
+	    .found = ignore_found,
+	    .done = force_done,
+	};
+	engine_store(node->engine)->ops->query(engine_store(node->engine), query);
+}
+
+static void step_wall(struct sim_node *node)
+{
+	struct sim *sim = node->sim;
+	const int64_t step = (int64_t)sim_random(sim, 4 * (uint64_t)sim->ttl_ms);
+
+	node->wall_step_ms += sim_chance(sim, 50) ? step : -step;
+	if (sim_chance(sim, 30))
+		node->wall_frozen = !node->wall_frozen;
+}
+
+static void power_loss(struct sim *sim)
+{
+	for (int i = 0; i < sim->node_count; i++)
+		if (sim->nodes[i].host != 0)
+			return; /* the file of one host only */
+	for (int i = 0; i < sim->node_count; i++)
+		if (sim->nodes[i].alive)
+			crash_and_restart(&sim->nodes[i]);
+	sim_store_power_loss(sim, 0);
+}
+
+static void strike(struct sim *sim, void *argument)
+{
+	const uint64_t ttl_us = (uint64_t)sim->ttl_ms * 1000;
+	struct sim_node *node = &sim->nodes[sim_random(sim, (uint64_t)sim->node_count)];
+
+	(void)argument;
+	if (!sim->faults_on)
+		return;
+	if (sim_fault(sim, FAULT_PAUSE, 25) && node->alive)
+		sim_pause(node, sim_random(sim, 3 * ttl_us));
+	if (sim_fault(sim, FAULT_CRASH, 15) && node->alive)
+		crash_and_restart(node);
+	if (sim_fault(sim, FAULT_OUTAGE, 15))
+		sim->outage_until_us = sim->now_us + sim_random(sim, 2 * ttl_us);
+	if (sim_fault(sim, FAULT_HANDS, 30))
+		sim_store_hands(sim);
+	if (sim_fault(sim, FAULT_WALL, 20))
+		step_wall(node);
+	if (sim_fault(sim, FAULT_FORCE, 10))
+		force_release(node);
+	if (sim_fault(sim, FAULT_POWER, 5) && sim->mode == MODE_FILE)
+		power_loss(sim);
+	sim_at(sim, sim->now_us + sim_random(sim, ttl_us / 2), NULL, strike, NULL, NULL);
+}
+
+/* ---- One run ---- */
+
+static uint64_t pick_rate(struct sim *sim, uint64_t ratio_ppm)
+{
+	/* Pairwise ratios are at most the ratio: from 1 to it. */
+	return 1000000 + sim_random(sim, ratio_ppm - 1000000 + 1);
+}
+
+static void make_nodes(struct sim *sim)
+{
+	const bool many = sim_chance(sim, 2);
+
+	sim->node_count = (int)(many ? 50 + sim_random(sim, 150) : 2 + sim_random(sim, 4));
+	sim->nodes = calloc((size_t)sim->node_count, sizeof *sim->nodes);
+	if (!sim->nodes)
+		abort();
+	for (int i = 0; i < sim->node_count; i++) {
+		struct sim_node *node = &sim->nodes[i];
+
+		node->sim = sim;
+		node->number = i;
+		node->rate_ppm = pick_rate(sim, sim->options.rate_ratio_ppm);
+		node->offset_us = (int64_t)sim_random(sim, 1000000000000);
+		node->host = sim->mode == MODE_FILE && sim_chance(sim, 20);
+		if (sim->mode == MODE_FILE && node->host == 0) {
+			node->rate_ppm = sim->nodes[0].rate_ppm;
+			node->offset_us = sim->nodes[0].offset_us;
+		}
+	}
+	if (sim->mode == MODE_FILE)
+		sim->nodes[0].host = 0;
+}
+
+/* The nodes of the other host share its clock too. */
+static void share_clocks(struct sim *sim)
+{
+	const struct sim_node *first = NULL;
+
+	if (sim->mode != MODE_FILE)
+		return;
+	for (int i = 0; i < sim->node_count; i++) {
+		if (sim->nodes[i].host == 0)
+			continue;
+		if (!first)
+			first = &sim->nodes[i];
+		sim->nodes[i].rate_ppm = first->rate_ppm;
+		sim->nodes[i].offset_us = first->offset_us;
+	}
+}
+
+static void make_users(struct sim *sim)
+{
+	struct workload *workload = workload_of(sim);
+	const int each = sim->node_count > 10 ? 1 : 1 + (int)sim_random(sim, 4);
+	const uint64_t names = 1 + sim_random(sim, SIM_NAMES);
+
+	workload->user_count = sim->node_count * each;
+	workload->users = calloc((size_t)workload->user_count, sizeof *workload->users);
+	if (!workload->users)
+		abort();
+	for (int i = 0; i < workload->user_count; i++) {
+		workload->users[i].sim = sim;
+		workload->users[i].node = &sim->nodes[i % sim->node_count];
+		workload->users[i].name = (int)sim_random(sim, names);
+	}
+}
+
+static uint32_t pick_ttl(struct sim *sim)
+{
+	static const uint32_t lease[] = {3000, 5000, 15000, 60000};
+	static const uint32_t file[] = {50, 200, 1000, 15000, 24 * 3600 * 1000};
+
+	return sim->mode == MODE_FILE ? file[sim_random(sim, 5)] : lease[sim_random(sim, 4)];
+}
+
+static uint32_t pick_faults(struct sim *sim)
+{
+	uint32_t faults = 0;
+
+	if (sim_chance(sim, 5))
+		return 0;
+	for (unsigned bit = 0; bit < 14; bit++)
+		if (sim_chance(sim, 40))
+			faults |= 1u << bit;
+	return faults & sim->options.only;
+}
+
+static void run_until(struct sim *sim, uint64_t until_us)
+{
+	while (!sim->violated && sim->agenda_count > 0 && sim->agenda[0].at_us < until_us)
+		sim_step(sim);
+	if (sim->now_us < until_us)
+		sim->now_us = until_us;
+}
+
+static void end_well(struct sim *sim)
+{
+	struct workload *workload = workload_of(sim);
+
+	sim->faults_on = false;
+	sim->outage_until_us = 0;
+	workload->ending = true;
+	for (int i = 0; i < sim->node_count; i++) {
+		sim->nodes[i].wall_frozen = false;
+		if (!sim->nodes[i].alive)
+			node_start(&sim->nodes[i]);
+	}
+	for (int i = 0; i < workload->user_count; i++)
+		if (workload->users[i].asked == HELD)
+			later(&workload->users[i], 0, user_release);
+}
+
+static void check_quiet(struct sim *sim)
+{
+	struct workload *workload = workload_of(sim);
+
+	for (int i = 0; i < workload->user_count; i++)
+		if (workload->users[i].asked != IDLE)
+			sim_violate(sim, "P8", "node %d still waits for %s, state %d",
+			    workload->users[i].node->number, sim_name(workload->users[i].name),
+			    (int)workload->users[i].asked);
+	for (int i = 0; i < sim->node_count; i++)
+		if (engine_claims(sim->nodes[i].engine) > 0)
+			sim_violate(sim, "P7", "node %d has a claim left", i);
+	if (sim_store_leftover(sim))
+		sim_violate(sim, "P7", "left in the store: %s", sim_store_leftover(sim));
+}
+
+static void run(struct sim *sim)
+{
+	struct workload workload = {0};
+	uint64_t ttl_us;
+
+	sim->random_state = sim->options.seed;
+	sim->now_us = 1000000;
+	sim->workload = &workload;
+	sim->mode = sim->options.mode >= 0 ? (enum sim_mode)sim->options.mode
+	                                   : (enum sim_mode)sim_random(sim, 2);
+	sim->faults = pick_faults(sim);
+	sim->faults_on = true;
+	sim->ttl_ms = pick_ttl(sim);
+	ttl_us = (uint64_t)sim->ttl_ms * 1000;
+	make_nodes(sim);
+	share_clocks(sim);
+	sim->store = sim_store_new(sim);
+	make_users(sim);
+	snprintf(sim->world, sizeof sim->world, "mode %d, faults 0x%x, ttl %u ms, %d nodes, %d users",
+	    (int)sim->mode, sim->faults, sim->ttl_ms, sim->node_count, workload.user_count);
+	sim_trace(sim, "%s", sim->world);
+	for (int i = 0; i < sim->node_count; i++)
+		node_start(&sim->nodes[i]);
+	sim_at(sim, sim->now_us, NULL, strike, NULL, NULL);
+	run_until(sim, sim->now_us + (4 + sim_random(sim, 8)) * ttl_us);
+	if (!sim->violated) {
+		end_well(sim);
+		/* A pause, a ghost, a dead holder's ttl, and a turn for everyone. */
+		run_until(
+		    sim, sim->now_us + 150000000 + 8 * ttl_us + (uint64_t)workload.user_count * ttl_us / 4);
+	}
+	if (!sim->violated)
+		check_quiet(sim);
+	for (int i = 0; i < sim->node_count; i++)
+		node_crash(&sim->nodes[i]);
+	sim_clear_agenda(sim);
+	sim_store_free(sim->store);
+	free(sim->nodes);
+	free(workload.users);
+}
+
+static const char *argument_of(int argc, char **argv, const char *name)
+{
+	for (int i = 1; i + 1 < argc; i++)
+		if (strcmp(argv[i], name) == 0)
+			return argv[i + 1];
+	return NULL;
+}
+
+static uint64_t number_of(int argc, char **argv, const char *name, uint64_t otherwise)
+{
+	const char *text = argument_of(argc, argv, name);
+
+	return text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static int replay(const struct sim_options *options)
+{
+	struct sim sim = {.options = *options, .least_slack_us = INT64_MAX};
+
+	sim.options.trace = true;
+	run(&sim);
+	printf("seed %llu: %s (%s)\n%s\n", (unsigned long long)options->seed,
+	    sim.violated ? sim.violated : "all properties hold", sim.violated ? sim.what : "-",
+	    sim.world);
+	return sim.violated ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	const uint64_t seeds = number_of(argc, argv, "--seeds", 20000);
+	const uint64_t first = number_of(argc, argv, "--first", 1);
+	int64_t least_slack_us = INT64_MAX;
+	struct sim_options options = {
+	    .rate_ratio_ppm = number_of(argc, argv, "--ratio", 1050000),
+	    .mode = (int)number_of(argc, argv, "--mode", (uint64_t)-1),
+	    .only = (uint32_t)number_of(argc, argv, "--faults", FAULT_ALL),
+	};
+	double start = seconds();
+
+	if (argument_of(argc, argv, "--seed")) {
+		options.seed = number_of(argc, argv, "--seed", 1);
+		return replay(&options);
+	}
+	for (uint64_t seed = first; seed < first + seeds; seed++) {
+		struct sim sim = {.least_slack_us = INT64_MAX};
+
+		options.seed = seed;
+		sim.options = options;
+		run(&sim);
+		if (sim.least_slack_us < least_slack_us)
+			least_slack_us = sim.least_slack_us;
+		if (sim.violated) {
+			printf("FAILED seed %llu: %s: %s\n  %s\n  replay: simulation --seed %llu --ratio "
+			       "%llu --mode %d --faults 0x%x\n",
+			    (unsigned long long)seed, sim.violated, sim.what, sim.world,
+			    (unsigned long long)seed, (unsigned long long)options.rate_ratio_ppm, options.mode,
+			    options.only);
+			return 1;
+		}
+	}
+	start = seconds() - start;
+	printf("simulation: %llu seeds, all properties hold\n"
+	       "  %llu claim steps in %.1f s of CPU: %.0f a second\n"
+	       "  least slack between a right's end and the next grant: %.3f ms\n",
+	    (unsigned long long)seeds, (unsigned long long)claim_steps, start,
+	    (double)claim_steps / start, (double)least_slack_us / 1000);
+	return 0;
+}

@@ -1,0 +1,337 @@
+/* The public API, over the two embedded stores. */
+#include "unit.h"
+
+#include <mpsync.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char *place;
+
+static mpsync_client *open_client(mpsync_queue *queue)
+{
+	mpsync_error error;
+	mpsync_client *client = mpsync_client_open(place, NULL, queue, &error);
+
+	if (!client)
+		fail_msg("%s", error.message);
+	return client;
+}
+
+static mpsync_lock *new_lock(mpsync_client *client, const char *name)
+{
+	mpsync_lock *lock = mpsync_lock_new(client, name, NULL, NULL);
+
+	assert_non_null(lock);
+	return lock;
+}
+
+static mpsync_event *expect(mpsync_queue *queue, int32_t type)
+{
+	mpsync_event *event;
+
+	do
+		event = mpsync_queue_wait(queue, 10000);
+	while (event && event->type == MPSYNC_EVENT_WAITING && type != MPSYNC_EVENT_WAITING);
+	assert_non_null(event);
+	assert_int_equal(event->type, type);
+	return event;
+}
+
+static void expect_and_free(mpsync_queue *queue, int32_t type)
+{
+	mpsync_event_free(expect(queue, type));
+}
+
+/* Goal: one holds, the other is told who; tokens rise; is_held is of one grant only. */
+static void test_exclusion_and_tokens(void **state)
+{
+	mpsync_client *client = open_client(NULL);
+	mpsync_lock *a = new_lock(client, "orders/42");
+	mpsync_lock *b = new_lock(client, "orders/42");
+	mpsync_error error;
+	uint64_t first;
+	uint64_t token;
+
+	(void)state;
+	assert_int_equal(mpsync_lock_acquire(a, 0, &error), MPSYNC_OK);
+	first = mpsync_lock_grant(a);
+	token = mpsync_lock_token(a, first);
+	assert_true(token > 0);
+	assert_int_equal(mpsync_lock_is_held(a, first), 1);
+	assert_true(mpsync_lock_remaining_ms(a, first) > 0);
+	assert_int_equal(mpsync_lock_acquire(b, 0, &error), MPSYNC_E_HELD);
+	assert_int_equal(mpsync_lock_acquire(b, 20, &error), MPSYNC_E_TIMEOUT);
+	assert_int_equal(mpsync_lock_acquire(a, 0, &error), MPSYNC_E_ALREADY_HELD);
+	assert_int_equal(mpsync_lock_release(a, &error), MPSYNC_OK);
+	assert_int_equal(mpsync_lock_is_held(a, first), 0);
+	assert_int_equal(mpsync_lock_release(a, &error), MPSYNC_E_NOT_HELD);
+	assert_int_equal(mpsync_lock_acquire(b, 0, &error), MPSYNC_OK);
+	assert_true(mpsync_lock_token(b, mpsync_lock_grant(b)) > token);
+	mpsync_lock_free(a);
+	mpsync_lock_free(b);
+	mpsync_client_close(client);
+}
+
+/* Goal: a waiter of another client is told of the release, in order of coming. */
+static void test_hand_over_between_clients(void **state)
+{
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	mpsync_client *one = open_client(NULL);
+	mpsync_client *two = open_client(queue);
+	mpsync_lock *a = new_lock(one, "hand");
+	mpsync_lock *b = new_lock(two, "hand");
+	mpsync_lock *c = new_lock(two, "hand");
+	mpsync_event *event;
+
+	(void)state;
+	assert_int_equal(mpsync_lock_acquire(a, 0, NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_lock_acquire_start(b, 11, -1, NULL), MPSYNC_OK);
+	expect_and_free(queue, MPSYNC_EVENT_WAITING);
+	assert_int_equal(mpsync_lock_acquire_start(c, 12, -1, NULL), MPSYNC_OK);
+	expect_and_free(queue, MPSYNC_EVENT_WAITING);
+	assert_int_equal(mpsync_lock_release(a, NULL), MPSYNC_OK);
+	event = expect(queue, MPSYNC_EVENT_HELD);
+	assert_int_equal(event->op_id, 11);
+	assert_int_equal(event->lock, mpsync_lock_id(b));
+	assert_int_equal(mpsync_lock_release_start(b, 13, event->grant, NULL), MPSYNC_OK);
+	mpsync_event_free(event);
+	event = expect(queue, MPSYNC_EVENT_RELEASED);
+	assert_int_equal(event->op_id, 13);
+	mpsync_event_free(event);
+	event = expect(queue, MPSYNC_EVENT_HELD);
+	assert_int_equal(event->op_id, 12);
+	mpsync_event_free(event);
+	mpsync_lock_free(a);
+	mpsync_lock_free(b);
+	mpsync_lock_free(c);
+	mpsync_client_close(two);
+	mpsync_client_close(one);
+	mpsync_queue_free(queue);
+}
+
+static void test_cancel_and_try(void **state)
+{
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	mpsync_client *client = open_client(queue);
+	mpsync_lock *a = new_lock(client, "cancel");
+	mpsync_lock *b = new_lock(client, "cancel");
+
+	(void)state;
+	assert_int_equal(mpsync_lock_acquire(a, 0, NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_lock_acquire_start(b, 1, -1, NULL), MPSYNC_OK);
+	expect_and_free(queue, MPSYNC_EVENT_WAITING);
+	assert_int_equal(mpsync_lock_cancel(b, NULL), MPSYNC_OK);
+	expect_and_free(queue, MPSYNC_EVENT_CANCELLED);
+	assert_int_equal(mpsync_lock_acquire_start(b, 2, 0, NULL), MPSYNC_OK);
+	expect_and_free(queue, MPSYNC_EVENT_BUSY);
+	mpsync_lock_free(b);
+	mpsync_lock_free(a);
+	mpsync_client_close(client);
+	mpsync_queue_free(queue);
+}
+
+/* Goal: closing releases; the next one has it at once. Handles outlive their client. */
+static void test_close_releases(void **state)
+{
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	mpsync_client *one = open_client(queue);
+	mpsync_client *two = open_client(NULL);
+	mpsync_lock *a = new_lock(one, "close");
+	mpsync_lock *b = new_lock(two, "close");
+	mpsync_error error;
+
+	(void)state;
+	assert_int_equal(mpsync_lock_acquire(a, 0, NULL), MPSYNC_OK);
+	mpsync_client_close(one);
+	expect_and_free(queue, MPSYNC_EVENT_RELEASED);
+	assert_int_equal(mpsync_lock_acquire(a, 0, &error), MPSYNC_E_CLOSED);
+	assert_int_equal(mpsync_lock_acquire(b, 0, NULL), MPSYNC_OK);
+	mpsync_client_close(two);
+	mpsync_lock_free(a);
+	mpsync_lock_free(b);
+	mpsync_queue_free(queue);
+}
+
+/* Goal: a holder whose right was revoked hears it, and the next one waits for its time. */
+static void test_force(void **state)
+{
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	mpsync_options *options = mpsync_options_new(NULL);
+	mpsync_client *client = open_client(queue);
+	mpsync_client *other = open_client(NULL);
+	mpsync_lock *a;
+	mpsync_lock *b = new_lock(other, "force");
+	mpsync_event *event;
+
+	(void)state;
+	mpsync_options_set(options, "ttl", "300ms", NULL);
+	a = mpsync_lock_new(client, "force", options, NULL);
+	assert_int_equal(mpsync_lock_acquire_start(a, 1, -1, NULL), MPSYNC_OK);
+	expect_and_free(queue, MPSYNC_EVENT_HELD);
+	assert_int_equal(mpsync_client_force_release(client, "free", 0, NULL), MPSYNC_E_NOT_HELD);
+	assert_int_equal(mpsync_client_force_release(client, "force", 0, NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_lock_acquire(b, 0, NULL), MPSYNC_E_HELD);
+	event = expect(queue, MPSYNC_EVENT_LOST);
+	assert_int_equal(event->reason, MPSYNC_REASON_REVOKED);
+	mpsync_event_free(event);
+	assert_int_equal(mpsync_lock_acquire(b, 10000, NULL), MPSYNC_OK);
+	mpsync_options_free(options);
+	mpsync_lock_free(a);
+	mpsync_lock_free(b);
+	mpsync_client_close(client);
+	mpsync_client_close(other);
+	mpsync_queue_free(queue);
+}
+
+/* Goal: an election's leader and its value are seen, and that there is none. */
+static void test_election_is_observed(void **state)
+{
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	mpsync_client *watcher = open_client(queue);
+	mpsync_client *client = open_client(NULL);
+	mpsync_election *election = mpsync_election_new(client, "elect", NULL, NULL);
+	mpsync_event *event;
+
+	(void)state;
+	assert_int_equal(mpsync_client_observe_start(watcher, 5, "elect", NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_election_campaign(election, "10.0.0.1", -1, NULL), MPSYNC_OK);
+	event = expect(queue, MPSYNC_EVENT_LEADER);
+	assert_string_equal(event->value, "10.0.0.1");
+	assert_int_equal(
+	    event->token, mpsync_election_token(election, mpsync_election_grant(election)));
+	mpsync_event_free(event);
+	assert_int_equal(mpsync_election_set_value(election, "10.0.0.2", NULL), MPSYNC_OK);
+	event = expect(queue, MPSYNC_EVENT_LEADER);
+	assert_string_equal(event->value, "10.0.0.2");
+	mpsync_event_free(event);
+	assert_int_equal(mpsync_election_is_leader(election, mpsync_election_grant(election)), 1);
+	assert_int_equal(mpsync_election_resign(election, NULL), MPSYNC_OK);
+	event = expect(queue, MPSYNC_EVENT_LEADER);
+	assert_null(event->holder);
+	mpsync_event_free(event);
+	assert_int_equal(mpsync_client_observe_stop(watcher, 5, NULL), MPSYNC_OK);
+	expect_and_free(queue, MPSYNC_EVENT_DONE);
+	mpsync_election_free(election);
+	mpsync_client_close(client);
+	mpsync_client_close(watcher);
+	mpsync_queue_free(queue);
+}
+
+static void test_list(void **state)
+{
+	mpsync_client *client = open_client(NULL);
+	mpsync_lock *b = new_lock(client, "list/b");
+	mpsync_lock *a = new_lock(client, "list/a");
+	mpsync_list *list;
+
+	(void)state;
+	mpsync_lock_acquire(b, 0, NULL);
+	mpsync_lock_acquire(a, 0, NULL);
+	list = mpsync_client_list(client, "list/", NULL);
+	assert_int_equal(mpsync_list_count(list), 2);
+	assert_string_equal(mpsync_list_at(list, 0)->name, "list/a");
+	assert_string_equal(mpsync_list_at(list, 1)->name, "list/b");
+	assert_null(mpsync_list_at(list, 2));
+	mpsync_list_free(list);
+	mpsync_lock_free(a);
+	mpsync_lock_free(b);
+	mpsync_client_close(client);
+}
+
+/*
+ * Goal: the parent's handles answer FORKED in a child, and say no. The child answers through a pipe:
+ * under valgrind its exit status tells of what the parent's other thread had in hand at the fork.
+ */
+static void test_fork(void **state)
+{
+	mpsync_client *client = open_client(NULL);
+	mpsync_lock *lock = new_lock(client, "fork");
+	uint64_t grant;
+	char answer = 'n';
+	int ends[2];
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(mpsync_lock_acquire(lock, 0, NULL), MPSYNC_OK);
+	grant = mpsync_lock_grant(lock);
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		bool refused = mpsync_lock_is_held(lock, grant) == 0 &&
+		               mpsync_lock_release(lock, NULL) == MPSYNC_E_FORKED;
+
+		_exit(write(ends[1], refused ? "y" : "n", 1) == 1 ? 0 : 1);
+	}
+	assert_int_equal(read(ends[0], &answer, 1), 1);
+	assert_int_equal(answer, 'y');
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(ends[0]);
+	close(ends[1]);
+	assert_int_equal(mpsync_lock_is_held(lock, grant), 1);
+	mpsync_lock_free(lock);
+	mpsync_client_close(client);
+}
+
+static void test_bad_input(void **state)
+{
+	mpsync_client *client = open_client(NULL);
+	mpsync_options *options = mpsync_options_new(NULL);
+	mpsync_error error;
+
+	(void)state;
+	assert_null(mpsync_lock_new(client, "", NULL, &error));
+	assert_int_equal(error.status, MPSYNC_E_INVALID);
+	assert_null(mpsync_lock_new(client, "\xff", NULL, &error));
+	assert_null(mpsync_lock_new(NULL, "x", NULL, &error));
+	assert_null(mpsync_client_open("nowhere:", NULL, NULL, &error));
+	assert_int_equal(mpsync_lock_acquire(NULL, 0, &error), MPSYNC_E_INVALID);
+	assert_int_equal(mpsync_lock_is_held(NULL, 1), 0);
+	assert_int_equal(mpsync_client_observe_start(client, 1, "x", &error), MPSYNC_E_INVALID);
+	mpsync_options_free(options);
+	mpsync_client_close(client);
+	mpsync_client_close(NULL);
+}
+
+static void test_check(void **state)
+{
+	mpsync_client *client = open_client(NULL);
+
+	(void)state;
+	assert_int_equal(mpsync_client_check(client, NULL), MPSYNC_OK);
+	mpsync_client_close(client);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_exclusion_and_tokens),
+    cmocka_unit_test(test_hand_over_between_clients),
+    cmocka_unit_test(test_cancel_and_try),
+    cmocka_unit_test(test_close_releases),
+    cmocka_unit_test(test_force),
+    cmocka_unit_test(test_election_is_observed),
+    cmocka_unit_test(test_list),
+    cmocka_unit_test(test_fork),
+    cmocka_unit_test(test_bad_input),
+    cmocka_unit_test(test_check),
+};
+
+int main(void)
+{
+	char folder[] = "/tmp/mpsync-test-XXXXXX";
+	char url[64];
+	char remove[64];
+	int failed;
+
+	place = "memory:test";
+	failed = cmocka_run_group_tests_name("memory", tests, NULL, NULL);
+	if (!mkdtemp(folder))
+		return 1;
+	snprintf(url, sizeof url, "file:%s/locks.db", folder);
+	snprintf(remove, sizeof remove, "rm -r %s", folder);
+	place = url;
+	failed += cmocka_run_group_tests_name("file", tests, NULL, NULL);
+	return system(remove) == 0 ? failed : 1;
+}

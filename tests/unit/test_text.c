@@ -1,0 +1,66 @@
+#include "unit.h"
+
+#include "identity.h"
+#include "text.h"
+
+#include <string.h>
+
+static void test_utf8(void **state)
+{
+	static const char *const good[] = {"", "a", "é", "€", "𝄞", "\x7f"};
+	static const char *const bad[] = {"\x80", "\xc3", "\xc0\x80", "\xed\xa0\x80",
+	    "\xf4\x90\x80\x80", "\xe2\x82", "\xff", "a\xc3"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		assert_true(text_is_utf8(good[i], strlen(good[i])));
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_false(text_is_utf8(bad[i], strlen(bad[i])));
+}
+
+static void test_names(void **state)
+{
+	char name[NAME_MOST + 2];
+
+	(void)state;
+	memset(name, 'a', sizeof name);
+	name[NAME_MOST] = '\0';
+	assert_null(name_problem(name));
+	name[NAME_MOST] = 'a';
+	name[NAME_MOST + 1] = '\0';
+	assert_non_null(name_problem(name));
+	assert_non_null(name_problem(""));
+	assert_non_null(name_problem(NULL));
+	assert_null(name_problem("../x/\n"));
+	assert_non_null(holder_problem("a\x01"));
+}
+
+/* Goal: what others see of a claim is not the claim (rule 46). */
+static void test_digest(void **state)
+{
+	struct id secret;
+	struct id digest;
+	struct id back;
+	char hex[ID_HEX_SIZE];
+
+	(void)state;
+	assert_true(id_from_hex(&secret, "00000000000000000000000000000001"));
+	assert_true(id_digest(&secret, &digest));
+	assert_false(id_equal(&secret, &digest));
+	id_to_hex(&digest, hex);
+	assert_true(id_from_hex(&back, hex));
+	assert_true(id_equal(&digest, &back));
+	assert_false(id_from_hex(&back, "0000000000000000000000000000000A"));
+	assert_false(id_from_hex(&back, "00"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_utf8),
+	    cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_digest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
