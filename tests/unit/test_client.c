@@ -243,8 +243,9 @@ static void test_list(void **state)
 }
 
 /*
- * Goal: the parent's handles answer FORKED in a child, and say no. The child answers through a pipe:
- * under valgrind its exit status tells of what the parent's other thread had in hand at the fork.
+ * Goal: the parent's handles answer FORKED in a child, and say no. The child answers through a
+ * pipe: under valgrind its exit status tells of what the parent's other thread had in hand at the
+ * fork.
  */
 static void test_fork(void **state)
 {
