@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "duration.h"
+#include "fields.h"
 #include "openapi.h"
 #include "status.h"
 #include "text.h"
@@ -22,7 +23,6 @@
 #define MOST_HEADERS 16384
 #define MOST_BODY    65536
 #define MOST_LIST    1000
-#define MOST_WAIT_MS 300000
 
 /* ---- Who may ask at all (rule 44) ---- */
 
@@ -126,183 +126,34 @@ static bool check_size(struct request *request)
 
 /* ---- Bodies ---- */
 
-enum body { BODY_EMPTY, BODY_OBJECT, BODY_BAD };
-
-/* The object, owned by the caller. Duplicate keys are refused: who knows which one was meant. */
-static const char *duplicate_key(const cJSON *object)
-{
-	for (const cJSON *item = object->child; item; item = item->next)
-		for (const cJSON *other = item->next; other; other = other->next)
-			if (strcmp(item->string, other->string) == 0)
-				return item->string;
-	return NULL;
-}
-
-static enum body read_body(struct request *request, cJSON **object)
+/* False: it was answered. */
+static bool read_body(struct request *request, enum body *kind, cJSON **object)
 {
 	struct evbuffer *buffer = evhttp_request_get_input_buffer(request->http);
 	const size_t size = evbuffer_get_length(buffer);
 	const char *bytes = size ? (const char *)evbuffer_pullup(buffer, -1) : "";
-	const char *end = NULL;
-	const char *problem = NULL;
-	char message[200];
+	char problem[FIELDS_PROBLEM_SIZE];
 
-	*object = NULL;
-	if (strspn(bytes, " \t\r\n") >= size)
-		return BODY_EMPTY;
-	if (!text_is_utf8(bytes, size) || memchr(bytes, '\0', size))
-		problem = "the body is not valid UTF-8";
-	else
-		*object = cJSON_ParseWithLengthOpts(bytes, size, &end, false);
-	if (!problem && (!*object || strspn(end, " \t\r\n") < size - (size_t)(end - bytes)))
-		problem = "the body is not valid JSON";
-	if (!problem && !cJSON_IsObject(*object))
-		problem = "the body is not a JSON object";
-	if (!problem && duplicate_key(*object)) {
-		snprintf(
-		    message, sizeof message, "the field \"%.100s\" stands twice", duplicate_key(*object));
-		problem = message;
-	}
-	if (!problem)
-		return BODY_OBJECT;
-	cJSON_Delete(*object);
-	*object = NULL;
-	reply_error(request, 400, "invalid", problem);
-	return BODY_BAD;
+	*kind = body_parse(bytes, size, object, problem);
+	if (*kind == BODY_BAD)
+		reply_error(request, 400, "invalid", problem);
+	return *kind != BODY_BAD;
 }
 
-/* ---- Fields of the new wire ---- */
-
-struct fields {
-	struct put put;
-	const char *text; /* the present field's value */
-	bool wait_given;
-	bool has_claim;
-	char message[200];
-};
-
-static bool field_duration(struct fields *fields, const char *name, const cJSON *item, uint64_t *ms)
+static const char *session_header(const struct request *request)
 {
-	if (cJSON_IsString(item) && duration_parse(item->valuestring, ms))
-		return true;
-	snprintf(fields->message, sizeof fields->message,
-	    "%s is not a duration; write \"15s\" or \"250ms\"", name);
-	return false;
-}
-
-static bool field_problem(struct fields *fields, const char *name, const char *problem)
-{
-	snprintf(fields->message, sizeof fields->message, "%s: %s", name, problem);
-	return false;
-}
-
-static bool take_text_field(struct fields *fields, const cJSON *item)
-{
-	const char *name = item->string;
-	const char *text = cJSON_IsString(item) ? item->valuestring : NULL;
-	struct put *put = &fields->put;
-
-	if (strcmp(name, "value") == 0 && cJSON_IsNull(item)) {
-		put->has_value = true;
-		return true;
-	}
-	if (!text)
-		return field_problem(fields, name, "it has to be a string");
-	if (strcmp(name, "holder") == 0) {
-		put->holder = text;
-		return holder_problem(text) ? field_problem(fields, name, holder_problem(text)) : true;
-	}
-	if (strcmp(name, "claim") == 0) {
-		fields->has_claim = id_from_hex(&put->claim, text) && !id_is_none(&put->claim);
-		return fields->has_claim ||
-		       field_problem(fields, name, "it has to be 32 lower-case hex digits");
-	}
-	if (strcmp(name, "token") == 0)
-		return wire_token_parse(text, &put->token) ||
-		       field_problem(fields, name, "it has to be decimal digits in a string");
-	if (strcmp(name, "type") == 0) {
-		put->election = strcmp(text, "election") == 0;
-		return put->election || strcmp(text, "lock") == 0 ||
-		       field_problem(fields, name, "it has to be \"lock\" or \"election\"");
-	}
-	if (strcmp(name, "name") == 0)
-		return put->name == NULL ? (put->name = text) != NULL
-		                         : field_problem(fields, name, "it stands in the path already");
-	put->value = text;
-	put->has_value = true;
-	return value_problem(text) ? field_problem(fields, name, value_problem(text)) : true;
-}
-
-static bool take_field(struct fields *fields, const cJSON *item, uint32_t shortest_ttl_ms)
-{
-	static const char *const texts[] = {"holder", "claim", "token", "type", "name", "value"};
-	struct put *put = &fields->put;
-	uint64_t ms;
-
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-		if (strcmp(item->string, texts[i]) == 0)
-			return take_text_field(fields, item);
-	if (strcmp(item->string, "ttl") == 0) {
-		if (!field_duration(fields, "ttl", item, &ms))
-			return false;
-		if (ms < shortest_ttl_ms || ms > STORE_LONGEST_TTL_MS)
-			return field_problem(fields, "ttl", "it is out of this store's range");
-		put->ttl_ms = (uint32_t)ms;
-		put->ttl_given = true;
-		return true;
-	}
-	if (strcmp(item->string, "wait") == 0) {
-		fields->wait_given = true;
-		if (!field_duration(fields, "wait", item, &put->wait_ms))
-			return false;
-		return put->wait_ms <= MOST_WAIT_MS || field_problem(fields, "wait", "the most is 5m");
-	}
-	if (strcmp(item->string, "queue") == 0) {
-		put->queue = cJSON_IsTrue(item);
-		return cJSON_IsBool(item) || field_problem(fields, "queue", "it has to be true or false");
-	}
-	snprintf(fields->message, sizeof fields->message, "there is no field \"%.100s\"", item->string);
-	return false;
-}
-
-static bool read_session(const struct request *request, struct id *session)
-{
-	const char *text =
-	    evhttp_find_header(evhttp_request_get_input_headers(request->http), "Mpsync-Session");
-
-	return !text || id_from_hex(session, text);
+	return evhttp_find_header(evhttp_request_get_input_headers(request->http), "Mpsync-Session");
 }
 
 /* False: it was answered. */
 static bool read_fields(
-    struct request *request, const cJSON *object, const char *name, struct fields *fields)
+    struct request *request, const cJSON *object, const char *name, struct put *put)
 {
-	const uint32_t shortest = engine_store(request->server->engine)->shortest_ttl_ms;
-	const char *problem = NULL;
+	char problem[FIELDS_PROBLEM_SIZE];
 
-	*fields = (struct fields){
-	    .put = {.name = name, .ttl_ms = 15000, .read_ms = request->read_ms},
-	};
-	for (const cJSON *item = object->child; item && !problem; item = item->next)
-		if (!take_field(fields, item, shortest))
-			problem = fields->message;
-	if (!problem && !fields->put.name)
-		problem = "name is missing";
-	if (!problem)
-		problem = name_problem(fields->put.name);
-	if (!problem && !fields->put.holder)
-		problem = "holder is missing";
-	if (!problem && !fields->has_claim)
-		problem = "claim is missing";
-	if (!problem && fields->put.token && (fields->wait_given || fields->put.queue))
-		problem = "token excludes wait and queue";
-	if (!problem && fields->put.queue && fields->wait_given)
-		problem = "queue excludes wait";
-	if (!problem && !read_session(request, &fields->put.session))
-		problem = "Mpsync-Session has to be 32 lower-case hex digits";
-	if (!problem && fields->put.queue && id_is_none(&fields->put.session))
-		problem = "queue needs the header Mpsync-Session and its open stream";
-	if (!problem)
+	*put = (struct put){.name = name, .read_ms = request->read_ms};
+	if (put_parse(put, object, session_header(request),
+	        engine_store(request->server->engine)->shortest_ttl_ms, problem))
 		return true;
 	reply_error(request, 400, "invalid", problem);
 	return false;
@@ -320,12 +171,12 @@ static bool set_name(struct request *request, const char *name)
 
 static void put_new_wire(struct request *request, const cJSON *object, const char *name)
 {
-	struct fields fields;
+	struct put put;
 
-	if (!read_fields(request, object, name, &fields) || !set_name(request, fields.put.name))
+	if (!read_fields(request, object, name, &put) || !set_name(request, put.name))
 		return;
 	request_hold_back(request);
-	sessions_put(request->server->sessions, &fields.put, &request->base);
+	sessions_put(request->server->sessions, &put, &request->base);
 }
 
 /* The old wire names the lock in the body's metadata when the path does not. */
@@ -359,22 +210,16 @@ static void put_old_wire(
 
 static void put_lock(struct request *request, const char *name, bool create)
 {
+	enum body kind;
 	cJSON *object;
 
-	switch (read_body(request, &object)) {
-	case BODY_BAD:
+	if (!read_body(request, &kind, &object))
 		return;
-	case BODY_EMPTY:
-		put_old_wire(request, NULL, name, create);
-		return;
-	case BODY_OBJECT:
-		if (cJSON_GetObjectItemCaseSensitive(object, "holder") && !create)
-			put_new_wire(request, object, name);
-		else
-			put_old_wire(request, object, name, create);
-		cJSON_Delete(object);
-		return;
-	}
+	if (cJSON_GetObjectItemCaseSensitive(object, "holder") && !create)
+		put_new_wire(request, object, name);
+	else
+		put_old_wire(request, object, name, create);
+	cJSON_Delete(object);
 }
 
 static void on_forced(struct store_query *query, enum mpsync_status status, const char *message)
@@ -420,23 +265,21 @@ static void force_release(struct request *request, const cJSON *object, const ch
 
 static void delete_lock(struct request *request, const char *name)
 {
-	struct fields fields;
+	struct put put;
+	enum body kind;
 	cJSON *object;
 
-	switch (read_body(request, &object)) {
-	case BODY_BAD:
+	if (!read_body(request, &kind, &object))
 		return;
-	case BODY_EMPTY:
+	if (kind == BODY_EMPTY) {
 		reply_error(request, 400, "invalid", "DELETE needs a body with holder and claim");
 		return;
-	case BODY_OBJECT:
-		break;
 	}
 	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "force")) && name) {
 		force_release(request, object, name);
-	} else if (read_fields(request, object, name, &fields) && set_name(request, fields.put.name)) {
+	} else if (read_fields(request, object, name, &put) && set_name(request, put.name)) {
 		request_hold_back(request);
-		sessions_delete(request->server->sessions, &fields.put, &request->base);
+		sessions_delete(request->server->sessions, &put, &request->base);
 	}
 	cJSON_Delete(object);
 }
@@ -558,50 +401,19 @@ static void list_locks(struct request *request, const struct evkeyvalq *paramete
 static void heartbeat(struct request *request, const char *holder)
 {
 	struct heartbeat beat = {.holder = holder, .read_ms = request->read_ms};
-	const cJSON *item;
-	const char *problem = NULL;
+	char problem[FIELDS_PROBLEM_SIZE];
+	enum body kind;
 	cJSON *object;
+	bool right;
 
-	switch (read_body(request, &object)) {
-	case BODY_BAD:
+	if (!read_body(request, &kind, &object))
 		return;
-	case BODY_EMPTY:
-		object = cJSON_CreateObject();
-		break;
-	case BODY_OBJECT:
-		break;
-	}
-	if (!read_session(request, &beat.session) || id_is_none(&beat.session))
-		problem = "a heartbeat needs the header Mpsync-Session, 32 lower-case hex digits";
-	for (item = object->child; item && !problem; item = item->next) {
-		if (strcmp(item->string, "seen") == 0) {
-			if (!cJSON_IsString(item) || (strcmp(item->valuestring, "0") != 0 &&
-			                                 !wire_token_parse(item->valuestring, &beat.seen)))
-				problem = "seen: it has to be decimal digits in a string";
-		} else if (strcmp(item->string, "fence") == 0) {
-			if (!cJSON_IsString(item) || (strcmp(item->valuestring, "time") != 0 &&
-			                                 strcmp(item->valuestring, "stream") != 0))
-				problem = "fence: it has to be \"time\" or \"stream\"";
-			else if (strcmp(item->valuestring, "stream") == 0 && beat.stream == 0)
-				beat.stream = UINT64_MAX;
-		} else if (strcmp(item->string, "stream") == 0) {
-			if (!cJSON_IsNumber(item) || item->valuedouble < 0 || item->valuedouble > 1e15)
-				problem = "stream: it has to be the number that hello gave";
-			else
-				beat.stream = (uint64_t)item->valuedouble;
-		} else {
-			problem = "there is no such field; a heartbeat has seen, fence, stream";
-		}
-	}
-	item = cJSON_GetObjectItemCaseSensitive(object, "fence");
-	if (!cJSON_IsString(item) || strcmp(item->valuestring, "stream") != 0)
-		beat.stream = 0;
+	right = heartbeat_parse(&beat, object, session_header(request), problem);
 	cJSON_Delete(object);
-	if (problem) {
+	if (right)
+		sessions_heartbeat(request->server->sessions, &beat, &request->base);
+	else
 		reply_error(request, 400, "invalid", problem);
-		return;
-	}
-	sessions_heartbeat(request->server->sessions, &beat, &request->base);
 }
 
 static bool stream_duration(const struct evkeyvalq *parameters, const char *name, uint64_t *ms)
@@ -625,7 +437,7 @@ static void open_stream(
 	if (!stream_duration(parameters, "for", &for_ms) ||
 	    !stream_duration(parameters, "ping", &ping_ms)) {
 		reply_error(request, 400, "invalid", "for and ping have to be durations, as 1s");
-	} else if (!read_session(request, &session)) {
+	} else if (!session_parse(session_header(request), &session)) {
 		reply_error(request, 400, "invalid", "Mpsync-Session has to be 32 lower-case hex digits");
 	} else if (id_is_none(&session)) {
 		stream_follow(request, holder, for_ms, ping_ms);

@@ -9,19 +9,17 @@
 #include "../wire.h"
 #include "elector_json.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define FIRST_RECONNECT_MS 50
 #define MOST_RECONNECT_MS  5000
 #define QUERY_TIMEOUT_MS   10000
 #define LEAST_TIMEOUT_MS   1000
+#define WATCH_RETRY_MS     1000
 
 enum phase { IDLE, NEEDS_STREAM, ATTEMPT, CONFIRM, RENEW, HEARTBEAT, WITHDRAW };
 
@@ -68,12 +66,11 @@ struct watch {
 	struct store_observer *observer;
 	struct http_call *call;
 	struct sse sse;
-	struct event *retry;
+	uint64_t retry_at_ms; /* CLAIM_NEVER: no retry is due */
 };
 
 struct remote {
 	struct store store;
-	struct loop *loop;
 	struct http *http;
 	char *url; /* for people */
 	char *holder_path;
@@ -84,12 +81,11 @@ struct remote {
 	struct watch *watches;
 	struct http_call *stream;
 	struct sse sse;
-	struct event *reconnect;
+	uint64_t reconnect_at_ms; /* CLAIM_NEVER: no reconnection is due */
 	uint32_t reconnect_ms;
 	uint64_t generation;
 	uint64_t seen;
 	uint64_t request_timeout_ms; /* 0: a sixth of the ttl */
-	int fence_descriptor;
 	bool fence_wanted;
 	bool fence_stands; /* the present stream is our own socket to the elector itself */
 	bool connected;
@@ -105,6 +101,17 @@ static struct remote *of(struct store *store)
 static uint64_t now_ms(const struct remote *remote)
 {
 	return remote->store.clock.boot_ms(remote->store.clock.context);
+}
+
+static void arm(const struct remote *remote)
+{
+	const struct store_sink *sink = &remote->store.sink;
+	uint64_t at_ms = remote->reconnect_at_ms;
+
+	for (const struct watch *watch = remote->watches; watch; watch = watch->next)
+		if (watch->retry_at_ms < at_ms)
+			at_ms = watch->retry_at_ms;
+	sink->wake_at(sink->engine, at_ms);
 }
 
 /* ---- Answers to the engine ---- */
@@ -582,30 +589,6 @@ static bool is_loopback(const char *peer)
 	       strncmp(peer, "unix:@", 6) == 0;
 }
 
-/*
- * Ours is a second descriptor of the stream's socket: whatever curl does with its own, the elector
- * sees an end only when this process ends. It is replaced when the elector has a newer stream.
- */
-static void replace_fence(struct remote *remote, int descriptor)
-{
-	const int before = remote->fence_descriptor;
-	uint64_t cookie = 0;
-	socklen_t length = sizeof cookie;
-
-	remote->fence_descriptor = -1;
-	atomic_store(&remote->store.fence.descriptor, -1);
-	if (descriptor >= 0)
-		remote->fence_descriptor = fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
-	if (remote->fence_descriptor >= 0 &&
-	    getsockopt(remote->fence_descriptor, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0) {
-		atomic_store(&remote->store.fence.cookie, cookie);
-		atomic_store(&remote->store.fence.descriptor, remote->fence_descriptor);
-	}
-	remote->fence_stands = atomic_load(&remote->store.fence.descriptor) >= 0;
-	if (before >= 0)
-		close(before);
-}
-
 static void tell(struct remote_claim *remote, enum claim_event event)
 {
 	const struct store_sink *sink = &remote->remote->store.sink;
@@ -656,7 +639,7 @@ static void on_hello(struct remote *remote, const cJSON *data)
 	remote->generation = cJSON_IsNumber(generation) ? (uint64_t)generation->valuedouble : 0;
 	if (!resumed)
 		remote->seen = 0;
-	replace_fence(remote,
+	remote->fence_stands = store_fence_replace(&remote->store.fence,
 	    remote->fence_wanted && is_loopback(peer) && strcmp(peer, own) == 0 ? descriptor : -1);
 	if (remote->fence_stands)
 		declare_fence(remote);
@@ -771,7 +754,6 @@ static void fail_those_without_stream(struct remote *remote, const struct http_a
 static void on_stream_done(void *context, const struct http_answer *http)
 {
 	struct remote *remote = context;
-	struct timeval after;
 
 	remote->stream = NULL;
 	sse_clear(&remote->sse);
@@ -783,9 +765,8 @@ static void on_stream_done(void *context, const struct http_answer *http)
 	remote->reconnect_ms = remote->reconnect_ms ? remote->reconnect_ms * 2 : FIRST_RECONNECT_MS;
 	if (remote->reconnect_ms > MOST_RECONNECT_MS)
 		remote->reconnect_ms = MOST_RECONNECT_MS;
-	after = (struct timeval){
-	    remote->reconnect_ms / 1000, (suseconds_t)(remote->reconnect_ms % 1000) * 1000};
-	evtimer_add(remote->reconnect, &after);
+	remote->reconnect_at_ms = now_ms(remote) + remote->reconnect_ms;
+	arm(remote);
 }
 
 static void connect_stream(struct remote *remote)
@@ -798,17 +779,11 @@ static void connect_stream(struct remote *remote)
 	    .data = on_stream_data,
 	    .context = remote};
 
-	if (remote->stream || evtimer_pending(remote->reconnect, NULL))
+	if (remote->stream || remote->reconnect_at_ms != CLAIM_NEVER)
 		return;
 	snprintf(last, sizeof last, "%" PRIu64, remote->seen);
 	request.last_event = last;
 	remote->stream = http_start(remote->http, &request);
-}
-
-static void on_reconnect(evutil_socket_t descriptor, short what, void *context)
-{
-	(void)descriptor, (void)what;
-	connect_stream(context);
 }
 
 /* ---- The store contract ---- */
@@ -849,8 +824,7 @@ static void elector_attempt(struct store *store, struct store_claim *stored)
 		send_attempt(claim);
 	} else {
 		claim->phase = NEEDS_STREAM;
-		if (evtimer_pending(remote->reconnect, NULL))
-			evtimer_del(remote->reconnect);
+		remote->reconnect_at_ms = CLAIM_NEVER;
 		connect_stream(remote);
 	}
 }
@@ -883,12 +857,12 @@ static void leave_heartbeat(struct remote_claim *claim)
 
 static void close_stream(struct remote *remote)
 {
-	evtimer_del(remote->reconnect);
+	remote->reconnect_at_ms = CLAIM_NEVER;
 	http_cancel(remote->stream);
 	remote->stream = NULL;
 	remote->connected = false;
 	sse_clear(&remote->sse);
-	replace_fence(remote, -1);
+	remote->fence_stands = store_fence_replace(&remote->store.fence, -1);
 }
 
 static void elector_forget(struct store *store, struct store_claim *stored)
@@ -1073,7 +1047,6 @@ static bool on_watch_data(void *context, const char *bytes, size_t size)
 
 static void on_watch_done(void *context, const struct http_answer *http)
 {
-	const struct timeval moment = {1, 0};
 	struct watch *watch = context;
 	cJSON *body = cJSON_Parse(http->body);
 
@@ -1083,13 +1056,8 @@ static void on_watch_done(void *context, const struct http_answer *http)
 		watch->observer->failed(watch->observer, json_status(http->status, json_text(body, "code")),
 		    explain(watch->remote, http, body));
 	cJSON_Delete(body);
-	evtimer_add(watch->retry, &moment);
-}
-
-static void on_watch_retry(evutil_socket_t descriptor, short what, void *context)
-{
-	(void)descriptor, (void)what;
-	connect_watch(context);
+	watch->retry_at_ms = now_ms(watch->remote) + WATCH_RETRY_MS;
+	arm(watch->remote);
 }
 
 static void connect_watch(struct watch *watch)
@@ -1117,8 +1085,6 @@ static void drop_watch(struct watch *watch)
 	*link = watch->next;
 	http_cancel(watch->call);
 	sse_clear(&watch->sse);
-	if (watch->retry)
-		event_free(watch->retry);
 	watch->observer->data = NULL;
 	free(watch);
 }
@@ -1128,15 +1094,13 @@ static void elector_observe(struct store *store, struct store_observer *observer
 	struct remote *remote = of(store);
 	struct watch *watch = calloc(1, sizeof *watch);
 
-	if (watch)
-		watch->retry = evtimer_new(remote->loop->base, on_watch_retry, watch);
-	if (!watch || !watch->retry) {
-		free(watch);
+	if (!watch) {
 		observer->failed(observer, MPSYNC_E_NO_MEMORY, "out of memory");
 		return;
 	}
 	watch->remote = remote;
 	watch->observer = observer;
+	watch->retry_at_ms = CLAIM_NEVER;
 	watch->sse = (struct sse){.event = on_watch_event, .context = watch};
 	watch->next = remote->watches;
 	remote->watches = watch;
@@ -1155,7 +1119,20 @@ static void elector_observe_stop(struct store *store, struct store_observer *obs
 
 static void elector_run(struct store *store)
 {
-	(void)store; /* asks for no wake-up */
+	struct remote *remote = of(store);
+	const uint64_t now = now_ms(remote);
+
+	if (remote->reconnect_at_ms <= now) {
+		remote->reconnect_at_ms = CLAIM_NEVER;
+		connect_stream(remote);
+	}
+	for (struct watch *watch = remote->watches; watch; watch = watch->next) {
+		if (watch->retry_at_ms > now)
+			continue;
+		watch->retry_at_ms = CLAIM_NEVER;
+		connect_watch(watch);
+	}
+	arm(remote);
 }
 
 static void elector_close(struct store *store)
@@ -1171,8 +1148,6 @@ static void elector_close(struct store *store)
 		drop_heartbeat(remote->heartbeats);
 	while (remote->queries)
 		drop_query(remote->queries);
-	if (remote->reconnect)
-		event_free(remote->reconnect);
 	free(remote->holder_path);
 	free(remote->url);
 	free(remote);
@@ -1233,15 +1208,13 @@ struct store *elector_open(const struct url *url, const struct mpsync_options *o
 	remote->store.kind = "elector";
 	remote->store.shortest_ttl_ms = 50;
 	atomic_init(&remote->store.fence.descriptor, -1);
-	remote->fence_descriptor = -1;
-	remote->loop = loop;
+	remote->reconnect_at_ms = CLAIM_NEVER;
 	remote->request_timeout_ms = timeout > 0 ? (uint64_t)timeout : 0;
 	remote->fence_wanted = strcmp(options_text(options, OPTION_FENCE), "auto") == 0 && !url->tls;
 	remote->sse = (struct sse){.event = on_stream_event, .context = remote};
-	remote->reconnect = evtimer_new(loop->base, on_reconnect, remote);
 	remote->http = http_new(
 	    loop, local ? "http://localhost" : url->target, local ? url->target : NULL, options);
-	if (remote->reconnect && remote->http && set_names(remote, url, options))
+	if (remote->http && set_names(remote, url, options))
 		return &remote->store;
 	fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	elector_close(&remote->store);

@@ -136,6 +136,9 @@ struct store {
 
 bool store_fence_stands(const struct store_fence *fence);
 
+/* The fence is a second descriptor of this socket from now on; -1: of none. Says if one stands. */
+bool store_fence_replace(struct store_fence *fence, int socket);
+
 /* ttl 24 h is the longest everywhere. */
 #define STORE_LONGEST_TTL_MS (24u * 3600 * 1000)
 
