@@ -200,8 +200,14 @@ static const char *beat_field_problem(struct heartbeat *beat, const cJSON *item,
 		return *fenced || strcmp(text, "time") == 0 ? NULL
 		                                            : "fence: it has to be \"time\" or \"stream\"";
 	}
+	if (strcmp(item->string, "grants") == 0) {
+		if (!cJSON_IsNumber(item) || item->valuedouble < 0 || item->valuedouble > 1e15)
+			return "grants: it has to be how many grants the client knows of";
+		beat->grants = (uint64_t)item->valuedouble;
+		return NULL;
+	}
 	if (strcmp(item->string, "stream") != 0)
-		return "there is no such field; a heartbeat has seen, fence, stream";
+		return "there is no such field; a heartbeat has seen, fence, stream, grants";
 	if (!cJSON_IsNumber(item) || item->valuedouble < 0 || item->valuedouble > 1e15)
 		return "stream: it has to be the number that hello gave";
 	beat->stream = (uint64_t)item->valuedouble;
@@ -214,6 +220,7 @@ bool heartbeat_parse(struct heartbeat *beat, const cJSON *object, const char *se
 	const char *wrong = NULL;
 	bool fenced = false;
 
+	beat->grants = UINT64_MAX;
 	if (!session_parse(session, &beat->session) || id_is_none(&beat->session))
 		wrong = "a heartbeat needs the header Mpsync-Session, 32 lower-case hex digits";
 	for (const cJSON *item = object ? object->child : NULL; item && !wrong; item = item->next)

@@ -190,6 +190,8 @@ static void on_looked_up(struct store_query *query, enum mpsync_status status, c
 		cJSON_AddStringToObject(answer->body, "message", answer->message);
 		cJSON_AddStringToObject(answer->body, "code", answer->code);
 	}
+	if (answer->elector)
+		cJSON_AddStringToObject(answer->body, "elector", answer->elector);
 	object = answer->body;
 	answer->body = NULL;
 	reply_json(request, answer->status, object);

@@ -17,6 +17,8 @@
 #define TOMBSTONE_MS     (10 * 60 * 1000)
 #define MOST_TOMBSTONES  65536
 #define MOST_EVENTS      100000
+#define EVENT_BITS       21
+#define GENERATION_BITS  8
 
 enum ticket_state {
 	TICKET_WAITING,
@@ -78,6 +80,8 @@ struct session {
 	struct session_event *events;
 	struct session_event *last_event;
 	size_t event_count;
+	bool forgot;         /* events that were never acknowledged, since the stream was opened */
+	uint64_t event_base; /* ids of another elector for the same session are not ours */
 	uint64_t event_id;
 	uint64_t generation;
 	uint64_t fence_generation;
@@ -171,7 +175,8 @@ static void answer_holder(
 	                 .code = status == 409 ? "held" : NULL,
 	                 .message = status == 409 ? "held by another; wait, or try again later" : NULL,
 	                 .want_lock = true,
-	                 .position = position});
+	                 .position = position,
+	                 .elector = sessions->instance});
 }
 
 static void no_memory(struct sessions *sessions, struct sessions_request *request)
@@ -219,6 +224,8 @@ static cJSON *lock_object(const struct ticket *ticket, uint64_t remaining)
 	cJSON *object = wire_lock(&lock, sessions->clock.wall_ms(sessions->clock.context));
 	char text[DURATION_TEXT_SIZE];
 
+	/* A heartbeat renews what this very elector has confirmed. */
+	cJSON_AddStringToObject(object, "elector", sessions->instance);
 	duration_format(text, remaining);
 	cJSON_AddStringToObject(cJSON_GetObjectItem(object, "spec"), "remaining", text);
 	return object;
@@ -267,6 +274,17 @@ static void drop_event(struct session *session)
 	free(event);
 }
 
+static uint64_t draw_base(const struct sessions *sessions, unsigned bits);
+
+/* Its client has read nothing for long: it confirms each of its grants before it is believed. */
+static void forget_events(struct session *session)
+{
+	while (session->events)
+		drop_event(session);
+	session->event_base = session->event_id = draw_base(session->sessions, EVENT_BITS);
+	session->forgot = true;
+}
+
 static void post(struct session *session, const char *name, cJSON *data)
 {
 	struct session_event *event = calloc(1, sizeof *event);
@@ -284,9 +302,10 @@ static void post(struct session *session, const char *name, cJSON *data)
 	else
 		session->events = event;
 	session->last_event = event;
-	if (++session->event_count > MOST_EVENTS)
-		drop_event(session);
+	session->event_count++;
 	send_event(session, event);
+	if (session->event_count > MOST_EVENTS)
+		forget_events(session);
 }
 
 static void add_token(cJSON *data, uint64_t token)
@@ -408,6 +427,18 @@ static void on_session_timer(struct timed *timed)
 	free_session(session);
 }
 
+/*
+ * Where a session's numbers begin: below 2^53, and elsewhere at each elector. A client that is
+ * passed from one to another would else declare the one's stream, and acknowledge its events, to
+ * the other.
+ */
+static uint64_t draw_base(const struct sessions *sessions, unsigned bits)
+{
+	const uint64_t random = sessions->clock.random(sessions->clock.context) >> 1;
+
+	return random << bits;
+}
+
 static struct session *session_use(
     struct sessions *sessions, const struct id *id, const char *holder)
 {
@@ -428,6 +459,8 @@ static struct session *session_use(
 	session->timer.item.index = HEAP_ABSENT;
 	session->timer.ring = on_session_timer;
 	session->used_ms = now_ms(sessions);
+	session->event_base = session->event_id = draw_base(sessions, EVENT_BITS);
+	session->generation = draw_base(sessions, GENERATION_BITS);
 	session->holder = strdup(holder);
 	if (!session->holder ||
 	    !heap_reserve(
@@ -534,16 +567,19 @@ static void on_held(struct ticket *ticket, const struct engine_event *event)
 		release_ticket(ticket, &sessions->counters.takeovers_goodbye);
 		return;
 	}
-	count_state(ticket, ticket->waited ? TICKET_GRANTED : TICKET_HELD);
-	tell_followers(ticket, "held");
+	/* What a former elector has said is believed as well, and for up to a right's length. */
+	if (ticket->asked_token)
+		tell_until(ticket, now_ms(sessions), claim_right_ms(ticket->ttl_ms));
 	request = take_request(ticket);
+	count_state(ticket, ticket->waited || !request ? TICKET_GRANTED : TICKET_HELD);
+	tell_followers(ticket, "held");
 	if (request && ticket->waited)
 		answer_waited(ticket, request);
 	else if (request)
 		answer_lock(ticket, request, ticket->request_read_ms);
 	else if (ticket->queued && ticket->session)
 		post_granted(ticket);
-	else /* nobody to tell: keep it for a moment */
+	else if (!ticket->asked_token) /* nobody to tell: keep it for a moment */
 		set_timer(sessions, &ticket->timer, now_ms(sessions) + PLACE_KEPT_MS);
 }
 
@@ -554,6 +590,8 @@ static void on_lost(struct ticket *ticket, const struct engine_event *event)
 
 	sessions->counters.losses[event->reason]++;
 	tell_followers(ticket, "lost");
+	/* With another elector its client has lost nothing, but no heartbeat here renews it (rule 3).
+	 */
 	if (ticket->session)
 		post_lost(ticket, event->reason);
 	request = take_request(ticket);
@@ -597,6 +635,28 @@ static void on_released(struct ticket *ticket)
 	finish_delete(ticket);
 }
 
+/*
+ * Lost: its place was kept for as long as the session had no stream to be told by, or a former
+ * elector's late write got it for this claim. Its client queues again with a new one.
+ */
+static void post_end_of_wait(
+    struct ticket *ticket, const struct engine_event *event, const char *message)
+{
+	if (event->type == MPSYNC_EVENT_CANCELLED)
+		post_lost(ticket, MPSYNC_REASON_EXPIRED);
+	else if (event->type == MPSYNC_EVENT_FAILED && event->status == MPSYNC_E_LOST)
+		post_lost(ticket, MPSYNC_REASON_OTHER_ELECTOR);
+	else if (event->type == MPSYNC_EVENT_FAILED)
+		post_refused(ticket,
+		    event->status == MPSYNC_E_FORBIDDEN ? "forbidden" : "store_unreachable", message);
+}
+
+static void answer_in_doubt(struct sessions *sessions, struct sessions_request *request)
+{
+	answer_error(sessions, request, 503, "store_unreachable",
+	    "whether the grant lasts is not known yet; ask again");
+}
+
 /* Busy, cancelled or refused: the claim never held. */
 static void on_not_held(struct ticket *ticket, const struct engine_event *event)
 {
@@ -609,13 +669,14 @@ static void on_not_held(struct ticket *ticket, const struct engine_event *event)
 		return;
 	}
 	request = take_request(ticket);
-	if (event->type == MPSYNC_EVENT_FAILED && ticket->queued && ticket->session && !request)
-		post_refused(ticket,
-		    event->status == MPSYNC_E_FORBIDDEN ? "forbidden" : "store_unreachable", message);
+	if (!request && ticket->queued && ticket->session)
+		post_end_of_wait(ticket, event, message);
 	end_ticket(ticket);
 	if (!request)
 		return;
-	if (event->type == MPSYNC_EVENT_BUSY)
+	if (event->type == MPSYNC_EVENT_BUSY && ticket->asked_token)
+		answer_in_doubt(sessions, request);
+	else if (event->type == MPSYNC_EVENT_BUSY)
 		answer_holder(sessions, request, 409, 0);
 	else if (event->status == MPSYNC_E_LOST)
 		answer_error(sessions, request, 409, "lost", "the store shows that the grant has ended");
@@ -757,17 +818,33 @@ static void contend(struct ticket *ticket, uint64_t wait_ms, uint64_t adopt_toke
 	on_ended(ticket);
 }
 
+/* Only the store knows: this elector could not confirm a former one's grant, or lets one run out.
+ */
+static bool is_in_doubt(const struct ticket *ticket)
+{
+	return ticket->expiring ||
+	       (ticket->state == TICKET_LEAVING && ticket->asked_token && !ticket->token);
+}
+
 /* ---- PUT ---- */
+
+/* Without a stream here nobody could be told of a queued claim's grant. */
+static bool has_stream(const struct sessions *sessions, const struct id *id)
+{
+	const struct session *session = find_by_id(&sessions->sessions, id);
+
+	return session && session->stream;
+}
 
 static void put_new(
     struct sessions *sessions, const struct put *put, struct sessions_request *request)
 {
 	struct ticket *ticket;
 
-	if (is_buried(sessions, &put->claim)) {
-		answer_error(sessions, request, 409, put->token ? "lost" : "cancelled",
-		    put->token ? "the grant has ended"
-		               : "this claim was cancelled or has ended; draw a new one");
+	/* Of a grant the store knows: what ended here may live on at another elector. */
+	if (!put->token && is_buried(sessions, &put->claim)) {
+		answer_error(sessions, request, 409, "cancelled",
+		    "this claim was cancelled or has ended; draw a new one");
 		return;
 	}
 	if (sessions->ticket_count >= sessions->most_tickets) {
@@ -849,8 +926,7 @@ static void put_waiting(
 	struct sessions_request *earlier;
 
 	if (ticket->state == TICKET_ADOPTING) {
-		answer_error(sessions, request, 503, "store_unreachable",
-		    "the grant is being confirmed at the store; ask again");
+		answer_in_doubt(sessions, request);
 		return;
 	}
 	earlier = take_request(ticket);
@@ -875,12 +951,17 @@ void sessions_put(
 {
 	struct ticket *ticket = find_by_id(&sessions->tickets, &put->claim);
 
-	if (!ticket)
+	if (put->queue && !has_stream(sessions, &put->session))
+		answer_error(sessions, request, 404, "unknown_session",
+		    "the session has no stream here, which queue needs; open it first");
+	else if (!ticket)
 		put_new(sessions, put, request);
 	else if (strcmp(ticket->name, put->name) != 0)
 		answer_error(sessions, request, 400, "invalid", "this claim is for another name");
 	else if (ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED)
 		put_held(ticket, put, request);
+	else if (is_in_doubt(ticket))
+		answer_in_doubt(sessions, request);
 	else if (ticket->state == TICKET_LEAVING || ticket->deleting)
 		answer_error(sessions, request, 409, put->token ? "lost" : "cancelled",
 		    "this claim was cancelled or has ended; draw a new one");
@@ -895,14 +976,9 @@ static void delete_unknown(
 {
 	struct ticket *ticket;
 
-	if (!put->token || is_buried(sessions, &put->claim)) {
-		const bool ended = put->token && is_buried(sessions, &put->claim);
-
+	if (!put->token) {
 		bury(sessions, &put->claim);
-		if (ended)
-			answer_error(sessions, request, 409, "lost", "the grant had ended");
-		else
-			answer_released(sessions, put->name, request);
+		answer_released(sessions, put->name, request);
 		return;
 	}
 	/* A grant of a former elector: adopt it, to release it. */
@@ -912,8 +988,21 @@ static void delete_unknown(
 		return;
 	}
 	hold_back(ticket, request, put->read_ms);
+	ticket->asked_token = put->token;
 	ticket->release_when_held = true;
 	contend(ticket, claim_request_timeout_ms(put->ttl_ms) * 2, put->token);
+}
+
+/* What has not been adopted cannot be released yet. */
+static void release_adopted(
+    struct ticket *ticket, const struct put *put, struct sessions_request *request)
+{
+	struct sessions_request *earlier = take_request(ticket);
+
+	if (earlier)
+		answer_in_doubt(ticket->sessions, earlier);
+	hold_back(ticket, request, put->read_ms);
+	ticket->release_when_held = true;
 }
 
 void sessions_delete(
@@ -924,6 +1013,14 @@ void sessions_delete(
 
 	if (!ticket) {
 		delete_unknown(sessions, put, request);
+		return;
+	}
+	if (is_in_doubt(ticket)) {
+		answer_in_doubt(sessions, request);
+		return;
+	}
+	if (ticket->state == TICKET_ADOPTING) {
+		release_adopted(ticket, put, request);
 		return;
 	}
 	if (ticket->state == TICKET_LEAVING || ticket->deleting) {
@@ -1040,8 +1137,8 @@ static void measure(struct session *session, struct beat *beat, uint64_t read_ms
 		const uint64_t remaining = remaining_ms(ticket, read_ms, told_ms);
 		size_t slot;
 
-		/* What has not been confirmed, or has run out, is not renewed by this. */
-		if (ticket->state != TICKET_HELD || ticket->deleting || remaining == 0)
+		/* What has not been confirmed is not renewed by this. */
+		if (ticket->state != TICKET_HELD || ticket->deleting)
 			continue;
 		slot = slot_of(beat, ticket->ttl_ms);
 		if (slot == MOST_TTLS)
@@ -1073,7 +1170,24 @@ static void promise(struct session *session, struct beat *beat, uint64_t read_ms
 	engine_end(session->sessions->engine);
 }
 
-static cJSON *beat_body(const struct session *session, const struct beat *beat)
+/* More than the client knows of: a late request got them, and it has to say that it wants them. */
+static void add_claims(cJSON *body, const struct session *session)
+{
+	cJSON *list = cJSON_AddArrayToObject(body, "claims");
+
+	for (const struct ticket *ticket = session->tickets; ticket; ticket = ticket->next) {
+		cJSON *item;
+
+		if (ticket->state != TICKET_HELD || ticket->deleting)
+			continue;
+		item = event_data(ticket);
+		add_token(item, ticket->token);
+		cJSON_AddItemToArray(list, item);
+	}
+}
+
+static cJSON *beat_body(
+    const struct session *session, const struct beat *beat, const struct heartbeat *heartbeat)
 {
 	cJSON *body = cJSON_CreateObject();
 	cJSON *list;
@@ -1082,6 +1196,9 @@ static cJSON *beat_body(const struct session *session, const struct beat *beat)
 	cJSON_AddStringToObject(body, "kind", "Session");
 	cJSON_AddStringToObject(body, "holder", session->holder);
 	cJSON_AddStringToObject(body, "elector", session->sessions->instance);
+	/* A client whose stream broke in the middle, unnoticed at its end, sees it here. */
+	cJSON_AddNumberToObject(
+	    body, "stream", session->stream ? (double)session->stream->generation : 0);
 	cJSON_AddNumberToObject(body, "grants", (double)beat->grants);
 	list = cJSON_AddArrayToObject(body, "remaining");
 	for (size_t i = 0; i < beat->ttls; i++) {
@@ -1103,13 +1220,19 @@ static cJSON *beat_body(const struct session *session, const struct beat *beat)
 		cJSON_AddItemToObject(item, "data", cJSON_Duplicate(event->data, true));
 		cJSON_AddItemToArray(list, item);
 	}
+	if (beat->grants > heartbeat->grants)
+		add_claims(body, session);
 	return body;
 }
 
-static void acknowledge(struct session *session, uint64_t seen)
+/* False: an id of another elector, or of none. */
+static bool acknowledge(struct session *session, uint64_t seen)
 {
+	if (seen < session->event_base || seen > session->event_id)
+		return false;
 	while (session->events && session->events->id <= seen)
 		drop_event(session);
+	return true;
 }
 
 void sessions_heartbeat(
@@ -1119,7 +1242,7 @@ void sessions_heartbeat(
 	struct beat beat = {.grants = 0};
 	uint64_t told_ms;
 
-	if (!session) {
+	if (!session || session->forgot) {
 		answer_error(sessions, request, 404, "unknown_session",
 		    "this elector does not know the session; confirm each grant by PUT with its token");
 		return;
@@ -1131,7 +1254,7 @@ void sessions_heartbeat(
 	measure(session, &beat, heartbeat->read_ms, told_ms);
 	promise(session, &beat, heartbeat->read_ms, told_ms);
 	sessions->host.answer(
-	    request, &(struct answer){.status = 200, .body = beat_body(session, &beat)});
+	    request, &(struct answer){.status = 200, .body = beat_body(session, &beat, heartbeat)});
 }
 
 /* ---- Streams ---- */
@@ -1163,7 +1286,6 @@ static void end_stream(struct session_stream *stream, const char *last_event)
 struct session_stream *sessions_stream_open(struct sessions *sessions, const struct id *id,
     const char *holder, uint64_t last_event, const char *peer, void *connection)
 {
-	const bool known = find_by_id(&sessions->sessions, id);
 	struct session *session = session_use(sessions, id, holder);
 	struct session_stream *stream = session ? calloc(1, sizeof *stream) : NULL;
 
@@ -1175,9 +1297,9 @@ struct session_stream *sessions_stream_open(struct sessions *sessions, const str
 	stream->stream = connection;
 	stream->generation = ++session->generation;
 	session->stream = stream;
+	session->forgot = false;
 	sessions->counters.streams++;
-	acknowledge(session, last_event);
-	send_hello(stream, sessions, peer, known && last_event > 0);
+	send_hello(stream, sessions, peer, acknowledge(session, last_event));
 	for (const struct session_event *event = session->events; event; event = event->next)
 		send_event(session, event);
 	return stream;

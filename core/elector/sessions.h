@@ -27,9 +27,10 @@ struct answer {
 	int status;
 	const char *code;
 	const char *message;
-	cJSON *body;       /* taken over by who is answered */
-	bool want_lock;    /* the body is the name's lock object, as the store has it */
-	uint32_t position; /* with want_lock: the place in the queue, 0: none */
+	cJSON *body;         /* taken over by who is answered */
+	bool want_lock;      /* the body is the name's lock object, as the store has it */
+	uint32_t position;   /* with want_lock: the place in the queue, 0: none */
+	const char *elector; /* with want_lock: the instance that answers */
 };
 
 struct sessions_host {
@@ -97,6 +98,7 @@ struct heartbeat {
 	struct id session;
 	uint64_t seen;
 	uint64_t stream; /* the generation that is the fence; 0: time is */
+	uint64_t grants; /* how many the client knows of; UINT64_MAX: it did not say */
 	uint64_t read_ms;
 };
 void sessions_heartbeat(

@@ -56,6 +56,9 @@ static void back_off(struct claim *claim, const struct claim_input *input)
 
 static void leave(struct claim *claim, enum claim_report report, uint64_t now_ms)
 {
+	/* What could not be adopted is not ours to release: its holder may believe in it (rule 9). */
+	if (claim->state == CLAIM_WAITING && claim->adopting)
+		claim->attempted = false;
 	claim->report = report;
 	claim->state = claim->attempted ? CLAIM_LEAVING : CLAIM_ENDED;
 	claim->backoff_ms = 0;
@@ -68,6 +71,18 @@ static void lose(struct claim *claim, enum mpsync_reason reason, uint64_t now_ms
 	claim->reason = reason;
 	claim->valid_until_ms = 0;
 	leave(claim, CLAIM_REPORT_LOST, now_ms);
+}
+
+/*
+ * The store may still show it as ours. An elector's client believes what it was told, by a clock
+ * that may be slower by 5 %: what is left of it is not freed before (rule 1).
+ */
+static void lose_in_doubt(struct claim *claim, enum mpsync_reason reason, uint64_t now_ms)
+{
+	const uint64_t believed_until_ms = later(claim->valid_until_ms, claim->ttl_ms / 20 + 2);
+
+	lose(claim, reason, now_ms);
+	claim->withdraw_from_ms = believed_until_ms;
 }
 
 /* A wait that ended says why: the store's last word, busy or an error. */
@@ -88,9 +103,9 @@ static void pass_time(struct claim *claim, const struct claim_input *input)
 {
 	if (claim->state == CLAIM_HELD) {
 		if (input->now_ms >= claim->valid_until_ms)
-			lose(claim, MPSYNC_REASON_EXPIRED, input->now_ms);
+			lose_in_doubt(claim, MPSYNC_REASON_EXPIRED, input->now_ms);
 		else if (clock_ran_ahead(claim, input))
-			lose(claim, MPSYNC_REASON_CLOCK, input->now_ms);
+			lose_in_doubt(claim, MPSYNC_REASON_CLOCK, input->now_ms);
 	} else if (claim->state == CLAIM_QUEUED || claim->state == CLAIM_WAITING) {
 		if (input->now_ms >= claim->wait_until_ms && !claim->once)
 			give_up(claim, input->now_ms);
@@ -150,7 +165,7 @@ static void on_gone(struct claim *claim, const struct claim_input *input)
 {
 	if (claim->state == CLAIM_HELD)
 		lose(claim, input->answer.reason, input->now_ms);
-	if (claim->state == CLAIM_WAITING && claim->adopting) {
+	if (claim->state == CLAIM_WAITING) {
 		claim->status = MPSYNC_E_LOST;
 		claim->reason = input->answer.reason;
 		give_up(claim, input->now_ms);
@@ -271,6 +286,8 @@ static struct claim_output sleep_until(const struct claim *claim)
 
 	if (claim->state == CLAIM_QUEUED)
 		wake = CLAIM_NEVER;
+	if (claim->state == CLAIM_LEAVING && wake < claim->withdraw_from_ms)
+		wake = claim->withdraw_from_ms;
 	if ((claim->state == CLAIM_HELD || claim->release_asked) && claim->valid_until_ms < wake)
 		wake = claim->valid_until_ms;
 	if (claim->state <= CLAIM_WAITING && !claim->once && claim->wait_until_ms < wake)
@@ -303,7 +320,7 @@ static struct claim_output next_action(struct claim *claim, uint64_t now_ms)
 		}
 		break;
 	case CLAIM_LEAVING:
-		if (due)
+		if (due && now_ms >= claim->withdraw_from_ms)
 			return act(claim, CLAIM_WITHDRAW);
 		break;
 	case CLAIM_ENDED:

@@ -104,10 +104,11 @@ struct claim {
 	uint32_t backoff_ms;
 	uint64_t token;
 	uint64_t wait_until_ms;
-	uint64_t next_try_ms;     /* when to attempt, renew or withdraw */
-	uint64_t valid_until_ms;  /* HELD: the end of the right */
-	uint64_t insist_until_ms; /* LEAVING: how long to try again after a refusal */
-	int64_t wall_ahead_ms;    /* wall clock minus boot clock when the right was last confirmed */
+	uint64_t next_try_ms;      /* when to attempt, renew or withdraw */
+	uint64_t valid_until_ms;   /* HELD: the end of the right */
+	uint64_t withdraw_from_ms; /* LEAVING: others may still be told that it is held */
+	uint64_t insist_until_ms;  /* LEAVING: how long to try again after a refusal */
+	int64_t wall_ahead_ms;     /* wall clock minus boot clock when the right was last confirmed */
 };
 
 /* wait_ms 0 tries once; CLAIM_NEVER waits for ever. */

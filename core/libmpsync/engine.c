@@ -109,7 +109,7 @@ static void drop_queue_if_empty(struct engine *engine, struct name_queue *queue)
 	free(queue);
 }
 
-static void enqueue(struct engine_claim *claim)
+static void enqueue_last(struct engine_claim *claim)
 {
 	claim->ahead = claim->queue->last;
 	if (claim->ahead)
@@ -117,6 +117,17 @@ static void enqueue(struct engine_claim *claim)
 	else
 		claim->queue->first = claim;
 	claim->queue->last = claim;
+}
+
+/* What the store already shows as this claim's waits for nobody here. */
+static void enqueue_first(struct engine_claim *claim)
+{
+	claim->behind = claim->queue->first;
+	if (claim->behind)
+		claim->behind->ahead = claim;
+	else
+		claim->queue->last = claim;
+	claim->queue->first = claim;
 }
 
 static void dequeue(struct engine_claim *claim)
@@ -561,8 +572,11 @@ bool engine_acquire(
 	enter(engine);
 	claim->depth++;
 	engine->claims++;
-	other = in_the_way(claim->queue);
-	enqueue(claim);
+	other = claim->claim.adopting ? NULL : in_the_way(claim->queue);
+	if (claim->claim.adopting)
+		enqueue_first(claim);
+	else
+		enqueue_last(claim);
 	if (other) {
 		word.holder = other->claim.state == CLAIM_HELD ? other->holder : NULL;
 		word.position = engine_claim_position(claim);

@@ -29,11 +29,46 @@ bool store_fence_stands(const struct store_fence *fence)
 	return info.tcpi_state == TCP_ESTABLISHED || info.tcpi_state == TCP_CLOSE_WAIT;
 }
 
+static bool peer_has_gone(int descriptor)
+{
+	struct tcp_info info;
+	socklen_t length = sizeof info;
+
+	if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
+		return recv(descriptor, &(char){0}, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+	return info.tcpi_state != TCP_ESTABLISHED;
+}
+
+static void drop_retired(struct store_fence *fence, bool all)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < fence->retired_count; i++) {
+		if (all || peer_has_gone(fence->retired[i]))
+			close(fence->retired[i]);
+		else
+			fence->retired[kept++] = fence->retired[i];
+	}
+	fence->retired_count = kept;
+}
+
+static void retire(struct store_fence *fence, int descriptor, bool keep)
+{
+	drop_retired(fence, false);
+	if (descriptor < 0)
+		return;
+	if (!keep || peer_has_gone(descriptor))
+		close(descriptor);
+	else if (fence->retired_count < STORE_MOST_RETIRED)
+		fence->retired[fence->retired_count++] = descriptor;
+	/* Else it stays open for good: a leaked descriptor is better than a false proof. */
+}
+
 /*
  * Whatever curl does with its own descriptor, the elector sees an end only when this process ends,
  * or when it has a newer stream of ours.
  */
-bool store_fence_replace(struct store_fence *fence, int socket)
+bool store_fence_replace(struct store_fence *fence, int socket, bool keep)
 {
 	const int before = atomic_load(&fence->descriptor);
 	const int copy = socket < 0 ? -1 : fcntl(socket, F_DUPFD_CLOEXEC, 3);
@@ -49,7 +84,11 @@ bool store_fence_replace(struct store_fence *fence, int socket)
 	} else if (copy >= 0) {
 		close(copy);
 	}
-	if (before >= 0)
-		close(before);
+	retire(fence, before, keep);
 	return stands;
+}
+
+void store_fence_forget(struct store_fence *fence)
+{
+	drop_retired(fence, true);
 }

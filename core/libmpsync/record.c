@@ -107,6 +107,12 @@ static uint64_t observed_busy_ms(const struct observation *seen)
 	return seen->unchanged_ms > seen->ttl_ms ? 0 : seen->ttl_ms + 1 - seen->unchanged_ms;
 }
 
+bool record_is_own(const struct record *record, const struct record_view *view)
+{
+	return record && record->holder && id_equal(&record->claim, &view->claim) &&
+	       id_equal(&record->instance, &view->instance);
+}
+
 uint64_t record_busy_ms(const struct observation *seen, const struct record *record,
     const struct record_view *view, uint64_t now_ms)
 {
@@ -114,7 +120,7 @@ uint64_t record_busy_ms(const struct observation *seen, const struct record *rec
 		return 0;
 	if (record && record->holder) {
 		/* Our own write whose answer was lost: nobody was told of it. */
-		if (id_equal(&record->claim, &view->claim) && !id_is_none(&view->claim))
+		if (record_is_own(record, view))
 			return 0;
 		if (record->holder_dead)
 			return 0;
@@ -122,12 +128,6 @@ uint64_t record_busy_ms(const struct observation *seen, const struct record *rec
 	if (record && same_clock(&record->host, &view->host))
 		return now_ms > record->deadline_ms ? 0 : record->deadline_ms + 1 - now_ms;
 	return observed_busy_ms(seen);
-}
-
-bool record_is_own(const struct record *record, const struct record_view *view)
-{
-	return record && record->holder && id_equal(&record->claim, &view->claim) &&
-	       id_equal(&record->instance, &view->instance);
 }
 
 bool record_is_grant(const struct record *record, const struct id *claim, uint64_t token)

@@ -20,6 +20,8 @@
 #define QUERY_TIMEOUT_MS   10000
 #define LEAST_TIMEOUT_MS   1000
 #define WATCH_RETRY_MS     1000
+/* Those who wait ask after their stream when nothing was heard for so long. */
+#define SILENCE_MS 15000
 
 enum phase { IDLE, NEEDS_STREAM, ATTEMPT, CONFIRM, RENEW, HEARTBEAT, WITHDRAW };
 
@@ -37,11 +39,12 @@ struct remote_claim {
 	bool sent;        /* the elector may know of it */
 	bool held;
 	bool granted; /* told by an event, to be confirmed */
-	bool lost;    /* told by an event, while a request was under way */
-	enum mpsync_reason reason;
+	bool ended;   /* told by an event that overtook the answer of an attempt */
 	uint64_t token;
 	uint64_t granted_token;
 	uint64_t sent_at_ms;
+	uint64_t sent_hellos;   /* the remote's, when the request was sent */
+	struct id confirmed_by; /* the elector that last answered for this very grant */
 	uint32_t value_version;
 };
 
@@ -51,6 +54,15 @@ struct heartbeat {
 	struct http_call *call;
 	struct remote_claim *claims;
 	uint64_t sent_at_ms;
+	uint64_t sent_hellos;
+	bool greeted; /* a stream was open when it was sent */
+};
+
+/* Gives back what the elector holds for us, and nobody here wants. */
+struct errand {
+	struct remote *remote;
+	struct errand *next;
+	struct http_call *call;
 };
 
 struct query_run {
@@ -73,23 +85,31 @@ struct remote {
 	struct store store;
 	struct http *http;
 	char *url; /* for people */
+	char *holder;
 	char *holder_path;
 	char session[ID_HEX_SIZE];
 	struct remote_claim *claims;
 	struct heartbeat *heartbeats;
+	struct errand *errands;
 	struct query_run *queries;
 	struct watch *watches;
 	struct http_call *stream;
 	struct sse sse;
+	uint64_t heard_ms;        /* when the elector last said anything */
+	uint64_t check_at_ms;     /* CLAIM_NEVER: nobody waits */
 	uint64_t reconnect_at_ms; /* CLAIM_NEVER: no reconnection is due */
+	uint64_t moved_ms;        /* when it last went to another elector */
 	uint32_t reconnect_ms;
 	uint64_t generation;
+	uint64_t hellos; /* how many streams have been opened */
 	uint64_t seen;
 	uint64_t request_timeout_ms; /* 0: a sixth of the ttl */
 	bool fence_wanted;
 	bool fence_stands; /* the present stream is our own socket to the elector itself */
-	bool connected;
-	bool answered; /* an elector did, once */
+	bool greeted;      /* the present stream has said hello */
+	bool known;        /* an elector had this session before */
+	struct id elector; /* the instance that the stream is of, or was */
+	bool answered;     /* an elector did, once */
 	char message[300];
 };
 
@@ -108,6 +128,8 @@ static void arm(const struct remote *remote)
 	const struct store_sink *sink = &remote->store.sink;
 	uint64_t at_ms = remote->reconnect_at_ms;
 
+	if (remote->check_at_ms < at_ms)
+		at_ms = remote->check_at_ms;
 	for (const struct watch *watch = remote->watches; watch; watch = watch->next)
 		if (watch->retry_at_ms < at_ms)
 			at_ms = watch->retry_at_ms;
@@ -142,6 +164,35 @@ static const char *explain(struct remote *remote, const struct http_answer *http
 		snprintf(remote->message, sizeof remote->message, "%.280s",
 		    *message ? message : "the elector refuses");
 	return remote->message;
+}
+
+static struct id elector_of(const cJSON *body)
+{
+	struct id elector = {{0}};
+
+	if (!id_from_hex(&elector, json_text(body, "elector")))
+		elector = (struct id){{0}};
+	return elector;
+}
+
+/*
+ * Only what the elector of the present stream says is believed: one that has lost the stream takes
+ * its end for a proof that nobody does, whatever it answered before (rule 1).
+ */
+static bool is_current(const struct remote *remote, const cJSON *body)
+{
+	const struct id elector = elector_of(body);
+
+	return id_equal(&elector, &remote->elector);
+}
+
+/*
+ * And only what was asked after the present stream was opened: an elector that saw the end of the
+ * former one takes back what it has answered until then, even if the stream is its own again.
+ */
+static bool is_fresh(const struct remote *remote, uint64_t sent_hellos, const cJSON *body)
+{
+	return sent_hellos == remote->hellos && is_current(remote, body);
 }
 
 static void answer_problem(
@@ -180,9 +231,32 @@ static void answer_right(struct remote_claim *remote, enum claim_event event, ui
 static void answer_gone(struct remote_claim *remote, enum mpsync_reason reason)
 {
 	remote->held = false;
-	remote->lost = false;
 	remote->sent = false;
 	answer(remote, CLAIM_GONE, &(struct claim_answer){.reason = reason}, NULL);
+}
+
+static void connect_stream(struct remote *remote);
+
+/*
+ * Another elector answers now than the one that has our stream: go there with it. Behind a switch
+ * that sends every request elsewhere that must not become a loop.
+ */
+static void move_stream(struct remote *remote)
+{
+	const uint64_t now = now_ms(remote);
+
+	if (remote->greeted) {
+		http_cancel(remote->stream);
+		remote->stream = NULL;
+		remote->greeted = false;
+		sse_clear(&remote->sse);
+		if (now < remote->moved_ms + MOST_RECONNECT_MS) {
+			remote->reconnect_at_ms = now + FIRST_RECONNECT_MS;
+			arm(remote);
+		}
+		remote->moved_ms = now;
+	}
+	connect_stream(remote);
 }
 
 /* ---- Requests for one claim ---- */
@@ -218,32 +292,42 @@ static void add_token(cJSON *body, uint64_t token)
 	cJSON_AddStringToObject(body, "token", text);
 }
 
+static struct http_call *start_for_name(
+    struct remote *remote, struct http_request *request, const char *name, const cJSON *body)
+{
+	char *encoded = http_encode(name);
+	char *text = cJSON_PrintUnformatted(body);
+	char *path = NULL;
+	struct http_call *call = NULL;
+
+	if (encoded && text && asprintf(&path, "/locks/%s", encoded) >= 0) {
+		request->path = path;
+		request->body = text;
+		call = http_start(remote->http, request);
+	}
+	free(path);
+	free(encoded);
+	cJSON_free(text);
+	return call;
+}
+
 /* Takes the body over. */
 static void send_request(struct remote_claim *remote, enum phase phase, const char *method,
     cJSON *body, void (*done)(void *context, const struct http_answer *http))
 {
-	struct remote *store = remote->remote;
-	char *name = http_encode(remote->claim->name);
-	char *text = cJSON_PrintUnformatted(body);
-	char *path = NULL;
 	struct http_request request = {.method = method,
-	    .session = store->session,
-	    .body = text,
+	    .session = remote->remote->session,
 	    .timeout_ms = timeout_of(remote),
 	    .done = done,
 	    .context = remote};
 
-	cJSON_Delete(body);
 	remote->phase = phase;
 	remote->sent = true;
-	remote->sent_at_ms = now_ms(store);
-	if (name && text && asprintf(&path, "/locks/%s", name) >= 0) {
-		request.path = path;
-		remote->call = http_start(store->http, &request);
-	}
-	free(path);
-	free(name);
-	cJSON_free(text);
+	remote->ended = false;
+	remote->sent_at_ms = now_ms(remote->remote);
+	remote->sent_hellos = remote->remote->hellos;
+	remote->call = start_for_name(remote->remote, &request, remote->claim->name, body);
+	cJSON_Delete(body);
 	if (!remote->call)
 		answer(remote, CLAIM_UNKNOWN, &(struct claim_answer){.status = MPSYNC_E_NO_MEMORY},
 		    &(struct store_word){.message = "out of memory"});
@@ -312,6 +396,15 @@ static bool draw_secret(struct remote_claim *remote)
 	return id_random(&remote->secret);
 }
 
+static void expect_word(struct remote *remote)
+{
+	remote->heard_ms = now_ms(remote);
+	if (remote->check_at_ms != CLAIM_NEVER)
+		return;
+	remote->check_at_ms = remote->heard_ms + SILENCE_MS;
+	arm(remote);
+}
+
 static void answer_busy(struct remote_claim *remote, const cJSON *body)
 {
 	const cJSON *status = cJSON_GetObjectItemCaseSensitive(body, "status");
@@ -320,6 +413,8 @@ static void answer_busy(struct remote_claim *remote, const cJSON *body)
 
 	if (remote->claim->once)
 		remote->sent = false;
+	else
+		expect_word(remote->remote);
 	answer(remote, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = CLAIM_NEVER},
 	    &(struct store_word){
 	        .holder = *owner ? owner : NULL,
@@ -335,6 +430,26 @@ static void retry_with_new_claim(struct remote_claim *remote)
 		answer(remote, CLAIM_REFUSED, &(struct claim_answer){.status = MPSYNC_E_INTERNAL}, NULL);
 }
 
+static void take_grant(struct remote_claim *remote, const cJSON *body, const cJSON *spec)
+{
+	const bool is_here = is_current(remote->remote, body);
+
+	if (is_fresh(remote->remote, remote->sent_hellos, body) && !remote->ended) {
+		remote->token = json_token(spec, "token");
+		remote->confirmed_by = remote->remote->elector;
+		answer_right(remote, CLAIM_GRANTED, json_duration_ms(spec, "remaining"));
+		return;
+	}
+	remote->granted = true;
+	remote->granted_token = json_token(spec, "token");
+	if (is_here) {
+		send_confirm(remote); /* what overtook the answer may have undone it */
+		return;
+	}
+	remote->phase = NEEDS_STREAM; /* to be confirmed when the stream is there too */
+	move_stream(remote->remote);
+}
+
 static void on_attempt_done(void *context, const struct http_answer *http)
 {
 	struct remote_claim *remote = context;
@@ -345,13 +460,22 @@ static void on_attempt_done(void *context, const struct http_answer *http)
 
 	remote->call = NULL;
 	if (http->status == 200 && http->from_elector && spec) {
-		remote->token = json_token(spec, "token");
-		answer_right(remote, CLAIM_GRANTED, json_duration_ms(spec, "remaining"));
+		take_grant(remote, body, spec);
 	} else if (remote->granted && !confirming) {
 		send_confirm(remote); /* the event overtook the answer */
-	} else if ((http->status == 202 || (http->status == 409 && strcmp(code, "held") == 0)) &&
-	           http->from_elector) {
+	} else if (http->status == 202 && http->from_elector && !is_current(remote->remote, body)) {
+		remote->phase = NEEDS_STREAM; /* nobody could tell us there */
+		move_stream(remote->remote);
+	} else if (http->status == 202 &&
+	           (remote->ended || !is_fresh(remote->remote, remote->sent_hellos, body))) {
+		answer(remote, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = 1}, NULL);
+	} else if (http->from_elector &&
+	           (http->status == 202 ||
+	               (http->status == 409 && strcmp(code, "held") == 0 && remote->claim->once))) {
 		answer_busy(remote, body);
+	} else if (http->status == 404 && http->from_elector) {
+		remote->phase = NEEDS_STREAM;
+		move_stream(remote->remote);
 	} else if (http->status == 409 && http->from_elector) {
 		retry_with_new_claim(remote);
 	} else {
@@ -360,21 +484,33 @@ static void on_attempt_done(void *context, const struct http_answer *http)
 	cJSON_Delete(body);
 }
 
+/* By another elector than ours, or of a right that is over: it has to be asked for again. */
+static void renew_again(struct remote_claim *remote, const cJSON *body)
+{
+	if (!is_current(remote->remote, body))
+		move_stream(remote->remote);
+	answer(remote, CLAIM_UNKNOWN, &(struct claim_answer){.status = MPSYNC_E_UNREACHABLE}, NULL);
+}
+
 static void on_renew_done(void *context, const struct http_answer *http)
 {
 	struct remote_claim *remote = context;
 	cJSON *body = cJSON_Parse(http->body);
 	const cJSON *spec = cJSON_GetObjectItemCaseSensitive(body, "spec");
+	const uint64_t remaining_ms = json_duration_ms(spec, "remaining");
 
 	remote->call = NULL;
-	if (remote->lost)
-		answer_gone(remote, remote->reason);
-	else if (http->status == 200 && http->from_elector && spec)
-		answer_right(remote, CLAIM_RENEWED, json_duration_ms(spec, "remaining"));
-	else if (http->status == 409 && http->from_elector)
+	if (http->status == 200 && http->from_elector &&
+	    is_fresh(remote->remote, remote->sent_hellos, body) && remaining_ms > 0) {
+		remote->confirmed_by = remote->remote->elector;
+		answer_right(remote, CLAIM_RENEWED, remaining_ms);
+	} else if (http->status == 200 && http->from_elector) {
+		renew_again(remote, body);
+	} else if (http->status == 409 && http->from_elector) {
 		answer_gone(remote, MPSYNC_REASON_EXPIRED);
-	else
+	} else {
 		answer_problem(remote, http, body);
+	}
 	cJSON_Delete(body);
 }
 
@@ -428,38 +564,39 @@ static uint64_t remaining_of(const cJSON *body, uint32_t ttl_ms)
 	return 0;
 }
 
-static uint64_t count_held(const struct remote *remote)
-{
-	uint64_t count = 0;
-
-	for (const struct remote_claim *claim = remote->claims; claim; claim = claim->next)
-		count += claim->held && !claim->lost && claim->phase != WITHDRAW;
-	return count;
-}
-
-static bool any_request(const struct remote *remote)
+/* Something is believed, or will be when it has been confirmed. */
+static bool may_hold(const struct remote *remote)
 {
 	for (const struct remote_claim *claim = remote->claims; claim; claim = claim->next)
-		if (claim->call)
+		if ((claim->held || claim->granted) && claim->phase != WITHDRAW)
 			return true;
 	return false;
 }
 
-static void take_events(struct remote *remote, const cJSON *body);
+/* What is held, and what an answer that is on its way may say is. */
+static uint64_t count_known(const struct remote *remote)
+{
+	uint64_t count = 0;
 
-/* Each by itself: the elector does not know the session, or of fewer grants than we. */
+	for (const struct remote_claim *claim = remote->claims; claim; claim = claim->next)
+		count += claim->held || claim->call;
+	return count;
+}
+
+static void take_events(struct remote *remote, const cJSON *body);
+static void give_back_unknown(struct remote *remote, const cJSON *claims);
+
+/* Each by itself: the elector does not know the session. */
 static void renew_one_by_one(struct heartbeat *heartbeat)
 {
 	struct remote_claim *remote;
 
 	while ((remote = take_beaten(heartbeat))) {
-		if (remote->lost)
-			answer_gone(remote, remote->reason);
-		else
-			send_renewal(remote);
+		send_renewal(remote);
 	}
 }
 
+/* Each that this elector has confirmed, and not told the loss of since: the events say that. */
 static void renew_all(struct heartbeat *heartbeat, const cJSON *body)
 {
 	struct remote_claim *remote;
@@ -467,33 +604,44 @@ static void renew_all(struct heartbeat *heartbeat, const cJSON *body)
 	while ((remote = take_beaten(heartbeat))) {
 		const uint64_t remaining = remaining_of(body, remote->claim->ttl_ms);
 
-		if (remote->lost)
-			answer_gone(remote, remote->reason);
-		else if (remaining > 0)
+		if (remaining == 0 || !id_equal(&remote->confirmed_by, &remote->remote->elector))
+			send_renewal(remote);
+		else if (is_fresh(remote->remote, heartbeat->sent_hellos, body))
 			answer_right(remote, CLAIM_RENEWED, remaining);
 		else
-			send_renewal(remote);
+			renew_again(remote, body);
 	}
 }
 
-static void connect_stream(struct remote *remote);
+static bool is_stream_of(const struct remote *remote, const cJSON *body)
+{
+	const cJSON *stream = cJSON_GetObjectItemCaseSensitive(body, "stream");
+
+	return is_current(remote, body) &&
+	       (!cJSON_IsNumber(stream) || (uint64_t)stream->valuedouble == remote->generation);
+}
 
 static void on_heartbeat_done(void *context, const struct http_answer *http)
 {
 	struct heartbeat *heartbeat = context;
 	struct remote *remote = heartbeat->remote;
 	cJSON *body = cJSON_Parse(http->body);
-	const cJSON *grants = cJSON_GetObjectItemCaseSensitive(body, "grants");
 	struct remote_claim *claim;
 
 	heartbeat->call = NULL;
-	if (http->status == 200 && http->from_elector && cJSON_IsNumber(grants)) {
-		take_events(remote, cJSON_GetObjectItemCaseSensitive(body, "events"));
-		if ((uint64_t)grants->valuedouble == count_held(remote) || any_request(remote))
-			renew_all(heartbeat, body);
-		else
-			renew_one_by_one(heartbeat);
+	if (http->from_elector)
+		remote->heard_ms = now_ms(remote);
+	if (http->status == 200 && http->from_elector) {
+		if (heartbeat->greeted && heartbeat->sent_hellos == remote->hellos &&
+		    !is_stream_of(remote, body))
+			move_stream(remote);
+		if (is_current(remote, body))
+			take_events(remote, cJSON_GetObjectItemCaseSensitive(body, "events"));
+		renew_all(heartbeat, body);
+		if (is_current(remote, body))
+			give_back_unknown(remote, cJSON_GetObjectItemCaseSensitive(body, "claims"));
 	} else if (http->status == 404 && http->from_elector) {
+		move_stream(remote);
 		renew_one_by_one(heartbeat);
 	} else {
 		while ((claim = take_beaten(heartbeat)))
@@ -529,12 +677,15 @@ static void send_heartbeat(struct heartbeat *heartbeat)
 	snprintf(seen, sizeof seen, "%" PRIu64, remote->seen);
 	cJSON_AddStringToObject(body, "seen", seen);
 	cJSON_AddStringToObject(body, "fence", remote->fence_stands ? "stream" : "time");
+	cJSON_AddNumberToObject(body, "grants", (double)count_known(remote));
 	if (remote->fence_stands)
 		cJSON_AddNumberToObject(body, "stream", (double)remote->generation);
 	text = cJSON_PrintUnformatted(body);
 	cJSON_Delete(body);
 	request.body = text;
 	heartbeat->sent_at_ms = now_ms(remote);
+	heartbeat->sent_hellos = remote->hellos;
+	heartbeat->greeted = remote->greeted;
 	heartbeat->call = text ? http_start(remote->http, &request) : NULL;
 	cJSON_free(text);
 }
@@ -559,9 +710,7 @@ static void elector_renew(struct store *store, struct store_claim *const *claims
 
 	for (size_t i = 0; i < count; i++) {
 		claim = claims[i]->data;
-		if (claim->lost) {
-			answer_gone(claim, claim->reason);
-		} else if (!heartbeat || claims[i]->value_version != claims[i]->value_stored) {
+		if (!heartbeat || claims[i]->value_version != claims[i]->value_stored) {
 			send_renewal(claim);
 		} else {
 			claim->phase = HEARTBEAT;
@@ -604,7 +753,9 @@ static void resume_claims(struct remote *remote, bool confirm_all)
 
 	for (struct remote_claim *claim = remote->claims; claim; claim = next) {
 		next = claim->next;
-		if (claim->phase == NEEDS_STREAM)
+		if (claim->phase == NEEDS_STREAM && claim->granted)
+			send_confirm(claim);
+		else if (claim->phase == NEEDS_STREAM)
 			send_attempt(claim);
 		else if (confirm_all && claim->held && claim->phase == IDLE)
 			tell(claim, CLAIM_RENEW_NOW);
@@ -613,7 +764,7 @@ static void resume_claims(struct remote *remote, bool confirm_all)
 	}
 }
 
-static void declare_fence(struct remote *remote)
+static void send_bare_heartbeat(struct remote *remote)
 {
 	struct heartbeat *heartbeat = heartbeat_new(remote);
 
@@ -623,26 +774,43 @@ static void declare_fence(struct remote *remote)
 		drop_heartbeat(heartbeat);
 }
 
+/* What an elector has confirmed may be over when our stream comes back to it. */
+static void forget_confirmations(struct remote *remote)
+{
+	for (struct remote_claim *claim = remote->claims; claim; claim = claim->next)
+		claim->confirmed_by = (struct id){{0}};
+}
+
 static void on_hello(struct remote *remote, const cJSON *data)
 {
 	const cJSON *generation = cJSON_GetObjectItemCaseSensitive(data, "stream");
 	const bool resumed = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(data, "resumed"));
-	const bool again = remote->connected;
+	const bool again = remote->known;
+	const bool is_same = is_current(remote, data);
+	const bool holding = may_hold(remote);
 	const char *peer = json_text(data, "peer");
 	const int descriptor = http_descriptor(remote->stream);
 	char own[SOCKET_NAME_SIZE];
 
 	socket_own_name(descriptor, own);
 	remote->reconnect_ms = 0;
-	remote->connected = true;
+	remote->greeted = remote->known = true;
 	remote->answered = true;
+	remote->elector = elector_of(data);
+	remote->hellos++;
+	if (!is_same)
+		forget_confirmations(remote);
+	if (!holding)
+		store_fence_forget(&remote->store.fence);
 	remote->generation = cJSON_IsNumber(generation) ? (uint64_t)generation->valuedouble : 0;
 	if (!resumed)
 		remote->seen = 0;
+	/* A former elector that lives must not see an end while it may have told of something. */
 	remote->fence_stands = store_fence_replace(&remote->store.fence,
-	    remote->fence_wanted && is_loopback(peer) && strcmp(peer, own) == 0 ? descriptor : -1);
+	    remote->fence_wanted && is_loopback(peer) && strcmp(peer, own) == 0 ? descriptor : -1,
+	    holding && !is_same);
 	if (remote->fence_stands)
-		declare_fence(remote);
+		send_bare_heartbeat(remote);
 	resume_claims(remote, again && !resumed);
 }
 
@@ -658,6 +826,64 @@ static struct remote_claim *claim_of(struct remote *remote, const cJSON *data)
 	return claim;
 }
 
+/* ---- Grants that nobody here knows of ---- */
+
+static void drop_errand(struct errand *errand)
+{
+	struct errand **link = &errand->remote->errands;
+
+	while (*link != errand)
+		link = &(*link)->next;
+	*link = errand->next;
+	free(errand);
+}
+
+/* Whatever the answer is: if it is still there, a later heartbeat shows it again. */
+static void on_errand_done(void *context, const struct http_answer *http)
+{
+	(void)http;
+	drop_errand(context);
+}
+
+static void give_back(struct remote *remote, const cJSON *grant)
+{
+	struct errand *errand = calloc(1, sizeof *errand);
+	struct http_request request = {.method = "DELETE",
+	    .session = remote->session,
+	    .timeout_ms = QUERY_TIMEOUT_MS,
+	    .done = on_errand_done,
+	    .context = errand};
+	cJSON *body = cJSON_CreateObject();
+
+	if (errand) {
+		errand->remote = remote;
+		errand->next = remote->errands;
+		remote->errands = errand;
+		cJSON_AddStringToObject(body, "holder", remote->holder);
+		cJSON_AddStringToObject(body, "claim", json_text(grant, "claim"));
+		add_token(body, json_token(grant, "token"));
+		errand->call = start_for_name(remote, &request, json_text(grant, "name"), body);
+	}
+	cJSON_Delete(body);
+	if (errand && !errand->call)
+		drop_errand(errand);
+}
+
+static void give_back_unknown(struct remote *remote, const cJSON *claims)
+{
+	const cJSON *grant;
+
+	cJSON_ArrayForEach(grant, claims)
+	{
+		struct remote_claim *claim = claim_of(remote, grant);
+
+		if (!claim)
+			give_back(remote, grant);
+		else if (!claim->held && claim->phase == IDLE)
+			tell(claim, CLAIM_CHANGED);
+	}
+}
+
 static void on_granted(struct remote_claim *claim, const cJSON *data)
 {
 	if (claim->held)
@@ -668,16 +894,52 @@ static void on_granted(struct remote_claim *claim, const cJSON *data)
 		send_confirm(claim);
 }
 
+static void leave_heartbeat(struct remote_claim *claim)
+{
+	struct remote_claim **link = &claim->heartbeat->claims;
+
+	while (*link != claim)
+		link = &(*link)->next_beaten;
+	*link = claim->next_beaten;
+	claim->heartbeat = NULL;
+}
+
+static void drop_request(struct remote_claim *claim)
+{
+	http_cancel(claim->call);
+	claim->call = NULL;
+	if (claim->heartbeat)
+		leave_heartbeat(claim);
+}
+
+/* What another elector has taken over since is not lost: ask the present one for it by itself. */
+static void lose_held(struct remote_claim *claim, enum mpsync_reason reason)
+{
+	struct remote *remote = claim->remote;
+	const bool confirmed_here = id_equal(&claim->confirmed_by, &remote->elector);
+
+	drop_request(claim);
+	if (confirmed_here && reason != MPSYNC_REASON_OTHER_ELECTOR) {
+		answer_gone(claim, reason);
+		return;
+	}
+	claim->confirmed_by = (struct id){{0}};
+	if (claim->phase == IDLE)
+		tell(claim, CLAIM_RENEW_NOW);
+	else
+		send_renewal(claim);
+}
+
 static void on_lost(struct remote_claim *claim, const cJSON *data)
 {
-	claim->reason = json_reason(data);
 	if (!claim->held && claim->phase == IDLE) {
 		draw_secret(claim);
 		tell(claim, CLAIM_CHANGED);
-	} else if (claim->held && claim->phase == IDLE) {
-		answer_gone(claim, claim->reason);
-	} else if (claim->held) {
-		claim->lost = true; /* told when the request under way has ended */
+	} else if (claim->held && claim->phase != WITHDRAW &&
+	           json_token(data, "token") == claim->token) {
+		lose_held(claim, json_reason(data));
+	} else {
+		claim->ended = true;
 	}
 }
 
@@ -725,6 +987,7 @@ static void on_stream_event(void *context, const char *id, const char *event, co
 	cJSON *data = cJSON_Parse(text);
 	uint64_t number = 0;
 
+	remote->heard_ms = now_ms(remote);
 	if (strcmp(event, "hello") == 0)
 		on_hello(remote, data);
 	else if (id && wire_token_parse(id, &number))
@@ -756,6 +1019,7 @@ static void on_stream_done(void *context, const struct http_answer *http)
 	struct remote *remote = context;
 
 	remote->stream = NULL;
+	remote->greeted = false;
 	sse_clear(&remote->sse);
 	/* The fence stays: its socket is still open here, and the elector has no newer one of ours. */
 	if (http->status != 200)
@@ -818,9 +1082,12 @@ static void elector_attempt(struct store *store, struct store_claim *stored)
 		    &(struct claim_answer){.status = MPSYNC_E_NO_MEMORY}, NULL);
 		return;
 	}
+	claim->held = false; /* an answer that came too late was no grant */
+	if (claim->phase == CONFIRM)
+		return; /* under way since the event came: its answer is this attempt's */
 	if (claim->granted) {
 		send_confirm(claim);
-	} else if (remote->stream && remote->connected) {
+	} else if (remote->greeted) {
 		send_attempt(claim);
 	} else {
 		claim->phase = NEEDS_STREAM;
@@ -839,20 +1106,13 @@ static void elector_withdraw(struct store *store, struct store_claim *stored)
 		store->sink.answer(store->sink.engine, stored, CLAIM_FREED, NULL, NULL);
 		return;
 	}
+	/* A confirmation that an event set off, which the engine did not ask for. */
+	http_cancel(claim->call);
+	claim->call = NULL;
 	body = body_of(claim);
 	if (claim->held)
 		add_token(body, claim->token);
 	send_request(claim, WITHDRAW, "DELETE", body, on_withdraw_done);
-}
-
-static void leave_heartbeat(struct remote_claim *claim)
-{
-	struct remote_claim **link = &claim->heartbeat->claims;
-
-	while (*link != claim)
-		link = &(*link)->next_beaten;
-	*link = claim->next_beaten;
-	claim->heartbeat = NULL;
 }
 
 static void close_stream(struct remote *remote)
@@ -860,9 +1120,10 @@ static void close_stream(struct remote *remote)
 	remote->reconnect_at_ms = CLAIM_NEVER;
 	http_cancel(remote->stream);
 	remote->stream = NULL;
-	remote->connected = false;
+	remote->greeted = false;
 	sse_clear(&remote->sse);
-	remote->fence_stands = store_fence_replace(&remote->store.fence, -1);
+	remote->fence_stands = store_fence_replace(&remote->store.fence, -1, false);
+	store_fence_forget(&remote->store.fence);
 }
 
 static void elector_forget(struct store *store, struct store_claim *stored)
@@ -1117,6 +1378,27 @@ static void elector_observe_stop(struct store *store, struct store_observer *obs
 
 /* ---- Opening and closing ---- */
 
+static bool anyone_waits(const struct remote *remote)
+{
+	for (const struct remote_claim *claim = remote->claims; claim; claim = claim->next)
+		if (claim->sent && !claim->held)
+			return true;
+	return false;
+}
+
+static void check_silence(struct remote *remote, uint64_t now)
+{
+	if (!anyone_waits(remote)) {
+		remote->check_at_ms = CLAIM_NEVER;
+	} else if (remote->heard_ms + SILENCE_MS > now) {
+		remote->check_at_ms = remote->heard_ms + SILENCE_MS;
+	} else {
+		remote->check_at_ms = now + SILENCE_MS;
+		if (remote->greeted && !remote->heartbeats)
+			send_bare_heartbeat(remote);
+	}
+}
+
 static void elector_run(struct store *store)
 {
 	struct remote *remote = of(store);
@@ -1126,6 +1408,8 @@ static void elector_run(struct store *store)
 		remote->reconnect_at_ms = CLAIM_NEVER;
 		connect_stream(remote);
 	}
+	if (remote->check_at_ms <= now)
+		check_silence(remote, now);
 	for (struct watch *watch = remote->watches; watch; watch = watch->next) {
 		if (watch->retry_at_ms > now)
 			continue;
@@ -1148,6 +1432,9 @@ static void elector_close(struct store *store)
 		drop_heartbeat(remote->heartbeats);
 	while (remote->queries)
 		drop_query(remote->queries);
+	while (remote->errands)
+		drop_errand(remote->errands);
+	free(remote->holder);
 	free(remote->holder_path);
 	free(remote->url);
 	free(remote);
@@ -1185,11 +1472,12 @@ static bool set_names(
 	if (length < 0)
 		remote->holder_path = NULL;
 	free(encoded);
+	remote->holder = strdup(identity);
 	remote->url = strdup(url->text);
 	if (!id_random(&session))
 		return false;
 	id_to_hex(&session, remote->session);
-	return remote->holder_path && remote->url;
+	return remote->holder && remote->holder_path && remote->url;
 }
 
 struct store *elector_open(const struct url *url, const struct mpsync_options *options,
@@ -1209,6 +1497,7 @@ struct store *elector_open(const struct url *url, const struct mpsync_options *o
 	remote->store.shortest_ttl_ms = 50;
 	atomic_init(&remote->store.fence.descriptor, -1);
 	remote->reconnect_at_ms = CLAIM_NEVER;
+	remote->check_at_ms = CLAIM_NEVER;
 	remote->request_timeout_ms = timeout > 0 ? (uint64_t)timeout : 0;
 	remote->fence_wanted = strcmp(options_text(options, OPTION_FENCE), "auto") == 0 && !url->tls;
 	remote->sse = (struct sse){.event = on_stream_event, .context = remote};

@@ -493,6 +493,13 @@ static void answer_busy(struct task *task, const struct record *record, uint64_t
 	    });
 }
 
+/* Another instance got it for this very claim: what is left to do here is to let go (rule 3). */
+static bool is_elsewhere(const struct record *record, const struct record_view *view)
+{
+	return record && record->holder && id_equal(&record->claim, &view->claim) &&
+	       !id_equal(&record->instance, &view->instance);
+}
+
 static void judge(struct task *task, const struct record *record)
 {
 	const struct record_view view = view_of(task);
@@ -504,6 +511,10 @@ static void judge(struct task *task, const struct record *record)
 		return;
 	}
 	see(task->records, task->watched, there);
+	if (is_elsewhere(there, &view)) {
+		answer_gone(task, there);
+		return;
+	}
 	busy_ms = record_busy_ms(&task->watched->seen, there, &view, records_now(task->records));
 	if (busy_ms > 0) {
 		task->place_until_ms = 0;
@@ -667,6 +678,33 @@ static struct records *of(struct store *store)
 	return (struct records *)store;
 }
 
+/* The anonymous holder's claim is the same for every name. */
+static bool is_of_claim(const struct dead_grant *dead, const char *name, const struct id *claim)
+{
+	return id_equal(&dead->claim, claim) && strcmp(dead->watched->name, name) == 0;
+}
+
+/* A claim that comes back answers for its own late grant: that may be what it holds by then. */
+static bool take_back_dead_grant(struct records *records, const struct store_claim *claim)
+{
+	struct dead_grant **link = &records->dead;
+	bool taken = false;
+
+	while (*link) {
+		struct dead_grant *dead = *link;
+
+		if (!is_of_claim(dead, claim->name, &claim->digest)) {
+			link = &dead->next;
+			continue;
+		}
+		*link = dead->next;
+		unwatch_if_idle(records, dead->watched);
+		free(dead);
+		taken = true;
+	}
+	return taken;
+}
+
 static struct task *task_of(struct records *records, struct store_claim *claim)
 {
 	struct task *task = claim->data;
@@ -678,6 +716,8 @@ static struct task *task_of(struct records *records, struct store_claim *claim)
 		return NULL;
 	task->records = records;
 	task->claim = claim;
+	task->late_grant = take_back_dead_grant(records, claim);
+	task->wrote = task->late_grant;
 	claim->data = task;
 	return task;
 }
@@ -873,13 +913,14 @@ static void remove_later(struct records *records, const char *name, const struct
 	records->backend->ops->remove(records->backend, &errand->request);
 }
 
-static bool is_dead_grant(const struct records *records, const struct record *record)
+static bool is_dead_grant(
+    const struct records *records, const char *name, const struct record *record)
 {
 	const struct dead_grant *dead = records->dead;
 
 	if (!record || !record->holder || !id_equal(&record->instance, &records->instance))
 		return false;
-	while (dead && !id_equal(&record->claim, &dead->claim))
+	while (dead && !is_of_claim(dead, name, &record->claim))
 		dead = dead->next;
 	return dead;
 }
@@ -893,7 +934,7 @@ static void on_checked(struct record_request *request, enum record_result result
 	(void)status, (void)message, (void)retry_in_ms;
 	if (result == RECORD_OK || result == RECORD_ABSENT)
 		note(errand->records, errand->name, result == RECORD_OK ? record : NULL);
-	if (result == RECORD_OK && is_dead_grant(errand->records, record))
+	if (result == RECORD_OK && is_dead_grant(errand->records, errand->name, record))
 		remove_later(errand->records, errand->name, record);
 	drop_errand(errand);
 }
@@ -1248,7 +1289,7 @@ void records_changed(
 		return;
 	if (known) {
 		see(records, watched, record);
-		if (is_dead_grant(records, record))
+		if (is_dead_grant(records, name, record))
 			remove_later(records, name, record);
 	}
 	wake_waiting(records, watched, known);

@@ -116,6 +116,8 @@ struct store_ops {
 	void (*close)(struct store *store);
 };
 
+#define STORE_MOST_RETIRED 8
+
 /*
  * A connection whose end is taken as proof of this process's death: whoever asks whether something
  * is held looks, from any thread, whether it still stands (rule 1). descriptor -1: there is none.
@@ -123,6 +125,8 @@ struct store_ops {
 struct store_fence {
 	atomic_int descriptor;
 	atomic_uint_fast64_t cookie;
+	int retired[STORE_MOST_RETIRED]; /* former ones, kept open while their peers live */
+	size_t retired_count;
 };
 
 struct store {
@@ -136,8 +140,13 @@ struct store {
 
 bool store_fence_stands(const struct store_fence *fence);
 
-/* The fence is a second descriptor of this socket from now on; -1: of none. Says if one stands. */
-bool store_fence_replace(struct store_fence *fence, int socket);
+/*
+ * The fence is a second descriptor of this socket from now on; -1: of none. `keep`: the former one
+ * stays open until its peer has gone or all are forgotten. Says if one stands.
+ */
+bool store_fence_replace(struct store_fence *fence, int socket, bool keep);
+/* Close all former ones that were kept. */
+void store_fence_forget(struct store_fence *fence);
 
 /* ttl 24 h is the longest everywhere. */
 #define STORE_LONGEST_TTL_MS (24u * 3600 * 1000)
