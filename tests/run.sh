@@ -52,7 +52,8 @@ tier_build() { configure_and_build debug && configure_and_build release; }
 tier_unit() { ctest --no-tests=error --test-dir build -L unit --output-on-failure; }
 tier_fuzz() { ctest --no-tests=error --test-dir build -L fuzz --output-on-failure; }
 tier_simulation() { build/bin/simulation --seeds "$SEEDS" &&
-	build/bin/simulation --seeds 1000 --ratio 1200000; }
+	build/bin/simulation --mode 0 --seeds 1000 --ratio 1200000 &&
+	build/bin/simulation --mode 1 --seeds 300 --ratio 1200000; }
 tier_mutants() { python3 tests/simulation/mutants.py; }
 integration_with() ( # BUILD FOLDER
 	cd tests/integration && MPSYNC_BUILD="$root/$1" python3 -m unittest -v

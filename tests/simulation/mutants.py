@@ -3,6 +3,8 @@
 
 Each mutant is a copy of the core with one rule broken. One that survives is a missing fault of the
 simulation, not a correct program. Numbers are those of the list in docs/guarantees.md.
+
+    mutants.py [NUMBER …]
 """
 import concurrent.futures
 import pathlib
@@ -13,71 +15,107 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CORE = ROOT / "core" / "libmpsync"
-FILES = ["claim.c", "record.c", "engine.c", "heap.c", "identity.c", "stores/records.c"]
+CORE = ROOT / "core"
+BUILD = ROOT / "build" / "lib"
 SEEDS = 100000
 
 # number, what is broken, [(file, text, replacement)]
 MUTANTS = [
     ("1", "sent_at is read after the answer", [
-        ("stores/records.c", ".sent_at_ms = task->sent_at_ms,\n\t\t\t.right_ms",
+        ("libmpsync/stores/records.c", ".sent_at_ms = task->sent_at_ms,\n\t\t\t.right_ms",
          ".sent_at_ms = records_now(task->records),\n\t\t\t.right_ms")]),
     ("2", "sent_at is taken at the re-read after a lost answer", [
-        ("stores/records.c", "take_over_version(task, record);\n\twrite_renewal(task, RENEW_WRITE);",
+        ("libmpsync/stores/records.c", "take_over_version(task, record);\n\twrite_renewal(task, RENEW_WRITE);",
          "take_over_version(task, record);\n\ttask->sent_at_ms = records_now(task->records);\n"
          "\tanswer_right(task, CLAIM_RENEWED);")]),
     ("3", "no margin between a right and its ttl", [
-        ("claim.c", "return ttl_ms - ttl_ms / 5;", "return ttl_ms;")]),
+        ("libmpsync/claim.c", "return ttl_ms - ttl_ms / 5;", "return ttl_ms;")]),
+    ("3 (elector)", "an elector tells of a right without the margin", [
+        ("elector/sessions.c", "read_ms + claim_right_ms(ticket->ttl_ms);",
+         "read_ms + ticket->ttl_ms;"),
+        ("elector/sessions.c", "ticket->right_until_ms < by_request ? ticket->right_until_ms",
+         "ticket->right_until_ms + ticket->ttl_ms / 5 < by_request\n"
+         "\t\t? ticket->right_until_ms + ticket->ttl_ms / 5")]),
+    ("4", "the client counts from the answer's arrival", [
+        ("libmpsync/stores/elector.c", ".sent_at_ms = remote->sent_at_ms,",
+         ".sent_at_ms = now_ms(remote->remote),")]),
     ("5", "the takeover's time counts from the first sight of the holder", [
-        ("record.c", "if (before && record_same_holding(before, record) &&",
+        ("libmpsync/record.c", "if (before && record_same_holding(before, record) &&",
          "if (before && before->holder && record->holder &&")]),
     ("6", "a takeover goes on after another's write", [
-        ("stores/records.c", "	case ATTEMPT_READ:\n\t\tjudge(task, record);",
+        ("libmpsync/stores/records.c", "	case ATTEMPT_READ:\n\t\tjudge(task, record);",
          "	case ATTEMPT_READ:\n\t\tif (task->races > 0)\n\t\t\twrite_grant(task, there);\n"
          "\t\telse\n\t\t\tjudge(task, record);")]),
     ("7", "writes do not carry the uid", [
-        ("stores/records.c", "\t\t.uid = task->uid,\n", "")]),
+        ("libmpsync/stores/records.c", "\t\t.uid = task->uid,\n", "")]),
     ("8", "a renewal changes the token", [
-        ("stores/records.c", ".token = task->claim->token,\n\t\t\t.sent_at_ms",
+        ("libmpsync/stores/records.c", ".token = task->claim->token,\n\t\t\t.sent_at_ms",
          ".token = task->version,\n\t\t\t.sent_at_ms"),
-        ("claim.c", "\tclaim->wall_ahead_ms = input->wall_ms - (int64_t)input->now_ms;\n",
+        ("libmpsync/claim.c", "\tclaim->wall_ahead_ms = input->wall_ms - (int64_t)input->now_ms;\n",
          "\tclaim->wall_ahead_ms = input->wall_ms - (int64_t)input->now_ms;\n"
          "\tclaim->token = input->answer.token;\n")]),
     ("9", "a right that has ended is renewed", [
-        ("claim.c", "if (input->now_ms >= claim->valid_until_ms)\n\t\t\tlose(",
-         "if (input->event == CLAIM_TICK && input->now_ms >= claim->valid_until_ms)\n\t\t\tlose(")]),
+        ("libmpsync/claim.c", "if (input->now_ms >= claim->valid_until_ms)\n\t\t\tlose_in_doubt(",
+         "if (input->event == CLAIM_TICK && input->now_ms >= claim->valid_until_ms)\n\t\t\tlose_in_doubt(")]),
+    ("10 (proof)", "a stream's end hands over, whatever its end", [
+        ("elector/sessions.c", "if (fenced && (process_ended || clean_end))", "if (true)")]),
+    ("10 (generation)", "an older stream's end counts as well", [
+        ("elector/sessions.c", "static void send_hello(",
+         "static void hand_over(struct session *session);\nstatic void send_hello("),
+        ("elector/sessions.c", "end_stream(session->stream, \"replaced\");",
+         "{\n\t\tend_stream(session->stream, \"replaced\");\n\t\thand_over(session);\n\t}")]),
     ("11", "a cancelled claim's late grant is kept", [
-        ("claim.c", "return; /* too late: LEAVING withdraws it */",
+        ("libmpsync/claim.c", "return; /* too late: LEAVING withdraws it */",
          "{\n\t\tclaim->attempted = false;\n\t\treturn;\n\t}")]),
     ("12", "a write that changes nothing counts as a renewal", [
-        ("record.c", "there->renewals + 1", "there->renewals"),
-        ("stores/records.c", "record->version != task->version", "true")]),
+        ("libmpsync/record.c", "there->renewals + 1", "there->renewals"),
+        ("libmpsync/stores/records.c", "record->version != task->version", "true")]),
+    ("13", "our claim written by another elector counts as our own write", [
+        ("libmpsync/record.c",
+         "id_equal(&record->claim, &view->claim) && id_equal(&record->instance, &view->instance)",
+         "id_equal(&record->claim, &view->claim)")]),
     ("15", "is_held is cleared after the release was sent", [
-        ("engine.c", "\t\tpublish_right(claim);\n\t\tif (output.action == CLAIM_SLEEP)",
+        ("libmpsync/engine.c", "\t\tpublish_right(claim);\n\t\tif (output.action == CLAIM_SLEEP)",
          "\t\tif (output.action != CLAIM_WITHDRAW)\n\t\t\tpublish_right(claim);\n"
          "\t\tif (output.action == CLAIM_SLEEP)")]),
     ("16", "a held record that vanishes is free", [
-        ("record.c", "seen->state = SEEN_VANISHED;", "seen->state = SEEN_FREE;")]),
+        ("libmpsync/record.c", "seen->state = SEEN_VANISHED;", "seen->state = SEEN_FREE;")]),
+    ("17", "the elector's answers count from the last timer's time", [
+        ("elector/sessions.c", "static void arm(struct sessions *sessions)\n{",
+         "static uint64_t loop_ms;\nstatic void arm(struct sessions *sessions)\n{"
+         "\tloop_ms = now_ms(sessions);\n"),
+        ("elector/sessions.c", "const uint64_t told_ms = now_ms(ticket->sessions);\n"
+         "\tconst uint64_t remaining = remaining_ms(ticket, read_ms, told_ms);",
+         "const uint64_t told_ms = loop_ms;\n"
+         "\tconst uint64_t remaining = remaining_ms(ticket, read_ms, told_ms);")]),
     ("18", "another boot is free at once", [
-        ("record.c", "\tif (record && same_clock(&record->host, &view->host))",
+        ("libmpsync/record.c", "\tif (record && same_clock(&record->host, &view->host))",
          "\tif (record && !id_equal(&record->host.boot, &view->host.boot))\n\t\treturn 0;\n"
          "\tif (record && same_clock(&record->host, &view->host))")]),
     ("19", "a release's answer after the end tells of a loss", [
-        ("claim.c", "\tif (claim->state == CLAIM_HELD)\n\t\tlose(claim, input->answer.reason",
+        ("libmpsync/claim.c", "\tif (claim->state == CLAIM_HELD)\n\t\tlose(claim, input->answer.reason",
          "\tif (claim->state >= CLAIM_HELD)\n\t\tlose(claim, input->answer.reason"),
-        ("stores/records.c", "static void answer_freed(struct task *task)\n{\n",
+        ("libmpsync/stores/records.c", "static void answer_freed(struct task *task)\n{\n",
          "static void answer_freed(struct task *task)\n{\n"
          "\tif (records_now(task->records) > task->sent_at_ms + task->claim->ttl_ms) {\n"
          "\t\tanswer_gone(task, NULL);\n\t\treturn;\n\t}\n")]),
     ("21", "a granting write whose answer was lost is forgotten", [
-        ("stores/records.c", "if (!(task->granting || task->late_grant) ||", "if (true ||")]),
+        ("libmpsync/stores/records.c", "if (!(task->granting || task->late_grant) ||", "if (true ||")]),
+    ("23", "the client believes what was asked before its present stream", [
+        ("libmpsync/stores/elector.c",
+         "return sent_hellos == remote->hellos && is_current(remote, body);",
+         "return sent_hellos <= remote->hellos && is_current(remote, body);")]),
+    ("24", "the client believes an elector that does not have its stream", [
+        ("libmpsync/stores/elector.c", "return id_equal(&elector, &remote->elector);",
+         "return id_equal(&elector, &elector) && remote->greeted;")]),
     ("22", "an answer that was overtaken counts", [
-        ("stores/records.c", "return record && record->version < watched->newest_version;",
+        ("libmpsync/stores/records.c", "return record && record->version < watched->newest_version;",
          "return false && record && watched;")]),
 ]
 
 
 def build(folder, edits):
+    """The mutated files before the archives of the build, whose own of them are then left out."""
     source = folder / "core"
     shutil.copytree(CORE, source)
     for name, text, replacement in edits:
@@ -91,10 +129,15 @@ def build(folder, edits):
         path.write_text(re.sub(pattern, lambda _: replacement, content))
     program = folder / "simulation"
     simulation = sorted((ROOT / "tests" / "simulation").glob("*.c"))
+    mutated = sorted({source / name for name, _, _ in edits})
+    libraries = subprocess.run(
+        ["pkg-config", "--cflags", "--libs", "libcjson", "libcrypto", "libevent", "libcurl"],
+        check=True, capture_output=True, text=True).stdout.split()
     subprocess.run(
-        ["cc", "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-w", f"-I{ROOT}/include", f"-I{source}",
-         "-Wl,--wrap=claim_step", *[source / name for name in FILES], *simulation, "-lcrypto",
-         "-o", program], check=True)
+        ["cc", "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-w", f"-I{ROOT}/include",
+         f"-I{source}/libmpsync", f"-I{source}/elector", "-Wl,--wrap=claim_step",
+         "-Wl,--wrap=id_random", *mutated, *simulation, BUILD / "libmpsync-elector.a",
+         BUILD / "libmpsync.a", *libraries, "-lm", "-o", program], check=True)
     return program
 
 
@@ -107,18 +150,19 @@ def run(mutant):
     return number, what, found and (int(found[1]), found[2])
 
 
-def main():
+def main(numbers):
+    mutants = [mutant for mutant in MUTANTS if not numbers or mutant[0] in numbers]
     survivors = 0
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for number, what, killed in pool.map(run, MUTANTS):
+        for number, what, killed in pool.map(run, mutants):
             if killed:
                 print(f"ok    mutant {number}: {what}: {killed[1]} at seed {killed[0]}", flush=True)
             else:
                 survivors += 1
                 print(f"FAIL  mutant {number}: {what}: survived {SEEDS} seeds", flush=True)
-    print(f"{len(MUTANTS) - survivors} passed, {survivors} failed")
+    print(f"{len(mutants) - survivors} passed, {survivors} failed")
     return 1 if survivors else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -59,6 +59,28 @@ void sim_violate(struct sim *sim, const char *property, const char *format, ...)
 	sim_trace(sim, "VIOLATED %s: %s", property, sim->what);
 }
 
+/* Drawn from the seed too: ids decide the order in trees. */
+bool __wrap_id_random(struct id *id);
+
+static struct sim *world;
+
+void sim_world(struct sim *sim)
+{
+	world = sim;
+}
+
+struct sim *sim_the_world(void)
+{
+	return world;
+}
+
+bool __wrap_id_random(struct id *id)
+{
+	for (size_t i = 0; i < sizeof id->bytes; i++)
+		id->bytes[i] = (uint8_t)sim_random(world, 256);
+	return true;
+}
+
 /* ---- The agenda ---- */
 
 static bool earlier(const struct sim_event *a, const struct sim_event *b)
@@ -137,8 +159,9 @@ bool sim_step(struct sim *sim)
 		return true;
 	}
 	if (event.node && event.node->paused_until_us > event.at_us) {
-		event.at_us = event.node->paused_until_us;
-		event.order = sim->order++;
+		event.at_us = event.node->paused_until_us; /* its order stays: streams keep theirs */
+		if (event.timer && sim_chance(sim, 50))
+			event.order = sim->order++;
 		push(sim, event);
 		return true;
 	}
@@ -211,6 +234,24 @@ struct store_clock sim_clock(struct sim_node *node)
 	return (struct store_clock){boot_ms, wall_ms, random32, node};
 }
 
+void sim_timer(struct sim_node *node, uint64_t at_ms, sim_handler *handler, void *argument,
+    sim_handler *dropped)
+{
+	const uint64_t at_us = sim_real_us(node, at_ms);
+	struct sim *sim = node->sim;
+
+	push(sim, (struct sim_event){
+	              .at_us = at_us < sim->now_us ? sim->now_us : at_us,
+	              .order = sim->order++,
+	              .node = node,
+	              .life = node->life,
+	              .timer = true,
+	              .handler = handler,
+	              .argument = argument,
+	              .dropped = dropped,
+	          });
+}
+
 struct wake {
 	struct sim_node *node;
 	uint64_t number;
@@ -246,7 +287,7 @@ void sim_wake_at(void *context, uint64_t at_ms)
 	if (!wake)
 		abort();
 	*wake = (struct wake){node, node->wake_number};
-	sim_at(node->sim, sim_real_us(node, at_ms), node, on_wake, wake, free_argument);
+	sim_timer(node, at_ms, on_wake, wake, free_argument);
 }
 
 void sim_pause(struct sim_node *node, uint64_t us)

@@ -6,6 +6,7 @@
 #define SIM_H
 
 #include "engine.h"
+#include "socket_name.h"
 #include "stores/records.h"
 
 #include <stdbool.h>
@@ -26,7 +27,7 @@ enum sim_fault {
 	FAULT_WALL = 1 << 8,     /* wall clocks step, or stand still */
 	FAULT_POWER = 1 << 9,    /* file: power loss drops what was not synced; reboot */
 	FAULT_CANCEL = 1 << 10,  /* callers cancel, time out and close at any time */
-	FAULT_STREAM = 1 << 11,  /* elector streams break by client, elector, proxy */
+	FAULT_STREAM = 1 << 11,  /* streams break, go through proxies; electors are replaced */
 	FAULT_FOREIGN = 1 << 12, /* client-go takes part */
 	FAULT_FORCE = 1 << 13,   /* someone releases by force */
 	FAULT_ALL = (1 << 14) - 1
@@ -36,6 +37,7 @@ enum sim_mode { MODE_LEASE, MODE_FILE, MODE_ELECTOR, MODE_COUNT };
 
 struct sim;
 struct sim_node;
+struct sim_elector;
 typedef void sim_handler(struct sim *sim, void *argument);
 
 /* A process: what it was told of time, and whether it runs. */
@@ -52,6 +54,10 @@ struct sim_node {
 	bool wall_frozen;
 	struct engine *engine;
 	struct sim_backend *backend;
+	struct sim_elector *elector; /* an elector's */
+	struct http *http;           /* an elector's client's */
+	int site;                    /* whose elector it asks */
+	bool is_elector;
 	struct store_query force; /* its name is set while it is under way */
 	uint64_t wake_number;     /* the timer that counts; earlier ones are stale */
 };
@@ -61,6 +67,7 @@ struct sim_event {
 	uint64_t order;
 	struct sim_node *node; /* paused and crashed with it; NULL: the world's own */
 	unsigned life;
+	bool timer; /* after a pause it may be noticed after what came later */
 	sim_handler *handler;
 	void *argument;
 	sim_handler *dropped; /* frees the argument of an event that never happens */
@@ -75,7 +82,41 @@ struct sim_belief {
 	unsigned life;
 };
 
+/* A request on its way to an elector, or the answer on its way back (a status of 0 is none). */
+struct sim_message {
+	struct sim_node *client;
+	unsigned client_life;
+	uint64_t call;
+	struct sim_node *elector;
+	char *method;
+	char *path;
+	char *session;
+	char *body;
+	uint64_t last_event;
+	uint64_t read_ms; /* when the elector read it */
+	int status;
+	bool stream;
+};
+
+/* A session's stream. Kept to the end of the run. */
+struct sim_connection {
+	struct sim_connection *next;
+	struct sim_message asked; /* without its texts */
+	struct sim_node *elector;
+	unsigned elector_life;
+	struct session_stream *session;
+	int descriptor;
+	int client_references; /* curl's, and the fence's */
+	bool direct;           /* else there is a proxy in between */
+	bool begun;            /* the client has seen something of it */
+	bool open_at_elector;
+	bool open_at_client;
+	uint64_t delivered_us; /* the last piece */
+};
+
 struct sim_store;
+
+#define SIM_SITES 2
 
 struct sim_options {
 	uint64_t seed;
@@ -101,6 +142,11 @@ struct sim {
 	uint32_t ttl_ms;
 	uint64_t outage_until_us;
 	struct sim_store *store;
+	struct sim_connection *connections;
+	uint64_t connection_count;
+	uint64_t calls;
+	int sites;
+	int current[SIM_SITES]; /* which of a site's two electors is asked */
 	struct sim_belief *beliefs;
 	uint64_t last_token[SIM_NAMES];
 	int64_t least_slack_us;
@@ -113,11 +159,17 @@ struct sim {
 };
 
 /* ---- sim.c ---- */
+/* Where the library's own calls have no place for it: ids, and fences. */
+void sim_world(struct sim *sim);
+struct sim *sim_the_world(void);
 uint64_t sim_random(struct sim *sim, uint64_t below);
 bool sim_chance(struct sim *sim, unsigned percent);
 bool sim_fault(struct sim *sim, enum sim_fault fault, unsigned percent);
 void sim_at(struct sim *sim, uint64_t at_us, struct sim_node *node, sim_handler *handler,
     void *argument, sim_handler *dropped);
+/* A node's own timer: when its clock shows at_ms. */
+void sim_timer(struct sim_node *node, uint64_t at_ms, sim_handler *handler, void *argument,
+    sim_handler *dropped);
 bool sim_step(struct sim *sim);
 void sim_trace(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sim_violate(struct sim *sim, const char *property, const char *format, ...)
@@ -136,15 +188,36 @@ void sim_store_free(struct sim_store *store);
 struct store *sim_backend_new(struct sim_node *node);
 void sim_store_hands(struct sim *sim);
 void sim_store_power_loss(struct sim *sim, int host);
-void sim_store_foreign_start(struct sim *sim);
 const char *sim_store_leftover(struct sim *sim);
 const char *sim_name(int name);
 int sim_name_number(const char *name);
+
+/* ---- sim_http.c: between clients and electors ---- */
+void sim_http_forget(struct sim *sim);
+void sim_message_free(struct sim *sim, void *message);
+void sim_http_answer(
+    struct sim *sim, const struct sim_message *asked, int status, const char *body);
+void sim_http_refuse(struct sim *sim, void *message);
+struct sim_connection *sim_connection_new(struct sim *sim, const struct sim_message *message);
+void sim_connection_name(const struct sim_connection *connection, char text[SOCKET_NAME_SIZE]);
+void sim_connection_send(struct sim *sim, struct sim_connection *connection, const char *text);
+void sim_connection_end(struct sim *sim, struct sim_connection *connection);
+void sim_connection_break(struct sim *sim);
+
+/* ---- sim_elector.c ---- */
+void sim_elector_start(struct sim_node *node);
+void sim_elector_crash(struct sim_node *node, bool polite);
+void sim_elector_free(struct sim_node *node);
+void sim_elector_receive(struct sim *sim, void *message);
+void sim_elector_abandon(struct sim_node *node, uint64_t call);
+void sim_elector_end(struct sim *sim, void *connection);
+void sim_elector_reset(struct sim *sim, void *connection);
 
 /* ---- sim_beliefs.c: who believes what, P1 to P3 ---- */
 void sim_believe(struct sim_node *node, int name, void *who, uint64_t until_ms);
 void sim_disbelieve_node(struct sim_node *node);
 void sim_granting_write(struct sim *sim, int name);
+void sim_freeing_write(struct sim *sim, int name);
 void sim_told_token(struct sim *sim, int name, uint64_t token);
 bool sim_believes(struct sim *sim, const void *who);
 

@@ -101,6 +101,15 @@ void sim_granting_write(struct sim *sim, int name)
 	}
 }
 
+/* P10: an elector gives away what nobody believes to have any more. */
+void sim_freeing_write(struct sim *sim, int name)
+{
+	for (struct sim_belief *belief = sim->beliefs; belief; belief = belief->next)
+		if (belief->name == name && holds(belief))
+			sim_violate(sim, "P10", "%s is given away while node %d believes to hold it",
+			    sim_name(name), belief->node->number);
+}
+
 void sim_told_token(struct sim *sim, int name, uint64_t token)
 {
 	if (token <= sim->last_token[name])

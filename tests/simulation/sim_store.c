@@ -19,6 +19,7 @@ struct stored {
 	struct record record;
 	struct sim_node *author;
 	unsigned author_life;
+	uint64_t written_us;
 	struct waiter waiters[MOST_WAITERS];
 	size_t waiter_count;
 	uint64_t hand_deleted_us;          /* 0: not */
@@ -126,13 +127,30 @@ void sim_store_free(struct sim_store *store)
 	free(store);
 }
 
+/*
+ * Nobody renews it any more, and nobody could remove it: the release was forbidden for a whole ttl,
+ * another's hand changed the record before its token stood in it, or an elector adopted, too late,
+ * what its client died with.
+ */
+static bool runs_out(const struct sim *sim, const struct stored *stored)
+{
+	int number;
+
+	if (sim->now_us < stored->written_us + (uint64_t)sim->ttl_ms * 2000)
+		return false;
+	return (sim->faults & (FAULT_ERRORS | FAULT_HANDS)) ||
+	       (sim->mode == MODE_ELECTOR && sscanf(stored->record.holder, "node-%d", &number) == 1 &&
+	           sim->nodes[number].life > 0);
+}
+
 /* What a crashed process left runs out when somebody asks; what the living left is a leak. */
 const char *sim_store_leftover(struct sim *sim)
 {
 	for (int i = 0; i < SIM_NAMES; i++) {
 		const struct stored *stored = &sim->store->names[i];
 
-		if (stored->there && stored->record.holder && stored->author->life == stored->author_life)
+		if (stored->there && stored->record.holder && stored->author->life == stored->author_life &&
+		    !runs_out(sim, stored))
 			return stored->record.holder;
 		for (size_t w = 0; w < stored->waiter_count; w++)
 			if (stored->waiters[w].node->life == stored->waiters[w].life)
@@ -249,6 +267,7 @@ static void put(struct sim *sim, struct stored *stored, const struct message *me
 	stored->there = true;
 	stored->author = message->node;
 	stored->author_life = message->life;
+	stored->written_us = sim->now_us;
 }
 
 static bool shows_holder(const struct stored *stored)
@@ -264,8 +283,12 @@ static void check_author(
 	const bool own = stored->author == message->node && stored->author_life == message->life;
 	const bool forced =
 	    message->operation == WRITE && !request->record.holder && request->record.revoked;
+	/* A new elector takes over what its client presents, and says so. */
+	const bool adopted = sim->mode == MODE_ELECTOR && request->record.holder &&
+	                     id_equal(&stored->record.claim, &request->record.claim) &&
+	                     !id_equal(&stored->record.instance, &request->record.instance);
 
-	if (shows_holder(stored) && !own && !request->grant && !forced)
+	if (shows_holder(stored) && !own && !request->grant && !forced && !adopted)
 		sim_violate(sim, "P6", "node %d changed a record of %s that is not its own",
 		    message->node->number, sim_name(message->name));
 }
@@ -319,6 +342,9 @@ static void apply_write(struct sim *sim, struct stored *stored, struct message *
 		sim_trace(sim, "store: a write of %s by node %d changes nothing", sim_name(message->name),
 		    message->node->number);
 	} else {
+		if (sim->mode == MODE_ELECTOR && shows_holder(stored) && !request->record.holder &&
+		    !request->record.revoked)
+			sim_freeing_write(sim, message->name);
 		if (grants(stored, message)) {
 			sim_granting_write(sim, message->name);
 			leave_waiters(stored, &request->record.claim);
@@ -569,8 +595,7 @@ static void send(
 	check_release_order(backend, request, operation);
 	take_off(backend, request);
 	message = message_new(backend, request, operation);
-	sim_at(sim, sim_real_us(node, sim_boot_ms(node) + timeout_ms), node, on_timeout, message,
-	    free_message);
+	sim_timer(node, sim_boot_ms(node) + timeout_ms, on_timeout, message, free_message);
 	/* A process may stand still between the reading of its clock and the sending. */
 	if (sim_fault(sim, FAULT_PAUSE, 2))
 		sim_pause(node, sim_random(sim, (uint64_t)sim->ttl_ms * 2000));

@@ -1,21 +1,32 @@
+/* clang-format off */
 /*
- * Contenders on simulated machines, over a simulated store, with every fault that is known to break
- * such systems. Runs the product's own claim.o, record.o, records.o and engine.o. After every step:
+ * Contenders on simulated machines, with every fault that is known to break such systems: over a
+ * store that behaves as Leases do, over one host's file, and over several electors on Leases. Runs
+ * the product's own objects: claim, record, records, engine, sessions, fields, and the elector's
+ * client. After every step:
  *
  *   P1  at most one grant of a name is held, by the clocks of those who believe it
- *   P2  the tokens of a name rise strictly, in the order in which they are told; a grant keeps its
- * own P3  a right has ended, in real time, before the next grant is written (the slack is printed);
- * one that has ended never comes back P4  events keep their grammar: asked, then held, busy,
- * cancelled or failed, once; held, then released or lost, once; lost only unasked P5  is_held is no
- * before anything is sent that gives the name away P6  nobody changes a record that is not its own,
- * but to take it over P7  when all is over, no record is held, nobody queues, no claim is left P8
- * the name of a dead holder is had again in time; without faults nobody loses P9  first come, first
- * served, among the claims of one engine P11 a renewal that was believed did change the record
+ *   P2  the tokens of a name rise strictly, as they are told; a grant keeps its own
+ *   P3  a right has ended, in real time, before the next grant is written (the slack is printed);
+ *       one that has ended never comes back
+ *   P4  events keep their grammar: asked, then held, busy, cancelled or failed, once; held, then
+ *       released or lost, once; lost only unasked
+ *   P5  is_held is no before anything is sent that gives the name away
+ *   P6  nobody changes a record that is not its own, but to take it over
+ *   P7  when all is over, no record is held, nobody queues, no claim is left
+ *   P8  the name of a dead holder is had again in time; without faults nobody loses
+ *   P9  first come, first served, among the claims of one engine
+ *   P10 an elector gives nothing away that its client may believe in, but for a goodbye or a proof
+ *   P11 a renewal that was believed did change the record
  *
  *   simulation [--seeds N] [--first S] [--seed S] [--ratio PPM] [--mode M] [--faults MASK]
- * [--trace]
  */
+/* clang-format on */
 #include "sim.h"
+
+#include "options.h"
+#include "stores/elector.h"
+#include "url.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,8 +63,15 @@ struct claim_output __wrap_claim_step(struct claim *claim, const struct claim_in
 
 struct claim_output __wrap_claim_step(struct claim *claim, const struct claim_input *input)
 {
+	const enum claim_state before = claim->state;
+	struct claim_output output;
+
 	claim_steps++;
-	return __real_claim_step(claim, input);
+	output = __real_claim_step(claim, input);
+	if (input->event != CLAIM_TICK || output.action != CLAIM_SLEEP)
+		sim_trace(sim_the_world(), "  claim %p: event %d in state %d: state %d, action %d",
+		    (void *)claim, (int)input->event, (int)before, (int)claim->state, (int)output.action);
+	return output;
 }
 
 static struct workload *workload_of(struct sim *sim)
@@ -259,15 +277,44 @@ static void user_act(struct sim *sim, void *argument)
 
 /* ---- Nodes ---- */
 
+static bool is_client(const struct sim_node *node)
+{
+	return node->sim->mode == MODE_ELECTOR && !node->is_elector;
+}
+
+static struct store *open_store(struct sim_node *node)
+{
+	const struct store_clock clock = sim_clock(node);
+	struct mpsync_options *options;
+	struct store *store;
+	struct url url;
+	char identity[32];
+
+	if (!is_client(node))
+		return sim_backend_new(node);
+	options = mpsync_options_new(NULL);
+	snprintf(identity, sizeof identity, "node-%d", node->number);
+	if (!options || !url_parse(&url, "http://localhost:13131", NULL) ||
+	    mpsync_options_set(options, "identity", identity, NULL) != MPSYNC_OK)
+		abort();
+	store = elector_open(&url, options, (struct loop *)node, &clock, NULL);
+	url_clear(&url);
+	mpsync_options_free(options);
+	return store;
+}
+
 static void node_start(struct sim_node *node)
 {
 	struct engine_host host = {.clock = sim_clock(node), .wake_at = sim_wake_at};
 	struct workload *workload = workload_of(node->sim);
 
+	sim_trace(node->sim, "node %d starts", node->number);
 	node->alive = true;
-	node->engine = engine_new(&host, sim_backend_new(node));
+	node->engine = engine_new(&host, open_store(node));
 	if (!node->engine)
 		abort();
+	if (node->is_elector)
+		sim_elector_start(node);
 	for (int i = 0; i < workload->user_count; i++) {
 		struct user *user = &workload->users[i];
 
@@ -279,13 +326,15 @@ static void node_start(struct sim_node *node)
 	}
 }
 
-static void node_crash(struct sim_node *node)
+static void node_end(struct sim_node *node, bool polite)
 {
 	struct engine *engine = node->engine;
 
 	if (!node->alive)
 		return;
-	sim_trace(node->sim, "node %d crashes", node->number);
+	sim_trace(node->sim, "node %d %s", node->number, polite ? "stops" : "crashes");
+	if (node->elector)
+		sim_elector_crash(node, polite);
 	node->alive = false;
 	node->life++;
 	node->paused_until_us = 0;
@@ -293,6 +342,12 @@ static void node_crash(struct sim_node *node)
 	node->force.name = NULL;
 	sim_disbelieve_node(node);
 	engine_free(engine);
+	sim_elector_free(node);
+}
+
+static void node_crash(struct sim_node *node)
+{
+	node_end(node, false);
 }
 
 static void node_restart(struct sim *sim, void *argument)
@@ -328,7 +383,7 @@ static void force_release(struct sim_node *node)
 {
 	struct store_query *query = &node->force;
 
-	if (!node->engine || query->name)
+	if (!node->engine || query->name || is_client(node))
 		return;
 	*query = (struct store_query){
 	    .kind = STORE_FORCE,
@@ -360,6 +415,28 @@ static void power_loss(struct sim *sim)
 	sim_store_power_loss(sim, 0);
 }
 
+static void node_stop(struct sim *sim, void *argument)
+{
+	struct sim_node *node = argument;
+
+	if (node != &sim->nodes[2 * node->site + sim->current[node->site]])
+		node_end(node, true);
+}
+
+/* A rolling replacement: for a while both electors of a site are there. */
+static void replace_elector(struct sim *sim)
+{
+	const int site = (int)sim_random(sim, (uint64_t)sim->sites);
+	struct sim_node *before = &sim->nodes[2 * site + sim->current[site]];
+	struct sim_node *after = &sim->nodes[2 * site + !sim->current[site]];
+
+	if (!after->alive)
+		node_start(after);
+	sim->current[site] = !sim->current[site];
+	sim_at(sim, sim->now_us + sim_random(sim, 2 * (uint64_t)sim->ttl_ms * 1000), before, node_stop,
+	    before, NULL);
+}
+
 static void strike(struct sim *sim, void *argument)
 {
 	const uint64_t ttl_us = (uint64_t)sim->ttl_ms * 1000;
@@ -380,6 +457,10 @@ static void strike(struct sim *sim, void *argument)
 		step_wall(node);
 	if (sim_fault(sim, FAULT_FORCE, 10))
 		force_release(node);
+	if (sim->mode == MODE_ELECTOR && sim_fault(sim, FAULT_STREAM, 60))
+		sim_connection_break(sim);
+	if (sim->mode == MODE_ELECTOR && sim_fault(sim, FAULT_STREAM, 15))
+		replace_elector(sim);
 	if (sim_fault(sim, FAULT_POWER, 5) && sim->mode == MODE_FILE)
 		power_loss(sim);
 	sim_at(sim, sim->now_us + sim_random(sim, ttl_us / 2), NULL, strike, NULL, NULL);
@@ -398,6 +479,8 @@ static void make_nodes(struct sim *sim)
 	const bool many = sim_chance(sim, 2);
 
 	sim->node_count = (int)(many ? 50 + sim_random(sim, 150) : 2 + sim_random(sim, 4));
+	sim->sites = sim->mode == MODE_ELECTOR ? 1 + (int)sim_random(sim, SIM_SITES) : 0;
+	sim->node_count += 2 * sim->sites;
 	sim->nodes = calloc((size_t)sim->node_count, sizeof *sim->nodes);
 	if (!sim->nodes)
 		abort();
@@ -408,6 +491,8 @@ static void make_nodes(struct sim *sim)
 		node->number = i;
 		node->rate_ppm = pick_rate(sim, sim->options.rate_ratio_ppm);
 		node->offset_us = (int64_t)sim_random(sim, 1000000000000);
+		node->is_elector = i < 2 * sim->sites;
+		node->site = node->is_elector ? i / 2 : sim->sites ? i % sim->sites : 0;
 		node->host = sim->mode == MODE_FILE && sim_chance(sim, 20);
 		if (sim->mode == MODE_FILE && node->host == 0) {
 			node->rate_ppm = sim->nodes[0].rate_ppm;
@@ -438,16 +523,18 @@ static void share_clocks(struct sim *sim)
 static void make_users(struct sim *sim)
 {
 	struct workload *workload = workload_of(sim);
-	const int each = sim->node_count > 10 ? 1 : 1 + (int)sim_random(sim, 4);
+	const int first = 2 * sim->sites;
+	const int contenders = sim->node_count - first;
+	const int each = contenders > 10 ? 1 : 1 + (int)sim_random(sim, 4);
 	const uint64_t names = 1 + sim_random(sim, SIM_NAMES);
 
-	workload->user_count = sim->node_count * each;
+	workload->user_count = contenders * each;
 	workload->users = calloc((size_t)workload->user_count, sizeof *workload->users);
 	if (!workload->users)
 		abort();
 	for (int i = 0; i < workload->user_count; i++) {
 		workload->users[i].sim = sim;
-		workload->users[i].node = &sim->nodes[i % sim->node_count];
+		workload->users[i].node = &sim->nodes[first + i % contenders];
 		workload->users[i].name = (int)sim_random(sim, names);
 	}
 }
@@ -507,7 +594,7 @@ static void check_quiet(struct sim *sim)
 			    workload->users[i].node->number, sim_name(workload->users[i].name),
 			    (int)workload->users[i].asked);
 	for (int i = 0; i < sim->node_count; i++)
-		if (engine_claims(sim->nodes[i].engine) > 0)
+		if (sim->nodes[i].alive && engine_claims(sim->nodes[i].engine) > 0)
 			sim_violate(sim, "P7", "node %d has a claim left", i);
 	if (sim_store_leftover(sim))
 		sim_violate(sim, "P7", "left in the store: %s", sim_store_leftover(sim));
@@ -518,11 +605,12 @@ static void run(struct sim *sim)
 	struct workload workload = {0};
 	uint64_t ttl_us;
 
+	sim_world(sim);
 	sim->random_state = sim->options.seed;
 	sim->now_us = 1000000;
 	sim->workload = &workload;
 	sim->mode = sim->options.mode >= 0 ? (enum sim_mode)sim->options.mode
-	                                   : (enum sim_mode)sim_random(sim, 2);
+	                                   : (enum sim_mode)sim_random(sim, MODE_COUNT);
 	sim->faults = pick_faults(sim);
 	sim->faults_on = true;
 	sim->ttl_ms = pick_ttl(sim);
@@ -535,7 +623,8 @@ static void run(struct sim *sim)
 	    (int)sim->mode, sim->faults, sim->ttl_ms, sim->node_count, workload.user_count);
 	sim_trace(sim, "%s", sim->world);
 	for (int i = 0; i < sim->node_count; i++)
-		node_start(&sim->nodes[i]);
+		if (!sim->nodes[i].is_elector || i % 2 == 0)
+			node_start(&sim->nodes[i]);
 	sim_at(sim, sim->now_us, NULL, strike, NULL, NULL);
 	run_until(sim, sim->now_us + (4 + sim_random(sim, 8)) * ttl_us);
 	if (!sim->violated) {
@@ -549,6 +638,7 @@ static void run(struct sim *sim)
 	for (int i = 0; i < sim->node_count; i++)
 		node_crash(&sim->nodes[i]);
 	sim_clear_agenda(sim);
+	sim_http_forget(sim);
 	sim_store_free(sim->store);
 	free(sim->nodes);
 	free(workload.users);

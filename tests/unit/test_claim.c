@@ -71,7 +71,9 @@ static void test_late_renewal_revives_nothing(void **state)
 	assert_int_equal(tick(&claim, 5000).action, CLAIM_RENEW);
 	feed(&claim, CLAIM_RENEWED, 12000, right(5000));
 	assert_int_equal(claim.report, CLAIM_REPORT_LOST);
-	assert_int_equal(tick(&claim, 12000).action, CLAIM_WITHDRAW);
+	/* An elector's client may have a clock that is 5 % slower. */
+	assert_int_equal(tick(&claim, 12000).action, CLAIM_SLEEP);
+	assert_int_equal(tick(&claim, 12752).action, CLAIM_WITHDRAW);
 }
 
 /* Goal: a grant that ran out on its way here never was one (rule 7). */

@@ -1,0 +1,479 @@
+/*
+ * What stands between a client and its elector: core/libmpsync/http.h, fence and socket names, over
+ * the agenda instead of a network. Requests and answers are lost and late; streams break at either
+ * end or in the middle, and some of them go through a proxy, which the elector's hello gives away.
+ */
+#include "sim.h"
+
+#include "http.h"
+#include "socket_name.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Descriptors of the simulation: no real one is as large. */
+#define FIRST_DESCRIPTOR 1000000
+
+struct http {
+	struct sim_node *node;
+	struct http_call *calls;
+};
+
+struct http_call {
+	struct http *http;
+	struct http_call *next;
+	uint64_t number;
+	bool stream;
+	struct sim_connection *connection; /* of a stream that has begun */
+	void (*done)(void *context, const struct http_answer *answer);
+	bool (*data)(void *context, const char *bytes, size_t size);
+	void *context;
+};
+
+void sim_http_forget(struct sim *sim)
+{
+	while (sim->connections) {
+		struct sim_connection *connection = sim->connections;
+
+		sim->connections = connection->next;
+		free(connection);
+	}
+}
+
+void sim_message_free(struct sim *sim, void *argument)
+{
+	struct sim_message *message = argument;
+
+	(void)sim;
+	free(message->method);
+	free(message->path);
+	free(message->session);
+	free(message->body);
+	free(message);
+}
+
+static char *copy_text(const char *text)
+{
+	char *copy = text ? strdup(text) : NULL;
+
+	if (text && !copy)
+		abort();
+	return copy;
+}
+
+/* ---- Answers, on the client's node ---- */
+
+static struct http_call *call_of(const struct sim_message *message)
+{
+	struct http_call *call = message->client->http ? message->client->http->calls : NULL;
+
+	if (message->client->life != message->client_life)
+		return NULL;
+	while (call && call->number != message->call)
+		call = call->next;
+	return call;
+}
+
+static void unlink_call(struct http_call *call)
+{
+	struct http_call **link = &call->http->calls;
+
+	while (*link != call)
+		link = &(*link)->next;
+	*link = call->next;
+}
+
+static void client_lets_go(struct sim *sim, struct sim_connection *connection);
+
+static void end_call(struct sim *sim, struct http_call *call, const struct http_answer *answer)
+{
+	void (*const done)(void *, const struct http_answer *) = call->done;
+	void *const context = call->context;
+
+	unlink_call(call);
+	if (call->connection)
+		client_lets_go(sim, call->connection);
+	free(call);
+	done(context, answer);
+}
+
+static void on_answer(struct sim *sim, void *argument)
+{
+	struct sim_message *message = argument;
+	struct http_call *call = call_of(message);
+	const struct http_answer answer = {
+	    .status = message->status,
+	    .body = message->body ? message->body : "",
+	    .problem = message->status ? NULL : "no answer",
+	    .retry_after_s = message->status == 503 ? 1 : 0,
+	    .from_elector = message->status != 0,
+	};
+
+	if (call)
+		end_call(sim, call, &answer);
+	sim_message_free(sim, message);
+}
+
+static struct sim_message *answer_to(const struct sim_message *asked, int status, const char *body)
+{
+	struct sim_message *message = calloc(1, sizeof *message);
+
+	if (!message)
+		abort();
+	message->client = asked->client;
+	message->client_life = asked->client_life;
+	message->call = asked->call;
+	message->status = status;
+	message->body = copy_text(body);
+	return message;
+}
+
+void sim_http_answer(struct sim *sim, const struct sim_message *asked, int status, const char *body)
+{
+	struct sim_message *message;
+
+	if (status != 0 && sim_fault(sim, FAULT_LOSE, 5))
+		return;
+	message = answer_to(asked, status, body);
+	sim_at(sim, sim->now_us + sim_latency_us(sim), asked->client, on_answer, message,
+	    sim_message_free);
+}
+
+/* The elector's process ended before it read the request. */
+void sim_http_refuse(struct sim *sim, void *argument)
+{
+	struct sim_message *message = argument;
+
+	sim_http_answer(sim, message, 0, NULL);
+	sim_message_free(sim, message);
+}
+
+/* ---- Requests ---- */
+
+struct http *http_new(struct loop *loop, const char *base_url, const char *socket_path,
+    const struct mpsync_options *options)
+{
+	struct http *http = calloc(1, sizeof *http);
+
+	(void)base_url, (void)socket_path, (void)options;
+	if (!http)
+		abort();
+	http->node = (struct sim_node *)loop;
+	http->node->http = http;
+	return http;
+}
+
+void http_free(struct http *http)
+{
+	if (!http)
+		return;
+	while (http->calls)
+		http_cancel(http->calls);
+	http->node->http = NULL;
+	free(http);
+}
+
+static struct sim_node *elector_of(const struct sim_node *client)
+{
+	const struct sim *sim = client->sim;
+
+	return &sim->nodes[2 * client->site + sim->current[client->site]];
+}
+
+static struct sim_message *message_new(
+    struct http_call *call, const struct http_request *request, struct sim_node *elector)
+{
+	struct sim_message *message = calloc(1, sizeof *message);
+
+	if (!message)
+		abort();
+	message->client = call->http->node;
+	message->client_life = call->http->node->life;
+	message->call = call->number;
+	message->elector = elector;
+	message->stream = call->stream;
+	message->method = copy_text(request->method);
+	message->path = copy_text(request->path);
+	message->session = copy_text(request->session);
+	message->body = copy_text(request->body);
+	message->last_event = request->last_event ? strtoull(request->last_event, NULL, 10) : 0;
+	return message;
+}
+
+/* An earlier grant's token, which nobody believes in any more. */
+static bool is_of_earlier_grant(const struct sim *sim, const char *body, int name)
+{
+	const char *token = strstr(body, "\"token\":\"");
+
+	return token && strtoull(token + strlen("\"token\":\""), NULL, 10) != sim->last_token[name];
+}
+
+/* P5: what is given away is not believed any more. */
+static void check_release(const struct sim_node *node, const struct http_request *request)
+{
+	struct sim *sim = node->sim;
+
+	if (strcmp(request->method, "DELETE") != 0)
+		return;
+	for (struct sim_belief *belief = sim->beliefs; belief; belief = belief->next)
+		if (belief->node == node && belief->life == node->life &&
+		    strcmp(sim_name(belief->name), request->path + strlen("/locks/")) == 0 &&
+		    !is_of_earlier_grant(sim, request->body, belief->name) &&
+		    sim_boot_ms(node) < belief->until_ms)
+			sim_violate(sim, "P5", "node %d gives %s away while it is held", node->number,
+			    sim_name(belief->name));
+}
+
+struct http_call *http_start(struct http *http, const struct http_request *request)
+{
+	struct sim_node *node = http->node;
+	struct sim *sim = node->sim;
+	struct sim_node *elector = elector_of(node);
+	struct http_call *call = calloc(1, sizeof *call);
+	uint64_t depart_us = sim->now_us;
+	struct sim_message *message;
+
+	if (!call)
+		abort();
+	check_release(node, request);
+	*call = (struct http_call){.http = http,
+	    .next = http->calls,
+	    .number = ++sim->calls,
+	    .stream = request->data,
+	    .done = request->done,
+	    .data = request->data,
+	    .context = request->context};
+	http->calls = call;
+	message = message_new(call, request, elector);
+	sim_trace(sim, "node %d asks elector %d: %s %s", node->number, elector->number, request->method,
+	    request->path);
+	if (request->timeout_ms)
+		sim_timer(node, sim_boot_ms(node) + request->timeout_ms, on_answer,
+		    answer_to(message, 0, NULL), sim_message_free);
+	/* A process may stand still between the reading of its clock and the sending. */
+	if (sim_fault(sim, FAULT_PAUSE, 2))
+		sim_pause(node, sim_random(sim, (uint64_t)sim->ttl_ms * 2000));
+	if (node->paused_until_us > depart_us)
+		depart_us = node->paused_until_us;
+	if (!call->stream && sim_fault(sim, FAULT_LOSE, 5)) {
+		sim_trace(sim, "a request of node %d is lost", node->number);
+		sim_message_free(sim, message);
+	} else if (elector->alive) {
+		sim_at(sim, depart_us + sim_latency_us(sim), elector, sim_elector_receive, message,
+		    sim_http_refuse);
+	} else {
+		sim_http_refuse(sim, message);
+	}
+	return call;
+}
+
+static void on_abandoned(struct sim *sim, void *argument)
+{
+	struct sim_message *message = argument;
+
+	sim_elector_abandon(message->elector, message->call);
+	sim_message_free(sim, message);
+}
+
+void http_cancel(struct http_call *call)
+{
+	struct sim_message *message;
+	struct sim_node *node;
+
+	if (!call)
+		return;
+	node = call->http->node;
+	unlink_call(call);
+	if (call->connection) {
+		client_lets_go(node->sim, call->connection);
+	} else if (!call->stream) {
+		message = message_new(call, &(struct http_request){.method = ""}, elector_of(node));
+		sim_at(node->sim, node->sim->now_us + sim_latency_us(node->sim), message->elector,
+		    on_abandoned, message, sim_message_free);
+	}
+	free(call);
+}
+
+char *http_encode(const char *text)
+{
+	return copy_text(text); /* names of the simulation need no encoding */
+}
+
+/* ---- Streams ---- */
+
+struct sim_connection *sim_connection_new(struct sim *sim, const struct sim_message *message)
+{
+	struct sim_connection *connection = calloc(1, sizeof *connection);
+
+	if (!connection)
+		abort();
+	connection->asked = *message;
+	connection->asked.method = connection->asked.path = NULL;
+	connection->asked.session = connection->asked.body = NULL;
+	connection->elector = message->elector;
+	connection->elector_life = message->elector->life;
+	connection->descriptor = FIRST_DESCRIPTOR + (int)++sim->connection_count;
+	connection->direct = !sim_fault(sim, FAULT_STREAM, 30);
+	connection->open_at_elector = true;
+	connection->open_at_client = true;
+	connection->next = sim->connections;
+	sim->connections = connection;
+	return connection;
+}
+
+void sim_connection_name(const struct sim_connection *connection, char text[SOCKET_NAME_SIZE])
+{
+	if (connection->direct)
+		socket_own_name(connection->descriptor, text);
+	else
+		snprintf(text, SOCKET_NAME_SIZE, "127.0.0.9:%d", connection->descriptor);
+}
+
+/* The client's kernel end is closed when curl and the fence have both let go of it. */
+static void client_lets_go(struct sim *sim, struct sim_connection *connection)
+{
+	if (connection->client_references > 0 && --connection->client_references > 0)
+		return;
+	if (connection->elector->life == connection->elector_life)
+		sim_at(sim, sim->now_us + sim_latency_us(sim), connection->elector, sim_elector_end,
+		    connection, NULL);
+}
+
+struct piece {
+	struct sim_connection *connection;
+	char *text; /* NULL: the stream ends */
+};
+
+static void free_piece(struct sim *sim, void *argument)
+{
+	struct piece *piece = argument;
+
+	(void)sim;
+	free(piece->text);
+	free(piece);
+}
+
+static void on_piece(struct sim *sim, void *argument)
+{
+	struct piece *piece = argument;
+	struct sim_connection *connection = piece->connection;
+	struct http_call *call = call_of(&connection->asked);
+
+	if (!connection->open_at_client) {
+		free_piece(sim, piece);
+		return;
+	}
+	sim_trace(sim, "node %d reads from stream %d%s: %.30s", connection->asked.client->number,
+	    connection->descriptor, call ? "" : ", which it has left",
+	    piece->text ? piece->text : "its end");
+	if (!piece->text)
+		connection->open_at_client = false;
+	if (call && !connection->begun) {
+		call->connection = connection;
+		connection->client_references++;
+	} else if (!connection->begun) {
+		client_lets_go(sim, connection); /* cancelled before it began */
+	}
+	connection->begun = true;
+	if (call && piece->text)
+		call->data(call->context, piece->text, strlen(piece->text));
+	else if (call)
+		end_call(sim, call, &(struct http_answer){.status = 200, .body = ""});
+	free_piece(sim, piece);
+}
+
+/* In order, as TCP does. */
+static void deliver(struct sim *sim, struct sim_connection *connection, char *text)
+{
+	struct piece *piece = malloc(sizeof *piece);
+	const uint64_t at_us = sim->now_us + sim_latency_us(sim);
+
+	if (!piece)
+		abort();
+	*piece = (struct piece){connection, text};
+	if (at_us > connection->delivered_us)
+		connection->delivered_us = at_us;
+	sim_at(sim, connection->delivered_us, connection->asked.client, on_piece, piece, free_piece);
+}
+
+void sim_connection_send(struct sim *sim, struct sim_connection *connection, const char *text)
+{
+	if (connection->open_at_elector &&
+	    connection->asked.client->life == connection->asked.client_life)
+		deliver(sim, connection, copy_text(text));
+}
+
+void sim_connection_end(struct sim *sim, struct sim_connection *connection)
+{
+	connection->open_at_elector = false;
+	if (connection->asked.client->life == connection->asked.client_life)
+		deliver(sim, connection, NULL);
+}
+
+/* A firewall's reset, a proxy that ends, a network that goes away: at one end, or at both. */
+void sim_connection_break(struct sim *sim)
+{
+	struct sim_connection *connection = sim->connections;
+
+	for (uint64_t skip = sim_random(sim, 4); connection && skip > 0; skip--)
+		connection = connection->next;
+	if (!connection || !connection->open_at_elector)
+		return;
+	sim_trace(sim, "the stream of node %d to elector %d breaks", connection->asked.client->number,
+	    connection->elector->number);
+	if (sim_chance(sim, 60) && connection->asked.client->life == connection->asked.client_life)
+		deliver(sim, connection, NULL);
+	if (sim_chance(sim, 60) && connection->elector->life == connection->elector_life)
+		sim_at(sim, sim->now_us, connection->elector, sim_elector_reset, connection, NULL);
+}
+
+/* ---- The client's view of its sockets ---- */
+
+int http_descriptor(const struct http_call *call)
+{
+	return call && call->connection ? call->connection->descriptor : -1;
+}
+
+void socket_own_name(int descriptor, char text[SOCKET_NAME_SIZE])
+{
+	snprintf(text, SOCKET_NAME_SIZE, "127.0.0.1:%d", descriptor);
+}
+
+static struct sim_connection *connection_of(int descriptor)
+{
+	struct sim_connection *connection = sim_the_world()->connections;
+
+	while (connection && connection->descriptor != descriptor)
+		connection = connection->next;
+	return connection;
+}
+
+static void let_go(int descriptor)
+{
+	struct sim_connection *connection = connection_of(descriptor);
+
+	if (connection)
+		client_lets_go(sim_the_world(), connection);
+}
+
+bool store_fence_replace(struct store_fence *fence, int socket, bool keep)
+{
+	const int before = atomic_load(&fence->descriptor);
+	struct sim_connection *after = connection_of(socket);
+
+	if (after)
+		after->client_references++;
+	atomic_store(&fence->descriptor, after ? socket : -1);
+	if (keep && before >= 0 && fence->retired_count < STORE_MOST_RETIRED)
+		fence->retired[fence->retired_count++] = before;
+	else
+		let_go(before);
+	return after;
+}
+
+void store_fence_forget(struct store_fence *fence)
+{
+	while (fence->retired_count > 0)
+		let_go(fence->retired[--fence->retired_count]);
+}
