@@ -1,5 +1,7 @@
 #include "records.h"
 
+#include "observers.h"
+
 #include <assert.h>
 #include <search.h>
 #include <stdlib.h>
@@ -93,23 +95,6 @@ struct errand {
 	unsigned races;
 };
 
-struct observation_node {
-	char *name;
-	uint64_t version;
-	bool there;
-};
-
-struct observing {
-	struct observing *next;
-	struct store_observer *observer;
-	struct records *records;
-	struct store_query query;
-	void *nodes;
-	bool synced;
-	bool running;
-	bool again;
-};
-
 struct records {
 	struct store store;
 	struct record_backend *backend;
@@ -120,7 +105,7 @@ struct records {
 	struct watched_name *sweep; /* the next to be looked at, whether it still lingers */
 	struct dead_grant *dead;
 	struct errand *errands;
-	struct observing *observers;
+	struct observers observers;
 };
 
 uint64_t records_now(const struct records *records)
@@ -1067,167 +1052,29 @@ struct store_lock record_as_lock(
 	};
 }
 
-static int compare_nodes(const void *a, const void *b)
-{
-	return strcmp(
-	    ((const struct observation_node *)a)->name, ((const struct observation_node *)b)->name);
-}
-
-static void free_node(void *pointer)
-{
-	struct observation_node *node = pointer;
-
-	free(node->name);
-	free(node);
-}
-
-static struct observation_node *node_of(struct observing *observing, const char *name)
-{
-	struct observation_node probe = {.name = (char *)name};
-	struct observation_node **found = tfind(&probe, &observing->nodes, compare_nodes);
-	struct observation_node *node;
-
-	if (found)
-		return *found;
-	node = calloc(1, sizeof *node);
-	if (!node)
-		return NULL;
-	node->name = strdup(name);
-	if (!node->name || !tsearch(node, &observing->nodes, compare_nodes)) {
-		free_node(node);
-		return NULL;
-	}
-	return node;
-}
-
-static void observed_lock(struct store_query *query, const struct store_lock *lock)
-{
-	struct observing *observing =
-	    (struct observing *)((char *)query - offsetof(struct observing, query));
-	struct observation_node *node = lock->holder ? node_of(observing, lock->name) : NULL;
-
-	if (!node)
-		return;
-	node->there = true;
-	if (node->version == lock->version)
-		return;
-	node->version = lock->version;
-	observing->observer->changed(observing->observer, lock);
-}
-
-struct gone_walk {
-	struct observation_node *first_gone;
-};
-
-static void find_gone(const void *tree_node, VISIT visit, void *context)
-{
-	struct observation_node *node = *(struct observation_node *const *)tree_node;
-	struct gone_walk *walk = context;
-
-	if (visit == postorder || visit == leaf) {
-		if (!node->there && !walk->first_gone)
-			walk->first_gone = node;
-	}
-}
-
-static void clear_there(const void *tree_node, VISIT visit, void *context)
-{
-	struct observation_node *node = *(struct observation_node *const *)tree_node;
-
-	(void)context;
-	if (visit == postorder || visit == leaf)
-		node->there = false;
-}
-
-static void tell_gone(struct observing *observing)
-{
-	for (;;) {
-		struct gone_walk walk = {0};
-
-		twalk_r(observing->nodes, find_gone, &walk);
-		if (!walk.first_gone)
-			break;
-		tdelete(walk.first_gone, &observing->nodes, compare_nodes);
-		observing->observer->gone(observing->observer, walk.first_gone->name);
-		free_node(walk.first_gone);
-	}
-	twalk_r(observing->nodes, clear_there, NULL);
-}
-
-static void look(struct observing *observing);
-
-static void looked(struct store_query *query, enum mpsync_status status, const char *message)
-{
-	struct observing *observing =
-	    (struct observing *)((char *)query - offsetof(struct observing, query));
-
-	observing->running = false;
-	if (status != MPSYNC_OK && status != MPSYNC_E_NOT_HELD) {
-		observing->observer->failed(observing->observer, status, message);
-		return;
-	}
-	tell_gone(observing);
-	if (!observing->synced) {
-		observing->synced = true;
-		observing->observer->synced(observing->observer);
-	}
-	if (observing->again)
-		look(observing);
-}
-
-static void look(struct observing *observing)
-{
-	struct record_backend *backend = observing->records->backend;
-	const char *name = observing->observer->name;
-
-	observing->again = observing->running;
-	if (observing->running)
-		return;
-	observing->running = true;
-	observing->query = (struct store_query){
-	    .kind = name ? STORE_GET : STORE_LIST,
-	    .name = name,
-	    .prefix = "",
-	    .limit = SIZE_MAX,
-	    .found = observed_lock,
-	    .done = looked,
-	};
-	backend->ops->query(backend, &observing->query);
-}
-
 static void records_observe(struct store *store, struct store_observer *observer)
 {
 	struct records *records = of(store);
-	struct observing *observing = calloc(1, sizeof *observing);
 
-	if (!observing) {
-		observer->failed(observer, MPSYNC_E_NO_MEMORY, "out of memory");
-		return;
-	}
-	observing->observer = observer;
-	observing->records = records;
-	observing->next = records->observers;
-	records->observers = observing;
-	observer->data = observing;
 	records->backend->ops->watch(records->backend, observer->name, true);
-	look(observing);
+	observers_add(&records->observers, observer);
 }
 
 static void records_observe_stop(struct store *store, struct store_observer *observer)
 {
 	struct records *records = of(store);
-	struct observing **link = &records->observers;
-	struct observing *observing = observer->data;
 
-	if (!observing)
+	if (!observer->data)
 		return;
-	while (*link != observing)
-		link = &(*link)->next;
-	*link = observing->next;
+	observers_remove(&records->observers, observer);
 	records->backend->ops->watch(records->backend, observer->name, false);
-	tdestroy(observing->nodes, free_node);
-	free(observing);
-	observer->data = NULL;
+}
+
+static void query_backend(void *context, struct store_query *query)
+{
+	struct record_backend *backend = ((struct records *)context)->backend;
+
+	backend->ops->query(backend, query);
 }
 
 /* ---- Changes ---- */
@@ -1261,25 +1108,12 @@ static void wake_everyone(struct records *records)
 	}
 }
 
-static void wake_observers(struct records *records, const char *name)
-{
-	struct observing *next;
-
-	for (struct observing *observing = records->observers; observing; observing = next) {
-		const char *wanted = observing->observer->name;
-
-		next = observing->next;
-		if (!name || !wanted || strcmp(name, wanted) == 0)
-			look(observing);
-	}
-}
-
 void records_changed(
     struct records *records, const char *name, bool known, const struct record *record)
 {
 	struct watched_name *watched;
 
-	wake_observers(records, name);
+	observers_changed(&records->observers, name);
 	if (!name) {
 		wake_everyone(records);
 		return;
@@ -1313,8 +1147,7 @@ static void records_close(struct store *store)
 		records->backend->ops->cancel(records->backend, &records->errands->request);
 		drop_errand(records->errands);
 	}
-	while (records->observers)
-		records_observe_stop(store, records->observers->observer);
+	observers_clear(&records->observers);
 	free_dead(records);
 	tdestroy(records->names, free_watched);
 	records->backend->ops->close(records->backend);
@@ -1349,6 +1182,7 @@ struct store *records_new(struct record_backend *backend, const struct store_clo
 	records->store.kind = backend->kind;
 	records->store.shortest_ttl_ms = backend->shortest_ttl_ms;
 	records->backend = backend;
+	records->observers = (struct observers){.query = query_backend, .context = records};
 	backend->records = records;
 	return &records->store;
 }

@@ -1,0 +1,27 @@
+/* Observers over a store that can only be asked: each change asks again, and what differs is told.
+ */
+#ifndef MPSYNC_STORES_OBSERVERS_H
+#define MPSYNC_STORES_OBSERVERS_H
+
+#include "store.h"
+
+struct observing;
+
+/* All zero but the callbacks: nobody observes. */
+struct observers {
+	struct observing *first;
+	/* LIST or GET; `done` comes at once or later. */
+	void (*query)(void *context, struct store_query *query);
+	void (*query_cancel)(void *context, struct store_query *query); /* NULL: `done` comes at once */
+	void *context;
+};
+
+/* Asks at once, and tells `synced` when it knows. */
+void observers_add(struct observers *observers, struct store_observer *observer);
+void observers_remove(struct observers *observers, struct store_observer *observer);
+void observers_clear(struct observers *observers);
+
+/* NULL: any name may have changed. */
+void observers_changed(struct observers *observers, const char *name);
+
+#endif
