@@ -11,7 +11,7 @@ export MPSYNC_BUILD="$root/build"
 unset MPSYNC_URL
 
 packages="build-essential cmake ninja-build pkg-config python3 python3-venv libevent-dev
-libcurl4-openssl-dev libcjson-dev libssl-dev libsqlite3-dev libcmocka-dev sqlite3 socat clang openssl
+libcurl4-openssl-dev libcjson-dev libssl-dev libsqlite3-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev sqlite3 socat clang openssl
 clang-format clang-tidy cppcheck valgrind shellcheck gcovr git ca-certificates mandoc mount util-linux"
 
 last_lines() { # COUNT COMMAND…: prints only the end of what it says, and answers as it does

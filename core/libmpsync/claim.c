@@ -163,6 +163,10 @@ static void on_busy(struct claim *claim, const struct claim_input *input)
 
 static void on_gone(struct claim *claim, const struct claim_input *input)
 {
+	if (claim->state == CLAIM_HELD && input->answer.still_there) {
+		lose_in_doubt(claim, input->answer.reason, input->now_ms);
+		return;
+	}
 	if (claim->state == CLAIM_HELD)
 		lose(claim, input->answer.reason, input->now_ms);
 	if (claim->state == CLAIM_WAITING) {

@@ -72,6 +72,7 @@ struct claim_answer {
 	uint64_t retry_in_ms; /* BUSY: when to try again unless it changes before; CLAIM_NEVER: never */
 	enum mpsync_reason reason;
 	enum mpsync_status status;
+	bool still_there; /* GONE: to be withdrawn when nobody can believe in it any more */
 };
 
 struct claim_input {

@@ -9,6 +9,7 @@
 
 #define CONNECT_TIMEOUT_MS 5000
 #define MOST_ANSWER        (64 * 1024 * 1024)
+#define MOST_STREAMS       1000000L
 
 struct http {
 	struct loop *loop;
@@ -20,6 +21,7 @@ struct http {
 	char *cert;
 	char *key;
 	struct http_call *calls;
+	bool greeted; /* the first gRPC request has been sent */
 };
 
 struct http_call {
@@ -35,6 +37,8 @@ struct http_call {
 	struct event *deliver; /* streams: what arrived is handed on outside of curl's callbacks */
 	curl_socket_t descriptor;
 	bool from_elector;
+	int grpc_status;
+	char grpc_message[200];
 	char problem[CURL_ERROR_SIZE];
 };
 
@@ -62,8 +66,11 @@ static void free_call(struct http_call *call)
 
 static void finish(struct http_call *call, CURLcode code)
 {
-	struct http_answer answer = {
-	    .body = call->answer ? call->answer : "", .from_elector = call->from_elector};
+	struct http_answer answer = {.body = call->answer ? call->answer : "",
+	    .body_size = call->answer_length,
+	    .from_elector = call->from_elector,
+	    .grpc_status = call->grpc_status,
+	    .grpc_message = call->grpc_message};
 	curl_off_t retry_after = 0;
 
 	if (code == CURLE_OK) {
@@ -204,13 +211,33 @@ static size_t on_data(char *bytes, size_t one, size_t size, void *context)
 	return size;
 }
 
+/* The value of the header of that name, or NULL. Ends in a line break. */
+static const char *header_value(const char *bytes, size_t size, const char *name)
+{
+	const size_t length = strlen(name);
+
+	if (size <= length || strncasecmp(bytes, name, length) != 0)
+		return NULL;
+	bytes += length;
+	return bytes + strspn(bytes, " ");
+}
+
+/* gRPC's come behind the body. */
 static size_t on_header(char *bytes, size_t one, size_t size, void *context)
 {
 	struct http_call *call = context;
+	const char *value;
 
 	(void)one;
-	if (size >= 12 && strncasecmp(bytes, "Mpsync-Wire:", 12) == 0)
+	if (header_value(bytes, size, "Mpsync-Wire:"))
 		call->from_elector = true;
+	value = header_value(bytes, size, "grpc-status:");
+	if (value)
+		call->grpc_status = atoi(value);
+	value = header_value(bytes, size, "grpc-message:");
+	if (value)
+		snprintf(call->grpc_message, sizeof call->grpc_message, "%.*s", (int)strcspn(value, "\r\n"),
+		    value);
 	return size;
 }
 
@@ -252,6 +279,41 @@ static void set_tls(const struct http *http, CURL *easy)
 		curl_easy_setopt(easy, CURLOPT_SSLKEY, http->key);
 }
 
+/*
+ * curl before 8.0 greets the server anew with each request that it sends by prior knowledge, also
+ * on a connection that speaks HTTP/2 already. So only the first asks for it; the others find the
+ * connection, or fail, and whoever calls takes a new `struct http` then.
+ */
+static long http_version(struct http *http)
+{
+	const bool tls = strncmp(http->base_url, "https:", strlen("https:")) == 0;
+	const bool first = !http->greeted;
+
+	http->greeted = true;
+	if (tls)
+		return CURL_HTTP_VERSION_2TLS;
+	if (first || curl_version_info(CURLVERSION_NOW)->version_num >= 0x080000)
+		return CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+	return CURL_HTTP_VERSION_2_0;
+}
+
+static void set_grpc(struct http_call *call)
+{
+	char timeout[32];
+
+	curl_easy_setopt(call->easy, CURLOPT_HTTP_VERSION, http_version(call->http));
+	curl_easy_setopt(call->easy, CURLOPT_PIPEWAIT, 1L);
+	add_header(call, "Content-Type", "application/grpc");
+	add_header(call, "TE", "trailers");
+	/* A member that has lost its cluster says so, instead of falling silent. */
+	add_header(call, "hasleader", "true");
+	add_header(call, "token", call->request.token);
+	if (call->request.timeout_ms) {
+		snprintf(timeout, sizeof timeout, "%llum", (unsigned long long)call->request.timeout_ms);
+		add_header(call, "grpc-timeout", timeout);
+	}
+}
+
 static bool set_up(struct http_call *call)
 {
 	struct http *http = call->http;
@@ -282,14 +344,19 @@ static bool set_up(struct http_call *call)
 	set_tls(http, easy);
 	if (call->request.timeout_ms)
 		curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->request.timeout_ms);
-	if (call->request.data) {
+	if (call->request.grpc) {
+		set_grpc(call);
+	} else if (call->request.data) {
 		/* A connection of its own, whose end means the end of this stream. */
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
 	}
-	if (call->body)
+	if (call->body) {
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body);
-	add_header(call, "Content-Type", call->body ? "application/json" : NULL);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)call->request.body_size);
+	}
+	if (!call->request.grpc)
+		add_header(call, "Content-Type", call->body ? "application/json" : NULL);
 	add_header(call, "Expect", call->body ? "" : NULL);
 	add_header(call, "Mpsync-Session", call->request.session);
 	add_header(call, "Last-Event-ID", call->request.last_event);
@@ -306,8 +373,17 @@ struct http_call *http_start(struct http *http, const struct http_request *reque
 	call->http = http;
 	call->request = *request;
 	call->descriptor = -1;
+	call->grpc_status = -1;
 	call->easy = curl_easy_init();
-	call->body = request->body ? strdup(request->body) : NULL;
+	if (request->body) {
+		if (!request->body_size)
+			call->request.body_size = strlen(request->body);
+		call->body = malloc(call->request.body_size + 1);
+	}
+	if (call->body) {
+		memcpy(call->body, request->body, call->request.body_size);
+		call->body[call->request.body_size] = '\0';
+	}
 	call->next = http->calls;
 	http->calls = call;
 	if (call->easy && (!request->body || call->body) && set_up(call) &&
@@ -374,6 +450,8 @@ struct http *http_new(struct loop *loop, const char *base_url, const char *socke
 	curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
 	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, set_timer);
 	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+	/* Every watch is a stream of its own. */
+	curl_multi_setopt(http->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, MOST_STREAMS);
 	return http;
 }
 

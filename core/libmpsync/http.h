@@ -14,6 +14,9 @@ struct http_answer {
 	const char *problem; /* with status 0: why */
 	long retry_after_s;
 	bool from_elector; /* it said Mpsync-Wire */
+	size_t body_size;
+	int grpc_status; /* -1: it said none */
+	const char *grpc_message;
 };
 
 /* socket_path NULL: TCP. Settings: ca, cert, key. NULL without memory. */
@@ -27,6 +30,9 @@ struct http_request {
 	const char *session; /* NULL: none */
 	const char *last_event;
 	const char *body;    /* copied */
+	size_t body_size;    /* 0: the body is text */
+	bool grpc;           /* HTTP/2 from its first byte, on one connection; streams too */
+	const char *token;   /* gRPC: who asks, or NULL */
 	uint64_t timeout_ms; /* 0: a stream, which has none */
 	void (*done)(void *context, const struct http_answer *answer);
 	/* Streams: each piece of a 200's body; false ends it. */

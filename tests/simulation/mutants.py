@@ -74,6 +74,11 @@ MUTANTS = [
         ("libmpsync/record.c",
          "id_equal(&record->claim, &view->claim) && id_equal(&record->instance, &view->instance)",
          "id_equal(&record->claim, &view->claim)")]),
+    ("14", "etcd: held when nobody stands before, without a look at the own key", [
+        ("libmpsync/stores/etcd.c", "if (!own || own->create_revision != entry->created) {",
+         "if (false) {"),
+        ("libmpsync/stores/etcd.c", "} else if (oldest && oldest->create_revision == entry->created) {\n"
+         "\t\tetcd_unwatch", "} else if (!before) {\n\t\tetcd_unwatch")]),
     ("15", "is_held is cleared after the release was sent", [
         ("libmpsync/engine.c", "\t\tpublish_right(claim);\n\t\tif (output.action == CLAIM_SLEEP)",
          "\t\tif (output.action != CLAIM_WITHDRAW)\n\t\t\tpublish_right(claim);\n"
@@ -108,6 +113,18 @@ MUTANTS = [
     ("24", "the client believes an elector that does not have its stream", [
         ("libmpsync/stores/elector.c", "return id_equal(&elector, &remote->elector);",
          "return id_equal(&elector, &elector) && remote->greeted;")]),
+    ("25", "etcd: a keep-alive counts whoever leads", [
+        ("libmpsync/stores/etcd_session.c", "else if (answer->term != session->term)",
+         "else if (false)")]),
+    ("26", "etcd: the right counts from the answer, not from the last keep-alive", [
+        ("libmpsync/stores/etcd.c", ".sent_at_ms = session->confirmed_ms,",
+         ".sent_at_ms = etcd_now(entry->etcd),")]),
+    ("27", "etcd: a waiter asks again and again", [
+        ("libmpsync/stores/etcd.c",
+         "answer(entry, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = CLAIM_NEVER}, "
+         "&(struct store_word){ .holder = known",
+         "answer(entry, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = 20}, "
+         "&(struct store_word){ .holder = known")]),
     ("22", "an answer that was overtaken counts", [
         ("libmpsync/stores/records.c", "return record && record->version < watched->newest_version;",
          "return false && record && watched;")]),
@@ -147,6 +164,8 @@ def run(mutant):
         program = build(pathlib.Path(folder), edits)
         done = subprocess.run([program, "--seeds", str(SEEDS)], capture_output=True, text=True)
     found = re.search(r"FAILED seed (\d+): (P\d+)", done.stdout)
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"mutants.py: the simulation of mutant {number} crashed")
     return number, what, found and (int(found[1]), found[2])
 
 

@@ -308,3 +308,26 @@ uint64_t sim_latency_us(struct sim *sim)
 		return sim_random(sim, 2 * ttl_us < SERVER_TIMEOUT_US ? 2 * ttl_us : SERVER_TIMEOUT_US);
 	return 100 + sim_random(sim, ttl_us / 200 + 1);
 }
+
+/* ---- Messages ---- */
+
+/* The most that one of them may bring about: a read, a write, a look at whom to wait for, a race.
+ */
+#define MESSAGES_EACH 6
+
+void sim_allow_messages(struct sim_node *node)
+{
+	node->allowed += MESSAGES_EACH;
+}
+
+void sim_count_message(struct sim_node *node)
+{
+	const struct sim *sim = node->sim;
+	const uint64_t renewals = 3 * sim->now_us / ((uint64_t)sim->ttl_ms * 1000) + 1;
+
+	node->sent++;
+	if (sim->faults == 0 &&
+	    node->sent > node->allowed + renewals * MESSAGES_EACH * (uint64_t)node->claims)
+		sim_violate(node->sim, "P12", "node %d sends its request %llu without a reason",
+		    node->number, (unsigned long long)node->sent);
+}

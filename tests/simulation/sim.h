@@ -28,16 +28,18 @@ enum sim_fault {
 	FAULT_POWER = 1 << 9,    /* file: power loss drops what was not synced; reboot */
 	FAULT_CANCEL = 1 << 10,  /* callers cancel, time out and close at any time */
 	FAULT_STREAM = 1 << 11,  /* streams break, go through proxies; electors are replaced */
-	FAULT_FOREIGN = 1 << 12, /* client-go takes part */
+	FAULT_FOREIGN = 1 << 12, /* client-go, or etcd's own client, takes part */
 	FAULT_FORCE = 1 << 13,   /* someone releases by force */
-	FAULT_ALL = (1 << 14) - 1
+	FAULT_LEADER = 1 << 14,  /* etcd: another member leads, and the former one does not know */
+	FAULT_ALL = (1 << 15) - 1
 };
 
-enum sim_mode { MODE_LEASE, MODE_FILE, MODE_ELECTOR, MODE_COUNT };
+enum sim_mode { MODE_LEASE, MODE_FILE, MODE_ELECTOR, MODE_ETCD, MODE_COUNT };
 
 struct sim;
 struct sim_node;
 struct sim_elector;
+struct sim_etcd;
 typedef void sim_handler(struct sim *sim, void *argument);
 
 /* A process: what it was told of time, and whether it runs. */
@@ -56,10 +58,14 @@ struct sim_node {
 	struct sim_backend *backend;
 	struct sim_elector *elector; /* an elector's */
 	struct http *http;           /* an elector's client's */
-	int site;                    /* whose elector it asks */
+	struct etcd_rpc *etcd_rpc;
+	int site; /* whose elector it asks */
 	bool is_elector;
 	struct store_query force; /* its name is set while it is under way */
 	uint64_t wake_number;     /* the timer that counts; earlier ones are stale */
+	int claims;               /* users on it */
+	uint64_t sent;            /* requests to the store */
+	uint64_t allowed;         /* those that its users and the store gave reason for */
 };
 
 struct sim_event {
@@ -142,6 +148,7 @@ struct sim {
 	uint32_t ttl_ms;
 	uint64_t outage_until_us;
 	struct sim_store *store;
+	struct sim_etcd *etcd;
 	struct sim_connection *connections;
 	uint64_t connection_count;
 	uint64_t calls;
@@ -180,6 +187,9 @@ struct store_clock sim_clock(struct sim_node *node);
 void sim_wake_at(void *node, uint64_t at_ms);
 void sim_pause(struct sim_node *node, uint64_t us);
 uint64_t sim_latency_us(struct sim *sim);
+/* P12: each request needs a reason: a user's wish, news of the store, a renewal that is due. */
+void sim_allow_messages(struct sim_node *node);
+void sim_count_message(struct sim_node *node);
 void sim_clear_agenda(struct sim *sim);
 
 /* ---- sim_store.c: a store that behaves as a Lease API server, or as one host's file, does ---- */
@@ -212,6 +222,12 @@ void sim_elector_receive(struct sim *sim, void *message);
 void sim_elector_abandon(struct sim_node *node, uint64_t call);
 void sim_elector_end(struct sim *sim, void *connection);
 void sim_elector_reset(struct sim *sim, void *connection);
+
+/* ---- sim_etcd.c ---- */
+struct sim_etcd *sim_etcd_new(struct sim *sim);
+void sim_etcd_free(struct sim_etcd *etcd);
+void sim_etcd_strike(struct sim *sim);
+const char *sim_etcd_leftover(struct sim *sim);
 
 /* ---- sim_beliefs.c: who believes what, P1 to P3 ---- */
 void sim_believe(struct sim_node *node, int name, void *who, uint64_t until_ms);

@@ -187,6 +187,7 @@ static void on_watch_event(struct sim *sim, void *argument)
 	struct sim_backend *backend = message->node->backend;
 	struct cached *cached = backend ? &backend->cached[message->name] : NULL;
 
+	sim_allow_messages(message->node);
 	if (!cached || (cached->watchers == 0 && sim->mode != MODE_FILE)) {
 		free_message(sim, message);
 		return;
@@ -593,6 +594,8 @@ static void send(
 	uint64_t depart_us = sim->now_us;
 
 	check_release_order(backend, request, operation);
+	if (!node->is_elector)
+		sim_count_message(node);
 	take_off(backend, request);
 	message = message_new(backend, request, operation);
 	sim_timer(node, sim_boot_ms(node) + timeout_ms, on_timeout, message, free_message);

@@ -18,6 +18,7 @@
  *   P9  first come, first served, among the claims of one engine
  *   P10 an elector gives nothing away that its client may believe in, but for a goodbye or a proof
  *   P11 a renewal that was believed did change the record
+ *   P12 without faults, whoever waits asks only when there is news
  *
  *   simulation [--seeds N] [--first S] [--seed S] [--ratio PPM] [--mode M] [--faults MASK]
  */
@@ -26,6 +27,7 @@
 
 #include "options.h"
 #include "stores/elector.h"
+#include "stores/etcd.h"
 #include "url.h"
 
 #include <stdio.h>
@@ -129,6 +131,7 @@ static void user_release(struct sim *sim, void *argument)
 	struct user *user = action->user;
 
 	(void)sim;
+	sim_allow_messages(user->node);
 	if (action->request == user->request && user->asked == HELD && user->claim) {
 		user->asked = RELEASING;
 		engine_release(user->claim);
@@ -258,6 +261,7 @@ static void user_act(struct sim *sim, void *argument)
 	free(action);
 	if (stale)
 		return;
+	sim_allow_messages(user->node);
 	snprintf(holder, sizeof holder, "node-%d", user->node->number);
 	wish.name = sim_name(user->name);
 	wish.ttl_ms = sim->ttl_ms;
@@ -290,14 +294,16 @@ static struct store *open_store(struct sim_node *node)
 	struct url url;
 	char identity[32];
 
-	if (!is_client(node))
+	if (!is_client(node) && node->sim->mode != MODE_ETCD)
 		return sim_backend_new(node);
 	options = mpsync_options_new(NULL);
 	snprintf(identity, sizeof identity, "node-%d", node->number);
 	if (!options || !url_parse(&url, "http://localhost:13131", NULL) ||
 	    mpsync_options_set(options, "identity", identity, NULL) != MPSYNC_OK)
 		abort();
-	store = elector_open(&url, options, (struct loop *)node, &clock, NULL);
+	store = node->sim->mode == MODE_ETCD
+	            ? etcd_open(&url, options, (struct loop *)node, &clock, NULL)
+	            : elector_open(&url, options, (struct loop *)node, &clock, NULL);
 	url_clear(&url);
 	mpsync_options_free(options);
 	return store;
@@ -451,7 +457,7 @@ static void strike(struct sim *sim, void *argument)
 		crash_and_restart(node);
 	if (sim_fault(sim, FAULT_OUTAGE, 15))
 		sim->outage_until_us = sim->now_us + sim_random(sim, 2 * ttl_us);
-	if (sim_fault(sim, FAULT_HANDS, 30))
+	if (sim->mode != MODE_ETCD && sim_fault(sim, FAULT_HANDS, 30))
 		sim_store_hands(sim);
 	if (sim_fault(sim, FAULT_WALL, 20))
 		step_wall(node);
@@ -461,6 +467,8 @@ static void strike(struct sim *sim, void *argument)
 		sim_connection_break(sim);
 	if (sim->mode == MODE_ELECTOR && sim_fault(sim, FAULT_STREAM, 15))
 		replace_elector(sim);
+	if (sim->mode == MODE_ETCD)
+		sim_etcd_strike(sim);
 	if (sim_fault(sim, FAULT_POWER, 5) && sim->mode == MODE_FILE)
 		power_loss(sim);
 	sim_at(sim, sim->now_us + sim_random(sim, ttl_us / 2), NULL, strike, NULL, NULL);
@@ -535,6 +543,7 @@ static void make_users(struct sim *sim)
 	for (int i = 0; i < workload->user_count; i++) {
 		workload->users[i].sim = sim;
 		workload->users[i].node = &sim->nodes[first + i % contenders];
+		workload->users[i].node->claims++;
 		workload->users[i].name = (int)sim_random(sim, names);
 	}
 }
@@ -553,7 +562,7 @@ static uint32_t pick_faults(struct sim *sim)
 
 	if (sim_chance(sim, 5))
 		return 0;
-	for (unsigned bit = 0; bit < 14; bit++)
+	for (unsigned bit = 0; bit < 15; bit++)
 		if (sim_chance(sim, 40))
 			faults |= 1u << bit;
 	return faults & sim->options.only;
@@ -598,6 +607,8 @@ static void check_quiet(struct sim *sim)
 			sim_violate(sim, "P7", "node %d has a claim left", i);
 	if (sim_store_leftover(sim))
 		sim_violate(sim, "P7", "left in the store: %s", sim_store_leftover(sim));
+	if (sim_etcd_leftover(sim))
+		sim_violate(sim, "P7", "left in etcd: %s", sim_etcd_leftover(sim));
 }
 
 static void run(struct sim *sim)
@@ -618,6 +629,7 @@ static void run(struct sim *sim)
 	make_nodes(sim);
 	share_clocks(sim);
 	sim->store = sim_store_new(sim);
+	sim->etcd = sim_etcd_new(sim);
 	make_users(sim);
 	snprintf(sim->world, sizeof sim->world, "mode %d, faults 0x%x, ttl %u ms, %d nodes, %d users",
 	    (int)sim->mode, sim->faults, sim->ttl_ms, sim->node_count, workload.user_count);
@@ -640,6 +652,7 @@ static void run(struct sim *sim)
 	sim_clear_agenda(sim);
 	sim_http_forget(sim);
 	sim_store_free(sim->store);
+	sim_etcd_free(sim->etcd);
 	free(sim->nodes);
 	free(workload.users);
 }

@@ -3,6 +3,7 @@
 #include "../clock.h"
 #include "../status.h"
 #include "elector.h"
+#include "etcd.h"
 #include "memory.h"
 #include "sqlite.h"
 
@@ -31,11 +32,13 @@ struct store *store_open(const struct url *url, const struct mpsync_options *opt
 			return NULL;
 		}
 		return elector_open(url, options, loop, &clock, error);
-	case URL_KUBERNETES:
 	case URL_ETCD:
+		return etcd_open(url, options, loop, &clock, error);
+	case URL_KUBERNETES:
 		break;
 	}
 	fail(error, MPSYNC_E_UNSUPPORTED,
-	    "this version has no store for %.60s; use file:, memory:, http: or http+unix:", url->text);
+	    "this version has no store for %.60s; use file:, memory:, etcd:, http: or http+unix:",
+	    url->text);
 	return NULL;
 }

@@ -1,0 +1,178 @@
+#include "etcd_names.h"
+
+#include "elector_json.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SESSIONS "mpsync-session/"
+#define RESERVED "mpsync-"
+
+static bool is_escaped(const char *name, size_t i)
+{
+	/* A lock whose name begins as our own keys do must not meet them. */
+	const bool reserved = i == 0 && strncmp(name, RESERVED, strlen(RESERVED)) == 0;
+
+	return reserved || name[i] == '/' || name[i] == '%';
+}
+
+static char *escape(const char *name)
+{
+	char *escaped = malloc(3 * strlen(name) + 1);
+	char *end = escaped;
+
+	if (!escaped)
+		return NULL;
+	for (size_t i = 0; name[i]; i++) {
+		if (is_escaped(name, i))
+			end += sprintf(end, "%%%02X", (unsigned char)name[i]);
+		else
+			*end++ = name[i];
+	}
+	*end = '\0';
+	return escaped;
+}
+
+static char *unescape(const char *escaped)
+{
+	char *name = malloc(strlen(escaped) + 1);
+	char *end = name;
+
+	if (!name)
+		return NULL;
+	while (*escaped) {
+		const bool hex = *escaped == '%' && isxdigit((unsigned char)escaped[1]) &&
+		                 isxdigit((unsigned char)escaped[2]);
+
+		if (hex) {
+			const char digits[] = {escaped[1], escaped[2], '\0'};
+
+			*end++ = (char)strtoul(digits, NULL, 16);
+			escaped += 3;
+		} else {
+			*end++ = *escaped++;
+		}
+	}
+	*end = '\0';
+	return name;
+}
+
+static char *path(const char *format, const char *prefix, const char *name, int64_t lease)
+{
+	char *escaped = escape(name);
+	char *text = NULL;
+	char hex[20];
+
+	snprintf(hex, sizeof hex, "%" PRIx64, lease);
+	if (escaped && asprintf(&text, format, prefix, escaped, hex) < 0)
+		text = NULL;
+	free(escaped);
+	return text;
+}
+
+char *etcd_queue_path(const char *prefix, const char *name)
+{
+	return path("%1$s%2$s/", prefix, name, 0);
+}
+
+char *etcd_queue_key(const char *prefix, const char *name, int64_t lease)
+{
+	return path("%1$s%2$s/%3$s", prefix, name, lease);
+}
+
+char *etcd_sessions_path(const char *prefix)
+{
+	return path("%1$s" SESSIONS, prefix, "", 0);
+}
+
+char *etcd_session_path(const char *prefix, int64_t lease)
+{
+	return path("%1$s" SESSIONS "%3$s/", prefix, "", lease);
+}
+
+char *etcd_facts_key(const char *prefix, int64_t lease, const char *name)
+{
+	return path("%1$s" SESSIONS "%3$s/%2$s", prefix, name, lease);
+}
+
+char *etcd_facts_name(const char *prefix, const char *key)
+{
+	const size_t length = strlen(prefix);
+	const char *escaped;
+
+	if (strncmp(key, prefix, length) != 0 || strncmp(key + length, SESSIONS, strlen(SESSIONS)) != 0)
+		return NULL;
+	escaped = strchr(key + length + strlen(SESSIONS), '/');
+	return escaped && escaped[1] ? unescape(escaped + 1) : NULL;
+}
+
+/* ---- Facts ---- */
+
+char *etcd_facts_write(const struct etcd_facts *facts)
+{
+	cJSON *json = cJSON_CreateObject();
+	char claim[ID_HEX_SIZE];
+	char token[24];
+	char *text;
+
+	id_to_hex(&facts->claim, claim);
+	cJSON_AddStringToObject(json, "holder", facts->holder);
+	cJSON_AddStringToObject(json, "claim", claim);
+	cJSON_AddStringToObject(json, "type", facts->election ? "election" : "lock");
+	cJSON_AddNumberToObject(json, "ttl_ms", facts->ttl_ms);
+	cJSON_AddNumberToObject(json, "since_ms", (double)facts->since_ms);
+	if (facts->value)
+		cJSON_AddStringToObject(json, "value", facts->value);
+	if (facts->key)
+		cJSON_AddStringToObject(json, "key", facts->key);
+	if (facts->revoked)
+		cJSON_AddTrueToObject(json, "revoked");
+	if (facts->token) {
+		snprintf(token, sizeof token, "%" PRIu64, facts->token);
+		cJSON_AddStringToObject(json, "token", token);
+	}
+	text = cJSON_PrintUnformatted(json);
+	cJSON_Delete(json);
+	return text;
+}
+
+static double number_of(const cJSON *json, const char *name, double most)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, name);
+
+	return cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble <= most
+	           ? item->valuedouble
+	           : 0;
+}
+
+bool etcd_facts_read(struct etcd_facts *facts, const char *text)
+{
+	cJSON *json = cJSON_Parse(text);
+	const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, "value");
+	const cJSON *key = cJSON_GetObjectItemCaseSensitive(json, "key");
+
+	*facts = (struct etcd_facts){
+	    .json = json,
+	    .holder = json_text(json, "holder"),
+	    .value = cJSON_IsString(value) ? value->valuestring : NULL,
+	    .key = cJSON_IsString(key) ? key->valuestring : NULL,
+	    .token = json_token(json, "token"),
+	    .ttl_ms = (uint32_t)number_of(json, "ttl_ms", 1e9),
+	    .since_ms = (int64_t)number_of(json, "since_ms", 1e15),
+	    .election = strcmp(json_text(json, "type"), "election") == 0,
+	    .revoked = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "revoked")),
+	};
+	if (*facts->holder && id_from_hex(&facts->claim, json_text(json, "claim")))
+		return true;
+	etcd_facts_clear(facts);
+	return false;
+}
+
+void etcd_facts_clear(struct etcd_facts *facts)
+{
+	cJSON_Delete(facts->json);
+	*facts = (struct etcd_facts){0};
+}

@@ -1,0 +1,717 @@
+/* etcd's gRPC on one HTTP/2 connection to one member, and to the next when that one is silent. */
+#include "etcd_rpc.h"
+
+#include "../http.h"
+#include "../status.h"
+#include "etcd_proto.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_MEMBERS         16
+#define MOST_PASSWORD        1024
+#define LOGIN_TIMEOUT_MS     5000
+#define GRPC_INVALID         3
+#define GRPC_NOT_FOUND       5
+#define GRPC_FORBIDDEN       7
+#define GRPC_PRECONDITION    9
+#define GRPC_UNIMPLEMENTED   12
+#define GRPC_UNAUTHENTICATED 16
+
+/* The connection to one member. One that was left lives until nothing is under way on it. */
+struct link {
+	struct link *next;
+	struct etcd_rpc *rpc;
+	struct http *http;
+	size_t flights;
+	bool broken; /* nothing more is sent on it */
+};
+
+/* A call, or a watch, under way. */
+struct flight {
+	struct flight *next;
+	struct etcd_rpc *rpc;
+	struct link *link; /* NULL: it waits for the login, or its watch has ended */
+	struct http_call *http;
+	struct etcd_call *call;
+	struct etcd_watch *watch;
+	struct etcd_bytes request;
+	uint64_t timeout_ms;
+	uint8_t *received; /* a watch's, up to now */
+	size_t received_size;
+	bool telling; /* freed, or ended, when that is over */
+	bool dead;
+	bool ended;
+};
+
+struct etcd_rpc {
+	struct loop *loop;
+	struct mpsync_options options;
+	char *members[MOST_MEMBERS];
+	size_t member_count;
+	size_t member;       /* the present one */
+	size_t refused;      /* members that could not be reached, in a row, since the start */
+	bool answered;       /* by an etcd, once */
+	struct link *links;  /* the first is the present one */
+	struct link *failed; /* where the last request went unanswered */
+	struct flight *flights;
+	struct etcd_call *unsent; /* for want of memory */
+	struct etcd_watch *unwatched;
+	struct event *later; /* what must not be done inside of a call */
+	char *user;
+	char *password;
+	char *token;
+	struct http_call *login;
+	char message[300];
+};
+
+/* ---- Links ---- */
+
+static struct link *link_new(struct etcd_rpc *rpc)
+{
+	struct link *link = calloc(1, sizeof *link);
+
+	if (!link)
+		return NULL;
+	link->rpc = rpc;
+	link->http = http_new(rpc->loop, rpc->members[rpc->member], NULL, &rpc->options);
+	if (!link->http) {
+		free(link);
+		return NULL;
+	}
+	link->next = rpc->links;
+	rpc->links = link;
+	return link;
+}
+
+static void do_later(struct etcd_rpc *rpc)
+{
+	event_active(rpc->later, EV_TIMEOUT, 0);
+}
+
+static void leave_link(struct flight *flight)
+{
+	if (!flight->link)
+		return;
+	if (--flight->link->flights == 0 && flight->link != flight->rpc->links)
+		do_later(flight->rpc);
+	flight->link = NULL;
+}
+
+static void drop_flight(struct flight *flight)
+{
+	struct flight **entry = &flight->rpc->flights;
+
+	if (flight->telling) {
+		flight->dead = true;
+		return;
+	}
+	while (*entry != flight)
+		entry = &(*entry)->next;
+	*entry = flight->next;
+	http_cancel(flight->http);
+	leave_link(flight);
+	free(flight->request.bytes);
+	free(flight->received);
+	free(flight);
+}
+
+static void release_links(struct etcd_rpc *rpc)
+{
+	struct link **entry = rpc->links ? &rpc->links->next : &rpc->links;
+
+	while (*entry) {
+		struct link *link = *entry;
+
+		if (link->flights > 0) {
+			entry = &link->next;
+			continue;
+		}
+		*entry = link->next;
+		if (rpc->failed == link)
+			rpc->failed = NULL;
+		http_free(link->http);
+		free(link);
+	}
+}
+
+static struct flight *ended_watch(const struct etcd_rpc *rpc)
+{
+	struct flight *flight = rpc->flights;
+
+	while (flight && !flight->ended)
+		flight = flight->next;
+	return flight;
+}
+
+static void tell_unsent(struct etcd_rpc *rpc)
+{
+	while (rpc->unsent) {
+		struct etcd_call *call = rpc->unsent;
+
+		rpc->unsent = call->next_unsent;
+		call->flight = NULL;
+		call->unsent_by = NULL;
+		call->done(call,
+		    &(struct etcd_answer){
+		        .result = ETCD_UNKNOWN, .status = MPSYNC_E_NO_MEMORY, .message = "out of memory"});
+	}
+	while (rpc->unwatched) {
+		struct etcd_watch *watch = rpc->unwatched;
+
+		rpc->unwatched = watch->next_unsent;
+		watch->flight = NULL;
+		watch->unsent_by = NULL;
+		watch->ended(watch);
+	}
+}
+
+static void on_later(evutil_socket_t descriptor, short what, void *context)
+{
+	struct etcd_rpc *rpc = context;
+	struct flight *flight;
+
+	(void)descriptor, (void)what;
+	tell_unsent(rpc);
+	while ((flight = ended_watch(rpc))) {
+		struct etcd_watch *watch = flight->watch;
+
+		drop_flight(flight);
+		watch->flight = NULL;
+		watch->ended(watch);
+	}
+	release_links(rpc);
+}
+
+static void end_watch_later(struct flight *flight)
+{
+	flight->ended = true;
+	do_later(flight->rpc);
+	if (flight->telling)
+		return;
+	http_cancel(flight->http);
+	flight->http = NULL;
+	leave_link(flight);
+}
+
+static void change_link(struct etcd_rpc *rpc)
+{
+	struct link *former = rpc->links;
+	const size_t member = rpc->member;
+
+	rpc->member = (rpc->member + 1) % rpc->member_count;
+	if (!link_new(rpc)) {
+		rpc->member = member;
+		return;
+	}
+	for (struct flight *flight = rpc->flights; flight; flight = flight->next)
+		if (flight->watch && flight->link == former && !flight->ended)
+			end_watch_later(flight);
+	do_later(rpc);
+}
+
+void etcd_next_member(struct etcd_rpc *rpc)
+{
+	/* Else it was another one already. */
+	if (rpc->failed == rpc->links)
+		change_link(rpc);
+}
+
+/* ---- Answers ---- */
+
+static const char *explain(struct etcd_rpc *rpc, const struct http_answer *http)
+{
+	const char *member = rpc->members[rpc->member];
+
+	if (http->status == 0)
+		snprintf(rpc->message, sizeof rpc->message, "no etcd answers at %.100s: %.150s", member,
+		    http->problem);
+	else if (http->grpc_status < 0)
+		snprintf(rpc->message, sizeof rpc->message,
+		    "what answers at %.100s is no etcd with the v3 API (HTTP %ld, no gRPC)", member,
+		    http->status);
+	else
+		snprintf(rpc->message, sizeof rpc->message, "etcd at %.100s: %.150s", member,
+		    *http->grpc_message ? http->grpc_message : "the connection broke");
+	return rpc->message;
+}
+
+static struct etcd_answer refused(enum mpsync_status status)
+{
+	return (struct etcd_answer){.result = ETCD_REFUSED, .status = status};
+}
+
+static struct etcd_answer unanswered(struct etcd_rpc *rpc, const struct http_answer *http)
+{
+	/* Where no member ever answered there may be none: that is an error, not an outage. */
+	if (http->status == 0 && !rpc->answered && ++rpc->refused >= rpc->member_count)
+		return refused(MPSYNC_E_UNREACHABLE);
+	return (struct etcd_answer){.result = ETCD_UNKNOWN, .status = MPSYNC_E_UNREACHABLE};
+}
+
+/* What an answer other than 0 means. */
+static struct etcd_answer problem_of(struct flight *flight, const struct http_answer *http)
+{
+	const struct etcd_call *call = flight->call;
+
+	if (http->status != 0 && http->grpc_status < 0 && !flight->rpc->answered)
+		return refused(MPSYNC_E_INVALID);
+	switch (http->grpc_status) {
+	case GRPC_NOT_FOUND:
+		return (struct etcd_answer){.result = ETCD_NO_LEASE, .status = MPSYNC_E_LOST};
+	case GRPC_PRECONDITION:
+		/* The lease is there since an earlier request, whose answer was lost. */
+		if (call->kind == ETCD_GRANT)
+			return (struct etcd_answer){.result = ETCD_OK, .ttl_s = call->ttl_s};
+		break;
+	case GRPC_UNIMPLEMENTED:
+		return refused(MPSYNC_E_UNSUPPORTED);
+	case GRPC_FORBIDDEN:
+		return refused(MPSYNC_E_FORBIDDEN);
+	case GRPC_INVALID: /* as it says when it wants a user */
+	case GRPC_UNAUTHENTICATED:
+		return refused(MPSYNC_E_UNAUTHENTICATED);
+	default:
+		break;
+	}
+	return unanswered(flight->rpc, http);
+}
+
+static void launch(struct flight *flight);
+static void log_in(struct etcd_rpc *rpc);
+
+/* The token has run out, which only costs another one. */
+static bool log_in_again(struct flight *flight, const struct http_answer *http)
+{
+	struct etcd_rpc *rpc = flight->rpc;
+
+	if (http->grpc_status != GRPC_UNAUTHENTICATED || !rpc->token)
+		return false;
+	free(rpc->token);
+	rpc->token = NULL;
+	leave_link(flight);
+	log_in(rpc);
+	return true;
+}
+
+static void on_call_done(void *context, const struct http_answer *http)
+{
+	struct flight *flight = context;
+	struct etcd_rpc *rpc = flight->rpc;
+	struct etcd_call *call = flight->call;
+	const uint8_t *message = (const uint8_t *)http->body;
+	struct etcd_answer problem;
+
+	flight->http = NULL;
+	if (http->grpc_status >= 0)
+		rpc->answered = true;
+	else
+		flight->link->broken = true;
+	if (log_in_again(flight, http))
+		return;
+	problem = problem_of(flight, http);
+	problem.message = explain(rpc, http);
+	if (problem.result == ETCD_UNKNOWN)
+		rpc->failed = flight->link;
+	do_later(rpc);
+	drop_flight(flight);
+	call->flight = NULL;
+	if (http->grpc_status != 0 || etcd_message_size(message, http->body_size) == 0 ||
+	    !etcd_decode(call, message, etcd_message_size(message, http->body_size)))
+		call->done(call, &problem);
+}
+
+/* ---- Watches ---- */
+
+static bool take_messages(struct flight *flight)
+{
+	size_t used = 0;
+	size_t size;
+	bool good = true;
+
+	while (good && flight->watch &&
+	       (size = etcd_message_size(flight->received + used, flight->received_size - used)) > 0) {
+		good = size != SIZE_MAX && etcd_decode_watch(&flight->watch, flight->received + used, size);
+		used += good ? size : 0;
+	}
+	memmove(flight->received, flight->received + used, flight->received_size - used);
+	flight->received_size -= used;
+	return good;
+}
+
+static bool on_watch_data(void *context, const char *bytes, size_t size)
+{
+	struct flight *flight = context;
+	uint8_t *more = realloc(flight->received, flight->received_size + size);
+	bool good = more;
+
+	if (more) {
+		memcpy(more + flight->received_size, bytes, size);
+		flight->received = more;
+		flight->received_size += size;
+		flight->telling = true;
+		good = take_messages(flight);
+		flight->telling = false;
+	}
+	return good && !flight->dead && !flight->ended;
+}
+
+static void on_watch_done(void *context, const struct http_answer *http)
+{
+	struct flight *flight = context;
+
+	(void)http;
+	flight->http = NULL;
+	if (flight->dead)
+		drop_flight(flight);
+	else
+		end_watch_later(flight);
+}
+
+/* ---- Requests ---- */
+
+static void fail_call_later(struct etcd_rpc *rpc, struct etcd_call *call)
+{
+	call->flight = call;
+	call->unsent_by = rpc;
+	call->next_unsent = rpc->unsent;
+	rpc->unsent = call;
+	do_later(rpc);
+}
+
+static void fail_watch_later(struct etcd_rpc *rpc, struct etcd_watch *watch)
+{
+	watch->flight = watch;
+	watch->unsent_by = rpc;
+	watch->next_unsent = rpc->unwatched;
+	rpc->unwatched = watch;
+	do_later(rpc);
+}
+
+static void fail_later(struct flight *flight)
+{
+	if (flight->watch)
+		fail_watch_later(flight->rpc, flight->watch);
+	else
+		fail_call_later(flight->rpc, flight->call);
+	drop_flight(flight);
+}
+
+static struct link *present_link(struct etcd_rpc *rpc)
+{
+	if (rpc->links->broken)
+		change_link(rpc);
+	return rpc->links;
+}
+
+static void launch(struct flight *flight)
+{
+	struct etcd_rpc *rpc = flight->rpc;
+	struct link *link = present_link(rpc);
+	const struct http_request request = {.method = "POST",
+	    .path = flight->watch ? ETCD_WATCH_PATH : etcd_path_of(flight->call->kind),
+	    .body = (const char *)flight->request.bytes,
+	    .body_size = flight->request.size,
+	    .grpc = true,
+	    .token = rpc->token,
+	    .timeout_ms = flight->timeout_ms,
+	    .done = flight->watch ? on_watch_done : on_call_done,
+	    .data = flight->watch ? on_watch_data : NULL,
+	    .context = flight};
+
+	flight->http = flight->request.bytes ? http_start(link->http, &request) : NULL;
+	if (!flight->http) {
+		fail_later(flight);
+		return;
+	}
+	flight->link = link;
+	link->flights++;
+}
+
+static struct flight *flight_new(struct etcd_rpc *rpc, struct etcd_bytes request)
+{
+	struct flight *flight = calloc(1, sizeof *flight);
+
+	if (!flight) {
+		free(request.bytes);
+		return NULL;
+	}
+	flight->rpc = rpc;
+	flight->request = request;
+	flight->next = rpc->flights;
+	rpc->flights = flight;
+	return flight;
+}
+
+static bool waits_for_login(const struct flight *flight)
+{
+	return !flight->http && !flight->link && !flight->ended && !flight->dead;
+}
+
+static struct flight *first_waiting(const struct etcd_rpc *rpc)
+{
+	struct flight *flight = rpc->flights;
+
+	while (flight && !waits_for_login(flight))
+		flight = flight->next;
+	return flight;
+}
+
+/* They hear why; watches try again later. */
+static void refuse_waiting(struct etcd_rpc *rpc, const struct etcd_answer *problem)
+{
+	struct flight *flight;
+
+	while ((flight = first_waiting(rpc))) {
+		struct etcd_call *call = flight->call;
+
+		if (flight->watch) {
+			end_watch_later(flight);
+			continue;
+		}
+		drop_flight(flight);
+		call->flight = NULL;
+		call->done(call, problem);
+	}
+}
+
+static void on_logged_in(void *context, const struct http_answer *http)
+{
+	struct etcd_rpc *rpc = context;
+	const uint8_t *message = (const uint8_t *)http->body;
+	const size_t size = etcd_message_size(message, http->body_size);
+	struct flight *flight;
+
+	rpc->login = NULL;
+	if (http->grpc_status == 0 && size > 0 && size != SIZE_MAX)
+		rpc->token = etcd_decode_authenticate(message, size);
+	if (rpc->token) {
+		while ((flight = first_waiting(rpc)))
+			launch(flight);
+		return;
+	}
+	rpc->links->broken |= http->grpc_status < 0;
+	rpc->failed = rpc->links;
+	refuse_waiting(
+	    rpc, &(struct etcd_answer){.result = http->status == 200 ? ETCD_REFUSED : ETCD_UNKNOWN,
+	             .status = http->status == 200 ? MPSYNC_E_UNAUTHENTICATED : MPSYNC_E_UNREACHABLE,
+	             .message = explain(rpc, http)});
+}
+
+static void log_in(struct etcd_rpc *rpc)
+{
+	struct etcd_bytes message;
+
+	if (rpc->login)
+		return;
+	message = etcd_encode_authenticate(rpc->user, rpc->password);
+	if (message.bytes)
+		rpc->login = http_start(present_link(rpc)->http, &(struct http_request){.method = "POST",
+		                                                     .path = ETCD_AUTHENTICATE_PATH,
+		                                                     .body = (const char *)message.bytes,
+		                                                     .body_size = message.size,
+		                                                     .grpc = true,
+		                                                     .timeout_ms = LOGIN_TIMEOUT_MS,
+		                                                     .done = on_logged_in,
+		                                                     .context = rpc});
+	free(message.bytes);
+	if (!rpc->login)
+		refuse_waiting(rpc,
+		    &(struct etcd_answer){
+		        .result = ETCD_UNKNOWN, .status = MPSYNC_E_NO_MEMORY, .message = "out of memory"});
+}
+
+static void send_or_log_in(struct flight *flight)
+{
+	struct etcd_rpc *rpc = flight->rpc;
+
+	if (rpc->user && !rpc->token)
+		log_in(rpc);
+	else
+		launch(flight);
+}
+
+void etcd_send(struct etcd_rpc *rpc, struct etcd_call *call)
+{
+	struct flight *flight = flight_new(rpc, etcd_encode(call));
+
+	if (!flight) {
+		fail_call_later(rpc, call);
+		return;
+	}
+	call->flight = flight;
+	flight->call = call;
+	flight->timeout_ms = call->timeout_ms;
+	send_or_log_in(flight);
+}
+
+void etcd_watch(struct etcd_rpc *rpc, struct etcd_watch *watch)
+{
+	struct flight *flight = flight_new(rpc, etcd_encode_watch(watch));
+
+	if (!flight) {
+		fail_watch_later(rpc, watch);
+		return;
+	}
+	watch->flight = flight;
+	flight->watch = watch;
+	send_or_log_in(flight);
+}
+
+void etcd_cancel(struct etcd_call *call)
+{
+	struct flight *flight = call->flight;
+
+	call->flight = NULL;
+	if (call->unsent_by) {
+		struct etcd_call **entry = &call->unsent_by->unsent;
+
+		while (*entry != call)
+			entry = &(*entry)->next_unsent;
+		*entry = call->next_unsent;
+		call->unsent_by = NULL;
+	} else if (flight) {
+		drop_flight(flight);
+	}
+}
+
+void etcd_unwatch(struct etcd_watch *watch)
+{
+	struct flight *flight = watch->flight;
+
+	watch->flight = NULL;
+	if (watch->unsent_by) {
+		struct etcd_watch **entry = &watch->unsent_by->unwatched;
+
+		while (*entry != watch)
+			entry = &(*entry)->next_unsent;
+		*entry = watch->next_unsent;
+		watch->unsent_by = NULL;
+	} else if (flight) {
+		flight->watch = NULL;
+		drop_flight(flight);
+	}
+}
+
+/* ---- Opening and closing ---- */
+
+static bool add_member(struct etcd_rpc *rpc, const char *text, size_t length, bool tls)
+{
+	char **member = &rpc->members[rpc->member_count];
+
+	if (length == 0)
+		return true;
+	if (asprintf(member, "%s://%.*s", tls ? "https" : "http", (int)length, text) < 0)
+		return false;
+	rpc->member_count++;
+	return true;
+}
+
+/* host:port,host:port */
+static bool add_members(struct etcd_rpc *rpc, const struct url *url, mpsync_error *error)
+{
+	const char *text = url->target;
+
+	while (*text) {
+		const size_t length = strcspn(text, ",");
+
+		if (rpc->member_count == MOST_MEMBERS) {
+			fail(error, MPSYNC_E_INVALID, "\"%.80s\" names more than %d members", url->text,
+			    MOST_MEMBERS);
+			return false;
+		}
+		if (memchr(text, '/', length) || !memchr(text, ':', length)) {
+			fail(error, MPSYNC_E_INVALID,
+			    "\"%.80s\": write %s://HOST:PORT, further members behind commas", url->text,
+			    url->tls ? "etcds" : "etcd");
+			return false;
+		}
+		if (!add_member(rpc, text, length, url->tls)) {
+			fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+			return false;
+		}
+		text += length;
+		text += *text == ',';
+	}
+	return true;
+}
+
+static char *read_password(const char *path, mpsync_error *error)
+{
+	FILE *file = fopen(path, "re");
+	char *line = calloc(1, MOST_PASSWORD);
+
+	if (file && line && !fgets(line, MOST_PASSWORD, file))
+		*line = '\0';
+	if (line)
+		line[strcspn(line, "\r\n")] = '\0';
+	if (file)
+		fclose(file);
+	if (file && line && *line)
+		return line;
+	fail(error, MPSYNC_E_INVALID, "password_file: \"%.100s\" cannot be read, or is empty", path);
+	free(line);
+	return NULL;
+}
+
+static bool set_user(
+    struct etcd_rpc *rpc, const struct mpsync_options *options, mpsync_error *error)
+{
+	const char *user = options_text(options, OPTION_USER);
+	const char *file = options_text(options, OPTION_PASSWORD_FILE);
+
+	if (!user && !file)
+		return true;
+	if (!user || !file) {
+		fail(
+		    error, MPSYNC_E_INVALID, "etcd needs both options, user and password_file, or neither");
+		return false;
+	}
+	rpc->password = read_password(file, error);
+	rpc->user = strdup(user);
+	return rpc->password && rpc->user;
+}
+
+struct etcd_rpc *etcd_rpc_new(const struct url *url, const struct mpsync_options *options,
+    struct loop *loop, const struct store_clock *clock, mpsync_error *error)
+{
+	struct etcd_rpc *rpc = calloc(1, sizeof *rpc);
+
+	(void)clock;
+	succeed(error);
+	if (rpc) {
+		rpc->loop = loop;
+		rpc->later = evtimer_new(loop->base, on_later, rpc);
+		if (rpc->later && options_inherit(&rpc->options, options) && add_members(rpc, url, error) &&
+		    set_user(rpc, options, error) && link_new(rpc))
+			return rpc;
+	}
+	if (!error || error->status == MPSYNC_OK)
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	if (rpc)
+		etcd_rpc_free(rpc);
+	return NULL;
+}
+
+void etcd_rpc_free(struct etcd_rpc *rpc)
+{
+	while (rpc->flights)
+		drop_flight(rpc->flights);
+	while (rpc->links) {
+		struct link *link = rpc->links;
+
+		rpc->links = link->next;
+		http_free(link->http);
+		free(link);
+	}
+	for (size_t i = 0; i < rpc->member_count; i++)
+		free(rpc->members[i]);
+	if (rpc->later)
+		event_free(rpc->later);
+	options_clear(&rpc->options);
+	free(rpc->user);
+	free(rpc->password);
+	free(rpc->token);
+	free(rpc);
+}

@@ -1,0 +1,137 @@
+/* What the parts of the etcd store share: leases (etcd_session.c), claims (etcd.c), looking
+ * (etcd_query.c). */
+#ifndef MPSYNC_STORES_ETCD_STORE_H
+#define MPSYNC_STORES_ETCD_STORE_H
+
+#include "etcd_names.h"
+#include "etcd_rpc.h"
+#include "observers.h"
+
+struct etcd_session;
+struct etcd_look;
+struct etcd_observing;
+
+struct etcd {
+	struct store store;
+	struct etcd_rpc *rpc;
+	char *prefix;
+	uint64_t request_timeout_ms; /* 0: a sixth of the ttl */
+	struct etcd_session *sessions;
+	struct etcd_look *looks;
+	struct observers observers;
+	struct etcd_observing *observing;
+};
+
+enum etcd_phase {
+	ETCD_IDLE,
+	ETCD_NEEDS_LEASE, /* an attempt that waits for its session */
+	ETCD_RENEWING,    /* a renewal that waits for its session */
+	ETCD_ASKING,      /* a call of its own is under way */
+};
+
+/* One claim, and its place in the queue of its name. */
+struct etcd_entry {
+	struct etcd *etcd;
+	struct store_claim *claim;
+	struct etcd_session *session;
+	struct etcd_entry *next; /* of the session */
+	struct etcd_entry *previous;
+	enum etcd_phase phase;
+	struct etcd_call call;
+	struct etcd_call check;   /* of a held one whose facts have gone */
+	struct etcd_watch before; /* the place before this one */
+	char *queue;
+	char *key;
+	char *facts;
+	char *before_key;
+	char *owner_facts;     /* of who was seen to have the name */
+	int64_t owner_created; /* when that one came */
+	int64_t created;       /* of `key`: the token; 0: it is not known to be there */
+	int64_t facts_created; /* changes when another instance adopts it */
+	bool doubtful;         /* a request to stand in the queue went unanswered */
+	bool held;
+	bool withdrawing;
+	bool marked; /* its session has something to tell it */
+	unsigned races;
+	uint32_t value_version;
+};
+
+/* Adopted for a claim that is not here (any more), whose holder may believe in it for a while. */
+struct etcd_orphan {
+	struct etcd_orphan *next;
+	int64_t facts_created;
+	uint64_t seen_ms;
+};
+
+/* One lease, kept alive once for all claims of one ttl. */
+struct etcd_session {
+	struct etcd *etcd;
+	struct etcd_session *next;
+	struct etcd_entry *entries;
+	struct etcd_orphan *orphans;
+	enum {
+		SESSION_IDLE,
+		SESSION_GRANTING,
+		SESSION_OPENING,
+		SESSION_KEEPING,
+		SESSION_CONFIRMING
+	} phase;
+	struct etcd_call call;
+	struct etcd_call reading;
+	struct etcd_call removing; /* of what nobody here wants */
+	struct etcd_watch watch;
+	uint32_t asked_s;
+	uint32_t granted_s;
+	int64_t lease; /* 0: none */
+	char *path;
+	uint64_t sent_at_ms;   /* of the request whose confirmation is awaited */
+	uint64_t confirmed_ms; /* sent_at of the last confirmed one */
+	uint64_t term;
+	uint64_t due_ms;  /* when to keep it alive, or to try again; CLAIM_NEVER */
+	uint64_t read_ms; /* when to read what changed while the watch was broken; CLAIM_NEVER */
+	uint32_t backoff_ms;
+};
+
+uint64_t etcd_now(const struct etcd *etcd);
+void etcd_arm(struct etcd *etcd);
+
+/* ---- etcd_session.c ---- */
+
+/* NULL without memory. */
+struct etcd_session *etcd_session_of(struct etcd *etcd, uint32_t ttl_ms);
+void etcd_session_free(struct etcd_session *session);
+
+/* Was confirmed not long ago: may be relied on without asking. */
+bool etcd_session_is_fresh(const struct etcd_session *session);
+/* Grant it, or keep it alive; the entries that need it go on when that is confirmed. */
+void etcd_session_need(struct etcd_session *session);
+/* etcd says that the lease is gone: what stood on it is, too. */
+void etcd_session_lost(struct etcd_session *session);
+void etcd_session_run(struct etcd_session *session, uint64_t now_ms);
+uint64_t etcd_session_right_ms(const struct etcd_session *session);
+uint64_t etcd_session_timeout_ms(const struct etcd_session *session);
+
+/* ---- etcd.c: what sessions tell entries ---- */
+
+/* The lease is there and alive: go on. */
+void etcd_entry_proceed(struct etcd_entry *entry);
+/* It could not be had, or confirmed. */
+void etcd_entry_fail(struct etcd_entry *entry, const struct etcd_answer *answer);
+/* The lease has ended. */
+void etcd_entry_expire(struct etcd_entry *entry);
+/* Its facts are there: `key` is what stands there. False: they are not this entry's. */
+bool etcd_entry_see(struct etcd_entry *entry, const struct etcd_facts *facts);
+/* Its facts have gone. */
+void etcd_entry_gone(struct etcd_entry *entry);
+
+/* ---- etcd_query.c ---- */
+
+void etcd_query(void *etcd, struct store_query *query);
+void etcd_query_cancel(void *etcd, struct store_query *query);
+void etcd_observe(struct store *store, struct store_observer *observer);
+void etcd_observe_stop(struct store *store, struct store_observer *observer);
+void etcd_queries_run(struct etcd *etcd, uint64_t now_ms);
+uint64_t etcd_queries_due_ms(const struct etcd *etcd);
+void etcd_queries_close(struct etcd *etcd);
+
+#endif

@@ -1,0 +1,275 @@
+"""etcd: as it is the recipe of etcd's own client, etcdctl and this library take turns; real members fail."""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+from support import MPSYNC, Case, Process, free_port  # noqa: E402
+
+
+class Member:
+    """One member of a cluster on loopback."""
+
+    def __init__(self, folder, name, ports, cluster, extra=()):
+        self.client, peer = ports
+        self.folder = f"{folder}/{name}"
+        self.command = [
+            "etcd", "--name", name, "--data-dir", self.folder, "--log-level", "error",
+            "--listen-client-urls", f"http://127.0.0.1:{self.client}",
+            "--advertise-client-urls", f"http://127.0.0.1:{self.client}",
+            "--listen-peer-urls", f"http://127.0.0.1:{peer}",
+            "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}",
+            "--initial-cluster", cluster, "--unsafe-no-fsync", *extra]
+        if "--unsafe-no-fsync" not in subprocess.run(
+                ["etcd", "--help"], capture_output=True, text=True, check=False).stderr:
+            self.command.remove("--unsafe-no-fsync")
+        self.process = None
+
+    def start(self):
+        self.process = Process(self.command, stderr=subprocess.DEVNULL)
+
+    def kill(self):
+        self.process.end()
+
+
+class EtcdCase(Case):
+    members = 1
+    extra = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.etcd_folder = tempfile.mkdtemp(prefix="mpsync-etcd-")
+        cls.addClassCleanup(shutil.rmtree, cls.etcd_folder, True)
+        ports = [(free_port(), free_port()) for _ in range(cls.members)]
+        cluster = ",".join(f"m{i}=http://127.0.0.1:{peer}" for i, (_, peer) in enumerate(ports))
+        cls.cluster = [Member(cls.etcd_folder, f"m{i}", pair, cluster, cls.extra)
+                       for i, pair in enumerate(ports)]
+        for member in cls.cluster:
+            member.start()
+            cls.addClassCleanup(member.kill)
+        cls.endpoints = ",".join(f"127.0.0.1:{client}" for client, _ in ports)
+        cls.url = "etcd://" + cls.endpoints
+
+    def setUp(self):
+        super().setUp()
+        self.until(lambda: self.etcdctl("endpoint", "health").returncode == 0)
+        self.etcdctl("del", "--prefix", "")
+
+    def etcdctl(self, *arguments):
+        return subprocess.run(["etcdctl", "--endpoints", self.endpoints, *arguments],
+                              capture_output=True, text=True, env={**os.environ, "ETCDCTL_API": "3"},
+                              check=False)
+
+    def start_etcdctl(self, *arguments):
+        return self.start(["etcdctl", "--endpoints", self.endpoints, *arguments],
+                          {"ETCDCTL_API": "3"}, stderr=subprocess.DEVNULL)
+
+    def token_of(self, line):
+        return int(line.split()[2])
+
+
+class Store(EtcdCase):
+    """What every store promises."""
+
+    def test_turns_are_taken_in_order_and_tokens_rise(self):
+        first, second, third = (self.probe(self.url) for _ in range(3))
+        first.send("acquire x -1")
+        tokens = [self.token_of(first.expect("held x"))]
+        second.send("acquire x -1")
+        second.expect("waiting x")
+        third.send("acquire x -1")
+        third.expect("waiting x")
+        for holder, following in ((first, second), (second, third)):
+            holder.send("release x")
+            holder.expect("released x")
+            tokens.append(self.token_of(following.expect("held x")))
+        self.assertEqual(tokens, sorted(set(tokens)))
+
+    def test_a_try_leaves_nothing_behind(self):
+        holder, rival = self.probe(self.url), self.probe(self.url)
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        rival.send("acquire x 0")
+        rival.expect("busy x")
+        self.assertEqual(len(self.etcdctl("get", "--prefix", "--keys-only", "x/").stdout.split()), 1)
+
+    def test_cancelled_waiter_leaves_the_queue(self):
+        holder, waiter = self.probe(self.url), self.probe(self.url)
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        waiter.send("acquire x -1")
+        waiter.expect("waiting x")
+        waiter.send("cancel x")
+        waiter.expect("cancelled x")
+        self.until(lambda: len(
+            self.etcdctl("get", "--prefix", "--keys-only", "x/").stdout.split()) == 1)
+
+    def test_killed_holder_is_replaced_after_its_ttl(self):
+        holder, waiter = self.probe(self.url, ttl="2s"), self.probe(self.url, ttl="2s")
+        holder.send("acquire x -1")
+        before = self.token_of(holder.expect("held x"))
+        waiter.send("acquire x -1")
+        waiter.expect("waiting x")
+        holder.signal(signal.SIGKILL)
+        self.assertGreater(self.token_of(waiter.expect("held x")), before)
+
+    def test_stopped_holder_says_no_at_once(self):
+        holder, waiter = self.probe(self.url, ttl="2s"), self.probe(self.url, ttl="2s")
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        waiter.send("acquire x -1")
+        waiter.expect("waiting x")
+        holder.signal(signal.SIGSTOP)
+        waiter.expect("held x")
+        holder.send("held x")
+        holder.signal(signal.SIGCONT)
+        answers = [holder.expect("is_held x", "lost x") for _ in range(2)]
+        self.assertIn("is_held x 0", answers)
+
+    def test_forced_release_is_told_and_hands_over(self):
+        holder = self.probe(self.url, ttl="2s")
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        waiter = self.probe(self.url)
+        waiter.send("acquire x -1")
+        waiter.expect("waiting x")
+        self.mpsync("release", "--force", "x", url=self.url, check=0)
+        self.assertIn("revoked", holder.expect("lost x"))
+        waiter.expect("held x")
+
+    def test_list_and_doctor(self):
+        holder = self.probe(self.url, identity="me")
+        holder.send("acquire a/b -1")
+        holder.expect("held a/b")
+        self.assertIn("a/b\tlock\tme", self.mpsync("ls", url=self.url, check=0).stdout)
+        self.assertIn("a lock can be taken", self.mpsync("doctor", url=self.url, check=0).stdout)
+
+    def test_elector_over_etcd_restarts_without_losing_a_lock(self):
+        elector = self.elector(self.url)
+        holder = self.probe(elector.url, ttl="10s")
+        holder.send("acquire x -1")
+        token = holder.expect("held x").split()[2]
+        elector.signal(signal.SIGKILL)
+        elector.child.wait()
+        again = self.elector(self.url, elector.port)
+        self.until(lambda: self.metric(again.port, "mpsync_held") == 1)
+        self.assertEqual(self.http(again.port, "GET", "/locks/x")[1]["spec"]["token"], token)
+        holder.send("release x")
+        holder.expect("released x")
+        self.until(lambda: not self.etcdctl("get", "--prefix", "x/").stdout)
+
+
+class Recipe(EtcdCase):
+    """etcdctl lock and elect are etcd's own client: they exclude us, and we them."""
+
+    def test_etcdctl_waits_for_us_and_we_for_it(self):
+        ours = self.probe(self.url)
+        ours.send("acquire x -1")
+        ours.expect("held x")
+        theirs = self.start_etcdctl("lock", "x")
+        self.until(lambda: len(
+            self.etcdctl("get", "--prefix", "--keys-only", "x/").stdout.split()) == 2)
+        last = self.probe(self.url)
+        last.send("acquire x -1")
+        last.expect("waiting x")
+        ours.send("release x")
+        ours.expect("released x")
+        self.assertTrue(theirs.line().startswith("x/"))
+        theirs.signal(signal.SIGINT)
+        last.expect("held x")
+
+    def test_etcdctl_sees_our_leader_and_its_value(self):
+        leader = self.start(
+            [MPSYNC, "elect", "e", "--value", "10.0.0.7:80", "--", "sh", "-c", "echo leading; exec sleep 1000"],
+            {"MPSYNC_URL": self.url}, stderr=subprocess.DEVNULL)
+        leader.expect("leading")
+        observer = self.start_etcdctl("elect", "-l", "e")
+        self.assertTrue(observer.line().startswith("e/"))
+        self.assertEqual(observer.line(), "10.0.0.7:80")
+
+
+class Cluster(EtcdCase):
+    """Three members; each in turn is killed, stopped and started again while locks are held."""
+    members = 3
+
+    def test_lock_outlives_each_member(self):
+        holder, waiter = self.probe(self.url), self.probe(self.url)
+        holder.send("acquire x -1")
+        before = self.token_of(holder.expect("held x"))
+        waiter.send("acquire x -1")
+        waiter.expect("waiting x")
+        for member in self.cluster:
+            member.kill()
+            other = self.probe(self.url)
+            other.send("acquire y -1")
+            other.expect("held y")
+            other.send("release y")
+            other.expect("released y")
+            holder.send("held x")
+            holder.expect("is_held x 1")
+            member.start()
+            self.until(lambda: self.etcdctl("endpoint", "health").returncode == 0)
+        holder.send("release x")
+        holder.expect("released x")
+        self.assertGreater(self.token_of(waiter.expect("held x")), before)
+
+    def test_without_quorum_the_holder_loses_in_time_and_the_waiter_waits(self):
+        holder, waiter = self.probe(self.url, ttl="3s"), self.probe(self.url, ttl="3s")
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        waiter.send("acquire x -1")
+        waiter.expect("waiting x")
+        for member in self.cluster[1:]:
+            member.process.signal(signal.SIGSTOP)
+        self.assertIn("expired", holder.expect("lost x"))
+        for member in self.cluster[1:]:
+            member.process.signal(signal.SIGCONT)
+        waiter.expect("held x")
+
+
+class Mistakes(EtcdCase):
+    def complaint(self, url, code=122):
+        return self.mpsync("lock", "x", "--wait", "5s", "--", "true", url=url, check=code).stderr
+
+    def test_no_etcd_there(self):
+        port = free_port()
+        self.assertIn("no etcd answers", self.complaint(f"etcd://127.0.0.1:{port}"))
+
+    def test_something_else_there(self):
+        elector = self.elector()
+        self.assertIn("etcd", self.complaint(f"etcd://127.0.0.1:{elector.port}"))
+
+    def test_malformed_endpoints(self):
+        for url in ("etcd://", "etcd://host", "etcd://host:1/path", "etcd://h:1?user=x", "etcd://h:1?prefix=x"):
+            self.complaint(url)
+
+    def test_foreign_keys_do_no_harm(self):
+        self.etcdctl("put", "mpsync-session/zz/x", "nonsense")
+        self.etcdctl("put", "mpsync-session/zz/%", "{}")
+        self.mpsync("lock", "x", "--", "true", url=self.url, check=0)
+        self.mpsync("ls", url=self.url, check=0)
+
+
+class Users(EtcdCase):
+    def test_user_and_password(self):
+        for command in (["user", "add", "root:secret"], ["user", "grant-role", "root", "root"],
+                        ["role", "add", "root"], ["user", "grant-role", "root", "root"], ["auth", "enable"]):
+            self.etcdctl(*command)
+        self.addCleanup(self.etcdctl, "--user", "root:secret", "auth", "disable")
+        password = pathlib.Path(self.folder, "password")
+        password.write_text("secret\n")
+        self.mpsync("lock", "x", "--", "true", url=f"{self.url}?user=root&password_file={password}", check=0)
+        done = self.mpsync("lock", "x", "--wait", "5s", "--", "true", url=self.url, check=122)
+        self.assertIn("user", done.stderr)
+        password.write_text("wrong\n")
+        self.mpsync("lock", "x", "--wait", "5s", "--", "true",
+                    url=f"{self.url}?user=root&password_file={password}", check=122)
+
+
+if __name__ == "__main__":
+    unittest.main()
