@@ -5,14 +5,15 @@ set -u
 cd "$(dirname "$0")/.." || exit
 root=$(pwd)
 
-all="setup build unit fuzz simulation mutants integration clang asan tsan valgrind lint exports openapi coverage"
+all="setup build unit fuzz simulation mutants integration etcd clang asan tsan valgrind lint exports openapi coverage"
 SEEDS=${SEEDS:-20000}
 export MPSYNC_BUILD="$root/build"
 unset MPSYNC_URL
 
 packages="build-essential cmake ninja-build pkg-config python3 python3-venv libevent-dev
 libcurl4-openssl-dev libcjson-dev libssl-dev libsqlite3-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev sqlite3 socat clang openssl
-clang-format clang-tidy cppcheck valgrind shellcheck gcovr git ca-certificates mandoc mount util-linux"
+clang-format clang-tidy cppcheck valgrind shellcheck gcovr git ca-certificates mandoc mount util-linux
+etcd-server etcd-client"
 
 last_lines() { # COUNT COMMAND…: prints only the end of what it says, and answers as it does
 	lines=$1
@@ -38,8 +39,9 @@ missing() { # PROGRAM…: says which are missing
 
 tier_setup() {
 	lacking=$(missing cmake ninja pkg-config clang clang-format clang-tidy cppcheck valgrind sqlite3 \
-		socat shellcheck gcovr python3 mandoc mount prlimit openssl)
-	pkg-config --exists libevent_openssl libcurl libcjson openssl cmocka sqlite3 2>/dev/null ||
+		socat shellcheck gcovr python3 mandoc mount prlimit openssl
+		protoc-c etcd etcdctl)
+	pkg-config --exists libevent_openssl libcurl libcjson openssl cmocka sqlite3 libprotobuf-c 2>/dev/null ||
 		lacking="$lacking libraries"
 	[ -z "$lacking" ] && return 0
 	[ "$(id -u)" = 0 ] || { echo "missing: $lacking; install them as root"; return 1; }
@@ -53,12 +55,16 @@ tier_unit() { ctest --no-tests=error --test-dir build -L unit --output-on-failur
 tier_fuzz() { ctest --no-tests=error --test-dir build -L fuzz --output-on-failure; }
 tier_simulation() { build/bin/simulation --seeds "$SEEDS" &&
 	build/bin/simulation --mode 0 --seeds 1000 --ratio 1200000 &&
-	build/bin/simulation --mode 1 --seeds 300 --ratio 1200000; }
+	build/bin/simulation --mode 1 --seeds 300 --ratio 1200000 &&
+	build/bin/simulation --mode 3 --seeds 1000 --ratio 1200000; }
 tier_mutants() { python3 tests/simulation/mutants.py; }
 integration_with() ( # BUILD FOLDER
 	cd tests/integration && MPSYNC_BUILD="$root/$1" python3 -m unittest -v
 )
 tier_integration() { last_lines 60 integration_with build; }
+etcd_tests() ( cd tests/etcd && python3 -m unittest -v )
+tier_etcd() { last_lines 30 etcd_tests; }
+
 tier_clang() {
 	configure_and_build clang &&
 		last_lines 4 ctest --no-tests=error --test-dir build-clang --output-on-failure

@@ -567,6 +567,8 @@ static void on_held(struct ticket *ticket, const struct engine_event *event)
 		release_ticket(ticket, &sessions->counters.takeovers_goodbye);
 		return;
 	}
+	if (event->value && !ticket->value)
+		ticket->value = strdup(event->value);
 	/* What a former elector has said is believed as well, and for up to a right's length. */
 	if (ticket->asked_token)
 		tell_until(ticket, now_ms(sessions), claim_right_ms(ticket->ttl_ms));

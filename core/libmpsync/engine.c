@@ -228,6 +228,7 @@ static void report(struct engine_claim *claim, const struct store_word *word)
 	                .reason = claim->claim.reason,
 	                .token = claim->claim.token,
 	                .holder = word ? word->holder : NULL,
+	                .value = claim->claim.report == CLAIM_REPORT_HELD ? claim->value : NULL,
 	                .message = claim->claim.report == CLAIM_REPORT_FAILED ? claim->message : NULL,
 	            });
 }
@@ -410,6 +411,15 @@ static void remember_message(struct engine_claim *claim, const char *message)
 	claim->message = message ? strdup(message) : NULL;
 }
 
+/* An adopted grant keeps its value. Without memory it has none from here on, as the store will show. */
+static void take_value(struct engine_claim *claim, const char *value)
+{
+	if (!value || claim->value)
+		return;
+	claim->value = strdup(value);
+	claim->stored.value = claim->value;
+}
+
 static void tell_waiting(struct engine_claim *claim, const struct store_word *word)
 {
 	tell(claim, &(struct engine_event){
@@ -433,6 +443,8 @@ static void on_answer(void *context, struct store_claim *stored, enum claim_even
 		engine->answered_ms = engine->host.clock.boot_ms(engine->host.clock.context);
 	if (event == CLAIM_UNKNOWN || event == CLAIM_REFUSED)
 		remember_message(claim, word ? word->message : NULL);
+	if (event == CLAIM_GRANTED && stored->adopt && word)
+		take_value(claim, word->value);
 	if (event == CLAIM_RENEWED && stored->value_stored == stored->value_version)
 		end_value(claim, MPSYNC_OK);
 	feed(claim, event, answer, word);

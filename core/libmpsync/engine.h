@@ -20,6 +20,7 @@ struct engine_event {
 	uint32_t position;
 	uint64_t unchanged_ms;
 	const char *holder;
+	const char *value; /* HELD, adopted: what the grant had */
 	const char *message;
 };
 

@@ -79,6 +79,9 @@ static void finish(struct http_call *call, CURLcode code)
 		answer.retry_after_s = (long)retry_after;
 	} else {
 		answer.problem = *call->problem ? call->problem : curl_easy_strerror(code);
+		answer.refused = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
+		                 code == CURLE_PEER_FAILED_VERIFICATION ||
+		                 code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_CERTPROBLEM;
 	}
 	call->request.done(call->request.context, &answer);
 }

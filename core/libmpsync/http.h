@@ -12,6 +12,7 @@ struct http_answer {
 	long status;         /* 0: there was none */
 	const char *body;    /* ends in NUL */
 	const char *problem; /* with status 0: why */
+	bool refused;        /* with status 0: nobody listens there, or nobody to be trusted */
 	long retry_after_s;
 	bool from_elector; /* it said Mpsync-Wire */
 	size_t body_size;

@@ -9,6 +9,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+import test_holders  # noqa: E402
 from support import MPSYNC, Case, Process, free_port  # noqa: E402
 
 
@@ -148,6 +149,9 @@ class Store(EtcdCase):
         holder.expect("held a/b")
         self.assertIn("a/b\tlock\tme", self.mpsync("ls", url=self.url, check=0).stdout)
         self.assertIn("a lock can be taken", self.mpsync("doctor", url=self.url, check=0).stdout)
+
+    def test_adopted_grant_keeps_its_value(self):
+        test_holders.Restart.keeps_its_value(self, self.url)
 
     def test_elector_over_etcd_restarts_without_losing_a_lock(self):
         elector = self.elector(self.url)

@@ -121,6 +121,48 @@ class Restart(Case):
         holder.expect("released x")
         self.until(lambda: self.http(again.port, "GET", "/locks/x")[0] == 404)
 
+    def test_adopted_grant_keeps_its_value(self):
+        self.keeps_its_value(self.file_url)
+
+    def keeps_its_value(self, store):
+        claim = {"holder": "w", "claim": "1" * 32, "ttl": "10s"}
+        elector = self.elector(store)
+        lock = self.http(elector.port, "PUT", "/locks/x", {**claim, "value": "10.0.0.7:80"})[1]
+        elector.signal(signal.SIGKILL)
+        elector.child.wait()
+        again = self.elector(store, elector.port)
+        confirm = {**claim, "token": lock["spec"]["token"]}
+        for _ in range(2):
+            status, lock = self.http(again.port, "PUT", "/locks/x", confirm)
+            self.assertEqual((status, lock["spec"]["value"]), (200, "10.0.0.7:80"))
+            self.assertEqual(self.http(again.port, "GET", "/locks/x")[1]["spec"]["value"], "10.0.0.7:80")
+
+    def switch_to(self, elector, port):
+        """What programs connect to, passing everything on."""
+        switch = self.start(["socat", f"TCP-LISTEN:{port},fork,reuseaddr",
+                             f"TCP:127.0.0.1:{elector.port}"], stderr=subprocess.DEVNULL)
+        self.until(lambda: self.http(port, "GET", "/healthz")[0] == 200)
+        return switch
+
+    def test_rolling_replacement_with_both_alive_loses_no_lock(self):
+        port = free_port()
+        before, after = (self.elector(self.file_url, None, "--host", f"127.0.0.1:{port}")
+                         for _ in range(2))
+        switch = self.switch_to(before, port)
+        holder = self.probe(f"http://127.0.0.1:{port}", ttl="10s")
+        holder.send("acquire x -1")
+        token = holder.expect("held x").split()[2]
+        switch.end()
+        self.switch_to(after, port)
+        self.until(lambda: self.metric(after.port, "mpsync_held") == 1)
+        before.signal(signal.SIGTERM)
+        self.assertEqual(before.child.wait(), 0)
+        self.assertEqual(self.http(after.port, "GET", "/locks/x")[1]["spec"]["token"], token)
+        holder.send("held x")
+        holder.expect("is_held x 1")
+        holder.send("release x")
+        holder.expect("released x")
+
     def test_stopping_elector_releases_nothing(self):
         elector = self.elector(self.file_url)
         holder = self.probe(elector.url)

@@ -60,7 +60,9 @@ static void tell_changed(struct etcd_entry *entry)
 static void answer_right(struct etcd_entry *entry, enum claim_event event)
 {
 	const struct etcd_session *session = entry->session;
+	char *value = entry->adopted_value;
 
+	entry->adopted_value = NULL;
 	entry->held = true;
 	entry->claim->token = (uint64_t)entry->created;
 	entry->claim->value_stored = entry->value_version;
@@ -71,7 +73,8 @@ static void answer_right(struct etcd_entry *entry, enum claim_event event)
 	        .right_ms = etcd_session_right_ms(session),
 	        .renew_in_ms = (uint64_t)session->granted_s * 1000 / 3 + 1,
 	    },
-	    NULL);
+	    &(struct store_word){.value = value});
+	free(value);
 }
 
 static void answer_problem(struct etcd_entry *entry, const struct etcd_answer *problem)
@@ -154,10 +157,17 @@ static bool set_keys(struct etcd_entry *entry)
 	return entry->key && entry->facts;
 }
 
-/* What other clients of the recipe show as the leader's value. */
-static const char *public_value(const struct store_claim *claim)
+static const char *value_of(const struct etcd_entry *entry)
 {
-	return claim->election && claim->value ? claim->value : claim->holder;
+	return entry->claim->value ? entry->claim->value : entry->adopted_value;
+}
+
+/* What other clients of the recipe show as the leader's value. */
+static const char *public_value(const struct etcd_entry *entry)
+{
+	const char *value = value_of(entry);
+
+	return entry->claim->election && value ? value : entry->claim->holder;
 }
 
 static char *facts_of(const struct etcd_entry *entry, const char *adopted_key, uint64_t token)
@@ -167,7 +177,7 @@ static char *facts_of(const struct etcd_entry *entry, const char *adopted_key, u
 
 	return etcd_facts_write(&(struct etcd_facts){
 	    .holder = claim->holder,
-	    .value = claim->value,
+	    .value = value_of(entry),
 	    .key = adopted_key,
 	    .claim = claim->digest,
 	    .token = token,
@@ -404,7 +414,7 @@ static void enter(struct etcd_entry *entry)
 	               .compare_count = 2,
 	               .then = {{.kind = ETCD_PUT,
 	                            .key = entry->key,
-	                            .value = public_value(claim),
+	                            .value = public_value(entry),
 	                            .lease = lease},
 	                   {.kind = ETCD_PUT, .key = entry->facts, .value = facts, .lease = lease},
 	                   {.kind = ETCD_GET_OLDEST, .key = entry->queue}},
@@ -435,14 +445,29 @@ static void on_adopted(struct etcd_call *call, const struct etcd_answer *got)
 	answer_right(entry, CLAIM_GRANTED);
 }
 
+static void keep_value(struct etcd_entry *entry, const struct etcd_key *former_facts)
+{
+	struct etcd_facts facts;
+
+	free(entry->adopted_value);
+	entry->adopted_value = NULL;
+	if (!etcd_facts_read(&facts, former_facts->value))
+		return;
+	if (facts.value)
+		entry->adopted_value = strdup(facts.value);
+	etcd_facts_clear(&facts);
+}
+
 /* The key goes over to our lease. Its creation, and so its place and token, stay. */
 static void adopt(struct etcd_entry *entry, const struct etcd_key *former_facts)
 {
 	const struct store_claim *claim = entry->claim;
 	const int64_t lease = entry->session->lease;
 	const bool same_place = strcmp(former_facts->key, entry->facts) == 0;
-	char *facts = facts_of(entry, entry->key, claim->token);
+	char *facts;
 
+	keep_value(entry, former_facts);
+	facts = facts_of(entry, entry->key, claim->token);
 	if (!facts) {
 		answer_no_memory(entry);
 		return;
@@ -454,7 +479,7 @@ static void adopt(struct etcd_entry *entry, const struct etcd_key *former_facts)
 	               .compare_count = 2,
 	               .then = {{.kind = ETCD_PUT,
 	                            .key = entry->key,
-	                            .value = public_value(claim),
+	                            .value = public_value(entry),
 	                            .lease = lease},
 	                   {.kind = ETCD_PUT, .key = entry->facts, .value = facts, .lease = lease},
 	                   {.kind = ETCD_DELETE, .key = former_facts->key}},
@@ -545,7 +570,7 @@ static void write_value(struct etcd_entry *entry)
 	               .compare_count = 2,
 	               .then = {{.kind = ETCD_PUT,
 	                            .key = entry->key,
-	                            .value = public_value(claim),
+	                            .value = public_value(entry),
 	                            .lease = lease},
 	                   {.kind = ETCD_PUT, .key = entry->facts, .value = facts, .lease = lease}},
 	               .then_count = 2,
@@ -793,6 +818,7 @@ static void etcd_forget(struct store *store, struct store_claim *claim)
 	free(entry->facts);
 	free(entry->before_key);
 	free(entry->owner_facts);
+	free(entry->adopted_value);
 	free(entry);
 }
 

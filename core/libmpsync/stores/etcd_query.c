@@ -255,19 +255,17 @@ static bool is_wanted(const struct etcd_look *look, const char *name)
 static bool add_place(struct etcd_look *look, const struct etcd_key *key)
 {
 	char *name = etcd_facts_name(look->etcd->prefix, key->key);
-	char *facts;
+	struct place *place = &look->places[look->place_count];
 
 	if (!name || !is_wanted(look, name)) {
 		free(name);
 		return true;
 	}
-	facts = strdup(key->value);
-	if (!facts) {
-		free(name);
-		return false;
-	}
-	look->places[look->place_count++] = (struct place){name, facts, key->lease};
-	return true;
+	place->name = name;
+	place->facts = strdup(key->value);
+	place->lease = key->lease;
+	look->place_count++;
+	return place->facts;
 }
 
 static int compare_places(const void *a, const void *b)

@@ -25,6 +25,7 @@ struct link {
 	struct etcd_rpc *rpc;
 	struct http *http;
 	size_t flights;
+	bool used;
 	bool broken; /* nothing more is sent on it */
 };
 
@@ -40,6 +41,7 @@ struct flight {
 	uint64_t timeout_ms;
 	uint8_t *received; /* a watch's, up to now */
 	size_t received_size;
+	bool first;   /* of its link: the one that greets the member in HTTP/2 */
 	bool telling; /* freed, or ended, when that is over */
 	bool dead;
 	bool ended;
@@ -245,7 +247,7 @@ static struct etcd_answer refused(enum mpsync_status status)
 static struct etcd_answer unanswered(struct etcd_rpc *rpc, const struct http_answer *http)
 {
 	/* Where no member ever answered there may be none: that is an error, not an outage. */
-	if (http->status == 0 && !rpc->answered && ++rpc->refused >= rpc->member_count)
+	if (http->refused && !rpc->answered && ++rpc->refused >= rpc->member_count)
 		return refused(MPSYNC_E_UNREACHABLE);
 	return (struct etcd_answer){.result = ETCD_UNKNOWN, .status = MPSYNC_E_UNREACHABLE};
 }
@@ -255,7 +257,7 @@ static struct etcd_answer problem_of(struct flight *flight, const struct http_an
 {
 	const struct etcd_call *call = flight->call;
 
-	if (http->status != 0 && http->grpc_status < 0 && !flight->rpc->answered)
+	if (http->status != 0 && http->grpc_status < 0 && flight->first && !flight->rpc->answered)
 		return refused(MPSYNC_E_INVALID);
 	switch (http->grpc_status) {
 	case GRPC_NOT_FOUND:
@@ -426,6 +428,8 @@ static void launch(struct flight *flight)
 		return;
 	}
 	flight->link = link;
+	flight->first = !link->used;
+	link->used = true;
 	link->flights++;
 }
 

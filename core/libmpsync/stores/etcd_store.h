@@ -45,6 +45,7 @@ struct etcd_entry {
 	char *facts;
 	char *before_key;
 	char *owner_facts;     /* of who was seen to have the name */
+	char *adopted_value;   /* until it is answered */
 	int64_t owner_created; /* when that one came */
 	int64_t created;       /* of `key`: the token; 0: it is not known to be there */
 	int64_t facts_created; /* changes when another instance adopts it */

@@ -68,6 +68,7 @@ struct task {
 	uint64_t place_until_ms;
 	uint64_t renewals;
 	int64_t since_ms;
+	char *adopted_value; /* until it is answered */
 };
 
 /*
@@ -302,6 +303,9 @@ static void answer_error(struct task *task, enum record_result result, enum mpsy
 
 static void answer_right(struct task *task, enum claim_event event)
 {
+	char *value = task->adopted_value;
+
+	task->adopted_value = NULL;
 	task->claim->value_stored = task->value_version;
 	answer(task, event,
 	    &(struct claim_answer){
@@ -309,7 +313,8 @@ static void answer_right(struct task *task, enum claim_event event)
 	        .sent_at_ms = task->sent_at_ms,
 	        .right_ms = claim_right_ms(task->claim->ttl_ms),
 	    },
-	    NULL);
+	    &(struct store_word){.value = value});
+	free(value);
 }
 
 static enum mpsync_reason reason_of(const struct task *task, const struct record *record)
@@ -404,6 +409,11 @@ static struct record record_held(const struct task *task)
 	return record;
 }
 
+static const char *value_of(const struct task *task)
+{
+	return task->claim->value ? task->claim->value : task->adopted_value;
+}
+
 static void write_renewal(struct task *task, enum phase phase)
 {
 	struct record_backend *backend = task->records->backend;
@@ -417,7 +427,7 @@ static void write_renewal(struct task *task, enum phase phase)
 	task->request.renewal = phase == RENEW_WRITE && !task->request.durable;
 	task->value_version = claim->value_version;
 	task->request.record = record_renewal(
-	    &stored, &view, claim->value, claim->token, task->sent_at_ms, wall_now(task->records));
+	    &stored, &view, value_of(task), claim->token, task->sent_at_ms, wall_now(task->records));
 	backend->ops->write(backend, &task->request);
 }
 
@@ -540,6 +550,8 @@ static void on_adopt_read(struct task *task, const struct record *record)
 	}
 	take_over_version(task, record);
 	task->wrote = true;
+	free(task->adopted_value);
+	task->adopted_value = record->value ? strdup(record->value) : NULL;
 	write_renewal(task, ADOPT_WRITE);
 }
 
@@ -843,6 +855,7 @@ static void records_forget(struct store *store, struct store_claim *claim)
 		records->backend->ops->dequeue(records->backend, claim);
 	remember_dead_grant(task);
 	stop_waiting(task);
+	free(task->adopted_value);
 	free(task);
 }
 

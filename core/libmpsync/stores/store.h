@@ -39,6 +39,7 @@ struct store_claim {
 /* The particulars of an answer that only people need. Borrowed during the call. */
 struct store_word {
 	const char *holder;
+	const char *value; /* GRANTED, adopted: what the former instance had stored */
 	const char *message;
 	uint32_t position;     /* 1 is next; 0 not known */
 	uint64_t unchanged_ms; /* how long the holder's record was seen unchanged */
