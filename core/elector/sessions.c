@@ -46,6 +46,7 @@ struct ticket {
 	struct engine_claim *engine_claim;
 	enum ticket_state state;
 	uint32_t ttl_ms;
+	bool any_ttl; /* adopting: that of the grant counts */
 	bool election;
 	bool anonymous;
 	bool queued; /* its grant is told by an event */
@@ -569,6 +570,7 @@ static void on_held(struct ticket *ticket, const struct engine_event *event)
 	}
 	if (event->value && !ticket->value)
 		ticket->value = strdup(event->value);
+	ticket->ttl_ms = event->ttl_ms;
 	/* What a former elector has said is believed as well, and for up to a right's length. */
 	if (ticket->asked_token)
 		tell_until(ticket, now_ms(sessions), claim_right_ms(ticket->ttl_ms));
@@ -682,6 +684,8 @@ static void on_not_held(struct ticket *ticket, const struct engine_event *event)
 		answer_holder(sessions, request, 409, 0);
 	else if (event->status == MPSYNC_E_LOST)
 		answer_error(sessions, request, 409, "lost", "the store shows that the grant has ended");
+	else if (event->status == MPSYNC_E_INVALID)
+		answer_error(sessions, request, 400, "invalid", message);
 	else if (event->status == MPSYNC_E_FORBIDDEN)
 		answer_error(sessions, request, 403, "forbidden", message);
 	else if (event->status == MPSYNC_E_UNAUTHENTICATED)
@@ -776,6 +780,7 @@ static struct ticket *ticket_new(struct sessions *sessions, const struct put *pu
 	ticket->timer.item.index = HEAP_ABSENT;
 	ticket->timer.ring = on_ticket_timer;
 	ticket->ttl_ms = put->ttl_ms;
+	ticket->any_ttl = !put->ttl_given;
 	ticket->election = put->election;
 	ticket->queued = put->queue;
 	ticket->state = TICKET_LEAVING;
@@ -804,6 +809,7 @@ static void contend(struct ticket *ticket, uint64_t wait_ms, uint64_t adopt_toke
 	    .ttl_ms = ticket->ttl_ms,
 	    .wait_ms = wait_ms,
 	    .adopt_token = adopt_token,
+	    .any_ttl = ticket->any_ttl,
 	    .election = ticket->election,
 	    .ops = &owner_ops,
 	    .owner = ticket,

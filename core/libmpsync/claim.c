@@ -142,6 +142,8 @@ static void on_granted(struct claim *claim, const struct claim_input *input)
 	}
 	claim->state = CLAIM_HELD;
 	claim->adopting = false;
+	if (input->answer.ttl_ms)
+		claim->ttl_ms = input->answer.ttl_ms;
 	claim->token = input->answer.token;
 	claim->valid_until_ms = 0;
 	claim->report = CLAIM_REPORT_HELD;

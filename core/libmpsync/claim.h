@@ -72,6 +72,7 @@ struct claim_answer {
 	uint64_t retry_in_ms; /* BUSY: when to try again unless it changes before; CLAIM_NEVER: never */
 	enum mpsync_reason reason;
 	enum mpsync_status status;
+	uint32_t ttl_ms;  /* GRANTED, adopted: the grant's own; 0: as asked */
 	bool still_there; /* GONE: to be withdrawn when nobody can believe in it any more */
 };
 

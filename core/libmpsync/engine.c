@@ -229,6 +229,7 @@ static void report(struct engine_claim *claim, const struct store_word *word)
 	                .token = claim->claim.token,
 	                .holder = word ? word->holder : NULL,
 	                .value = claim->claim.report == CLAIM_REPORT_HELD ? claim->value : NULL,
+	                .ttl_ms = claim->claim.ttl_ms,
 	                .message = claim->claim.report == CLAIM_REPORT_FAILED ? claim->message : NULL,
 	            });
 }
@@ -411,7 +412,8 @@ static void remember_message(struct engine_claim *claim, const char *message)
 	claim->message = message ? strdup(message) : NULL;
 }
 
-/* An adopted grant keeps its value. Without memory it has none from here on, as the store will show. */
+/* An adopted grant keeps its value. Without memory it has none from here on, as the store will
+ * show. */
 static void take_value(struct engine_claim *claim, const char *value)
 {
 	if (!value || claim->value)
@@ -552,6 +554,7 @@ static struct engine_claim *claim_new(struct engine *engine, const struct engine
 	claim->stored.value = claim->value;
 	claim->stored.token = wish->adopt_token;
 	claim->stored.adopt = wish->adopt_token != 0;
+	claim->stored.any_ttl = wish->any_ttl;
 	claim->stored.ttl_ms = wish->ttl_ms;
 	claim->stored.election = wish->election;
 	claim->stored.once = wish->wait_ms == 0;

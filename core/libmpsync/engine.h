@@ -21,6 +21,7 @@ struct engine_event {
 	uint64_t unchanged_ms;
 	const char *holder;
 	const char *value; /* HELD, adopted: what the grant had */
+	uint32_t ttl_ms;   /* HELD */
 	const char *message;
 };
 
@@ -42,6 +43,7 @@ struct engine_wish {
 	uint32_t ttl_ms;
 	uint64_t wait_ms; /* 0 tries once; CLAIM_NEVER */
 	uint64_t adopt_token;
+	bool any_ttl; /* adopting: ttl_ms is a guess */
 	bool election;
 	const struct engine_owner *ops;
 	void *owner;

@@ -104,6 +104,17 @@ MUTANTS = [
          "static void answer_freed(struct task *task)\n{\n"
          "\tif (records_now(task->records) > task->sent_at_ms + task->claim->ttl_ms) {\n"
          "\t\tanswer_gone(task, NULL);\n\t\treturn;\n\t}\n")]),
+    ("20", "another ttl takes effect in the middle of a grant", [
+        ("elector/sessions.c", '#include "sessions.h"',
+         '#include "sessions.h"\nvoid engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms);'),
+        ("elector/sessions.c",
+         'answer_error(sessions, request, 400, "invalid", "the ttl of a grant is fixed");\n\t\treturn;',
+         "ticket->ttl_ms = put->ttl_ms;\n\t\t"
+         "engine_set_ttl(ticket->engine_claim, put->ttl_ms);"),
+        ("libmpsync/engine.c", "const struct id *engine_claim_digest(",
+         "void engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms);\n"
+         "void engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms)\n{\n"
+         "\tclaim->stored.ttl_ms = ttl_ms;\n}\nconst struct id *engine_claim_digest(")]),
     ("21", "a granting write whose answer was lost is forgotten", [
         ("libmpsync/stores/records.c", "if (!(task->granting || task->late_grant) ||", "if (true ||")]),
     ("23", "the client believes what was asked before its present stream", [

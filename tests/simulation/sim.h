@@ -16,17 +16,18 @@
 #define SIM_NEVER UINT64_MAX
 
 enum sim_fault {
-	FAULT_LOSE = 1 << 0,     /* requests and answers vanish */
-	FAULT_DELAY = 1 << 1,    /* they take up to 2 ttl, and overtake one another */
-	FAULT_PAUSE = 1 << 2,    /* processes stand still, also between clock read and send */
-	FAULT_CRASH = 1 << 3,    /* processes die and start again */
-	FAULT_OUTAGE = 1 << 4,   /* the store answers nobody */
-	FAULT_ERRORS = 1 << 5,   /* 429 with Retry-After, 403 while held, spurious 409 */
-	FAULT_WATCH = 1 << 6,    /* watches silent, late, doubled, replayed */
-	FAULT_HANDS = 1 << 7,    /* annotated, deleted, re-created by other hands */
-	FAULT_WALL = 1 << 8,     /* wall clocks step, or stand still */
-	FAULT_POWER = 1 << 9,    /* file: power loss drops what was not synced; reboot */
-	FAULT_CANCEL = 1 << 10,  /* callers cancel, time out and close at any time */
+	FAULT_LOSE = 1 << 0,   /* requests and answers vanish */
+	FAULT_DELAY = 1 << 1,  /* they take up to 2 ttl, and overtake one another */
+	FAULT_PAUSE = 1 << 2,  /* processes stand still, also between clock read and send */
+	FAULT_CRASH = 1 << 3,  /* processes die and start again */
+	FAULT_OUTAGE = 1 << 4, /* the store answers nobody */
+	FAULT_ERRORS = 1 << 5, /* 429 with Retry-After, 403 while held, spurious 409 */
+	FAULT_WATCH = 1 << 6,  /* watches silent, late, doubled, replayed */
+	FAULT_HANDS = 1 << 7,  /* annotated, deleted, re-created by other hands */
+	FAULT_WALL = 1 << 8,   /* wall clocks step, or stand still */
+	FAULT_POWER = 1 << 9,  /* file: power loss drops what was not synced; reboot */
+	FAULT_CANCEL =
+	    1 << 10, /* callers cancel, time out and close at any time; renew with another ttl */
 	FAULT_STREAM = 1 << 11,  /* streams break, go through proxies; electors are replaced */
 	FAULT_FOREIGN = 1 << 12, /* client-go, or etcd's own client, takes part */
 	FAULT_FORCE = 1 << 13,   /* someone releases by force */
@@ -201,6 +202,14 @@ void sim_store_power_loss(struct sim *sim, int host);
 const char *sim_store_leftover(struct sim *sim);
 const char *sim_name(int name);
 int sim_name_number(const char *name);
+/* What is there, or NULL. */
+const struct record *sim_store_record(struct sim *sim, int name);
+/* Deleted by hand not long ago: a newcomer could not know (rule 17). */
+bool sim_store_is_unprotected(struct sim *sim, int name);
+void sim_store_foreign_write(struct sim *sim, int name, const struct record *record);
+
+/* ---- sim_foreign.c ---- */
+void sim_foreign_comes(struct sim *sim);
 
 /* ---- sim_http.c: between clients and electors ---- */
 void sim_http_forget(struct sim *sim);

@@ -5,9 +5,11 @@
  */
 #include "sim.h"
 
+#include "duration.h"
 #include "http.h"
 #include "socket_name.h"
 
+#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +183,20 @@ static struct sim_node *elector_of(const struct sim_node *client)
 	return &sim->nodes[2 * client->site + sim->current[client->site]];
 }
 
+/* A program of somebody else's asks for half of the ttl while it holds (rule 21). */
+static char *shorten_ttl(const struct sim *sim, const char *body)
+{
+	cJSON *json = cJSON_Parse(body);
+	char ttl[DURATION_TEXT_SIZE];
+	char *text;
+
+	duration_format(ttl, sim->ttl_ms / 2);
+	cJSON_ReplaceItemInObject(json, "ttl", cJSON_CreateString(ttl));
+	text = cJSON_PrintUnformatted(json);
+	cJSON_Delete(json);
+	return text;
+}
+
 static struct sim_message *message_new(
     struct http_call *call, const struct http_request *request, struct sim_node *elector)
 {
@@ -197,6 +213,11 @@ static struct sim_message *message_new(
 	message->path = copy_text(request->path);
 	message->session = copy_text(request->session);
 	message->body = copy_text(request->body);
+	if (message->body && strstr(message->body, "\"token\"") && strstr(message->body, "\"ttl\"") &&
+	    sim_fault(call->http->node->sim, FAULT_CANCEL, 20)) {
+		free(message->body);
+		message->body = shorten_ttl(call->http->node->sim, request->body);
+	}
 	message->last_event = request->last_event ? strtoull(request->last_event, NULL, 10) : 0;
 	return message;
 }

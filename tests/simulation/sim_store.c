@@ -459,6 +459,36 @@ static void apply(struct sim *sim, struct message *message)
 	}
 }
 
+/* ---- Others that write the same records ---- */
+
+const struct record *sim_store_record(struct sim *sim, int name)
+{
+	const struct stored *stored = &sim->store->names[name];
+
+	return stored->there ? &stored->record : NULL;
+}
+
+bool sim_store_is_unprotected(struct sim *sim, int name)
+{
+	const struct stored *stored = &sim->store->names[name];
+
+	return !stored->there && stored->hand_deleted_us &&
+	       sim->now_us < stored->hand_deleted_us + (uint64_t)sim->ttl_ms * 2000;
+}
+
+void sim_store_foreign_write(struct sim *sim, int name, const struct record *record)
+{
+	static struct sim_node nobody;
+	struct stored *stored = &sim->store->names[name];
+	struct message message = {.node = &nobody, .life = 1, .name = name};
+
+	message.request.record = *record;
+	put(sim, stored, &message, !stored->there);
+	sim_trace(sim, "store: client-go writes %s: holder %s", sim_name(name),
+	    record->holder ? record->holder : "-");
+	notify(sim, name);
+}
+
 /* ---- Requests on their way ---- */
 
 static void finish(struct sim_backend *backend, struct message *message)

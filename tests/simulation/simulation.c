@@ -461,12 +461,16 @@ static void strike(struct sim *sim, void *argument)
 		sim_store_hands(sim);
 	if (sim_fault(sim, FAULT_WALL, 20))
 		step_wall(node);
-	if (sim_fault(sim, FAULT_FORCE, 10))
+	/* client-go does not know what revoked means: a forced release is out of the assumptions then.
+	 */
+	if (!(sim->faults & FAULT_FOREIGN) && sim_fault(sim, FAULT_FORCE, 10))
 		force_release(node);
 	if (sim->mode == MODE_ELECTOR && sim_fault(sim, FAULT_STREAM, 60))
 		sim_connection_break(sim);
 	if (sim->mode == MODE_ELECTOR && sim_fault(sim, FAULT_STREAM, 15))
 		replace_elector(sim);
+	if ((sim->mode == MODE_LEASE || sim->mode == MODE_ELECTOR) && sim_fault(sim, FAULT_FOREIGN, 15))
+		sim_foreign_comes(sim);
 	if (sim->mode == MODE_ETCD)
 		sim_etcd_strike(sim);
 	if (sim_fault(sim, FAULT_POWER, 5) && sim->mode == MODE_FILE)

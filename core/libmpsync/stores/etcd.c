@@ -72,6 +72,7 @@ static void answer_right(struct etcd_entry *entry, enum claim_event event)
 	        .sent_at_ms = session->confirmed_ms,
 	        .right_ms = etcd_session_right_ms(session),
 	        .renew_in_ms = (uint64_t)session->granted_s * 1000 / 3 + 1,
+	        .ttl_ms = entry->claim->ttl_ms,
 	    },
 	    &(struct store_word){.value = value});
 	free(value);
@@ -136,6 +137,35 @@ static void ask(struct etcd_entry *entry, const struct etcd_call *call)
 	entry->call.timeout_ms = etcd_session_timeout_ms(entry->session);
 	entry->call.context = entry;
 	etcd_send(entry->etcd->rpc, &entry->call);
+}
+
+static void join_session(struct etcd_entry *entry, struct etcd_session *session)
+{
+	entry->session = session;
+	entry->previous = NULL;
+	entry->next = session->entries;
+	if (entry->next)
+		entry->next->previous = entry;
+	session->entries = entry;
+}
+
+static void leave_session(struct etcd_entry *entry)
+{
+	if (entry->next)
+		entry->next->previous = entry->previous;
+	if (entry->previous)
+		entry->previous->next = entry->next;
+	else
+		entry->session->entries = entry->next;
+}
+
+static void proceed_when_fresh(struct etcd_entry *entry)
+{
+	entry->phase = ETCD_NEEDS_LEASE;
+	if (etcd_session_is_fresh(entry->session))
+		etcd_entry_proceed(entry);
+	else
+		etcd_session_need(entry->session);
 }
 
 static const struct etcd_key *only(const struct etcd_found *found)
@@ -445,17 +475,40 @@ static void on_adopted(struct etcd_call *call, const struct etcd_answer *got)
 	answer_right(entry, CLAIM_GRANTED);
 }
 
-static void keep_value(struct etcd_entry *entry, const struct etcd_key *former_facts)
+/* Its value stays. Returns its ttl. */
+static uint32_t take_terms(struct etcd_entry *entry, const struct etcd_key *former_facts)
 {
 	struct etcd_facts facts;
+	uint32_t ttl_ms;
 
 	free(entry->adopted_value);
 	entry->adopted_value = NULL;
 	if (!etcd_facts_read(&facts, former_facts->value))
-		return;
+		return 0;
 	if (facts.value)
 		entry->adopted_value = strdup(facts.value);
+	ttl_ms = facts.ttl_ms;
 	etcd_facts_clear(&facts);
+	return ttl_ms;
+}
+
+/* Its holder may believe in it for that long: so long its lease has to last at least (rule 21). */
+static void adopt_with_ttl(struct etcd_entry *entry, uint32_t ttl_ms)
+{
+	struct etcd_session *session = etcd_session_of(entry->etcd, ttl_ms);
+
+	if (!entry->claim->any_ttl || ttl_ms == 0) {
+		answer_problem(entry,
+		    &(struct etcd_answer){
+		        .result = ETCD_REFUSED, .status = MPSYNC_E_INVALID, .message = STORE_TTL_IS_FIXED});
+	} else if (!session) {
+		answer_no_memory(entry);
+	} else {
+		entry->claim->ttl_ms = ttl_ms;
+		leave_session(entry);
+		join_session(entry, session);
+		proceed_when_fresh(entry);
+	}
 }
 
 /* The key goes over to our lease. Its creation, and so its place and token, stay. */
@@ -464,9 +517,13 @@ static void adopt(struct etcd_entry *entry, const struct etcd_key *former_facts)
 	const struct store_claim *claim = entry->claim;
 	const int64_t lease = entry->session->lease;
 	const bool same_place = strcmp(former_facts->key, entry->facts) == 0;
+	const uint32_t ttl_ms = take_terms(entry, former_facts);
 	char *facts;
 
-	keep_value(entry, former_facts);
+	if (ttl_ms != claim->ttl_ms) {
+		adopt_with_ttl(entry, ttl_ms);
+		return;
+	}
 	facts = facts_of(entry, entry->key, claim->token);
 	if (!facts) {
 		answer_no_memory(entry);
@@ -704,10 +761,7 @@ static struct etcd_entry *entry_new(struct etcd *etcd, struct store_claim *claim
 		free(entry);
 		return NULL;
 	}
-	entry->next = entry->session->entries;
-	if (entry->next)
-		entry->next->previous = entry;
-	entry->session->entries = entry;
+	join_session(entry, entry->session);
 	claim->data = entry;
 	return entry;
 }
@@ -723,11 +777,7 @@ static void etcd_attempt(struct store *store, struct store_claim *claim)
 		return;
 	}
 	entry->held = false; /* an answer that came too late was no grant */
-	entry->phase = ETCD_NEEDS_LEASE;
-	if (etcd_session_is_fresh(entry->session))
-		etcd_entry_proceed(entry);
-	else
-		etcd_session_need(entry->session);
+	proceed_when_fresh(entry);
 }
 
 static void answer_freed(struct etcd_entry *entry)
@@ -807,12 +857,7 @@ static void etcd_forget(struct store *store, struct store_claim *claim)
 	etcd_cancel(&entry->call);
 	etcd_cancel(&entry->check);
 	etcd_unwatch(&entry->before);
-	if (entry->next)
-		entry->next->previous = entry->previous;
-	if (entry->previous)
-		entry->previous->next = entry->next;
-	else
-		entry->session->entries = entry->next;
+	leave_session(entry);
 	free(entry->queue);
 	free(entry->key);
 	free(entry->facts);

@@ -292,7 +292,8 @@ static void confirm(struct etcd_session *session)
 	proceed_needing(session);
 }
 
-static void start(struct etcd_session *session, int phase, const struct etcd_call *call)
+static void start(
+    struct etcd_session *session, enum etcd_session_phase phase, const struct etcd_call *call)
 {
 	assert(!session->call.flight);
 	session->phase = phase;

@@ -64,19 +64,21 @@ struct etcd_orphan {
 	uint64_t seen_ms;
 };
 
+enum etcd_session_phase {
+	SESSION_IDLE,
+	SESSION_GRANTING,
+	SESSION_OPENING,
+	SESSION_KEEPING,
+	SESSION_CONFIRMING
+};
+
 /* One lease, kept alive once for all claims of one ttl. */
 struct etcd_session {
 	struct etcd *etcd;
 	struct etcd_session *next;
 	struct etcd_entry *entries;
 	struct etcd_orphan *orphans;
-	enum {
-		SESSION_IDLE,
-		SESSION_GRANTING,
-		SESSION_OPENING,
-		SESSION_KEEPING,
-		SESSION_CONFIRMING
-	} phase;
+	enum etcd_session_phase phase;
 	struct etcd_call call;
 	struct etcd_call reading;
 	struct etcd_call removing; /* of what nobody here wants */

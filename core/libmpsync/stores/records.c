@@ -312,6 +312,7 @@ static void answer_right(struct task *task, enum claim_event event)
 	        .token = task->claim->token,
 	        .sent_at_ms = task->sent_at_ms,
 	        .right_ms = claim_right_ms(task->claim->ttl_ms),
+	        .ttl_ms = task->claim->ttl_ms,
 	    },
 	    &(struct store_word){.value = value});
 	free(value);
@@ -546,6 +547,13 @@ static void on_adopt_read(struct task *task, const struct record *record)
 {
 	if (!record_is_grant(record, &task->claim->digest, task->claim->token)) {
 		answer_gone(task, record);
+		return;
+	}
+	/* What a shorter one would let pass on early, its holder may believe in (rule 21). */
+	if (task->claim->any_ttl)
+		task->claim->ttl_ms = record->ttl_ms;
+	if (record->ttl_ms != task->claim->ttl_ms) {
+		answer_error(task, RECORD_REFUSED, MPSYNC_E_INVALID, STORE_TTL_IS_FIXED, 0);
 		return;
 	}
 	take_over_version(task, record);

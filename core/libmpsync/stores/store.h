@@ -30,6 +30,7 @@ struct store_claim {
 	uint32_t ttl_ms;
 	bool election;
 	bool adopt;             /* `attempt` confirms the grant that a former instance had */
+	bool any_ttl;           /* adopt: the grant's own counts, and is set here */
 	bool once;              /* will not wait: do not queue it */
 	uint32_t value_version; /* rises when the engine changes `value` */
 	uint32_t value_stored;  /* the one that the store has, set by it before CLAIM_RENEWED */
@@ -148,6 +149,9 @@ bool store_fence_stands(const struct store_fence *fence);
 bool store_fence_replace(struct store_fence *fence, int socket, bool keep);
 /* Close all former ones that were kept. */
 void store_fence_forget(struct store_fence *fence);
+
+/* Why a grant is not adopted with another ttl. */
+#define STORE_TTL_IS_FIXED "the ttl of a grant is fixed; give the one that it was asked with"
 
 /* ttl 24 h is the longest everywhere. */
 #define STORE_LONGEST_TTL_MS (24u * 3600 * 1000)
