@@ -62,8 +62,10 @@ integration_with() ( # BUILD FOLDER
 	cd tests/integration && MPSYNC_BUILD="$root/$1" python3 -m unittest -v
 )
 tier_integration() { last_lines 60 integration_with build; }
-etcd_tests() ( cd tests/etcd && python3 -m unittest -v )
-tier_etcd() { last_lines 30 etcd_tests; }
+etcd_with() ( # BUILD FOLDER
+	cd tests/etcd && MPSYNC_BUILD="$root/$1" python3 -m unittest -v
+)
+tier_etcd() { last_lines 30 etcd_with build; }
 
 tier_clang() {
 	configure_and_build clang &&
@@ -73,16 +75,41 @@ tier_clang() {
 tier_asan() {
 	configure_and_build asan &&
 		last_lines 4 ctest --no-tests=error --test-dir build-asan --output-on-failure &&
-		build-asan/bin/simulation --seeds 500 && last_lines 4 integration_with build-asan
+		build-asan/bin/simulation --seeds 500 && last_lines 4 integration_with build-asan &&
+		last_lines 4 etcd_with build-asan
 }
 
 tier_tsan() {
 	configure_and_build tsan || return 1
-	TSAN_OPTIONS="suppressions=$root/tests/support/tsan.supp halt_on_error=1" \
-		last_lines 4 ctest --no-tests=error --test-dir build-tsan -R 'client|queue' --output-on-failure
+	export TSAN_OPTIONS="suppressions=$root/tests/support/tsan.supp halt_on_error=1"
+	last_lines 4 ctest --no-tests=error --test-dir build-tsan -L unit --output-on-failure &&
+		last_lines 4 integration_with build-tsan
+	code=$?
+	unset TSAN_OPTIONS
+	return $code
 }
 
+# The programs that the integration tests start, each under valgrind.
+valgrind_build() {
+	mkdir -p build/valgrind/bin
+	for program in mpsync probe; do
+		cat >"build/valgrind/bin/$program" <<-WRAPPER
+			#!/bin/sh
+			exec valgrind -q --child-silent-after-fork=yes --error-exitcode=99 \\
+				--suppressions="$root/tests/support/valgrind.supp" "$root/build-debug/bin/$program" "\$@"
+		WRAPPER
+		chmod +x "build/valgrind/bin/$program"
+	done
+}
+
+integration_under_valgrind() (
+	cd tests/integration &&
+		MPSYNC_BUILD="$root/build/valgrind" python3 -m unittest -v test_http test_holders.Death test_holders.Restart
+)
+
 tier_valgrind() {
+	valgrind_build
+	last_lines 4 integration_under_valgrind || return 1
 	for test in claim record heap options queue sessions sse text url wire client; do
 		valgrind -q --child-silent-after-fork=yes --leak-check=full --errors-for-leak-kinds=definite \
 			--show-leak-kinds=definite --error-exitcode=9 \
