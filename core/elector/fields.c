@@ -19,20 +19,30 @@ static const char *duplicate_key(const cJSON *object)
 	return NULL;
 }
 
+/* The bytes end in no NUL. */
+static bool is_blank(const char *bytes, size_t size)
+{
+	while (size > 0 && strchr(" \t\r\n", *bytes) && *bytes) {
+		bytes++;
+		size--;
+	}
+	return size == 0;
+}
+
 enum body body_parse(
     const char *bytes, size_t size, cJSON **object, char problem[FIELDS_PROBLEM_SIZE])
 {
 	const char *end = NULL;
 
 	*object = NULL;
-	if (strspn(bytes, " \t\r\n") >= size)
+	if (is_blank(bytes, size))
 		return BODY_EMPTY;
 	if (!text_is_utf8(bytes, size) || memchr(bytes, '\0', size)) {
 		snprintf(problem, FIELDS_PROBLEM_SIZE, "the body is not valid UTF-8");
 		return BODY_BAD;
 	}
 	*object = cJSON_ParseWithLengthOpts(bytes, size, &end, false);
-	if (!*object || strspn(end, " \t\r\n") < size - (size_t)(end - bytes))
+	if (!*object || !is_blank(end, size - (size_t)(end - bytes)))
 		snprintf(problem, FIELDS_PROBLEM_SIZE, "the body is not valid JSON");
 	else if (!cJSON_IsObject(*object))
 		snprintf(problem, FIELDS_PROBLEM_SIZE, "the body is not a JSON object");

@@ -155,9 +155,11 @@ void sim_etcd_free(struct sim_etcd *etcd)
 
 /* ---- Watches ---- */
 
+enum piece_kind { BEGAN, CHANGED, ENDED };
+
 struct piece {
 	struct watching *watching;
-	enum { BEGAN, CHANGED, ENDED } kind;
+	enum piece_kind kind;
 	struct change change;
 };
 
@@ -217,7 +219,7 @@ static void on_piece(struct sim *sim, void *argument)
 }
 
 static void deliver(
-    struct sim *sim, struct watching *watching, int kind, const struct change *change)
+    struct sim *sim, struct watching *watching, enum piece_kind kind, const struct change *change)
 {
 	struct piece *piece = zeroed(sizeof *piece);
 	const uint64_t at_us = sim->now_us + sim_latency_us(sim);

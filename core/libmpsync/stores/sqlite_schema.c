@@ -185,27 +185,56 @@ static bool check_versions(
 	return false;
 }
 
-/* In one transaction, so that of many processes that start at once one makes the tables. */
-static int prepare_file(sqlite3 *database, const char *path, bool *refused, mpsync_error *error)
+enum file_state { FILE_READY, FILE_EMPTY, FILE_REFUSED };
+
+static int look_at_file(
+    sqlite3 *database, const char *path, enum file_state *state, mpsync_error *error)
 {
 	int64_t application = 0;
 	int64_t version = 0;
 	int64_t tables = 0;
-	int code = sqlite3_exec(database, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	int code = integer_pragma(database, "PRAGMA application_id", &application);
 
-	if (code == SQLITE_OK)
-		code = integer_pragma(database, "PRAGMA application_id", &application);
 	if (code == SQLITE_OK)
 		code = integer_pragma(database, "PRAGMA user_version", &version);
 	if (code == SQLITE_OK)
 		code = integer_pragma(database, "SELECT count(*) FROM sqlite_schema", &tables);
-	if (code == SQLITE_OK && !check_versions(path, application, version, tables == 0, error))
-		*refused = true;
-	if (code == SQLITE_OK && !*refused && tables == 0)
+	if (code != SQLITE_OK)
+		return code;
+	if (!check_versions(path, application, version, tables == 0, error))
+		*state = FILE_REFUSED;
+	else
+		*state = tables == 0 ? FILE_EMPTY : FILE_READY;
+	return SQLITE_OK;
+}
+
+/* In one transaction, so that of many processes that start at once one makes the tables. */
+static int look_and_make(sqlite3 *database, const char *path, const char *begin,
+    enum file_state *state, mpsync_error *error)
+{
+	int code = sqlite3_exec(database, begin, NULL, NULL, NULL);
+
+	if (code == SQLITE_OK)
+		code = look_at_file(database, path, state, error);
+	if (code == SQLITE_OK && *state == FILE_EMPTY && strcmp(begin, "BEGIN IMMEDIATE") == 0) {
 		code = create_schema(database);
-	if (code == SQLITE_OK && !*refused)
+		*state = FILE_READY;
+	}
+	if (code == SQLITE_OK)
 		return sqlite3_exec(database, "COMMIT", NULL, NULL, NULL);
 	sqlite3_exec(database, "ROLLBACK", NULL, NULL, NULL);
+	return code;
+}
+
+/* Only the first needs the lock for writing; the others are not to queue for it. */
+static int prepare_file(sqlite3 *database, const char *path, bool *refused, mpsync_error *error)
+{
+	enum file_state state = FILE_EMPTY;
+	int code = look_and_make(database, path, "BEGIN", &state, error);
+
+	if (code == SQLITE_OK && state == FILE_EMPTY)
+		code = look_and_make(database, path, "BEGIN IMMEDIATE", &state, error);
+	*refused = state == FILE_REFUSED;
 	return code;
 }
 

@@ -1,0 +1,71 @@
+/* What an etcd may answer, and what may stand in it: the first byte says which of these it is. */
+#include "stores/etcd_names.h"
+#include "stores/etcd_proto.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_INPUT 65536
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+static void on_done(struct etcd_call *call, const struct etcd_answer *answer)
+{
+	size_t length = 0;
+
+	(void)call;
+	for (size_t i = 0; i < ETCD_MOST_OPS; i++)
+		for (size_t k = 0; k < answer->found[i].count; k++)
+			length += strlen(answer->found[i].keys[k].key);
+	if (length > MOST_INPUT)
+		abort();
+}
+
+static void on_put(struct etcd_watch *watch, const struct etcd_key *key)
+{
+	struct etcd_facts facts;
+
+	(void)watch;
+	if (etcd_facts_read(&facts, key->value))
+		etcd_facts_clear(&facts);
+	free(etcd_facts_name("", key->key));
+}
+
+static void on_gone(struct etcd_watch *watch, const char *key, int64_t revision)
+{
+	(void)watch, (void)revision;
+	free(etcd_facts_name("p/", key));
+}
+
+static void read_text(const uint8_t *bytes, size_t size)
+{
+	char *text = strndup((const char *)bytes, size);
+
+	if (text)
+		on_put(NULL, &(struct etcd_key){.key = text, .value = text});
+	free(text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	struct etcd_call call = {.done = on_done};
+	struct etcd_watch watch = {.put = on_put, .gone = on_gone};
+	struct etcd_watch *watching = &watch;
+	size_t length;
+
+	if (size == 0)
+		return 0;
+	length = etcd_message_size(bytes + 1, size - 1);
+	if (*bytes % 5 == 4)
+		read_text(bytes + 1, size - 1);
+	else if (length == 0 || length == SIZE_MAX)
+		return 0;
+	else if (*bytes % 5 == 3)
+		etcd_decode_watch(&watching, bytes + 1, length);
+	else {
+		call.kind = (enum etcd_call_kind)(*bytes % 5);
+		etcd_decode(&call, bytes + 1, length);
+	}
+	return 0;
+}
