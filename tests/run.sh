@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/.." || exit
 root=$(pwd)
 
-all="setup build unit fuzz simulation mutants integration etcd clang asan tsan valgrind lint exports openapi coverage"
+all="setup build unit fuzz simulation mutants integration etcd clang asan tsan valgrind lint exports abi openapi coverage"
 SEEDS=${SEEDS:-20000}
 export MPSYNC_BUILD="$root/build"
 unset MPSYNC_URL
@@ -13,7 +13,7 @@ unset MPSYNC_URL
 packages="build-essential cmake ninja-build pkg-config python3 python3-venv libevent-dev
 libcurl4-openssl-dev libcjson-dev libssl-dev libsqlite3-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev sqlite3 socat clang openssl
 clang-format clang-tidy cppcheck valgrind shellcheck gcovr git ca-certificates mandoc mount util-linux
-etcd-server etcd-client"
+etcd-server etcd-client abigail-tools"
 
 last_lines() { # COUNT COMMAND…: prints only the end of what it says, and answers as it does
 	lines=$1
@@ -40,7 +40,7 @@ missing() { # PROGRAM…: says which are missing
 tier_setup() {
 	lacking=$(missing cmake ninja pkg-config clang clang-format clang-tidy cppcheck valgrind sqlite3 \
 		socat shellcheck gcovr python3 mandoc mount prlimit openssl
-		protoc-c etcd etcdctl)
+		protoc-c etcd etcdctl abidiff)
 	pkg-config --exists libevent_openssl libcurl libcjson openssl cmocka sqlite3 libprotobuf-c 2>/dev/null ||
 		lacking="$lacking libraries"
 	[ -z "$lacking" ] && return 0
@@ -56,7 +56,15 @@ tier_fuzz() { ctest --no-tests=error --test-dir build -L fuzz --output-on-failur
 tier_simulation() { build/bin/simulation --seeds "$SEEDS" &&
 	build/bin/simulation --mode 0 --seeds 1000 --ratio 1200000 &&
 	build/bin/simulation --mode 1 --seeds 300 --ratio 1200000 &&
-	build/bin/simulation --mode 3 --seeds 1000 --ratio 1200000; }
+	build/bin/simulation --mode 3 --seeds 1000 --ratio 1200000 && too_far_apart; }
+
+# The margin tolerates clocks whose rates differ by a quarter; beyond that the simulation must notice.
+too_far_apart() {
+	for mode in 0 2 3; do
+		! build/bin/simulation --mode "$mode" --seeds 2000 --ratio 1300000 >/dev/null || return 1
+	done
+	echo "with clocks 30 % apart it fails, as it must"
+}
 tier_mutants() { python3 tests/simulation/mutants.py; }
 integration_with() ( # BUILD FOLDER
 	cd tests/integration && MPSYNC_BUILD="$root/$1" python3 -m unittest -v
@@ -121,7 +129,7 @@ tier_valgrind() {
 
 tier_lint() {
 	sh .ci/format.sh --check &&
-		shellcheck -e SC2016 tests/run.sh tests/bench/run.sh .ci/run .ci/format.sh examples/quickstart.sh &&
+		shellcheck -e SC2016 tests/run.sh tests/bench/run.sh .ci/run .ci/format.sh .ci/abi.sh examples/quickstart.sh &&
 		mandoc -Tlint -Wwarning docs/mpsync.1 &&
 		cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
 			--suppress=normalCheckLevelMaxBranches \
@@ -142,6 +150,8 @@ tier_exports() {
 	echo '#include <mpsync.h>' | c++ -std=c++11 -Wall -Werror -Iinclude -fsyntax-only -x c++ - || code=1
 	return $code
 }
+
+tier_abi() { sh .ci/abi.sh; }
 
 tier_openapi() {
 	[ -x .venv/bin/schemathesis ] || { python3 -m venv .venv && .venv/bin/pip -q install schemathesis; } ||

@@ -438,6 +438,7 @@ static void close_server(struct server *server)
 	sessions_free(server->sessions);
 	boot_timer_clear(&server->sessions_timer);
 	loop_clear(&server->loop);
+	connections_free(server->connections);
 }
 
 static int run(struct configuration *configuration)
@@ -446,7 +447,6 @@ static int run(struct configuration *configuration)
 	    .loop.timer.descriptor = -1,
 	    .sessions_timer.descriptor = -1,
 	    .hosts = configuration->hosts,
-	    .most_connections = configuration->most_connections,
 	    .allow_force = configuration->allow_force,
 	    .status_locks = configuration->status_locks,
 	};
@@ -455,7 +455,8 @@ static int run(struct configuration *configuration)
 	int code = EXIT_STORE;
 
 	raise_descriptor_limit(configuration->most_connections);
-	if (!loop_init(&server.loop, on_engine_timer, &server))
+	server.connections = connections_new(configuration->most_connections);
+	if (!server.connections || !loop_init(&server.loop, on_engine_timer, &server))
 		return complain(EXIT_USAGE, "no descriptors or memory for an event loop");
 	if (open_store(&server, store, &error)) {
 		code = EXIT_USAGE;

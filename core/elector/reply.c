@@ -17,7 +17,7 @@ static void on_connection_closed(struct evhttp_connection *connection, void *con
 {
 	struct request *request = context;
 
-	(void)connection;
+	server_mark_busy(request->server, connection, false);
 	/* libevent leaves us the request of a client that went away. */
 	if (!evhttp_request_get_connection(request->http))
 		evhttp_request_free(request->http);
@@ -64,6 +64,7 @@ void request_hold_back(struct request *request)
 
 	request->held_back = true;
 	request->server->held_back++;
+	server_mark_busy(request->server, connection, true);
 	evhttp_connection_set_closecb(connection, on_connection_closed, request);
 	bufferevent_getcb(buffer, NULL, &on_write, &on_event, &context);
 	bufferevent_setcb(buffer, NULL, on_write, on_event, context);
@@ -79,6 +80,7 @@ static void stop_holding_back(struct request *request)
 		return;
 	request->held_back = false;
 	request->server->held_back--;
+	server_mark_busy(request->server, connection, false);
 	evhttp_connection_set_closecb(connection, NULL, NULL);
 	bufferevent_setwatermark(evhttp_connection_get_bufferevent(connection), EV_READ, 0, 0);
 }

@@ -3,6 +3,7 @@
 #include "status.h"
 
 #include <errno.h>
+#include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
@@ -18,11 +19,20 @@
 #define MOST_BODY    (128 * 1024)
 #define BACKLOG      1024
 
-static struct bufferevent *new_tls_connection(struct event_base *base, void *context)
+void server_mark_busy(const struct server *server, struct evhttp_connection *connection, bool busy)
+{
+	if (connection)
+		connections_set_busy(server->connections,
+		    bufferevent_getfd(evhttp_connection_get_bufferevent(connection)), busy);
+}
+
+/* NULL: evhttp's own kind, for plain connections. */
+static struct bufferevent *new_connection(struct event_base *base, void *context)
 {
 	struct listener *listener = context;
-	SSL *tls = SSL_new(listener->tls);
+	SSL *tls = listener->tls ? SSL_new(listener->tls) : NULL;
 
+	connections_accepted(listener->server->connections);
 	if (!tls)
 		return NULL;
 	return bufferevent_openssl_socket_new(
@@ -60,6 +70,7 @@ static struct listener *listener_new(struct server *server, mpsync_error *error)
 	evhttp_set_max_headers_size(listener->http, MOST_HEADERS);
 	evhttp_set_max_body_size(listener->http, MOST_BODY);
 	evhttp_set_gencb(listener->http, route, listener);
+	evhttp_set_bevcb(listener->http, new_connection, listener);
 	return listener;
 }
 
@@ -98,13 +109,13 @@ bool server_listen_tcp(struct server *server, const char *address, uint16_t port
 	snprintf(text, sizeof text, strchr(address, ':') ? "[%s]:%u" : "%s:%u", address, port);
 	listener->port = port;
 	listener->status_only = status_only;
-	if (tls && SSL_CTX_up_ref(tls) == 1) {
+	if (tls && SSL_CTX_up_ref(tls) == 1)
 		listener->tls = tls;
-		evhttp_set_bevcb(listener->http, new_tls_connection, listener);
-	}
 	if (evutil_parse_sockaddr_port(text, (struct sockaddr *)&parsed, &length) != 0) {
 		fail(error, MPSYNC_E_INVALID, "%s is no address; write 127.0.0.1:13131 or [::1]:13131",
 		    text);
+	} else if (!connections_add_port(server->connections, port)) {
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	} else if (bind_listener(listener, (struct sockaddr *)&parsed, (socklen_t)length)) {
 		keep(server, listener);
 		return true;

@@ -2,6 +2,7 @@
 #ifndef MPSYNC_SERVER_H
 #define MPSYNC_SERVER_H
 
+#include "connections.h"
 #include "sessions.h"
 
 #include "loop.h"
@@ -33,8 +34,7 @@ struct server {
 	struct id instance;
 	const char *store_kind;
 	char **hosts; /* further names that Host may have; NULL-terminated */
-	size_t connections;
-	size_t most_connections;
+	struct connections *connections;
 	size_t held_back;
 	bool allow_force;
 	bool status_locks;
@@ -64,6 +64,9 @@ bool server_listen_tcp(struct server *server, const char *address, uint16_t port
     SSL_CTX *tls, mpsync_error *error);
 bool server_listen_unix(struct server *server, const char *path, mpsync_error *error);
 void server_close(struct server *server);
+
+/* A stream begins or ends on it, or a request waits. */
+void server_mark_busy(const struct server *server, struct evhttp_connection *connection, bool busy);
 
 /* ---- routes.c ---- */
 void route(struct evhttp_request *http, void *listener);

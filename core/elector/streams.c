@@ -149,6 +149,7 @@ static void on_closed(struct evhttp_connection *connection, void *context)
 	const evutil_socket_t descriptor =
 	    bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
 
+	server_mark_busy(stream->server, connection, false);
 	/* libevent leaves us the request of a client that went away; the socket is still open. */
 	if (!evhttp_request_get_connection(stream->http))
 		evhttp_request_free(stream->http);
@@ -159,6 +160,7 @@ static void on_closed(struct evhttp_connection *connection, void *context)
 /* Our own end of a stream is never proof of anything. */
 static void finish(struct stream *stream)
 {
+	server_mark_busy(stream->server, evhttp_request_get_connection(stream->http), false);
 	evhttp_connection_set_closecb(evhttp_request_get_connection(stream->http), NULL, NULL);
 	leave_session(stream, false);
 	evhttp_send_reply_end(stream->http);
@@ -225,6 +227,7 @@ static struct stream *open_stream(struct request *request, uint64_t for_ms, uint
 	evhttp_add_header(headers, "Cache-Control", "no-store");
 	evhttp_add_header(headers, "Content-Type", "text/event-stream");
 	evhttp_connection_set_closecb(evhttp_request_get_connection(stream->http), on_closed, stream);
+	server_mark_busy(stream->server, evhttp_request_get_connection(stream->http), true);
 	evhttp_connection_set_timeout(evhttp_request_get_connection(stream->http), 0);
 	evhttp_send_reply_start(stream->http, 200, NULL);
 	if (for_ms) {

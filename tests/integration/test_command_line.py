@@ -1,6 +1,7 @@
 """mpsync: exit codes, turns, and a command that never outlives its right."""
 import os
 import pathlib
+import pty
 import signal
 import subprocess
 import unittest
@@ -81,6 +82,46 @@ class Command(Case):
         candidates[0].signal(signal.SIGKILL)
         self.assertGreater(int(second.expect("leading").split()[1]), int(first.split()[1]))
         self.assertEqual(second.child.wait(), 0)
+
+
+class Terminal(Case):
+    def on_terminal(self, *arguments):
+        """mpsync with a terminal of its own. Returns its process number and our end of the terminal."""
+        number, terminal = pty.fork()
+        if number == 0:
+            os.environ["MPSYNC_URL"] = self.file_url
+            os.execv(MPSYNC, [MPSYNC, *arguments])
+        self.addCleanup(os.close, terminal)
+        return number, terminal
+
+    def read_until(self, terminal, text):
+        seen = b""
+        while text not in seen:
+            seen += os.read(terminal, 4096)
+        return seen
+
+    def test_command_has_the_terminal(self):
+        number, terminal = self.on_terminal("lock", "x", "--", "sh", "-c", "read line; echo got $line; exit 3")
+        os.write(terminal, b"typed\n")
+        self.read_until(terminal, b"got typed")
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]), 3)
+
+    def test_interrupt_reaches_the_command(self):
+        number, terminal = self.on_terminal(
+            "lock", "x", "--", "sh", "-c", "trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 1; done")
+        self.read_until(terminal, b"ready")
+        os.write(terminal, b"\x03")
+        self.read_until(terminal, b"caught")
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]), 5)
+
+    def test_waiting_user_sees_for_whom(self):
+        holder = self.start([MPSYNC, "lock", "x", "--identity", "the-other", "--", "cat"],
+                            {"MPSYNC_URL": self.file_url})
+        self.until(lambda: "the-other" in self.mpsync("ls").stdout)
+        number, terminal = self.on_terminal("lock", "x", "--", "true")
+        self.read_until(terminal, b"the-other")
+        holder.child.stdin.close()
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]), 0)
 
 
 class Looking(Case):

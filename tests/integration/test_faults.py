@@ -1,6 +1,9 @@
 """Outages, full disks, no descriptors left, TLS: an error or patience, and nothing held is lost."""
+import http.client
+import json
 import os
 import pathlib
+import resource
 import signal
 import socket
 import subprocess
@@ -70,6 +73,48 @@ class Limits(Case):
             connection.close()
         self.until(lambda: self.http(port, "GET", "/locks/x")[0] == 200)
         self.assertIsNone(elector.child.poll())
+
+    def test_ten_thousand_idle_connections(self):
+        """Over the bound the oldest idle one goes; nothing held is lost, and others are served."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        elector = self.elector()
+        holder = self.probe(elector.url)
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        crowd = [socket.create_connection(("127.0.0.1", elector.port)) for _ in range(10500)]
+        self.assertEqual(self.http(elector.port, "GET", "/locks/x")[0], 200)
+        self.assertEqual(crowd[0].recv(1), b"")
+        holder.send("held x")
+        holder.expect("is_held x 1")
+        for connection in crowd:
+            connection.close()
+        self.assertEqual(self.http(elector.port, "GET", "/locks/x")[0], 200)
+
+    def test_ten_thousand_waiters(self):
+        """One session queues them all; each is served in its turn."""
+        elector = self.elector()
+        holder = self.probe(elector.url)
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        session = {"Mpsync-Session": "4" * 32}
+        stream = http.client.HTTPConnection("127.0.0.1", elector.port)
+        self.addCleanup(stream.close)
+        stream.request("GET", "/holders/crowd", headers=session)
+        self.assertTrue(stream.getresponse().readline())
+        queue = http.client.HTTPConnection("127.0.0.1", elector.port)
+        self.addCleanup(queue.close)
+        for number in range(1, 10001):
+            queue.request("PUT", "/locks/x", json.dumps(
+                {"holder": "crowd", "claim": f"{number:032x}", "queue": True}), session)
+            answer = queue.getresponse()
+            answer.read()
+            self.assertEqual(answer.status, 202)
+        self.assertEqual(self.metric(elector.port, "mpsync_waiters"), 10000)
+        holder.send("release x")
+        holder.expect("released x")
+        self.until(lambda: self.metric(elector.port, "mpsync_waiters") == 9999)
 
     def test_full_disk(self):
         mount = pathlib.Path(self.folder, "small")

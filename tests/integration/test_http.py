@@ -1,6 +1,7 @@
 """The elector's HTTP: both wires, every documented error, clients that go away."""
 import json
 import socket
+import sqlite3
 import struct
 import unittest
 
@@ -44,6 +45,24 @@ class OldWire(Wire):
         self.assertEqual(self.put("a")[0], 200)
         status, lock = self.http(self.port, "PUT", "/locks/a")
         self.assertEqual((status, lock["spec"]["owner"]), (409, "w"))
+
+
+class OldWireInAnOutage(Case):
+    """Old clients know 200, 404 and 409 alone: with the store out of reach they see nothing else."""
+
+    def test_only_what_old_clients_know(self):
+        port = self.elector(self.file_url).port
+        self.assertEqual(self.http(port, "PUT", "/locks/mine")[0], 200)
+        store = sqlite3.connect(f"{self.folder}/locks.db", isolation_level=None)
+        self.addCleanup(store.close)
+        store.execute("BEGIN EXCLUSIVE")
+        self.assertEqual(self.http(port, "PUT", "/locks/mine")[0], 200)
+        self.assertEqual(self.http(port, "GET", "/locks/mine")[0], 200)
+        status, answer = self.http(port, "PUT", "/locks/other")
+        self.assertEqual(status, 409)
+        self.assertTrue(answer["message"])
+        store.execute("ROLLBACK")
+        self.until(lambda: self.http(port, "PUT", "/locks/other")[0] == 200)
 
 
 class NewWire(Wire):
