@@ -133,8 +133,8 @@ static void finish_if_idle(mpsync_client *client)
 		return;
 	if (engine_claims(client->engine) == 0)
 		event_base_loopbreak(client->loop.base);
-	else
-		event_base_loopexit(client->loop.base, &moment);
+	else if (event_base_loopexit(client->loop.base, &moment) != 0)
+		event_base_loopbreak(client->loop.base); /* no memory for a timer */
 }
 
 void client_request_ended(mpsync_client *client)
@@ -218,6 +218,7 @@ void client_unreference(mpsync_client *client)
 	mpsync_queue_free(client->queue);
 	options_clear(&client->options);
 	free(client->url);
+	free(client->reserved_close);
 	if (client->descriptor >= 0)
 		close(client->descriptor);
 	if (client->alive)
@@ -342,7 +343,8 @@ mpsync_client *mpsync_client_open(
 	client->queue = queue_reference(queue);
 	client->descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	client->alive = page_wiped_on_fork();
-	if (client->descriptor < 0 || !client->alive) {
+	client->reserved_close = calloc(1, sizeof *client->reserved_close);
+	if (client->descriptor < 0 || !client->alive || !client->reserved_close) {
 		fail(error, MPSYNC_E_INTERNAL, "no descriptors or memory: %s", strerror(errno));
 		client_unreference(client);
 		return NULL;
@@ -368,11 +370,6 @@ const char *mpsync_client_url(const mpsync_client *client)
 
 /* ---- Closing ---- */
 
-struct close_command {
-	struct command command;
-	struct op op;
-};
-
 static void run_close(mpsync_client *client, struct command *base)
 {
 	struct close_command *command = (struct close_command *)base;
@@ -389,15 +386,14 @@ static void run_close(mpsync_client *client, struct command *base)
 	client_request_ended(client);
 }
 
+/* Takes the command over; NULL: there was no memory for it. */
 static mpsync_status close_client(
-    mpsync_client *client, uint64_t op_id, struct call *call, mpsync_error *error)
+    mpsync_client *client, struct close_command *command, uint64_t op_id, mpsync_error *error)
 {
-	struct close_command *command = calloc(1, sizeof *command);
-
 	if (!command)
 		return fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	command->command.run = run_close;
-	command->op = (struct op){.id = op_id, .call = call, .open = true};
+	command->op = (struct op){.id = op_id, .open = true};
 	return client_submit(client, &command->command, error);
 }
 
@@ -405,7 +401,9 @@ mpsync_status mpsync_client_close_start(mpsync_client *client, uint64_t op_id, m
 {
 	const mpsync_status status = client_check_usable(client, error);
 
-	return status == MPSYNC_OK ? close_client(client, op_id, NULL, error) : status;
+	if (status != MPSYNC_OK)
+		return status;
+	return close_client(client, calloc(1, sizeof(struct close_command)), op_id, error);
 }
 
 void mpsync_client_close(mpsync_client *client)
@@ -413,7 +411,8 @@ void mpsync_client_close(mpsync_client *client)
 	if (!client)
 		return;
 	if (client_check_usable(client, NULL) == MPSYNC_OK) {
-		close_client(client, 0, NULL, NULL);
+		close_client(client, client->reserved_close, 0, NULL);
+		client->reserved_close = NULL;
 		if (pthread_equal(pthread_self(), client->thread))
 			pthread_detach(client->thread);
 		else

@@ -34,6 +34,11 @@ struct command {
 	void (*run)(mpsync_client *client, struct command *command);
 };
 
+struct close_command {
+	struct command command;
+	struct op op;
+};
+
 struct mpsync_client {
 	atomic_uint references;
 	mpsync_queue *queue;
@@ -56,7 +61,8 @@ struct mpsync_client {
 	struct store *store; /* the engine's */
 	struct observing_client *observations;
 	struct op close_op;
-	size_t open_requests; /* requests and grants that have not ended */
+	struct close_command *reserved_close; /* so that closing needs no memory */
+	size_t open_requests;                 /* requests and grants that have not ended */
 	bool closing;
 };
 

@@ -22,6 +22,7 @@ struct engine_claim {
 	struct engine_claim *ahead;
 	struct engine_claim *behind;
 	struct engine_claim *next_turn; /* in the engine's list of claims whose turn has come */
+	struct engine_claim *next_stopped;
 	const struct engine_owner *ops;
 	void *owner;
 	char *holder;
@@ -658,31 +659,33 @@ static void stop_claim(struct engine_claim *claim)
 }
 
 /* From the back, so that nobody gets a turn that is taken away at once. */
-static void stop_queue(const void *node, VISIT visit, void *context)
+static void list_queue(const void *node, VISIT visit, void *context)
 {
 	const struct name_queue *queue = *(struct name_queue *const *)node;
-	struct engine_claim ***stopped = context;
+	struct engine_claim ***end = context;
 
 	if (visit != postorder && visit != leaf)
 		return;
-	for (struct engine_claim *claim = queue->last; claim; claim = claim->ahead)
-		*(*stopped)++ = claim;
+	for (struct engine_claim *claim = queue->last; claim; claim = claim->ahead) {
+		**end = claim;
+		*end = &claim->next_stopped;
+	}
 }
 
 void engine_stop(struct engine *engine)
 {
-	const size_t count = engine->claims;
-	struct engine_claim **claims = calloc(count + 1, sizeof *claims);
-	struct engine_claim **end = claims;
+	struct engine_claim *first = NULL;
+	struct engine_claim **end = &first;
+	struct engine_claim *next;
 
-	if (!claims)
-		return;
 	enter(engine);
-	twalk_r(engine->names, stop_queue, &end);
-	for (size_t i = 0; i < count; i++)
-		stop_claim(claims[i]);
+	twalk_r(engine->names, list_queue, &end);
+	*end = NULL;
+	for (struct engine_claim *claim = first; claim; claim = next) {
+		next = claim->next_stopped;
+		stop_claim(claim);
+	}
 	leave(engine);
-	free(claims);
 }
 
 void engine_begin(struct engine *engine)

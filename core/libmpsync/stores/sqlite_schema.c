@@ -246,6 +246,8 @@ sqlite3 *sqlite_open_file(const char *path, mpsync_error *error)
 	bool made = folder && make_folder(folder, error) && make_file(path, error);
 	int code;
 
+	if (!folder)
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	free(folder);
 	if (!made)
 		return NULL;

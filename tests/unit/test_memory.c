@@ -1,0 +1,292 @@
+/*
+ * Goal: no allocation that fails brings anything down: the call says so, and what was made is given
+ * back. Method: each scenario is run again and again, with its first, second, third… allocation
+ * failing, until it needs no more. The linker leads our allocations, and SQLite's, through here;
+ * cJSON's and libevent's come by their hooks.
+ */
+#include "unit.h"
+
+#include "fields.h"
+#include "options.h"
+#include "sse.h"
+#include "stores/etcd_names.h"
+#include "stores/etcd_proto.h"
+#include "url.h"
+#include "wire.h"
+
+#include <event2/event.h>
+#include <mpsync.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOST_ALLOCATIONS 20000
+/* A scenario that waits for ever has lost something. */
+#define PATIENCE_S 300
+
+static atomic_long left; /* until one fails; negative: none does */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t most);
+int __wrap_asprintf(char **text, const char *format, ...);
+
+static bool fails(void)
+{
+	return atomic_fetch_sub(&left, 1) == 1;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+	return fails() ? NULL : __real_realloc(memory, size);
+}
+
+char *__wrap_strndup(const char *text, size_t most)
+{
+	const size_t length = strnlen(text, most);
+	char *copy = __wrap_malloc(length + 1);
+
+	if (!copy)
+		return NULL;
+	memcpy(copy, text, length);
+	copy[length] = '\0';
+	return copy;
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return __wrap_strndup(text, strlen(text));
+}
+
+int __wrap_asprintf(char **text, const char *format, ...)
+{
+	va_list arguments;
+	int length;
+
+	if (fails())
+		return -1;
+	va_start(arguments, format);
+	length = vasprintf(text, format, arguments);
+	va_end(arguments);
+	return length;
+}
+
+static void with_each_failing(void (*scenario)(void))
+{
+	for (long nth = 1; nth <= MOST_ALLOCATIONS; nth++) {
+		atomic_store(&left, nth);
+		scenario();
+		if (atomic_exchange(&left, -1) > 0)
+			return;
+	}
+	fail_msg("it never needed less than %d allocations", MOST_ALLOCATIONS);
+}
+
+/* ---- Scenarios ---- */
+
+static void read_settings(void)
+{
+	mpsync_error error;
+	mpsync_options *options = mpsync_options_new(&error);
+	struct url url;
+
+	mpsync_options_set(options, "ttl", "5s", &error);
+	mpsync_options_set(options, "identity", "worker", &error);
+	mpsync_options_free(options);
+	if (url_parse(&url, "http://localhost:13131/?ttl=5s&identity=a%20b", &error))
+		url_clear(&url);
+	if (url_parse(&url, "file:locks.db?ttl=5s", &error))
+		url_clear(&url);
+}
+
+static void read_bodies(void)
+{
+	static const char put_text[] =
+	    "{\"holder\":\"w\",\"claim\":\"00112233445566778899aabbccddeeff\",\"value\":\"v\"}";
+	static const struct store_lock lock = {.name = "n", .holder = "h", .value = "v", .token = 7};
+	struct put put = {.name = "n"};
+	char problem[FIELDS_PROBLEM_SIZE];
+	cJSON *object;
+
+	if (body_parse(put_text, strlen(put_text), &object, problem) == BODY_OBJECT)
+		put_parse(&put, object, NULL, 50, problem);
+	cJSON_Delete(object);
+	object = wire_lock(&lock, 0);
+	cJSON_free(object ? cJSON_PrintUnformatted(object) : NULL);
+	cJSON_Delete(object);
+}
+
+static void ignore_event(void *context, const char *id, const char *event, const char *data)
+{
+	(void)context, (void)id, (void)event, (void)data;
+}
+
+static void read_stream(void)
+{
+	static const char text[] = "id: 1\nevent: granted\ndata: {}\n\n";
+	struct sse sse = {.event = ignore_event};
+
+	sse_feed(&sse, text, strlen(text));
+	sse_clear(&sse);
+}
+
+static void speak_to_etcd(void)
+{
+	const struct etcd_call call = {.kind = ETCD_TXN,
+	    .compares = {{.key = "x/1"}},
+	    .compare_count = 1,
+	    .then = {{.kind = ETCD_PUT, .key = "x/1", .value = "v", .lease = 1}},
+	    .then_count = 1};
+	struct etcd_facts facts = {.holder = "w", .value = "v", .claim = {{1}}};
+	char *name = etcd_facts_name("", "mpsync-session/1/a%2Fb");
+	char *text = etcd_facts_write(&facts);
+
+	free(etcd_encode(&call).bytes);
+	free(etcd_queue_key("p/", "a/b", 1));
+	if (text && etcd_facts_read(&facts, text))
+		etcd_facts_clear(&facts);
+	cJSON_free(text);
+	free(name);
+}
+
+static void drain(mpsync_queue *queue)
+{
+	mpsync_event *event;
+
+	while ((event = mpsync_queue_next(queue)))
+		mpsync_event_free(event);
+}
+
+static void use_lock(mpsync_client *client)
+{
+	mpsync_error error;
+	mpsync_lock *lock = mpsync_lock_new(client, "orders/42", NULL, &error);
+
+	if (mpsync_lock_acquire(lock, 1000, &error) == MPSYNC_OK) {
+		assert_int_equal(mpsync_lock_is_held(lock, mpsync_lock_grant(lock)), 1);
+		mpsync_lock_release(lock, &error);
+	}
+	mpsync_lock_free(lock);
+}
+
+static void use_election(mpsync_client *client)
+{
+	mpsync_error error;
+	mpsync_election *election = mpsync_election_new(client, "leader", NULL, &error);
+
+	if (mpsync_election_campaign(election, "10.0.0.7:80", 1000, &error) == MPSYNC_OK)
+		mpsync_election_resign(election, &error);
+	mpsync_election_free(election);
+}
+
+static void use_client(const char *url)
+{
+	mpsync_error error;
+	mpsync_queue *queue = mpsync_queue_new(&error);
+	mpsync_client *client = mpsync_client_open(url, NULL, queue, &error);
+
+	if (!client)
+		assert_int_not_equal(error.status, MPSYNC_OK);
+	use_lock(client);
+	use_election(client);
+	mpsync_list_free(mpsync_client_list(client, "", &error));
+	drain(queue);
+	mpsync_client_close(client);
+	mpsync_queue_free(queue);
+}
+
+static void use_memory(void)
+{
+	use_client("memory:");
+}
+
+static char folder[64];
+
+static void use_file(void)
+{
+	char url[96];
+
+	snprintf(url, sizeof url, "file:%s/locks.db", folder);
+	use_client(url);
+}
+
+/* ---- Tests ---- */
+
+static void test_settings(void **state)
+{
+	(void)state;
+	with_each_failing(read_settings);
+}
+
+static void test_bodies(void **state)
+{
+	(void)state;
+	with_each_failing(read_bodies);
+}
+
+static void test_streams(void **state)
+{
+	(void)state;
+	with_each_failing(read_stream);
+}
+
+static void test_etcd(void **state)
+{
+	(void)state;
+	with_each_failing(speak_to_etcd);
+}
+
+static void test_client_in_memory(void **state)
+{
+	(void)state;
+	with_each_failing(use_memory);
+}
+
+static void test_client_on_file(void **state)
+{
+	char command[96];
+
+	(void)state;
+	snprintf(folder, sizeof folder, "/tmp/mpsync-memory-XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	use_file(); /* the file is made */
+	with_each_failing(use_file);
+	snprintf(command, sizeof command, "rm -rf %s", folder);
+	assert_int_equal(system(command), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_settings),
+	    cmocka_unit_test(test_bodies),
+	    cmocka_unit_test(test_streams),
+	    cmocka_unit_test(test_etcd),
+	    cmocka_unit_test(test_client_in_memory),
+	    cmocka_unit_test(test_client_on_file),
+	};
+
+	atomic_store(&left, -1);
+	cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = __wrap_malloc, .free_fn = free});
+	event_set_mem_functions(__wrap_malloc, __wrap_realloc, free);
+	alarm(PATIENCE_S);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
