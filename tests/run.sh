@@ -129,7 +129,7 @@ tier_valgrind() {
 
 tier_lint() {
 	sh .ci/format.sh --check &&
-		shellcheck -e SC2016 tests/run.sh tests/bench/run.sh .ci/run .ci/format.sh .ci/abi.sh examples/quickstart.sh &&
+		shellcheck -e SC2016 tests/run.sh tests/bench/run.sh tests/bench/etcd.sh .ci/run .ci/format.sh .ci/abi.sh examples/quickstart.sh &&
 		mandoc -Tlint -Wwarning docs/mpsync.1 &&
 		cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
 			--suppress=normalCheckLevelMaxBranches \

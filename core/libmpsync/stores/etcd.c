@@ -151,6 +151,7 @@ static void join_session(struct etcd_entry *entry, struct etcd_session *session)
 
 static void leave_session(struct etcd_entry *entry)
 {
+	etcd_session_untell(entry);
 	if (entry->next)
 		entry->next->previous = entry->previous;
 	if (entry->previous)

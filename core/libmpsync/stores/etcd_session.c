@@ -157,15 +157,34 @@ static void see(struct etcd_session *session, const struct etcd_key *key)
 	etcd_facts_clear(&facts);
 }
 
-/* From the start each time: whoever is told may end others, or the session. */
-static struct etcd_entry *take_marked(const struct etcd_session *session)
+/* Whoever is told something may end others, or the session: so those to be told stand in a list. */
+static void tell_later(struct etcd_session *session, struct etcd_entry *entry)
 {
-	struct etcd_entry *entry = session->entries;
+	if (entry->told_link)
+		return;
+	entry->next_told = session->told;
+	if (entry->next_told)
+		entry->next_told->told_link = &entry->next_told;
+	entry->told_link = &session->told;
+	session->told = entry;
+}
 
-	while (entry && !entry->marked)
-		entry = entry->next;
+void etcd_session_untell(struct etcd_entry *entry)
+{
+	if (!entry->told_link)
+		return;
+	*entry->told_link = entry->next_told;
+	if (entry->next_told)
+		entry->next_told->told_link = entry->told_link;
+	entry->told_link = NULL;
+}
+
+static struct etcd_entry *next_told(const struct etcd_session *session)
+{
+	struct etcd_entry *entry = session->told;
+
 	if (entry)
-		entry->marked = false;
+		etcd_session_untell(entry);
 	return entry;
 }
 
@@ -191,9 +210,10 @@ static void on_read(struct etcd_call *call, const struct etcd_answer *answer)
 	session->watch.revision = answer->revision;
 	etcd_watch(session->etcd->rpc, &session->watch);
 	for (entry = session->entries; entry; entry = entry->next)
-		entry->marked = entry->facts_created && entry->facts_created <= answer->revision &&
-		                !is_there(&answer->found[0], entry->facts, entry->facts_created);
-	while ((entry = take_marked(session)))
+		if (entry->facts_created && entry->facts_created <= answer->revision &&
+		    !is_there(&answer->found[0], entry->facts, entry->facts_created))
+			tell_later(session, entry);
+	while ((entry = next_told(session)))
 		etcd_entry_gone(entry);
 	for (size_t i = 0; i < answer->found[0].count && session->lease == lease; i++)
 		see(session, &answer->found[0].keys[i]);
@@ -243,18 +263,19 @@ static bool needs_session(const struct etcd_entry *entry)
 }
 
 /* Those that need it now: one that is told may need the next keep-alive at once. */
-static void mark_needing(struct etcd_session *session)
+static void list_needing(struct etcd_session *session)
 {
 	for (struct etcd_entry *entry = session->entries; entry; entry = entry->next)
-		entry->marked = needs_session(entry);
+		if (needs_session(entry))
+			tell_later(session, entry);
 }
 
 static void fail_needing(struct etcd_session *session, const struct etcd_answer *answer)
 {
 	struct etcd_entry *entry;
 
-	mark_needing(session);
-	while ((entry = take_marked(session)))
+	list_needing(session);
+	while ((entry = next_told(session)))
 		if (needs_session(entry))
 			etcd_entry_fail(entry, answer);
 }
@@ -263,8 +284,8 @@ static void proceed_needing(struct etcd_session *session)
 {
 	struct etcd_entry *entry;
 
-	mark_needing(session);
-	while ((entry = take_marked(session)))
+	list_needing(session);
+	while ((entry = next_told(session)))
 		if (needs_session(entry) && session->lease)
 			etcd_entry_proceed(entry);
 }
@@ -325,8 +346,8 @@ void etcd_session_lost(struct etcd_session *session)
 		return;
 	forget_lease(session);
 	for (entry = session->entries; entry; entry = entry->next)
-		entry->marked = true;
-	while ((entry = take_marked(session)))
+		tell_later(session, entry);
+	while ((entry = next_told(session)))
 		etcd_entry_expire(entry);
 }
 

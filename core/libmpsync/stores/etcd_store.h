@@ -52,7 +52,8 @@ struct etcd_entry {
 	bool doubtful;         /* a request to stand in the queue went unanswered */
 	bool held;
 	bool withdrawing;
-	bool marked; /* its session has something to tell it */
+	struct etcd_entry *next_told; /* while its session has something to tell it */
+	struct etcd_entry **told_link;
 	unsigned races;
 	uint32_t value_version;
 };
@@ -78,6 +79,7 @@ struct etcd_session {
 	struct etcd_session *next;
 	struct etcd_entry *entries;
 	struct etcd_orphan *orphans;
+	struct etcd_entry *told; /* to be told something, now */
 	enum etcd_session_phase phase;
 	struct etcd_call call;
 	struct etcd_call reading;
@@ -103,6 +105,8 @@ void etcd_arm(struct etcd *etcd);
 /* NULL without memory. */
 struct etcd_session *etcd_session_of(struct etcd *etcd, uint32_t ttl_ms);
 void etcd_session_free(struct etcd_session *session);
+/* Nothing needs to be told to it any more. */
+void etcd_session_untell(struct etcd_entry *entry);
 
 /* Was confirmed not long ago: may be relied on without asking. */
 bool etcd_session_is_fresh(const struct etcd_session *session);
