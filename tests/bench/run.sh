@@ -14,6 +14,10 @@ elector=$!
 until curl -s -o /dev/null "http://127.0.0.1:$port/healthz"; do :; done
 echo "elector: first answer $((($(date +%s%N) - began) / 1000000)) ms after it was started (with curl's own time)"
 grep -E 'RssAnon|VmRSS' "/proc/$elector/status"
+wakeups() { awk '/ctxt_switches/ {sum += $2} END {print sum}' "/proc/$elector/status"; }
+before=$(wakeups)
+sleep 10
+echo "elector: $(($(wakeups) - before)) wake-ups in 10 s with nothing held"
 url="http://127.0.0.1:$port"
 
 build/bin/bench is_held memory:
@@ -33,8 +37,10 @@ for _ in range(200):
 times.sort()
 print(f"the disk's own fdatasync: median {times[100] * 1e6:.0f} us, p99 {times[198] * 1e6:.0f} us")
 PYTHON
-build/bin/bench renew "file:$folder/locks.db" 10000
-build/bin/bench renew "$url" 10000
+for count in 10 1000 10000; do
+	build/bin/bench renew "file:$folder/locks.db" "$count"
+	build/bin/bench renew "$url" "$count"
+done
 
 # PUT beside a bare evhttp and nginx, each for the same time.
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
