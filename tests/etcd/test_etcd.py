@@ -187,6 +187,43 @@ class Recipe(EtcdCase):
         theirs.signal(signal.SIGINT)
         last.expect("held x")
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.contender = f"{cls.etcd_folder}/contender"
+        subprocess.run(["go", "build", "-o", cls.contender, "."], check=True,
+                       cwd=pathlib.Path(__file__).parent / "contender")
+
+    def queued(self, count):
+        self.until(lambda: len(
+            self.etcdctl("get", "--prefix", "--keys-only", "x/").stdout.split()) == count)
+
+    def test_three_kinds_of_contenders_are_served_in_order(self):
+        """This library, etcd's Go package and etcdctl, each several times, as they came."""
+        ours, last = self.probe(self.url), self.probe(self.url)
+        theirs = [self.start([self.contender, self.endpoints]) for _ in range(2)]
+        for go in theirs:
+            go.expect("ready")
+        ours.send("acquire x -1")
+        tokens = [self.token_of(ours.expect("held x"))]
+        theirs[0].send("lock x")
+        self.queued(2)
+        command = self.start_etcdctl("lock", "x")
+        self.queued(3)
+        last.send("acquire x -1")
+        last.expect("waiting x")
+        theirs[1].send("lock x")
+        self.queued(5)
+        ours.send("release x")
+        tokens.append(self.token_of(theirs[0].expect("held x")))
+        theirs[0].send("unlock x")
+        self.assertTrue(command.line().startswith("x/"))
+        command.signal(signal.SIGINT)
+        tokens.append(self.token_of(last.expect("held x")))
+        last.send("release x")
+        tokens.append(self.token_of(theirs[1].expect("held x")))
+        self.assertEqual(tokens, sorted(set(tokens)))
+
     def test_etcdctl_sees_our_leader_and_its_value(self):
         leader = self.start(
             [MPSYNC, "elect", "e", "--value", "10.0.0.7:80", "--", "sh", "-c", "echo leading; exec sleep 1000"],
@@ -257,6 +294,41 @@ class Mistakes(EtcdCase):
         self.etcdctl("put", "mpsync-session/zz/%", "{}")
         self.mpsync("lock", "x", "--", "true", url=self.url, check=0)
         self.mpsync("ls", url=self.url, check=0)
+
+
+class Tls(EtcdCase):
+    """etcds:// verifies the member, and shows a certificate of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.mkdtemp(prefix="mpsync-etcd-")
+        cls.addClassCleanup(shutil.rmtree, folder, True)
+        cls.files = {kind: f"{folder}/{kind}" for kind in ("key", "crt")}
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+                        "/CN=root", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", cls.files["key"],
+                        "-out", cls.files["crt"]], check=True, capture_output=True)
+        client, peer = free_port(), free_port()
+        member = Member(folder, "m0", (client, peer), f"m0=http://127.0.0.1:{peer}",
+                        ["--cert-file", cls.files["crt"], "--key-file", cls.files["key"],
+                         "--client-cert-auth", "--trusted-ca-file", cls.files["crt"]])
+        member.command = [word.replace(f"http://127.0.0.1:{client}", f"https://127.0.0.1:{client}")
+                          for word in member.command]
+        member.start()
+        cls.addClassCleanup(member.kill)
+        cls.endpoints = f"https://127.0.0.1:{client}"
+        cls.url = f"etcds://127.0.0.1:{client}"
+
+    def etcdctl(self, *arguments):
+        return super().etcdctl("--cacert", self.files["crt"], "--cert", self.files["crt"],
+                               "--key", self.files["key"], *arguments)
+
+    def test_certificates(self):
+        ca, own = f"?ca={self.files['crt']}", f"&cert={self.files['crt']}&key={self.files['key']}"
+        self.mpsync("lock", "x", "--", "true", url=self.url + ca + own, check=0)
+        done = self.mpsync("lock", "x", "--wait", "5s", "--", "true", url=self.url + own.replace("&", "?", 1),
+                           check=122)
+        self.assertIn("certificate", done.stderr)
+        self.mpsync("lock", "x", "--wait", "5s", "--", "true", url=self.url + ca, check=122)
 
 
 class Users(EtcdCase):
