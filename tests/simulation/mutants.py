@@ -19,7 +19,7 @@ CORE = ROOT / "core"
 BUILD = ROOT / "build" / "lib"
 SEEDS = 100000
 
-# number, what is broken, [(file, text, replacement)]
+# number, what is broken, [(file, text, replacement)], the mode it is looked for in (all, if none)
 MUTANTS = [
     ("1", "sent_at is read after the answer", [
         ("libmpsync/stores/records.c", ".sent_at_ms = task->sent_at_ms,\n\t\t\t.right_ms",
@@ -120,7 +120,7 @@ MUTANTS = [
     ("23", "the client believes what was asked before its present stream", [
         ("libmpsync/stores/elector.c",
          "return sent_hellos == remote->hellos && is_current(remote, body);",
-         "return sent_hellos <= remote->hellos && is_current(remote, body);")]),
+         "return sent_hellos <= remote->hellos && is_current(remote, body);")], "2"),
     ("24", "the client believes an elector that does not have its stream", [
         ("libmpsync/stores/elector.c", "return id_equal(&elector, &remote->elector);",
          "return id_equal(&elector, &elector) && remote->greeted;")]),
@@ -170,10 +170,11 @@ def build(folder, edits):
 
 
 def run(mutant):
-    number, what, edits = mutant
+    number, what, edits, *mode = mutant
     with tempfile.TemporaryDirectory() as folder:
         program = build(pathlib.Path(folder), edits)
-        done = subprocess.run([program, "--seeds", str(SEEDS)], capture_output=True, text=True)
+        done = subprocess.run([program, "--seeds", str(SEEDS), *(["--mode", *mode] if mode else [])],
+                              capture_output=True, text=True)
     found = re.search(r"FAILED seed (\d+): (P\d+)", done.stdout)
     if done.returncode not in (0, 1):
         raise SystemExit(f"mutants.py: the simulation of mutant {number} crashed")

@@ -192,7 +192,8 @@ static void tell(struct piece *piece)
 	struct etcd_watch *watch = piece->watching->watch;
 	const struct change *change = &piece->change;
 
-	sim_allow_messages(piece->watching->rpc->node);
+	if (piece->kind != BEGAN)
+		sim_allow_messages(piece->watching->rpc->node);
 	if (piece->kind == BEGAN) {
 		if (watch->began)
 			watch->began(watch);
