@@ -78,7 +78,7 @@ void connections_set_busy(struct connections *connections, int descriptor, bool 
 
 static bool is_ours(const struct connections *connections, int descriptor)
 {
-	struct sockaddr_storage name;
+	struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
 	socklen_t length = sizeof name;
 	uint16_t port = 0;
 

@@ -549,6 +549,7 @@ static void on_adopt_read(struct task *task, const struct record *record)
 		answer_gone(task, record);
 		return;
 	}
+	assert(record);
 	/* What a shorter one would let pass on early, its holder may believe in (rule 21). */
 	if (task->claim->any_ttl)
 		task->claim->ttl_ms = record->ttl_ms;
