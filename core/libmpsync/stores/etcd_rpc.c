@@ -15,7 +15,6 @@
 #define GRPC_INVALID         3
 #define GRPC_NOT_FOUND       5
 #define GRPC_FORBIDDEN       7
-#define GRPC_PRECONDITION    9
 #define GRPC_UNIMPLEMENTED   12
 #define GRPC_UNAUTHENTICATED 16
 
@@ -24,6 +23,7 @@ struct link {
 	struct link *next;
 	struct etcd_rpc *rpc;
 	struct http *http;
+	const char *member; /* the rpc's */
 	size_t flights;
 	bool used;
 	bool broken; /* nothing more is sent on it */
@@ -65,6 +65,7 @@ struct etcd_rpc {
 	char *password;
 	char *token;
 	struct http_call *login;
+	struct link *login_link; /* while it is under way */
 	char message[300];
 };
 
@@ -77,7 +78,8 @@ static struct link *link_new(struct etcd_rpc *rpc)
 	if (!link)
 		return NULL;
 	link->rpc = rpc;
-	link->http = http_new(rpc->loop, rpc->members[rpc->member], NULL, &rpc->options);
+	link->member = rpc->members[rpc->member];
+	link->http = http_new(rpc->loop, link->member, NULL, &rpc->options);
 	if (!link->http) {
 		free(link);
 		return NULL;
@@ -92,13 +94,13 @@ static void do_later(struct etcd_rpc *rpc)
 	event_active(rpc->later, EV_TIMEOUT, 0);
 }
 
-static void leave_link(struct flight *flight)
+static void leave_link(struct link **link)
 {
-	if (!flight->link)
-		return;
-	if (--flight->link->flights == 0 && flight->link != flight->rpc->links)
-		do_later(flight->rpc);
-	flight->link = NULL;
+	struct etcd_rpc *rpc = *link ? (*link)->rpc : NULL;
+
+	if (rpc && --(*link)->flights == 0 && *link != rpc->links)
+		do_later(rpc);
+	*link = NULL;
 }
 
 static void drop_flight(struct flight *flight)
@@ -113,7 +115,7 @@ static void drop_flight(struct flight *flight)
 		entry = &(*entry)->next;
 	*entry = flight->next;
 	http_cancel(flight->http);
-	leave_link(flight);
+	leave_link(&flight->link);
 	free(flight->request.bytes);
 	free(flight->received);
 	free(flight);
@@ -194,7 +196,7 @@ static void end_watch_later(struct flight *flight)
 		return;
 	http_cancel(flight->http);
 	flight->http = NULL;
-	leave_link(flight);
+	leave_link(&flight->link);
 }
 
 static void change_link(struct etcd_rpc *rpc)
@@ -222,9 +224,10 @@ void etcd_next_member(struct etcd_rpc *rpc)
 
 /* ---- Answers ---- */
 
-static const char *explain(struct etcd_rpc *rpc, const struct http_answer *http)
+static const char *explain(const struct link *link, const struct http_answer *http)
 {
-	const char *member = rpc->members[rpc->member];
+	struct etcd_rpc *rpc = link->rpc;
+	const char *member = link->member;
 
 	if (http->status == 0)
 		snprintf(rpc->message, sizeof rpc->message, "no etcd answers at %.100s: %.150s", member,
@@ -255,18 +258,11 @@ static struct etcd_answer unanswered(struct etcd_rpc *rpc, const struct http_ans
 /* What an answer other than 0 means. */
 static struct etcd_answer problem_of(struct flight *flight, const struct http_answer *http)
 {
-	const struct etcd_call *call = flight->call;
-
 	if (http->status != 0 && http->grpc_status < 0 && flight->first && !flight->rpc->answered)
 		return refused(MPSYNC_E_INVALID);
 	switch (http->grpc_status) {
 	case GRPC_NOT_FOUND:
 		return (struct etcd_answer){.result = ETCD_NO_LEASE, .status = MPSYNC_E_LOST};
-	case GRPC_PRECONDITION:
-		/* The lease is there since an earlier request, whose answer was lost. */
-		if (call->kind == ETCD_GRANT)
-			return (struct etcd_answer){.result = ETCD_OK, .ttl_s = call->ttl_s};
-		break;
 	case GRPC_UNIMPLEMENTED:
 		return refused(MPSYNC_E_UNSUPPORTED);
 	case GRPC_FORBIDDEN:
@@ -292,7 +288,7 @@ static bool log_in_again(struct flight *flight, const struct http_answer *http)
 		return false;
 	free(rpc->token);
 	rpc->token = NULL;
-	leave_link(flight);
+	leave_link(&flight->link);
 	log_in(rpc);
 	return true;
 }
@@ -313,7 +309,7 @@ static void on_call_done(void *context, const struct http_answer *http)
 	if (log_in_again(flight, http))
 		return;
 	problem = problem_of(flight, http);
-	problem.message = explain(rpc, http);
+	problem.message = explain(flight->link, http);
 	if (problem.result == ETCD_UNKNOWN)
 		rpc->failed = flight->link;
 	do_later(rpc);
@@ -485,45 +481,60 @@ static void on_logged_in(void *context, const struct http_answer *http)
 	struct etcd_rpc *rpc = context;
 	const uint8_t *message = (const uint8_t *)http->body;
 	const size_t size = etcd_message_size(message, http->body_size);
+	struct link *const link = rpc->login_link;
 	struct flight *flight;
 
 	rpc->login = NULL;
 	if (http->grpc_status == 0 && size > 0 && size != SIZE_MAX)
 		rpc->token = etcd_decode_authenticate(message, size);
+	leave_link(&rpc->login_link); /* freed later, if at all */
 	if (rpc->token) {
 		while ((flight = first_waiting(rpc)))
 			launch(flight);
 		return;
 	}
-	rpc->links->broken |= http->grpc_status < 0;
-	rpc->failed = rpc->links;
+	link->broken |= http->grpc_status < 0;
+	rpc->failed = link;
 	refuse_waiting(
 	    rpc, &(struct etcd_answer){.result = http->status == 200 ? ETCD_REFUSED : ETCD_UNKNOWN,
 	             .status = http->status == 200 ? MPSYNC_E_UNAUTHENTICATED : MPSYNC_E_UNREACHABLE,
-	             .message = explain(rpc, http)});
+	             .message = explain(link, http)});
+}
+
+static struct http_call *start_login(struct etcd_rpc *rpc, struct http *http)
+{
+	const struct etcd_bytes message = etcd_encode_authenticate(rpc->user, rpc->password);
+	const struct http_request request = {.method = "POST",
+	    .path = ETCD_AUTHENTICATE_PATH,
+	    .body = (const char *)message.bytes,
+	    .body_size = message.size,
+	    .grpc = true,
+	    .timeout_ms = LOGIN_TIMEOUT_MS,
+	    .done = on_logged_in,
+	    .context = rpc};
+	struct http_call *call = message.bytes ? http_start(http, &request) : NULL;
+
+	free(message.bytes);
+	return call;
 }
 
 static void log_in(struct etcd_rpc *rpc)
 {
-	struct etcd_bytes message;
+	struct link *link;
 
 	if (rpc->login)
 		return;
-	message = etcd_encode_authenticate(rpc->user, rpc->password);
-	if (message.bytes)
-		rpc->login = http_start(present_link(rpc)->http, &(struct http_request){.method = "POST",
-		                                                     .path = ETCD_AUTHENTICATE_PATH,
-		                                                     .body = (const char *)message.bytes,
-		                                                     .body_size = message.size,
-		                                                     .grpc = true,
-		                                                     .timeout_ms = LOGIN_TIMEOUT_MS,
-		                                                     .done = on_logged_in,
-		                                                     .context = rpc});
-	free(message.bytes);
-	if (!rpc->login)
+	link = present_link(rpc);
+	rpc->login = start_login(rpc, link->http);
+	if (!rpc->login) {
 		refuse_waiting(rpc,
 		    &(struct etcd_answer){
 		        .result = ETCD_UNKNOWN, .status = MPSYNC_E_NO_MEMORY, .message = "out of memory"});
+		return;
+	}
+	rpc->login_link = link;
+	link->used = true;
+	link->flights++;
 }
 
 static void send_or_log_in(struct flight *flight)

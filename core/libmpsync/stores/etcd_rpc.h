@@ -86,7 +86,7 @@ struct etcd_call {
 	size_t compare_count;
 	size_t then_count;
 	size_t otherwise_count;
-	int64_t lease; /* GRANT (drawn by the caller: asking twice is harmless), KEEP_ALIVE */
+	int64_t lease; /* GRANT (a new one each time, drawn by the caller), KEEP_ALIVE */
 	int64_t ttl_s; /* GRANT */
 	uint64_t timeout_ms;
 	void (*done)(struct etcd_call *call, const struct etcd_answer *answer);
