@@ -154,17 +154,7 @@ class Store(EtcdCase):
         test_holders.Restart.keeps_its_value(self, self.url)
 
     def test_elector_over_etcd_restarts_without_losing_a_lock(self):
-        elector = self.elector(self.url)
-        holder = self.probe(elector.url, ttl="10s")
-        holder.send("acquire x -1")
-        token = holder.expect("held x").split()[2]
-        elector.signal(signal.SIGKILL)
-        elector.child.wait()
-        again = self.elector(self.url, elector.port)
-        self.until(lambda: self.metric(again.port, "mpsync_held") == 1)
-        self.assertEqual(self.http(again.port, "GET", "/locks/x")[1]["spec"]["token"], token)
-        holder.send("release x")
-        holder.expect("released x")
+        test_holders.Restart.loses_no_lock(self, self.url)
         self.until(lambda: not self.etcdctl("get", "--prefix", "x/").stdout)
 
 

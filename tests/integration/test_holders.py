@@ -104,13 +104,16 @@ class Standstill(Case):
 
 class Restart(Case):
     def test_restarted_elector_loses_no_lock(self):
-        elector = self.elector(self.file_url)
+        self.loses_no_lock(self.file_url)
+
+    def loses_no_lock(self, store):
+        elector = self.elector(store)
         holder = self.probe(elector.url, ttl="10s")
         holder.send("acquire x -1")
         token = holder.expect("held x").split()[2]
         elector.signal(signal.SIGKILL)
         elector.child.wait()
-        again = self.elector(self.file_url, elector.port)
+        again = self.elector(store, elector.port)
         # The holder has been adopted when the new elector shows it as held.
         self.until(lambda: self.metric(again.port, "mpsync_held") == 1)
         status, lock = self.http(again.port, "GET", "/locks/x")

@@ -243,6 +243,8 @@ void sim_believe(struct sim_node *node, int name, void *who, uint64_t until_ms);
 void sim_disbelieve_node(struct sim_node *node);
 void sim_granting_write(struct sim *sim, int name);
 void sim_freeing_write(struct sim *sim, int name);
+/* P5: what the node sends now gives the name away. */
+void sim_gives_away(struct sim_node *node, int name);
 void sim_told_token(struct sim *sim, int name, uint64_t token);
 bool sim_believes(struct sim *sim, const void *who);
 

@@ -110,6 +110,14 @@ void sim_freeing_write(struct sim *sim, int name)
 			    sim_name(name), belief->node->number);
 }
 
+void sim_gives_away(struct sim_node *node, int name)
+{
+	for (struct sim_belief *belief = node->sim->beliefs; belief; belief = belief->next)
+		if (belief->node == node && belief->name == name && holds(belief))
+			sim_violate(node->sim, "P5", "node %d gives %s away while it is held", node->number,
+			    sim_name(name));
+}
+
 void sim_told_token(struct sim *sim, int name, uint64_t token)
 {
 	if (token <= sim->last_token[name])

@@ -709,19 +709,11 @@ static void on_request(struct sim *sim, void *argument)
 	sim_at(sim, sim->now_us + sim_latency_us(sim), message->node, on_answer, message, free_message);
 }
 
-/* P5: what is given away is not believed any more. */
-static void check_release(const struct sim_node *node, const struct etcd_call *call)
+static void check_release(struct sim_node *node, const struct etcd_call *call)
 {
-	for (size_t i = 0; i < call->then_count; i++) {
-		const int name =
-		    call->then[i].kind == ETCD_DELETE ? queue_of(node->sim->etcd, call->then[i].key) : -1;
-
-		for (struct sim_belief *belief = node->sim->beliefs; belief; belief = belief->next)
-			if (belief->node == node && belief->life == node->life && belief->name == name &&
-			    sim_boot_ms(node) < belief->until_ms)
-				sim_violate(node->sim, "P5", "node %d gives %s away while it is held", node->number,
-				    sim_name(name));
-	}
+	for (size_t i = 0; i < call->then_count; i++)
+		if (call->then[i].kind == ETCD_DELETE)
+			sim_gives_away(node, queue_of(node->sim->etcd, call->then[i].key));
 }
 
 void etcd_send(struct etcd_rpc *rpc, struct etcd_call *call)

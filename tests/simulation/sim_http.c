@@ -230,20 +230,14 @@ static bool is_of_earlier_grant(const struct sim *sim, const char *body, int nam
 	return token && strtoull(token + strlen("\"token\":\""), NULL, 10) != sim->last_token[name];
 }
 
-/* P5: what is given away is not believed any more. */
-static void check_release(const struct sim_node *node, const struct http_request *request)
+static void check_release(struct sim_node *node, const struct http_request *request)
 {
-	struct sim *sim = node->sim;
+	const int name = strcmp(request->method, "DELETE") == 0
+	                     ? sim_name_number(request->path + strlen("/locks/"))
+	                     : -1;
 
-	if (strcmp(request->method, "DELETE") != 0)
-		return;
-	for (struct sim_belief *belief = sim->beliefs; belief; belief = belief->next)
-		if (belief->node == node && belief->life == node->life &&
-		    strcmp(sim_name(belief->name), request->path + strlen("/locks/")) == 0 &&
-		    !is_of_earlier_grant(sim, request->body, belief->name) &&
-		    sim_boot_ms(node) < belief->until_ms)
-			sim_violate(sim, "P5", "node %d gives %s away while it is held", node->number,
-			    sim_name(belief->name));
+	if (name >= 0 && !is_of_earlier_grant(node->sim, request->body, name))
+		sim_gives_away(node, name);
 }
 
 struct http_call *http_start(struct http *http, const struct http_request *request)

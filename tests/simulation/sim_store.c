@@ -602,16 +602,10 @@ static void take_off(struct sim_backend *backend, struct record_request *request
 static void check_release_order(
     struct sim_backend *backend, struct record_request *request, enum operation operation)
 {
-	struct sim *sim = backend->node->sim;
-
 	if (operation == READ || request->record.holder || request->record.revoked)
 		return;
-	for (struct sim_belief *belief = sim->beliefs; belief; belief = belief->next)
-		if (belief->node == backend->node && belief->life == backend->node->life &&
-		    !id_is_none(&request->claim) && belief->name == sim_name_number(request->name) &&
-		    sim_boot_ms(belief->node) < belief->until_ms)
-			sim_violate(sim, "P5", "node %d gives %s away while it is held", backend->node->number,
-			    request->name);
+	if (!id_is_none(&request->claim))
+		sim_gives_away(backend->node, sim_name_number(request->name));
 }
 
 static void send(
