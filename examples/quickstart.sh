@@ -3,10 +3,10 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="build-essential cmake ninja-build pkg-config libevent-dev libcurl4-openssl-dev libcjson-dev
+packages="build-essential cmake ninja-build pkg-config libevent-dev libcurl4-openssl-dev libcjson-dev libyaml-dev
 libssl-dev libsqlite3-dev libprotobuf-c-dev protobuf-c-compiler"
 if ! command -v cmake >/dev/null || ! command -v ninja >/dev/null ||
-	! pkg-config --exists libevent_openssl libcurl libcjson openssl sqlite3 libprotobuf-c || ! command -v protoc-c >/dev/null; then
+	! pkg-config --exists libevent_openssl libcurl libcjson yaml-0.1 openssl sqlite3 libprotobuf-c || ! command -v protoc-c >/dev/null; then
 	[ "$(id -u)" = 0 ] || { echo "missing packages; as root: apt-get install $packages"; exit 1; }
 	echo "installing what is missing"
 	export DEBIAN_FRONTEND=noninteractive

@@ -122,7 +122,7 @@ static bool take_text_field(struct fields *fields, const cJSON *item)
 	return value_problem(text) ? field_problem(fields, name, value_problem(text)) : true;
 }
 
-static bool take_field(struct fields *fields, const cJSON *item, uint32_t shortest_ttl_ms)
+static bool take_field(struct fields *fields, const cJSON *item, const struct store *store)
 {
 	static const char *const texts[] = {"holder", "claim", "token", "type", "name", "value"};
 	struct put *put = fields->put;
@@ -134,8 +134,10 @@ static bool take_field(struct fields *fields, const cJSON *item, uint32_t shorte
 	if (strcmp(item->string, "ttl") == 0) {
 		if (!field_duration(fields, "ttl", item, &ms))
 			return false;
-		if (ms < shortest_ttl_ms || ms > STORE_LONGEST_TTL_MS)
+		if (ms < store->shortest_ttl_ms || ms > STORE_LONGEST_TTL_MS)
 			return field_problem(fields, "ttl", "it is out of this store's range");
+		if (store->ttl_step_ms && ms % store->ttl_step_ms)
+			return field_problem(fields, "ttl", "this store takes whole seconds only");
 		put->ttl_ms = (uint32_t)ms;
 		put->ttl_given = true;
 		return true;
@@ -176,7 +178,7 @@ static const char *terms_problem(const struct fields *fields)
 	return NULL;
 }
 
-bool put_parse(struct put *put, const cJSON *object, const char *session, uint32_t shortest_ttl_ms,
+bool put_parse(struct put *put, const cJSON *object, const char *session, const struct store *store,
     char problem[FIELDS_PROBLEM_SIZE])
 {
 	struct fields fields = {.put = put, .problem = problem};
@@ -184,7 +186,7 @@ bool put_parse(struct put *put, const cJSON *object, const char *session, uint32
 
 	put->ttl_ms = 15000;
 	for (const cJSON *item = object->child; item; item = item->next)
-		if (!take_field(&fields, item, shortest_ttl_ms))
+		if (!take_field(&fields, item, store))
 			return false;
 	if (!session_parse(session, &put->session))
 		terms = "Mpsync-Session has to be 32 lower-case hex digits";

@@ -20,7 +20,7 @@ bool session_parse(const char *header, struct id *session);
  * Fill in what the object says of a PUT or DELETE; the strings stay the object's. put->name is the
  * path's, or NULL to take it from the body.
  */
-bool put_parse(struct put *put, const cJSON *object, const char *session, uint32_t shortest_ttl_ms,
+bool put_parse(struct put *put, const cJSON *object, const char *session, const struct store *store,
     char problem[FIELDS_PROBLEM_SIZE]);
 
 /* object NULL: an empty body. */

@@ -152,8 +152,8 @@ static bool read_fields(
 	char problem[FIELDS_PROBLEM_SIZE];
 
 	*put = (struct put){.name = name, .read_ms = request->read_ms};
-	if (put_parse(put, object, session_header(request),
-	        engine_store(request->server->engine)->shortest_ttl_ms, problem))
+	if (put_parse(
+	        put, object, session_header(request), engine_store(request->server->engine), problem))
 		return true;
 	reply_error(request, 400, "invalid", problem);
 	return false;

@@ -15,13 +15,10 @@ struct http {
 	struct loop *loop;
 	CURLM *multi;
 	struct event *timer;
-	char *base_url;
-	char *socket_path;
-	char *ca;
-	char *cert;
-	char *key;
+	struct http_settings settings; /* its texts are our own */
+	struct curl_slist *connect_to;
 	struct http_call *calls;
-	bool greeted; /* the first gRPC request has been sent */
+	bool greeted; /* the first request of a shared connection has been sent */
 };
 
 struct http_call {
@@ -82,6 +79,9 @@ static void finish(struct http_call *call, CURLcode code)
 		answer.refused = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
 		                 code == CURLE_PEER_FAILED_VERIFICATION ||
 		                 code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_CERTPROBLEM;
+		answer.untrusted =
+		    answer.refused && code != CURLE_COULDNT_CONNECT && code != CURLE_COULDNT_RESOLVE_HOST;
+		answer.timed_out = code == CURLE_OPERATION_TIMEDOUT;
 	}
 	call->request.done(call->request.context, &answer);
 }
@@ -261,25 +261,58 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
 
 static void add_header(struct http_call *call, const char *name, const char *value)
 {
-	char text[512];
+	char *text = NULL;
 	struct curl_slist *more;
 
-	if (!value)
+	if (!value || asprintf(&text, "%s: %s", name, value) < 0)
 		return;
-	snprintf(text, sizeof text, "%s: %s", name, value);
 	more = curl_slist_append(call->headers, text);
 	if (more)
 		call->headers = more;
+	free(text);
+}
+
+static void set_blob(CURL *easy, CURLoption option, const char *pem)
+{
+	struct curl_blob blob = {.data = (void *)pem, .len = strlen(pem), .flags = CURL_BLOB_NOCOPY};
+
+	curl_easy_setopt(easy, option, &blob);
+}
+
+static void set_credential(
+    CURL *easy, CURLoption path_option, const char *path, CURLoption pem_option, const char *pem)
+{
+	if (pem)
+		set_blob(easy, pem_option, pem);
+	else if (path)
+		curl_easy_setopt(easy, path_option, path);
 }
 
 static void set_tls(const struct http *http, CURL *easy)
 {
-	if (http->ca)
-		curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca);
-	if (http->cert)
-		curl_easy_setopt(easy, CURLOPT_SSLCERT, http->cert);
-	if (http->key)
-		curl_easy_setopt(easy, CURLOPT_SSLKEY, http->key);
+	const struct http_settings *settings = &http->settings;
+
+	set_credential(easy, CURLOPT_CAINFO, settings->ca, CURLOPT_CAINFO_BLOB, settings->ca_pem);
+	set_credential(easy, CURLOPT_SSLCERT, settings->cert, CURLOPT_SSLCERT_BLOB, settings->cert_pem);
+	set_credential(easy, CURLOPT_SSLKEY, settings->key, CURLOPT_SSLKEY_BLOB, settings->key_pem);
+	if (settings->unverified) {
+		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
+}
+
+static void set_route(const struct http *http, CURL *easy)
+{
+	const struct http_settings *settings = &http->settings;
+
+	if (settings->proxy)
+		curl_easy_setopt(easy, CURLOPT_PROXY, settings->proxy);
+	else
+		curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+	if (settings->socket_path)
+		curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, settings->socket_path);
+	if (http->connect_to)
+		curl_easy_setopt(easy, CURLOPT_CONNECT_TO, http->connect_to);
 }
 
 /*
@@ -287,13 +320,13 @@ static void set_tls(const struct http *http, CURL *easy)
  * on a connection that speaks HTTP/2 already. So only the first asks for it; the others find the
  * connection, or fail, and whoever calls takes a new `struct http` then.
  */
-static long http_version(struct http *http)
+static long http_version(struct http *http, bool grpc)
 {
-	const bool tls = strncmp(http->base_url, "https:", strlen("https:")) == 0;
+	const bool tls = strncmp(http->settings.base_url, "https:", strlen("https:")) == 0;
 	const bool first = !http->greeted;
 
 	http->greeted = true;
-	if (tls)
+	if (tls || !grpc)
 		return CURL_HTTP_VERSION_2TLS;
 	if (first || curl_version_info(CURLVERSION_NOW)->version_num >= 0x080000)
 		return CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
@@ -304,8 +337,6 @@ static void set_grpc(struct http_call *call)
 {
 	char timeout[32];
 
-	curl_easy_setopt(call->easy, CURLOPT_HTTP_VERSION, http_version(call->http));
-	curl_easy_setopt(call->easy, CURLOPT_PIPEWAIT, 1L);
 	add_header(call, "Content-Type", "application/grpc");
 	add_header(call, "TE", "trailers");
 	/* A member that has lost its cluster says so, instead of falling silent. */
@@ -317,53 +348,72 @@ static void set_grpc(struct http_call *call)
 	}
 }
 
+static void set_connection(struct http_call *call)
+{
+	CURL *easy = call->easy;
+
+	if (call->http->settings.shared) {
+		curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, http_version(call->http, call->request.grpc));
+		curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+	} else if (call->request.data) {
+		/* A connection of its own, whose end means the end of this stream. */
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+	}
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
+	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
+	set_route(call->http, easy);
+	set_tls(call->http, easy);
+}
+
+static void set_headers(struct http_call *call)
+{
+	const struct http_request *request = &call->request;
+
+	if (request->grpc)
+		set_grpc(call);
+	else if (call->body)
+		add_header(call, "Content-Type",
+		    request->content_type ? request->content_type : "application/json");
+	add_header(call, "Expect", call->body ? "" : NULL);
+	add_header(call, "Authorization", request->authorization);
+	add_header(call, "Mpsync-Session", request->session);
+	add_header(call, "Last-Event-ID", request->last_event);
+	curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
+}
+
 static bool set_up(struct http_call *call)
 {
-	struct http *http = call->http;
 	CURL *easy = call->easy;
+	char agent[64];
 	char *url = NULL;
 
-	if (asprintf(&url, "%s%s", http->base_url, call->request.path) < 0)
+	if (asprintf(&url, "%s%s", call->http->settings.base_url, call->request.path) < 0)
 		return false;
 	curl_easy_setopt(easy, CURLOPT_URL, url);
 	free(url);
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->request.method);
+	snprintf(agent, sizeof agent, "mpsync/%s", mpsync_version());
+	curl_easy_setopt(easy, CURLOPT_USERAGENT, agent);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->problem);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
-	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
-	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
-	if (http->socket_path)
-		curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, http->socket_path);
-	set_tls(http, easy);
 	if (call->request.timeout_ms)
 		curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->request.timeout_ms);
-	if (call->request.grpc) {
-		set_grpc(call);
-	} else if (call->request.data) {
-		/* A connection of its own, whose end means the end of this stream. */
-		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-	}
+	set_connection(call);
 	if (call->body) {
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body);
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)call->request.body_size);
 	}
-	if (!call->request.grpc)
-		add_header(call, "Content-Type", call->body ? "application/json" : NULL);
-	add_header(call, "Expect", call->body ? "" : NULL);
-	add_header(call, "Mpsync-Session", call->request.session);
-	add_header(call, "Last-Event-ID", call->request.last_event);
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
+	set_headers(call);
 	return true;
 }
 
@@ -423,15 +473,87 @@ char *http_encode(const char *text)
 	return copy;
 }
 
-static char *copy_option(const struct mpsync_options *options, enum setting setting)
+struct http_settings http_settings_of(const char *base_url, const struct mpsync_options *options)
 {
-	const char *text = options_text(options, setting);
-
-	return text ? strdup(text) : NULL;
+	return (struct http_settings){
+	    .base_url = base_url,
+	    .ca = options_text(options, OPTION_CA),
+	    .cert = options_text(options, OPTION_CERT),
+	    .key = options_text(options, OPTION_KEY),
+	};
 }
 
-struct http *http_new(struct loop *loop, const char *base_url, const char *socket_path,
-    const struct mpsync_options *options)
+/* Every text of the settings, so that they are copied and freed alike. */
+static const char **texts_of(struct http_settings *settings, size_t i)
+{
+	const char **texts[] = {&settings->base_url, &settings->socket_path, &settings->ca,
+	    &settings->cert, &settings->key, &settings->ca_pem, &settings->cert_pem, &settings->key_pem,
+	    &settings->server_name, &settings->proxy};
+
+	return i < sizeof texts / sizeof *texts ? texts[i] : NULL;
+}
+
+static bool copy_settings(struct http_settings *to, const struct http_settings *from)
+{
+	struct http_settings source = *from;
+
+	*to = (struct http_settings){.unverified = from->unverified, .shared = from->shared};
+	for (size_t i = 0; texts_of(to, i); i++) {
+		const char *text = *texts_of(&source, i);
+
+		if (!text)
+			continue;
+		*texts_of(to, i) = strdup(text);
+		if (!*texts_of(to, i))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Where the certificate shows another name than the URL, the URL takes that name, and is sent on
+ * to where it led before.
+ */
+static bool apply_server_name(struct http *http)
+{
+	CURLU *parts = curl_url();
+	char *host = NULL;
+	char *port = NULL;
+	char *url = NULL;
+	char *rule = NULL;
+	char *renamed = NULL;
+	bool good = parts &&
+	            curl_url_set(parts, CURLUPART_URL, http->settings.base_url, 0) == CURLUE_OK &&
+	            curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+	            curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+	            curl_url_set(parts, CURLUPART_HOST, http->settings.server_name, 0) == CURLUE_OK &&
+	            curl_url_get(parts, CURLUPART_URL, &url, 0) == CURLUE_OK &&
+	            asprintf(&rule, "::%s:%s", host, port) > 0;
+
+	if (good) {
+		http->connect_to = curl_slist_append(NULL, rule);
+		renamed = strdup(url);
+		good = http->connect_to && renamed;
+	}
+	if (good) {
+		const size_t length = strlen(renamed);
+
+		if (length > 0 && renamed[length - 1] == '/')
+			renamed[length - 1] = '\0';
+		free((char *)http->settings.base_url);
+		http->settings.base_url = renamed;
+	} else {
+		free(renamed);
+	}
+	free(rule);
+	curl_free(url);
+	curl_free(port);
+	curl_free(host);
+	curl_url_cleanup(parts);
+	return good;
+}
+
+struct http *http_new(struct loop *loop, const struct http_settings *settings)
 {
 	struct http *http = calloc(1, sizeof *http);
 
@@ -440,12 +562,8 @@ struct http *http_new(struct loop *loop, const char *base_url, const char *socke
 	http->loop = loop;
 	http->multi = curl_multi_init();
 	http->timer = evtimer_new(loop->base, on_timer, http);
-	http->base_url = strdup(base_url);
-	http->socket_path = socket_path ? strdup(socket_path) : NULL;
-	http->ca = copy_option(options, OPTION_CA);
-	http->cert = copy_option(options, OPTION_CERT);
-	http->key = copy_option(options, OPTION_KEY);
-	if (!http->multi || !http->timer || !http->base_url || (socket_path && !http->socket_path)) {
+	if (!copy_settings(&http->settings, settings) || !http->multi || !http->timer ||
+	    (settings->server_name && !apply_server_name(http))) {
 		http_free(http);
 		return NULL;
 	}
@@ -468,10 +586,8 @@ void http_free(struct http *http)
 		curl_multi_cleanup(http->multi);
 	if (http->timer)
 		event_free(http->timer);
-	free(http->base_url);
-	free(http->socket_path);
-	free(http->ca);
-	free(http->cert);
-	free(http->key);
+	for (size_t i = 0; texts_of(&http->settings, i); i++)
+		free((char *)*texts_of(&http->settings, i));
+	curl_slist_free_all(http->connect_to);
 	free(http);
 }

@@ -13,6 +13,8 @@ struct http_answer {
 	const char *body;    /* ends in NUL */
 	const char *problem; /* with status 0: why */
 	bool refused;        /* with status 0: nobody listens there, or nobody to be trusted */
+	bool untrusted;      /* with status 0: the certificates do not agree */
+	bool timed_out;      /* with status 0: the connection may hang */
 	long retry_after_s;
 	bool from_elector; /* it said Mpsync-Wire */
 	size_t body_size;
@@ -20,9 +22,24 @@ struct http_answer {
 	const char *grpc_message;
 };
 
-/* socket_path NULL: TCP. Settings: ca, cert, key. NULL without memory. */
-struct http *http_new(struct loop *loop, const char *base_url, const char *socket_path,
-    const struct mpsync_options *options);
+/* Where, and how to be sure of it. Copied; NULL where there is none. PEM text goes before a path.
+ */
+struct http_settings {
+	const char *base_url;
+	const char *socket_path; /* NULL: TCP */
+	const char *ca, *cert, *key;
+	const char *ca_pem, *cert_pem, *key_pem;
+	const char *server_name; /* that the certificate must show, if it is not the URL's */
+	const char *proxy;
+	bool unverified; /* the server's certificate is not looked at */
+	bool shared;     /* all calls share one HTTP/2 connection, streams too */
+};
+
+/* The paths that the options ca, cert and key name. */
+struct http_settings http_settings_of(const char *base_url, const struct mpsync_options *options);
+
+/* NULL without memory. */
+struct http *http_new(struct loop *loop, const struct http_settings *settings);
 void http_free(struct http *http);
 
 struct http_request {
@@ -30,11 +47,13 @@ struct http_request {
 	const char *path;    /* encoded; copied */
 	const char *session; /* NULL: none */
 	const char *last_event;
-	const char *body;    /* copied */
-	size_t body_size;    /* 0: the body is text */
-	bool grpc;           /* HTTP/2 from its first byte, on one connection; streams too */
-	const char *token;   /* gRPC: who asks, or NULL */
-	uint64_t timeout_ms; /* 0: a stream, which has none */
+	const char *body;          /* copied */
+	size_t body_size;          /* 0: the body is text */
+	bool grpc;                 /* with `shared` */
+	const char *token;         /* gRPC: who asks, or NULL */
+	const char *authorization; /* NULL: none */
+	const char *content_type;  /* NULL: that of JSON, if there is a body */
+	uint64_t timeout_ms;       /* 0: a stream, which has none */
 	void (*done)(void *context, const struct http_answer *answer);
 	/* Streams: each piece of a 200's body; false ends it. */
 	bool (*data)(void *context, const char *bytes, size_t size);

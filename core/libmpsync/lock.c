@@ -331,6 +331,10 @@ static mpsync_status check_ttl(const mpsync_lock *lock, mpsync_error *error)
 	const struct store *store = lock->client->store;
 	const int64_t ttl_ms = options_ms(&lock->options, OPTION_TTL);
 
+	if (store->ttl_step_ms && ttl_ms % store->ttl_step_ms)
+		return fail(error, MPSYNC_E_UNSUPPORTED,
+		    "ttl: %lld ms is not a multiple of %u ms, as it has to be here", (long long)ttl_ms,
+		    store->ttl_step_ms);
 	if (ttl_ms >= store->shortest_ttl_ms)
 		return MPSYNC_OK;
 	return fail(error, MPSYNC_E_UNSUPPORTED, "ttl: %lld ms is too short here; the least is %u ms",

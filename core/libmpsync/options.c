@@ -31,6 +31,7 @@ static const struct {
     [OPTION_NAMESPACE] = {"namespace", TEXT, NULL, NULL, 0, 0},
     [OPTION_KUBECONFIG] = {"kubeconfig", TEXT, NULL, NULL, 0, 0},
     [OPTION_CONTEXT] = {"context", TEXT, NULL, NULL, 0, 0},
+    [OPTION_INSECURE] = {"insecure", CHOICE, "no", "no|yes", 0, 0},
     [OPTION_USER] = {"user", TEXT, NULL, NULL, 0, 0},
     [OPTION_PASSWORD_FILE] = {"password_file", TEXT, NULL, NULL, 0, 0},
     [OPTION_PREFIX] = {"prefix", TEXT, NULL, NULL, 0, 0},

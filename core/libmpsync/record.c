@@ -13,7 +13,8 @@ bool record_copy(struct record *to, const struct record *from)
 	*to = *from;
 	to->holder = copy_text(from->holder);
 	to->value = copy_text(from->value);
-	if ((from->holder && !to->holder) || (from->value && !to->value)) {
+	to->next = copy_text(from->next);
+	if ((from->holder && !to->holder) || (from->value && !to->value) || (from->next && !to->next)) {
 		record_clear(to);
 		return false;
 	}
@@ -24,6 +25,7 @@ void record_clear(struct record *record)
 {
 	free(record->holder);
 	free(record->value);
+	free(record->next);
 	*record = (struct record){0};
 }
 
@@ -36,7 +38,8 @@ bool record_same_holding(const struct record *a, const struct record *b)
 {
 	return id_equal(&a->uid, &b->uid) && id_equal(&a->claim, &b->claim) &&
 	       same_text(a->holder, b->holder) && a->since_ms == b->since_ms &&
-	       a->renewals == b->renewals && a->ttl_ms == b->ttl_ms && a->revoked == b->revoked;
+	       a->renewed_us == b->renewed_us && a->transitions == b->transitions &&
+	       a->ttl_ms == b->ttl_ms && a->revoked == b->revoked;
 }
 
 static void restart(struct observation *seen, uint64_t now_ms)
@@ -102,9 +105,12 @@ static bool same_clock(const struct record_host *a, const struct record_host *b)
 }
 
 /* One millisecond more than the ttl, because both ends of the observation are rounded down. */
-static uint64_t observed_busy_ms(const struct observation *seen)
+static uint64_t observed_busy_ms(const struct observation *seen, const struct record_view *view)
 {
-	return seen->unchanged_ms > seen->ttl_ms ? 0 : seen->ttl_ms + 1 - seen->unchanged_ms;
+	/* A record that does not say how long it lasts lasts as long as ours would (rule 23). */
+	const uint32_t ttl_ms = seen->ttl_ms ? seen->ttl_ms : view->ttl_ms;
+
+	return seen->unchanged_ms > ttl_ms ? 0 : ttl_ms + 1 - seen->unchanged_ms;
 }
 
 bool record_is_own(const struct record *record, const struct record_view *view)
@@ -127,7 +133,7 @@ uint64_t record_busy_ms(const struct observation *seen, const struct record *rec
 	}
 	if (record && same_clock(&record->host, &view->host))
 		return now_ms > record->deadline_ms ? 0 : record->deadline_ms + 1 - now_ms;
-	return observed_busy_ms(seen);
+	return observed_busy_ms(seen, view);
 }
 
 bool record_is_grant(const struct record *record, const struct id *claim, uint64_t token)
@@ -141,9 +147,12 @@ bool record_is_grant(const struct record *record, const struct id *claim, uint64
 /* Whole seconds, which is all that some contenders read of it; one more each time at least. */
 static uint64_t next_renewal(const struct record *there, int64_t wall_ms)
 {
-	const uint64_t wall_s = wall_ms < 0 ? 0 : (uint64_t)wall_ms / 1000;
+	const uint64_t second_us = 1000000;
+	const uint64_t wall_us = wall_ms < 0 ? 0 : (uint64_t)wall_ms / 1000 * second_us;
 
-	return there && there->renewals >= wall_s ? there->renewals + 1 : wall_s;
+	const uint64_t least_us = there ? there->renewed_us + second_us : 0;
+
+	return least_us > wall_us ? least_us : wall_us;
 }
 
 struct record record_grant(const struct record *there, const struct record_view *view,
@@ -155,10 +164,11 @@ struct record record_grant(const struct record *there, const struct record_view 
 	    .instance = view->instance,
 	    .holder = (char *)holder,
 	    .value = (char *)value,
-	    .renewals = next_renewal(there, wall_ms),
+	    .renewed_us = next_renewal(there, wall_ms),
 	    .deadline_ms = sent_at_ms + ttl_ms,
 	    .host = view->host,
 	    .since_ms = wall_ms,
+	    .transitions = there ? there->transitions + 1 : 0,
 	    .ttl_ms = ttl_ms,
 	    .election = election,
 	};
@@ -172,10 +182,16 @@ struct record record_renewal(const struct record *stored, const struct record_vi
 	next.instance = view->instance;
 	next.host = view->host;
 	next.deadline_ms = sent_at_ms + stored->ttl_ms;
-	next.renewals = next_renewal(stored, wall_ms);
+	next.renewed_us = next_renewal(stored, wall_ms);
 	next.value = (char *)value;
 	next.token = token;
 	return next;
+}
+
+uint32_t record_next_count(const char *next)
+{
+	(void)next;
+	return 0;
 }
 
 struct record record_release(const struct record *stored, bool revoked)

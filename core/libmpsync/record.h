@@ -26,12 +26,14 @@ struct record {
 	struct id instance;
 	char *holder; /* NULL: free */
 	char *value;
+	char *next; /* who may write first when it is free (rule 49); NULL: nobody */
 	uint64_t token;
-	uint64_t renewals;    /* unix seconds, made to rise by one at least with every renewal */
+	uint64_t renewed_us;  /* unix time; rises by a second at least with every renewal */
 	uint64_t deadline_ms; /* boot clock of `host`: when others may take it */
 	struct record_host host;
 	int64_t since_ms;
-	uint32_t ttl_ms;
+	uint32_t transitions; /* how often the holder changed, where that is kept */
+	uint32_t ttl_ms;      /* 0: it does not say */
 	bool election;
 	bool revoked;
 	/* Told by the backend, not stored: */
@@ -53,6 +55,7 @@ struct record_view {
 	struct id claim;
 	struct id instance;
 	struct record_host host;
+	uint32_t ttl_ms;     /* its own */
 	bool absent_is_free; /* a backend without hand deletion, whose free records are absent */
 };
 
@@ -93,6 +96,9 @@ struct record record_grant(const struct record *there, const struct record_view 
 /* The next renewal of a stored record, always different from it (rules 18, 19). */
 struct record record_renewal(const struct record *stored, const struct record_view *view,
     const char *value, uint64_t token, uint64_t sent_at_ms, int64_t wall_ms);
+
+/* How many have reserved the right to write first. What cannot be read is nobody. */
+uint32_t record_next_count(const char *next);
 
 /* The freeing write. Revoked: others wait for the ttl of the grant that was taken away. */
 struct record record_release(const struct record *stored, bool revoked);

@@ -1,22 +1,16 @@
 #include "wire.h"
 
 #include "duration.h"
+#include "rfc3339.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 void wire_time(char text[WIRE_TIME_SIZE], int64_t unix_ms)
 {
-	const time_t seconds = (time_t)(unix_ms / 1000);
-	struct tm utc;
-	size_t length;
-
-	gmtime_r(&seconds, &utc);
-	length = strftime(text, WIRE_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(text + length, WIRE_TIME_SIZE - length, ".%03dZ", (int)(unix_ms % 1000));
+	rfc3339_write(text, unix_ms * 1000, 3);
 }
 
 bool wire_token_parse(const char *text, uint64_t *token)

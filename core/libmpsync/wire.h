@@ -2,6 +2,7 @@
 #ifndef MPSYNC_WIRE_H
 #define MPSYNC_WIRE_H
 
+#include "rfc3339.h"
 #include "stores/store.h"
 
 #include <cjson/cJSON.h>
@@ -12,7 +13,7 @@
 cJSON *wire_lock(const struct store_lock *lock, int64_t wall_now_ms);
 
 /* RFC 3339, UTC, milliseconds. */
-#define WIRE_TIME_SIZE 32
+#define WIRE_TIME_SIZE RFC3339_SIZE
 void wire_time(char text[WIRE_TIME_SIZE], int64_t unix_ms);
 
 /* Decimal digits of a token, without sign or leading zeros; false for anything else. */

@@ -20,7 +20,7 @@ static void read_body(const uint8_t *bytes, size_t size)
 	const enum body body = body_parse((const char *)bytes, size, &object, problem);
 
 	if (body == BODY_OBJECT)
-		put_parse(&put, object, session, 50, problem);
+		put_parse(&put, object, session, &(struct store){.shortest_ttl_ms = 50}, problem);
 	if (body != BODY_BAD)
 		heartbeat_parse(&beat, object, session, problem);
 	cJSON_Delete(object);

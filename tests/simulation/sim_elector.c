@@ -152,7 +152,7 @@ static void serve_lock(struct exchange *exchange, const cJSON *object, uint64_t 
 	struct put put = {.name = message->path + strlen("/locks/"), .read_ms = read_ms};
 	char problem[FIELDS_PROBLEM_SIZE];
 
-	if (!put_parse(&put, object, message->session, 50, problem))
+	if (!put_parse(&put, object, message->session, &(struct store){.shortest_ttl_ms = 50}, problem))
 		refuse(exchange, 400);
 	else if (strcmp(message->method, "PUT") == 0)
 		sessions_put(sessions, &put, &exchange->base);

@@ -35,7 +35,8 @@ static bool looks_the_same(const struct record *a, const struct record *b)
 	    a->holder == b->holder || (a->holder && b->holder && strcmp(a->holder, b->holder) == 0);
 
 	return same_holder && id_equal(&a->claim, &b->claim) && a->ttl_ms == b->ttl_ms &&
-	       a->since_ms / 1000 == b->since_ms / 1000 && a->renewals == b->renewals;
+	       a->since_ms / 1000 == b->since_ms / 1000 &&
+	       a->renewed_us / 1000000 == b->renewed_us / 1000000;
 }
 
 static bool is_free(struct foreign *foreign, const struct record *there)
@@ -59,7 +60,7 @@ static void write_own(struct foreign *foreign, const struct record *there)
 	struct record own = {.holder = foreign->identity,
 	    .ttl_ms = sim->ttl_ms,
 	    .since_ms = foreign->leads ? there->since_ms : wall_ms,
-	    .renewals = (uint64_t)wall_ms / 1000};
+	    .renewed_us = (uint64_t)wall_ms * 1000};
 
 	if (!foreign->leads)
 		sim_granting_write(sim, foreign->name);
@@ -71,7 +72,7 @@ static void write_own(struct foreign *foreign, const struct record *there)
 static void release(struct foreign *foreign, const struct record *there)
 {
 	struct record own = {
-	    .ttl_ms = 1000, .since_ms = there->since_ms, .renewals = there->renewals + 1};
+	    .ttl_ms = 1000, .since_ms = there->since_ms, .renewed_us = there->renewed_us + 1000000};
 
 	sim_store_foreign_write(foreign->sim, foreign->name, &own);
 }

@@ -153,12 +153,17 @@ void sim_http_refuse(struct sim *sim, void *argument)
 
 /* ---- Requests ---- */
 
-struct http *http_new(struct loop *loop, const char *base_url, const char *socket_path,
-    const struct mpsync_options *options)
+struct http_settings http_settings_of(const char *base_url, const struct mpsync_options *options)
+{
+	(void)options;
+	return (struct http_settings){.base_url = base_url};
+}
+
+struct http *http_new(struct loop *loop, const struct http_settings *settings)
 {
 	struct http *http = calloc(1, sizeof *http);
 
-	(void)base_url, (void)socket_path, (void)options;
+	(void)settings;
 	if (!http)
 		abort();
 	http->node = (struct sim_node *)loop;

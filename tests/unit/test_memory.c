@@ -127,7 +127,7 @@ static void read_bodies(void)
 	cJSON *object;
 
 	if (body_parse(put_text, strlen(put_text), &object, problem) == BODY_OBJECT)
-		put_parse(&put, object, NULL, 50, problem);
+		put_parse(&put, object, NULL, &(struct store){.shortest_ttl_ms = 50}, problem);
 	cJSON_Delete(object);
 	object = wire_lock(&lock, 0);
 	cJSON_free(object ? cJSON_PrintUnformatted(object) : NULL);

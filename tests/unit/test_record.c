@@ -9,7 +9,7 @@ static const struct record_view view = {.claim = {{1}}, .instance = {{2}}};
 static struct record held_by_another(void)
 {
 	return (struct record){
-	    .version = 5, .claim = {{9}}, .holder = "other", .ttl_ms = TTL, .renewals = 100};
+	    .version = 5, .claim = {{9}}, .holder = "other", .ttl_ms = TTL, .renewed_us = 100};
 }
 
 /* Goal: a record is free only after its ttl was seen to pass without a change. */
@@ -34,7 +34,7 @@ static void test_renewal_starts_it_anew(void **state)
 	struct record renewed = before;
 
 	(void)state;
-	renewed.renewals++;
+	renewed.renewed_us++;
 	record_observe(&seen, NULL, &before, &view, 1000);
 	record_observe(&seen, &before, &renewed, &view, 14000);
 	assert_int_equal(record_busy_ms(&seen, &renewed, &view, 14000), TTL + 1);
@@ -126,7 +126,7 @@ static void test_renewal_always_changes(void **state)
 	const struct record next = record_renewal(&before, &view, NULL, 7, 0, 0);
 
 	(void)state;
-	assert_true(next.renewals > before.renewals);
+	assert_true(next.renewed_us > before.renewed_us);
 	assert_false(record_same_holding(&before, &next));
 }
 

@@ -1486,6 +1486,7 @@ struct store *elector_open(const struct url *url, const struct mpsync_options *o
 	const bool local = url->scheme == URL_HTTP_UNIX;
 	struct remote *remote = calloc(1, sizeof *remote);
 	const int64_t timeout = options_ms(options, OPTION_REQUEST_TIMEOUT);
+	struct http_settings settings;
 
 	if (!remote) {
 		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
@@ -1501,8 +1502,9 @@ struct store *elector_open(const struct url *url, const struct mpsync_options *o
 	remote->request_timeout_ms = timeout > 0 ? (uint64_t)timeout : 0;
 	remote->fence_wanted = strcmp(options_text(options, OPTION_FENCE), "auto") == 0 && !url->tls;
 	remote->sse = (struct sse){.event = on_stream_event, .context = remote};
-	remote->http = http_new(
-	    loop, local ? "http://localhost" : url->target, local ? url->target : NULL, options);
+	settings = http_settings_of(local ? "http://localhost" : url->target, options);
+	settings.socket_path = local ? url->target : NULL;
+	remote->http = http_new(loop, &settings);
 	if (remote->http && set_names(remote, url, options))
 		return &remote->store;
 	fail(error, MPSYNC_E_NO_MEMORY, "out of memory");

@@ -2,10 +2,10 @@
 
 #include "../clock.h"
 #include "../duration.h"
+#include "../rfc3339.h"
 #include "../wire.h"
 
 #include <string.h>
-#include <time.h>
 
 const char *json_text(const cJSON *object, const char *name)
 {
@@ -30,16 +30,9 @@ uint64_t json_duration_ms(const cJSON *object, const char *name)
 
 static int64_t unix_ms(const char *text)
 {
-	struct tm utc = {0};
-	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &utc);
-	int64_t ms = 0;
+	int64_t us;
 
-	if (!rest)
-		return 0;
-	if (*rest == '.')
-		for (int i = 1; i <= 3 && rest[i] >= '0' && rest[i] <= '9'; i++)
-			ms = ms * 10 + (rest[i] - '0');
-	return (int64_t)timegm(&utc) * 1000 + ms;
+	return rfc3339_read(text, &us) ? us / 1000 : 0;
 }
 
 struct store_lock json_lock(const cJSON *object)

@@ -73,13 +73,15 @@ struct etcd_rpc {
 
 static struct link *link_new(struct etcd_rpc *rpc)
 {
+	struct http_settings settings = http_settings_of(rpc->members[rpc->member], &rpc->options);
 	struct link *link = calloc(1, sizeof *link);
 
 	if (!link)
 		return NULL;
+	settings.shared = true;
 	link->rpc = rpc;
 	link->member = rpc->members[rpc->member];
-	link->http = http_new(rpc->loop, link->member, NULL, &rpc->options);
+	link->http = http_new(rpc->loop, &settings);
 	if (!link->http) {
 		free(link);
 		return NULL;

@@ -144,6 +144,7 @@ static void look(struct observing *observing)
 	    .name = name,
 	    .prefix = "",
 	    .limit = SIZE_MAX,
+	    .watching = true,
 	    .found = observed_lock,
 	    .done = looked,
 	};

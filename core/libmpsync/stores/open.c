@@ -4,6 +4,7 @@
 #include "../status.h"
 #include "elector.h"
 #include "etcd.h"
+#include "kubernetes.h"
 #include "memory.h"
 #include "sqlite.h"
 
@@ -35,10 +36,7 @@ struct store *store_open(const struct url *url, const struct mpsync_options *opt
 	case URL_ETCD:
 		return etcd_open(url, options, loop, &clock, error);
 	case URL_KUBERNETES:
-		break;
+		return kubernetes_open(url, options, on_behalf, loop, &clock, error);
 	}
-	fail(error, MPSYNC_E_UNSUPPORTED,
-	    "this version has no store for %.60s; use file:, memory:, etcd:, http: or http+unix:",
-	    url->text);
 	return NULL;
 }

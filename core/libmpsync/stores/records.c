@@ -66,7 +66,7 @@ struct task {
 	struct id uid;
 	uint64_t sent_at_ms;
 	uint64_t place_until_ms;
-	uint64_t renewals;
+	uint64_t renewed_us;
 	int64_t since_ms;
 	char *adopted_value; /* until it is answered */
 };
@@ -125,6 +125,7 @@ static struct record_view view_of(const struct task *task)
 	    .claim = task->claim->digest,
 	    .instance = task->records->instance,
 	    .host = task->records->backend->host,
+	    .ttl_ms = task->claim->ttl_ms,
 	    .absent_is_free = task->records->backend->absent_is_free,
 	};
 }
@@ -196,7 +197,8 @@ static bool worth_watching(const struct records *records, const struct watched_n
 static void unwatch_if_idle(struct records *records, struct watched_name *watched)
 {
 	if (watched->waiting || records_now(records) < watched->linger_until_ms ||
-	    awaits_dead_grant(records, watched))
+	    awaits_dead_grant(records, watched) ||
+	    (records->backend->sees_all && watched->seen.state > SEEN_FREE))
 		return;
 	records->backend->ops->watch(records->backend, watched->name, false);
 	if (records->cursor == watched)
@@ -357,6 +359,7 @@ static void prepare(struct task *task, enum phase phase)
 	task->request = (struct record_request){
 	    .name = task->claim->name,
 	    .claim = task->claim->digest,
+	    .ttl_ms = task->claim->ttl_ms,
 	    .version = task->version,
 	    .uid = task->uid,
 	    .done = on_done,
@@ -406,7 +409,7 @@ static struct record record_held(const struct task *task)
 	record.version = task->version;
 	record.uid = task->uid;
 	record.token = claim->token;
-	record.renewals = task->renewals;
+	record.renewed_us = task->renewed_us;
 	return record;
 }
 
@@ -453,7 +456,7 @@ static void take_over_version(struct task *task, const struct record *record)
 	assert(record);
 	task->version = record->version;
 	task->uid = record->uid;
-	task->renewals = record->renewals;
+	task->renewed_us = record->renewed_us;
 	task->since_ms = record->since_ms;
 	task->held = true;
 }
@@ -1038,6 +1041,14 @@ static void records_query(struct store *store, struct store_query *query)
 	force_read(errand);
 }
 
+static void cancel_at_backend(void *context, struct store_query *query)
+{
+	struct record_backend *backend = ((struct records *)context)->backend;
+
+	if (backend->ops->query_cancel)
+		backend->ops->query_cancel(backend, query);
+}
+
 static void records_query_cancel(struct store *store, struct store_query *query)
 {
 	struct records *records = of(store);
@@ -1049,6 +1060,7 @@ static void records_query_cancel(struct store *store, struct store_query *query)
 		drop_errand(errand);
 		return;
 	}
+	cancel_at_backend(records, query);
 }
 
 /* ---- Observers ---- */
@@ -1130,6 +1142,30 @@ static void wake_everyone(struct records *records)
 	}
 }
 
+/* One that sees everything remembers what is held, so that whoever comes later need not (rule 25).
+ */
+static struct watched_name *find_or_remember(
+    struct records *records, const char *name, const struct record *record)
+{
+	struct watched_name *watched = find_watched(records, name);
+
+	if (!watched && records->backend->sees_all && record && record->holder)
+		watched = watch_name(records, name);
+	return watched;
+}
+
+void records_seen(struct records *records, const char *name, const struct record *record)
+{
+	struct watched_name *watched = find_or_remember(records, name, record);
+
+	if (!watched)
+		return;
+	see(records, watched, record);
+	if (is_dead_grant(records, name, record))
+		remove_later(records, name, record);
+	wake_waiting(records, watched, true);
+}
+
 void records_changed(
     struct records *records, const char *name, bool known, const struct record *record)
 {
@@ -1138,17 +1174,13 @@ void records_changed(
 	observers_changed(&records->observers, name);
 	if (!name) {
 		wake_everyone(records);
-		return;
+	} else if (known) {
+		records_seen(records, name, record);
+	} else {
+		watched = find_watched(records, name);
+		if (watched)
+			wake_waiting(records, watched, false);
 	}
-	watched = find_watched(records, name);
-	if (!watched)
-		return;
-	if (known) {
-		see(records, watched, record);
-		if (is_dead_grant(records, name, record))
-			remove_later(records, name, record);
-	}
-	wake_waiting(records, watched, known);
 }
 
 static void free_dead(struct records *records)
@@ -1203,8 +1235,10 @@ struct store *records_new(struct record_backend *backend, const struct store_clo
 	atomic_init(&records->store.fence.descriptor, -1);
 	records->store.kind = backend->kind;
 	records->store.shortest_ttl_ms = backend->shortest_ttl_ms;
+	records->store.ttl_step_ms = backend->ttl_step_ms;
 	records->backend = backend;
-	records->observers = (struct observers){.query = query_backend, .context = records};
+	records->observers = (struct observers){
+	    .query = query_backend, .query_cancel = cancel_at_backend, .context = records};
 	backend->records = records;
 	return &records->store;
 }

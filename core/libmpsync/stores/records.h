@@ -20,6 +20,7 @@ enum record_result {
 struct record_request {
 	const char *name;
 	struct id claim; /* who asks */
+	uint32_t ttl_ms; /* of that claim; 0: nobody's */
 	bool fresh;      /* read: not from a cache */
 	bool grant;      /* write: the backend sets `token` where it can know it beforehand */
 	bool renewal;    /* write: nothing but renewals and deadline_ms differs from what is there */
@@ -54,6 +55,8 @@ struct record_backend_ops {
 	void (*watch)(struct record_backend *backend, const char *name, bool on);
 	/* CHECK, LIST, GET: with store_query's own callbacks. */
 	void (*query)(struct record_backend *backend, struct store_query *query);
+	/* Its `done` must not be called any more. NULL: it always came at once. */
+	void (*query_cancel)(struct record_backend *backend, struct store_query *query);
 	void (*close)(struct record_backend *backend);
 };
 
@@ -63,12 +66,17 @@ struct record_backend {
 	struct record_host host; /* written into each record of ours */
 	const char *kind;
 	uint32_t shortest_ttl_ms;
-	bool absent_is_free; /* nobody deletes by hand; a release removes the record */
-	bool late_grants;    /* a write whose answer was lost may be done much later (rule 16) */
+	uint32_t ttl_step_ms; /* 0: any */
+	bool absent_is_free;  /* nobody deletes by hand; a release removes the record */
+	bool late_grants;     /* a write whose answer was lost may be done much later (rule 16) */
+	bool sees_all;        /* tells every change of every name, watched or not (rule 25) */
 };
 
 /* Takes the backend over, also on failure. NULL without memory or randomness. */
 struct store *records_new(struct record_backend *backend, const struct store_clock *clock);
+
+/* Only for those who wait for the name: the holder renewed, which is nobody else's news. */
+void records_seen(struct records *records, const char *name, const struct record *record);
 
 /*
  * A watched name changed; NULL: any of them may have. `known`: `record` is what is there now (NULL:

@@ -152,7 +152,7 @@ static void bind_record(
 	sqlite3_bind_int64(statement, 13, record->since_ms);
 	sqlite3_bind_text(statement, 14, record->value, -1, SQLITE_TRANSIENT);
 	sqlite3_bind_int(statement, 15, record->revoked);
-	sqlite3_bind_int64(statement, 16, (sqlite3_int64)record->renewals);
+	sqlite3_bind_int64(statement, 16, (sqlite3_int64)record->renewed_us);
 	sqlite3_bind_int64(statement, 17, (sqlite3_int64)version);
 	sqlite3_bind_text(statement, 18, name, -1, SQLITE_TRANSIENT);
 }
@@ -178,7 +178,7 @@ static struct record column_record(sqlite3_stmt *statement)
 	    .since_ms = sqlite3_column_int64(statement, 12),
 	    .value = (char *)sqlite3_column_text(statement, 13),
 	    .revoked = sqlite3_column_int(statement, 14),
-	    .renewals = (uint64_t)sqlite3_column_int64(statement, 15),
+	    .renewed_us = (uint64_t)sqlite3_column_int64(statement, 15),
 	    .version = (uint64_t)sqlite3_column_int64(statement, 16),
 	};
 	const char *type = (const char *)sqlite3_column_text(statement, 0);
@@ -473,7 +473,7 @@ static int apply_renewal(struct sqlite *sqlite, struct change *change, uint64_t 
 	int code;
 
 	sqlite3_bind_int64(statement, 1, (sqlite3_int64)change->record.deadline_ms);
-	sqlite3_bind_int64(statement, 2, (sqlite3_int64)change->record.renewals);
+	sqlite3_bind_int64(statement, 2, (sqlite3_int64)change->record.renewed_us);
 	sqlite3_bind_int64(statement, 3, (sqlite3_int64)version);
 	sqlite3_bind_text(statement, 4, change->name, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(statement, 5, (sqlite3_int64)change->expected);

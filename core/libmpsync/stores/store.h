@@ -68,6 +68,7 @@ struct store_query {
 	const char *after;  /* LIST: only names behind this one; NULL for all */
 	size_t limit;       /* LIST */
 	bool now;           /* FORCE: the next grant need not wait */
+	bool watching;      /* what a watch told is as good as what the store says now */
 	void (*found)(struct store_query *query, const struct store_lock *lock);
 	void (*done)(struct store_query *query, enum mpsync_status status, const char *message);
 };
@@ -138,6 +139,7 @@ struct store {
 	struct store_clock clock;
 	const char *kind; /* for logs and metrics: "memory", "file", "elector" */
 	uint32_t shortest_ttl_ms;
+	uint32_t ttl_step_ms; /* ttls are a multiple of it; 0: any */
 };
 
 bool store_fence_stands(const struct store_fence *fence);

@@ -1,0 +1,287 @@
+/* Reading kubeconfig files, as kubectl does: several are merged, the first to say something wins.
+ */
+#include "kube_config.h"
+
+#include "../status.h"
+#include "yaml.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Where an entry was found: paths in it are relative to the file's folder. */
+struct entry {
+	const cJSON *item;
+	const char *path;
+};
+
+struct kubeconfigs {
+	cJSON **documents;
+	char **paths;
+	size_t count;
+};
+
+static const cJSON *get(const cJSON *object, const char *key)
+{
+	return cJSON_GetObjectItemCaseSensitive(object, key);
+}
+
+static const char *text(const cJSON *object, const char *key)
+{
+	const char *value = cJSON_GetStringValue(get(object, key));
+
+	return value && *value ? value : NULL;
+}
+
+/* ---- Files ---- */
+
+static void clear(struct kubeconfigs *files)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		cJSON_Delete(files->documents[i]);
+		free(files->paths[i]);
+	}
+	free(files->documents);
+	free(files->paths);
+}
+
+static bool parse_file(struct kubeconfigs *files, const char *path, mpsync_error *error)
+{
+	char problem[200];
+	char *content = file_read(path);
+	cJSON *document;
+
+	if (!content) {
+		fail(error, errno == EACCES ? MPSYNC_E_FORBIDDEN : MPSYNC_E_INVALID,
+		    "the kubeconfig %.150s cannot be read: %s", path, strerror(errno));
+		return false;
+	}
+	document = yaml_parse(content, strlen(content), problem, sizeof problem);
+	free(content);
+	if (!document) {
+		fail(error, MPSYNC_E_INVALID, "the kubeconfig %.120s is no YAML: %.150s", path, problem);
+		return false;
+	}
+	files->documents[files->count] = document;
+	files->paths[files->count] = strdup(path);
+	return files->paths[files->count++];
+}
+
+/* One that is not there is passed over if it is one of several, as kubectl does. */
+static bool read_files(struct kubeconfigs *files, const char *list, mpsync_error *error)
+{
+	char *copy = strdup(list);
+	char *state = NULL;
+	size_t most = 1;
+	const bool several = strchr(list, ':');
+	bool good;
+
+	for (const char *c = list; *c; c++)
+		most += *c == ':';
+	files->documents = calloc(most, sizeof *files->documents);
+	files->paths = calloc(most, sizeof *files->paths);
+	good = copy && files->documents && files->paths;
+	if (!good)
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	for (char *path = good ? strtok_r(copy, ":", &state) : NULL; path && good;
+	     path = strtok_r(NULL, ":", &state))
+		good = (several && access(path, F_OK) != 0) || parse_file(files, path, error);
+	free(copy);
+	if (good && files->count == 0) {
+		fail(error, MPSYNC_E_INVALID, "none of the kubeconfigs %.150s is there", list);
+		return false;
+	}
+	return good;
+}
+
+/* ---- Entries ---- */
+
+static const char *current_context(const struct kubeconfigs *files)
+{
+	for (size_t i = 0; i < files->count; i++)
+		if (text(files->documents[i], "current-context"))
+			return text(files->documents[i], "current-context");
+	return NULL;
+}
+
+static bool find(const struct kubeconfigs *files, const char *list, const char *member,
+    const char *name, struct entry *found, mpsync_error *error)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		const cJSON *item;
+
+		cJSON_ArrayForEach(item, get(files->documents[i], list))
+		{
+			const char *own = text(item, "name");
+
+			if (!own || strcmp(own, name) != 0)
+				continue;
+			*found = (struct entry){get(item, member), files->paths[i]};
+			return true;
+		}
+	}
+	fail(error, MPSYNC_E_INVALID, "the kubeconfig %.150s has no %s \"%.60s\"", files->paths[0],
+	    member, name);
+	return false;
+}
+
+/* ---- Values ---- */
+
+static bool copy(char **to, const char *value)
+{
+	free(*to);
+	*to = value ? strdup(value) : NULL;
+	return *to || !value;
+}
+
+/* The folder of the file, with its last slash; "" for one in the present folder. */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return strndup(path, slash ? (size_t)(slash - path) + 1 : 0);
+}
+
+static bool copy_path(char **to, const struct entry *entry, const char *key)
+{
+	const char *value = text(entry->item, key);
+	char *folder;
+
+	if (!value || value[0] == '/')
+		return copy(to, value);
+	folder = folder_of(entry->path);
+	if (!folder || asprintf(to, "%s%s", folder, value) < 0)
+		*to = NULL;
+	free(folder);
+	return *to;
+}
+
+/* Base64, as the members ending in -data hold it. NULL: none, or no memory. */
+static char *decode(const char *encoded)
+{
+	const size_t length = strlen(encoded);
+	unsigned char *plain = malloc(length / 4 * 3 + 4);
+	int size = -1;
+
+	if (plain)
+		size = EVP_DecodeBlock(plain, (const unsigned char *)encoded, (int)length);
+	if (size < 0) {
+		free(plain);
+		return NULL;
+	}
+	plain[size] = '\0';
+	return (char *)plain;
+}
+
+static bool copy_data(char **to, const struct entry *entry, const char *key, mpsync_error *error)
+{
+	const char *encoded = text(entry->item, key);
+
+	*to = encoded ? decode(encoded) : NULL;
+	if (*to || !encoded)
+		return true;
+	fail(error, MPSYNC_E_INVALID, "the kubeconfig %.150s: %s is not base64", entry->path, key);
+	return false;
+}
+
+static bool no_memory(mpsync_error *error)
+{
+	fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	return false;
+}
+
+static bool take_cluster(
+    struct kube_config *config, const struct entry *cluster, mpsync_error *error)
+{
+	const char *server = text(cluster->item, "server");
+	size_t length;
+
+	if (!server || (strncmp(server, "https://", 8) != 0 && strncmp(server, "http://", 7) != 0)) {
+		fail(error, MPSYNC_E_INVALID,
+		    "the kubeconfig %.150s: the cluster's server is no http or https URL", cluster->path);
+		return false;
+	}
+	if (!copy_data(&config->ca_pem, cluster, "certificate-authority-data", error))
+		return false;
+	config->unverified = cJSON_IsTrue(get(cluster->item, "insecure-skip-tls-verify"));
+	if (!copy(&config->server, server) ||
+	    !copy_path(&config->ca, cluster, "certificate-authority") ||
+	    !copy(&config->server_name, text(cluster->item, "tls-server-name")) ||
+	    !copy(&config->proxy, text(cluster->item, "proxy-url")))
+		return no_memory(error);
+	for (length = strlen(config->server); config->server[length - 1] == '/';)
+		config->server[--length] = '\0';
+	return true;
+}
+
+static bool take_user(struct kube_config *config, const struct entry *user, mpsync_error *error)
+{
+	const cJSON *exec = get(user->item, "exec");
+
+	if (get(user->item, "auth-provider")) {
+		fail(error, MPSYNC_E_UNSUPPORTED,
+		    "the kubeconfig %.150s uses auth-provider, which Kubernetes has removed; use an exec "
+		    "plugin",
+		    user->path);
+		return false;
+	}
+	if (!copy_data(&config->cert_pem, user, "client-certificate-data", error) ||
+	    !copy_data(&config->key_pem, user, "client-key-data", error))
+		return false;
+	if (exec)
+		config->exec = cJSON_Duplicate(exec, true);
+	config->exec_folder = folder_of(user->path);
+	if (!copy_path(&config->cert, user, "client-certificate") ||
+	    !copy_path(&config->key, user, "client-key") ||
+	    !copy_path(&config->token_file, user, "tokenFile") ||
+	    !copy(&config->token, text(user->item, "token")) ||
+	    !copy(&config->user, text(user->item, "username")) ||
+	    !copy(&config->password, text(user->item, "password")) || !config->exec_folder ||
+	    (exec && !config->exec))
+		return no_memory(error);
+	return true;
+}
+
+static bool take_context(struct kube_config *config, const struct kubeconfigs *files,
+    const char *context, mpsync_error *error)
+{
+	struct entry chosen, cluster, user;
+	const char *name = context ? context : current_context(files);
+
+	if (!name) {
+		fail(error, MPSYNC_E_INVALID,
+		    "the kubeconfig %.150s has no current-context; set one, or give the option context",
+		    files->paths[0]);
+		return false;
+	}
+	if (!find(files, "contexts", "context", name, &chosen, error))
+		return false;
+	if (!text(chosen.item, "cluster")) {
+		fail(error, MPSYNC_E_INVALID, "the kubeconfig %.150s: context \"%.60s\" names no cluster",
+		    chosen.path, name);
+		return false;
+	}
+	if (!find(files, "clusters", "cluster", text(chosen.item, "cluster"), &cluster, error) ||
+	    !take_cluster(config, &cluster, error))
+		return false;
+	if (!copy(&config->namespace_name, text(chosen.item, "namespace")) ||
+	    !copy(&config->source, chosen.path))
+		return no_memory(error);
+	return !text(chosen.item, "user") ||
+	       (find(files, "users", "user", text(chosen.item, "user"), &user, error) &&
+	           take_user(config, &user, error));
+}
+
+bool kubeconfig_load(
+    struct kube_config *config, const char *paths, const char *context, mpsync_error *error)
+{
+	struct kubeconfigs files = {0};
+	const bool good =
+	    read_files(&files, paths, error) && take_context(config, &files, context, error);
+
+	clear(&files);
+	return good;
+}

@@ -1,0 +1,349 @@
+#include "kubernetes.h"
+
+#include "../status.h"
+#include "kube_api.h"
+#include "kube_names.h"
+#include "kube_query.h"
+#include "lease.h"
+#include "records.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LEAST_TTL_MS   3000
+#define SECOND_MS      1000
+#define DEFAULT_TTL_MS 15000
+
+/* One request of records.c under way. */
+struct flight {
+	struct backend *backend;
+	struct record_request *request;
+	struct kube_call *call;
+	enum { READ, WRITE, REMOVE } operation;
+};
+
+struct backend {
+	struct record_backend base;
+	struct kube_api *api;
+	struct kube_names *names;
+	struct kube_queries *queries;
+	char *collection; /* the path of the Leases */
+	uint64_t request_timeout_ms;
+};
+
+static struct backend *of(struct record_backend *base)
+{
+	return (struct backend *)base;
+}
+
+/* ---- Answers ---- */
+
+static void finish(struct flight *flight, enum record_result result, const struct record *record,
+    enum mpsync_status status, const char *message, uint64_t retry_in_ms)
+{
+	struct record_request *request = flight->request;
+
+	request->data = NULL;
+	free(flight);
+	request->done(request, result, record, status, message, retry_in_ms);
+}
+
+static void finish_without_memory(struct flight *flight)
+{
+	finish(flight, RECORD_REFUSED, NULL, MPSYNC_E_NO_MEMORY, "out of memory", 0);
+}
+
+static void finish_with_object(struct flight *flight, const cJSON *object)
+{
+	struct backend *backend = flight->backend;
+	const char *name = flight->request->name;
+	char problem[LEASE_PROBLEM_SIZE];
+	struct record record;
+
+	if (!lease_read(object, name, &record, problem)) {
+		finish(flight, RECORD_REFUSED, NULL, MPSYNC_E_CORRUPT, problem, 0);
+		return;
+	}
+	kube_names_read(backend->names, name, &record, &flight->request->claim);
+	finish(flight, RECORD_OK, &record, MPSYNC_OK, NULL, 0);
+	record_clear(&record);
+}
+
+static void finish_absent(struct flight *flight, const struct kube_answer *answer)
+{
+	const struct record_request *request = flight->request;
+	const char *words =
+	    cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(answer->json, "message"));
+
+	if (flight->operation == READ) {
+		kube_names_read(flight->backend->names, request->name, NULL, &request->claim);
+		finish(flight, RECORD_ABSENT, NULL, MPSYNC_OK, NULL, 0);
+	} else if (flight->operation == WRITE && request->create) {
+		finish(
+		    flight, RECORD_REFUSED, NULL, MPSYNC_E_INVALID, words ? words : "no such namespace", 0);
+	} else {
+		finish(flight, flight->operation == REMOVE ? RECORD_OK : RECORD_CONFLICT, NULL, MPSYNC_OK,
+		    NULL, 0);
+	}
+}
+
+static void on_answer(void *context, const struct kube_answer *answer)
+{
+	struct flight *flight = context;
+
+	if (answer->refused)
+		finish(flight, RECORD_REFUSED, NULL, answer->problem, answer->message, 0);
+	else if (answer->unknown)
+		finish(flight, RECORD_UNKNOWN, NULL, answer->problem, answer->message, answer->retry_in_ms);
+	else if (answer->status == 404)
+		finish_absent(flight, answer);
+	else if (answer->status == 409)
+		finish(flight, RECORD_CONFLICT, NULL, MPSYNC_OK, NULL, 0);
+	else if (flight->operation == REMOVE)
+		finish(flight, RECORD_OK, NULL, MPSYNC_OK, NULL, 0);
+	else
+		finish_with_object(flight, answer->json);
+}
+
+/* ---- Requests ---- */
+
+static uint64_t timeout_of(const struct backend *backend, const struct record_request *request)
+{
+	if (backend->request_timeout_ms)
+		return backend->request_timeout_ms;
+	return claim_request_timeout_ms(request->ttl_ms ? request->ttl_ms : DEFAULT_TTL_MS);
+}
+
+static cJSON *body_of(const struct flight *flight)
+{
+	const struct record_request *request = flight->request;
+	enum lease_write write = LEASE_RENEWAL;
+
+	if (flight->operation == REMOVE)
+		return lease_delete(&request->uid, request->version);
+	if (request->create)
+		return lease_create(&request->record, request->name);
+	if (request->grant)
+		write = LEASE_GRANT;
+	else if (!request->record.holder)
+		write = LEASE_RELEASE;
+	return lease_patch(&request->record, write, &request->uid, request->version);
+}
+
+static const char *method_of(const struct flight *flight)
+{
+	if (flight->operation == READ)
+		return "GET";
+	if (flight->operation == REMOVE)
+		return "DELETE";
+	return flight->request->create ? "POST" : "PATCH";
+}
+
+/* Owned by the caller. NULL without memory. */
+static char *path_of(const struct flight *flight)
+{
+	char object[LEASE_NAME_SIZE];
+	char *path = NULL;
+
+	if (flight->operation == WRITE && flight->request->create)
+		return strdup(flight->backend->collection);
+	if (!lease_object_name(flight->request->name, object) ||
+	    asprintf(&path, "%s/%s", flight->backend->collection, object) < 0)
+		return NULL;
+	return path;
+}
+
+static void send_flight(struct flight *flight)
+{
+	struct backend *backend = flight->backend;
+	const bool has_body = flight->operation != READ;
+	cJSON *body = has_body ? body_of(flight) : NULL;
+	char *path = path_of(flight);
+
+	if (path && (body || !has_body))
+		flight->call = kube_send(
+		    backend->api, &(struct kube_request){
+		                      .method = method_of(flight),
+		                      .path = path,
+		                      .body = body,
+		                      .merge = flight->operation == WRITE && !flight->request->create,
+		                      .timeout_ms = timeout_of(backend, flight->request),
+		                      .done = on_answer,
+		                      .context = flight,
+		                  });
+	free(path);
+	cJSON_Delete(body);
+	if (!flight->call)
+		finish_without_memory(flight);
+}
+
+static void request_any(struct record_backend *base, struct record_request *request, int operation)
+{
+	struct flight *flight = calloc(1, sizeof *flight);
+
+	if (!flight) {
+		request->done(request, RECORD_REFUSED, NULL, MPSYNC_E_NO_MEMORY, "out of memory", 0);
+		return;
+	}
+	flight->backend = of(base);
+	flight->request = request;
+	flight->operation = operation;
+	request->data = flight;
+	send_flight(flight);
+}
+
+static void kubernetes_read(struct record_backend *base, struct record_request *request)
+{
+	const struct record *record;
+
+	if (request->fresh || !kube_names_know(of(base)->names, request->name, &record)) {
+		request_any(base, request, READ);
+		return;
+	}
+	request->done(request, record ? RECORD_OK : RECORD_ABSENT, record, MPSYNC_OK, NULL, 0);
+}
+
+static void kubernetes_write(struct record_backend *base, struct record_request *request)
+{
+	request_any(base, request, WRITE);
+}
+
+static void kubernetes_remove(struct record_backend *base, struct record_request *request)
+{
+	request_any(base, request, REMOVE);
+}
+
+static void kubernetes_cancel(struct record_backend *base, struct record_request *request)
+{
+	struct flight *flight = request->data;
+
+	(void)base;
+	if (!flight)
+		return;
+	request->data = NULL;
+	kube_cancel(flight->call);
+	free(flight);
+}
+
+/* All requests share one connection already. */
+static void kubernetes_batch(struct record_backend *base)
+{
+	(void)base;
+}
+
+/* The order stands in the record (rule 49). */
+static void kubernetes_order(struct record_backend *base, const struct store_claim *claim)
+{
+	(void)base, (void)claim;
+}
+
+static void kubernetes_watch(struct record_backend *base, const char *name, bool on)
+{
+	kube_names_watch(of(base)->names, name, on);
+}
+
+static void kubernetes_query(struct record_backend *base, struct store_query *query)
+{
+	kube_query(of(base)->queries, query);
+}
+
+static void kubernetes_query_cancel(struct record_backend *base, struct store_query *query)
+{
+	kube_query_cancel(of(base)->queries, query);
+}
+
+static void kubernetes_close(struct record_backend *base)
+{
+	struct backend *backend = of(base);
+
+	kube_queries_free(backend->queries);
+	kube_names_free(backend->names);
+	kube_api_free(backend->api);
+	free(backend->collection);
+	free(backend);
+}
+
+static const struct record_backend_ops kubernetes_ops = {
+    .read = kubernetes_read,
+    .write = kubernetes_write,
+    .remove = kubernetes_remove,
+    .cancel = kubernetes_cancel,
+    .batch_begin = kubernetes_batch,
+    .batch_end = kubernetes_batch,
+    .enqueue = kubernetes_order,
+    .dequeue = kubernetes_order,
+    .watch = kubernetes_watch,
+    .query = kubernetes_query,
+    .query_cancel = kubernetes_query_cancel,
+    .close = kubernetes_close,
+};
+
+/* ---- Opening ---- */
+
+static bool set_up(struct backend *backend, struct kube_config *config,
+    const struct mpsync_options *options, struct loop *loop, const struct store_clock *clock)
+{
+	const int64_t timeout = options_ms(options, OPTION_REQUEST_TIMEOUT);
+	char *name = strdup(config->namespace_name);
+	bool good;
+
+	backend->base.ops = &kubernetes_ops;
+	backend->base.kind = "kubernetes";
+	backend->base.shortest_ttl_ms = LEAST_TTL_MS;
+	backend->base.ttl_step_ms = SECOND_MS;
+	backend->base.late_grants = true;
+	backend->request_timeout_ms = timeout > 0 ? (uint64_t)timeout : 0;
+	backend->api = kube_api_new(loop, config, clock);
+	if (!name || asprintf(&backend->collection, "/apis/coordination.k8s.io/v1/namespaces/%s/leases",
+	                 name) < 0)
+		backend->collection = NULL;
+	good = backend->api && backend->collection;
+	if (good)
+		backend->names = kube_names_new(&backend->base, backend->api, loop, backend->collection);
+	if (backend->names)
+		backend->queries =
+		    kube_queries_new(backend->api, backend->names, backend->collection, name, clock);
+	free(name);
+	return good && backend->names && backend->queries;
+}
+
+static bool is_namespace(const char *name)
+{
+	char object[LEASE_NAME_SIZE];
+
+	return strlen(name) < 64 && !strchr(name, '.') && lease_object_name(name, object) &&
+	       strcmp(object, name) == 0;
+}
+
+struct store *kubernetes_open(const struct url *url, const struct mpsync_options *options,
+    bool on_behalf, struct loop *loop, const struct store_clock *clock, mpsync_error *error)
+{
+	struct kube_config config;
+	struct backend *backend;
+	struct store *store;
+
+	if (!kube_config_load(&config, options, url->target, error))
+		return NULL;
+	if (!is_namespace(config.namespace_name)) {
+		fail(
+		    error, MPSYNC_E_INVALID, "\"%.80s\" is no name for a namespace", config.namespace_name);
+		kube_config_clear(&config);
+		return NULL;
+	}
+	backend = calloc(1, sizeof *backend);
+	if (!backend || !set_up(backend, &config, options, loop, clock)) {
+		if (backend)
+			kubernetes_close(&backend->base);
+		kube_config_clear(&config);
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+		return NULL;
+	}
+	backend->base.sees_all = on_behalf;
+	store = records_new(&backend->base, clock);
+	if (!store)
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	else if (on_behalf)
+		kube_names_watch(backend->names, NULL, true);
+	return store;
+}
