@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Who waits shorter than that is gone before its place comes up. */
+#define BRIEF_WAIT_MS 1000
+
 /* The claims of one engine for one name, in the order in which they came. */
 struct name_queue {
 	char *name;
@@ -559,6 +562,7 @@ static struct engine_claim *claim_new(struct engine *engine, const struct engine
 	claim->stored.ttl_ms = wish->ttl_ms;
 	claim->stored.election = wish->election;
 	claim->stored.once = wish->wait_ms == 0;
+	claim->stored.brief = wish->wait_ms < BRIEF_WAIT_MS;
 	claim_init(&claim->claim, wish->ttl_ms, engine->host.clock.boot_ms(engine->host.clock.context),
 	    wish->wait_ms);
 	claim->claim.adopting = wish->adopt_token != 0;

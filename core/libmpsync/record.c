@@ -1,5 +1,6 @@
 #include "record.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,10 +189,123 @@ struct record record_renewal(const struct record *stored, const struct record_vi
 	return next;
 }
 
+/* ---- Places ---- */
+
+struct places {
+	struct id claims[RECORD_MOST_NEXT];
+	uint32_t numbers[RECORD_MOST_NEXT];
+	uint32_t count;
+};
+
+static const char *parse_place(const char *text, struct id *claim, uint32_t *number)
+{
+	const size_t digits = ID_HEX_SIZE - 1;
+	char hex[ID_HEX_SIZE];
+	char *end;
+	unsigned long value;
+
+	if (strnlen(text, digits + 2) < digits + 2 || text[digits] != ':' || text[digits + 1] < '0' ||
+	    text[digits + 1] > '9')
+		return NULL;
+	memcpy(hex, text, digits);
+	hex[digits] = '\0';
+	value = strtoul(text + digits + 1, &end, 10);
+	if (!id_from_hex(claim, hex) || value > UINT32_MAX || (*end && *end != ','))
+		return NULL;
+	*number = (uint32_t)value;
+	return *end ? end + 1 : end;
+}
+
+static struct places parse_places(const char *next)
+{
+	struct places places = {.count = 0};
+
+	while (next && *next) {
+		if (places.count == RECORD_MOST_NEXT)
+			return (struct places){.count = 0};
+		next = parse_place(next, &places.claims[places.count], &places.numbers[places.count]);
+		if (!next)
+			return (struct places){.count = 0};
+		places.count++;
+	}
+	return places;
+}
+
+static void print_places(const struct places *places, uint32_t from, char out[RECORD_NEXT_SIZE])
+{
+	size_t length = 0;
+
+	out[0] = '\0';
+	for (uint32_t i = from; i < places->count; i++) {
+		char hex[ID_HEX_SIZE];
+
+		id_to_hex(&places->claims[i], hex);
+		length += (size_t)snprintf(out + length, RECORD_NEXT_SIZE - length, "%s%s:%u",
+		    length ? "," : "", hex, places->numbers[i]);
+	}
+}
+
+static uint32_t place_of(const struct places *places, const struct id *claim)
+{
+	uint32_t i = 0;
+
+	while (i < places->count && !id_equal(&places->claims[i], claim))
+		i++;
+	return i;
+}
+
 uint32_t record_next_count(const char *next)
 {
-	(void)next;
-	return 0;
+	return parse_places(next).count;
+}
+
+bool record_next_lists(const char *next, const struct id *claim)
+{
+	const struct places places = parse_places(next);
+
+	return place_of(&places, claim) < places.count;
+}
+
+uint32_t record_next_ahead(const char *next, const struct id *claim)
+{
+	const struct places places = parse_places(next);
+	const uint32_t place = place_of(&places, claim);
+
+	if (places.count == 0)
+		return 0;
+	return place < places.count ? place : RECORD_MOST_NEXT;
+}
+
+bool record_next_add(const char *next, const struct id *claim, char out[RECORD_NEXT_SIZE])
+{
+	struct places places = parse_places(next);
+
+	if (places.count == RECORD_MOST_NEXT)
+		return false;
+	places.claims[places.count] = *claim;
+	places.numbers[places.count++] = 0;
+	print_places(&places, 0, out);
+	return true;
+}
+
+void record_next_without(const char *next, const struct id *claim, char out[RECORD_NEXT_SIZE])
+{
+	struct places places = parse_places(next);
+	const uint32_t place = place_of(&places, claim);
+
+	for (uint32_t i = place; i + 1 < places.count; i++) {
+		places.claims[i] = places.claims[i + 1];
+		places.numbers[i] = places.numbers[i + 1];
+	}
+	places.count -= place < places.count;
+	print_places(&places, 0, out);
+}
+
+void record_next_behind(const char *next, const struct id *claim, char out[RECORD_NEXT_SIZE])
+{
+	const struct places places = parse_places(next);
+
+	print_places(&places, place_of(&places, claim) + 1, out);
 }
 
 struct record record_release(const struct record *stored, bool revoked)

@@ -97,8 +97,22 @@ struct record record_grant(const struct record *there, const struct record_view 
 struct record record_renewal(const struct record *stored, const struct record_view *view,
     const char *value, uint64_t token, uint64_t sent_at_ms, int64_t wall_ms);
 
-/* How many have reserved the right to write first. What cannot be read is nobody. */
+/*
+ * Who may write first when the record is free, in order: "CLAIM:N,CLAIM:N" (rule 49). It is
+ * politeness, and never part of what contenders compare. What cannot be read is nobody.
+ */
+#define RECORD_MOST_NEXT 8
+#define RECORD_NEXT_SIZE 512
+
 uint32_t record_next_count(const char *next);
+bool record_next_lists(const char *next, const struct id *claim);
+/* How many come before the claim; all places, taken or not, if it has none and others do. */
+uint32_t record_next_ahead(const char *next, const struct id *claim);
+/* With the claim at the end. False: there is no room. */
+bool record_next_add(const char *next, const struct id *claim, char out[RECORD_NEXT_SIZE]);
+void record_next_without(const char *next, const struct id *claim, char out[RECORD_NEXT_SIZE]);
+/* Those behind the claim: what it leaves when it takes the record. */
+void record_next_behind(const char *next, const struct id *claim, char out[RECORD_NEXT_SIZE]);
 
 /* The freeing write. Revoked: others wait for the ttl of the grant that was taken away. */
 struct record record_release(const struct record *stored, bool revoked);

@@ -25,8 +25,8 @@ MUTANTS = [
         ("libmpsync/stores/records.c", ".sent_at_ms = task->sent_at_ms,\n\t\t\t.right_ms",
          ".sent_at_ms = records_now(task->records),\n\t\t\t.right_ms")]),
     ("2", "sent_at is taken at the re-read after a lost answer", [
-        ("libmpsync/stores/records.c", "take_over_version(task, record);\n\twrite_renewal(task, RENEW_WRITE);",
-         "take_over_version(task, record);\n\ttask->sent_at_ms = records_now(task->records);\n"
+        ("libmpsync/stores/records.c", "watch_while_holding(task);\n\twrite_renewal(task, RENEW_WRITE);",
+         "watch_while_holding(task);\n\ttask->sent_at_ms = records_now(task->records);\n"
          "\tanswer_right(task, CLAIM_RENEWED);")]),
     ("3", "no margin between a right and its ttl", [
         ("libmpsync/claim.c", "return ttl_ms - ttl_ms / 5;", "return ttl_ms;")]),
@@ -136,6 +136,9 @@ MUTANTS = [
          "&(struct store_word){ .holder = known",
          "answer(entry, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = 20}, "
          "&(struct store_word){ .holder = known")]),
+    ("28", "a place that a waiter takes counts as a sign of life of the holder", [
+        ("libmpsync/record.c", "a->revoked == b->revoked;",
+         "a->revoked == b->revoked && same_text(a->next, b->next);")], "0"),
     ("22", "an answer that was overtaken counts", [
         ("libmpsync/stores/records.c", "return record && record->version < watched->newest_version;",
          "return false && record && watched;")]),
@@ -159,7 +162,7 @@ def build(folder, edits):
     simulation = sorted((ROOT / "tests" / "simulation").glob("*.c"))
     mutated = sorted({source / name for name, _, _ in edits})
     libraries = subprocess.run(
-        ["pkg-config", "--cflags", "--libs", "libcjson", "libcrypto", "libevent", "libcurl"],
+        ["pkg-config", "--cflags", "--libs", "libcjson", "yaml-0.1", "libcrypto", "libevent", "libcurl"],
         check=True, capture_output=True, text=True).stdout.split()
     subprocess.run(
         ["cc", "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-w", f"-I{ROOT}/include",

@@ -200,6 +200,9 @@ struct store *sim_backend_new(struct sim_node *node);
 void sim_store_hands(struct sim *sim);
 void sim_store_power_loss(struct sim *sim, int host);
 const char *sim_store_leftover(struct sim *sim);
+/* When the present holder of the name wrote last, if it has died; SIM_NEVER: it lives, or it is
+ * free. */
+uint64_t sim_store_dead_write_us(const struct sim *sim, int name);
 const char *sim_name(int name);
 int sim_name_number(const char *name);
 /* What is there, or NULL. */

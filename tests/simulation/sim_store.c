@@ -159,6 +159,16 @@ const char *sim_store_leftover(struct sim *sim)
 	return NULL;
 }
 
+uint64_t sim_store_dead_write_us(const struct sim *sim, int name)
+{
+	const struct stored *stored = &sim->store->names[name];
+
+	if (!stored->there || !stored->record.holder ||
+	    (stored->author->alive && stored->author->life == stored->author_life))
+		return SIM_NEVER;
+	return stored->written_us;
+}
+
 /* ---- Watches ---- */
 
 static void free_message(struct sim *sim, void *argument)
@@ -240,12 +250,24 @@ static void notify(struct sim *sim, int name)
 
 /* ---- What the store does ---- */
 
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* As a contender of whatever kind sees it: the simulation's own opinion of what may not change. */
+static bool same_holder_part(const struct record *a, const struct record *b)
+{
+	return same_text(a->holder, b->holder) && id_equal(&a->claim, &b->claim) &&
+	       id_equal(&a->instance, &b->instance) && a->token == b->token &&
+	       a->renewed_us == b->renewed_us && a->since_ms == b->since_ms && a->ttl_ms == b->ttl_ms &&
+	       a->transitions == b->transitions && a->revoked == b->revoked;
+}
+
 static bool same_content(const struct record *a, const struct record *b)
 {
-	const bool same_value =
-	    a->value == b->value || (a->value && b->value && strcmp(a->value, b->value) == 0);
-
-	return record_same_holding(a, b) && same_value && a->token == b->token &&
+	return record_same_holding(a, b) && same_text(a->next, b->next) &&
+	       same_text(a->value, b->value) && a->token == b->token &&
 	       id_equal(&a->instance, &b->instance);
 }
 
@@ -258,6 +280,9 @@ static void put(struct sim *sim, struct stored *stored, const struct message *me
 		next.host = (struct record_host){0};
 		next.deadline_ms = 0;
 	}
+	/* A patch: what it does not name stays. */
+	if (!message->request.grant && !message->request.reserve)
+		next.next = stored->record.next;
 	next.uid = created ? random_id(sim) : stored->record.uid;
 	if (sim->mode == MODE_FILE)
 		next.uid = (struct id){{0}};
@@ -266,6 +291,8 @@ static void put(struct sim *sim, struct stored *stored, const struct message *me
 	record_clear(&stored->record);
 	stored->record = copy;
 	stored->there = true;
+	if (message->request.reserve)
+		return; /* the record is its holder's still */
 	stored->author = message->node;
 	stored->author_life = message->life;
 	stored->written_us = sim->now_us;
@@ -289,14 +316,16 @@ static void check_author(
 	                     id_equal(&stored->record.claim, &request->record.claim) &&
 	                     !id_equal(&stored->record.instance, &request->record.instance);
 
-	if (shows_holder(stored) && !own && !request->grant && !forced && !adopted)
+	const bool reserved = request->reserve && same_holder_part(&stored->record, &request->record);
+
+	if (shows_holder(stored) && !own && !request->grant && !forced && !adopted && !reserved)
 		sim_violate(sim, "P6", "node %d changed a record of %s that is not its own",
 		    message->node->number, sim_name(message->name));
 }
 
 static bool grants(const struct stored *stored, const struct message *message)
 {
-	return message->request.record.holder &&
+	return message->request.record.holder && !message->request.reserve &&
 	       (!stored->there || !id_equal(&stored->record.claim, &message->request.record.claim) ||
 	           message->request.grant);
 }
@@ -784,6 +813,7 @@ struct store *sim_backend_new(struct sim_node *node)
 	backend->base.kind = "simulated";
 	backend->base.absent_is_free = file;
 	backend->base.late_grants = !file;
+	backend->base.reserves = !file;
 	if (file) {
 		backend->base.host.boot = node->sim->store->boots[node->host];
 		backend->base.host.pid = node->number + 1;

@@ -35,6 +35,10 @@
 #include <string.h>
 #include <time.h>
 
+#define ONLY_DEATHS ((uint32_t)(FAULT_CRASH | FAULT_CANCEL))
+/* All places of rule 49, and what comes behind them. */
+#define PLACES_US 600000
+
 enum asked { IDLE, ASKING, CANCELLING, HELD, RELEASING };
 
 struct user {
@@ -46,7 +50,9 @@ struct user {
 	unsigned request; /* rises with each acquire: timers of former ones are stale */
 	uint64_t order;
 	uint64_t token;
+	uint64_t since_us; /* ASKING: since when */
 	bool once;
+	bool for_ever;
 };
 
 struct workload {
@@ -271,6 +277,8 @@ static void user_act(struct sim *sim, void *argument)
 		wish.secret.bytes[i] = (uint8_t)sim_random(sim, 256);
 	user->asked = ASKING;
 	user->once = wish.wait_ms == 0;
+	user->for_ever = wish.wait_ms == CLAIM_NEVER;
+	user->since_us = sim->now_us;
 	user->order = ++workload_of(sim)->orders;
 	user->request++;
 	if (sim_fault(sim, FAULT_CANCEL, 30))
@@ -566,10 +574,33 @@ static uint32_t pick_faults(struct sim *sim)
 
 	if (sim_chance(sim, 5))
 		return 0;
+	if (sim_chance(sim, 5))
+		return ONLY_DEATHS & sim->options.only;
 	for (unsigned bit = 0; bit < 15; bit++)
 		if (sim_chance(sim, 40))
 			faults |= 1u << bit;
 	return faults & sim->options.only;
+}
+
+/* P8: somebody waits since before the dead holder's last write, and has all that it needs. */
+static void check_takeover(struct sim *sim, void *argument)
+{
+	const struct workload *workload = workload_of(sim);
+	const uint64_t ttl_us = (uint64_t)sim->ttl_ms * 1000;
+
+	(void)argument;
+	for (int i = 0; i < workload->user_count; i++) {
+		const struct user *user = &workload->users[i];
+		const uint64_t written_us = sim_store_dead_write_us(sim, user->name);
+
+		if (user->asked == ASKING && user->for_ever && user->node->alive &&
+		    user->since_us < written_us && written_us != SIM_NEVER &&
+		    sim->now_us > written_us + ttl_us / 100 * 108 + PLACES_US)
+			sim_violate(sim, "P8", "node %d waits for %s longer than its dead holder's ttl",
+			    user->node->number, sim_name(user->name));
+	}
+	if (sim->faults_on)
+		sim_at(sim, sim->now_us + ttl_us / 10, NULL, check_takeover, NULL, NULL);
 }
 
 static void run_until(struct sim *sim, uint64_t until_us)
@@ -642,6 +673,8 @@ static void run(struct sim *sim)
 		if (!sim->nodes[i].is_elector || i % 2 == 0)
 			node_start(&sim->nodes[i]);
 	sim_at(sim, sim->now_us, NULL, strike, NULL, NULL);
+	if ((sim->mode == MODE_LEASE || sim->mode == MODE_FILE) && !(sim->faults & ~ONLY_DEATHS))
+		check_takeover(sim, NULL);
 	run_until(sim, sim->now_us + (4 + sim_random(sim, 8)) * ttl_us);
 	if (!sim->violated) {
 		end_well(sim);

@@ -945,6 +945,9 @@ static void on_lost(struct remote_claim *claim, const cJSON *data)
 
 static void on_refused(struct remote_claim *claim, const cJSON *data)
 {
+	/* It overtook the answer, which then leaves nothing to wait for: ask again. */
+	if (claim->phase != IDLE)
+		claim->ended = true;
 	if (claim->held || claim->phase != IDLE)
 		return;
 	claim->sent = false;

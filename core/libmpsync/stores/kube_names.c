@@ -331,7 +331,8 @@ void kube_names_read(
 {
 	struct name *name = find(names, text);
 	const bool observer = id_is_none(claim);
-	const bool anothers = record && record->holder && !id_equal(&record->claim, claim);
+	const bool anothers =
+	    record && ((record->holder && !id_equal(&record->claim, claim)) || record->next);
 
 	if (!name || (record && record->version < name->version))
 		return;

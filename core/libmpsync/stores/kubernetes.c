@@ -124,7 +124,9 @@ static cJSON *body_of(const struct flight *flight)
 		return lease_delete(&request->uid, request->version);
 	if (request->create)
 		return lease_create(&request->record, request->name);
-	if (request->grant)
+	if (request->reserve)
+		write = LEASE_PLACES;
+	else if (request->grant)
 		write = LEASE_GRANT;
 	else if (!request->record.holder)
 		write = LEASE_RELEASE;
@@ -293,6 +295,7 @@ static bool set_up(struct backend *backend, struct kube_config *config,
 	backend->base.shortest_ttl_ms = LEAST_TTL_MS;
 	backend->base.ttl_step_ms = SECOND_MS;
 	backend->base.late_grants = true;
+	backend->base.reserves = true;
 	backend->request_timeout_ms = timeout > 0 ? (uint64_t)timeout : 0;
 	backend->api = kube_api_new(loop, config, clock);
 	if (!name || asprintf(&backend->collection, "/apis/coordination.k8s.io/v1/namespaces/%s/leases",

@@ -370,6 +370,8 @@ cJSON *lease_patch(
 		good = good && put_grant(metadata, annotations, spec, record, false);
 	else if (write == LEASE_RENEWAL)
 		good = good && put_renewal(annotations, spec, record);
+	else if (write == LEASE_PLACES)
+		good = good && put_annotation(annotations, "next", record->next, false);
 	else
 		good = good && put_release(annotations, spec, record);
 	if (good)

@@ -12,7 +12,7 @@
 #define LEASE_NAME_SIZE    254
 #define LEASE_PROBLEM_SIZE 200
 
-enum lease_write { LEASE_GRANT, LEASE_RENEWAL, LEASE_RELEASE };
+enum lease_write { LEASE_GRANT, LEASE_RENEWAL, LEASE_RELEASE, LEASE_PLACES };
 
 /*
  * The name of the object that a lock is kept in: its own where that is a DNS subdomain, else a hash

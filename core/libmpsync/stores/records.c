@@ -9,6 +9,10 @@
 
 /* How long a place in the order is left to its owner when the name is free (rule 49, delta). */
 #define PLACE_MS 50
+/* Those who come together do not write together. */
+#define RESERVE_JITTER_MS 100
+/* A contended name is watched a little longer: whoever let go of it may come back. */
+#define CONTENDED_LINGER_MS 2000
 /* Lost races before a request says "busy" and comes back later. */
 #define MOST_RACES 8
 /* Names that are looked at, with each attempt, whether their watching is over. */
@@ -27,7 +31,10 @@ enum phase {
 	RENEW_WRITE,
 	RENEW_READ,
 	WITHDRAW_WRITE,
-	WITHDRAW_READ
+	WITHDRAW_READ,
+	WITHDRAW_REMOVE,
+	RESERVE_WRITE,
+	UNRESERVE_WRITE
 };
 
 /*
@@ -40,6 +47,8 @@ struct watched_name {
 	struct watched_name *previous;
 	char *name;
 	struct task *waiting;
+	uint32_t users;       /* tasks that point here */
+	struct task *holding; /* ours, which keeps up with what others write into its record */
 	struct record last;
 	bool has_last;
 	struct observation seen;
@@ -61,6 +70,9 @@ struct task {
 	bool held;       /* version and uid are those of our grant's last known write */
 	bool granting;   /* a granting write is in flight */
 	bool late_grant; /* one was given up and may yet be done, if nobody else writes before */
+	bool reserved;   /* its place may stand in the record */
+	uint64_t reserve_at_ms;
+	uint64_t asked_version; /* the newest that was known of the name when it was read last */
 	uint32_t value_version;
 	uint64_t version;
 	struct id uid;
@@ -104,6 +116,7 @@ struct records {
 	struct watched_name *watched; /* all of them */
 	struct watched_name *cursor;
 	struct watched_name *sweep; /* the next to be looked at, whether it still lingers */
+	uint64_t sweep_at_ms;       /* when all of them are; CLAIM_NEVER: not by itself */
 	struct dead_grant *dead;
 	struct errand *errands;
 	struct observers observers;
@@ -194,9 +207,11 @@ static bool worth_watching(const struct records *records, const struct watched_n
 	           !id_equal(&records->backend->host.boot, &watched->last.host.boot));
 }
 
+static void arm_timer(struct records *records);
+
 static void unwatch_if_idle(struct records *records, struct watched_name *watched)
 {
-	if (watched->waiting || records_now(records) < watched->linger_until_ms ||
+	if (watched->users > 0 || records_now(records) < watched->linger_until_ms ||
 	    awaits_dead_grant(records, watched) ||
 	    (records->backend->sees_all && watched->seen.state > SEEN_FREE))
 		return;
@@ -228,26 +243,66 @@ static void sweep_lingering(struct records *records)
 	}
 }
 
-static void stop_waiting(struct task *task)
+/* Where watching costs the service something, its end is not left to the next attempt. */
+static void plan_sweep(struct records *records, const struct watched_name *watched)
+{
+	if (!records->backend->reserves || watched->linger_until_ms <= records_now(records) ||
+	    watched->linger_until_ms >= records->sweep_at_ms)
+		return;
+	records->sweep_at_ms = watched->linger_until_ms;
+	arm_timer(records);
+}
+
+static void leave_line(struct watched_name *watched, struct task *task)
+{
+	struct task **link = &watched->waiting;
+
+	while (*link && *link != task)
+		link = &(*link)->next;
+	if (*link)
+		*link = task->next;
+}
+
+/* The name is nothing to this task any more. */
+static void stop_watching(struct task *task)
 {
 	struct watched_name *watched = task->watched;
-	struct task **link;
 
 	if (!watched)
 		return;
-	for (link = &watched->waiting; *link != task; link = &(*link)->next)
-		;
-	*link = task->next;
+	leave_line(watched, task);
+	if (watched->holding == task)
+		watched->holding = NULL;
 	task->watched = NULL;
+	watched->users--;
+	plan_sweep(task->records, watched);
 	unwatch_if_idle(task->records, watched);
+}
+
+static bool watch(struct task *task)
+{
+	if (task->watched)
+		return true;
+	task->watched = watch_name(task->records, task->claim->name);
+	if (task->watched)
+		task->watched->users++;
+	return task->watched;
+}
+
+/* Others write into the record while it is held: what they write must not cost a lost race. */
+static void watch_while_holding(struct task *task)
+{
+	if (!watch(task))
+		return;
+	leave_line(task->watched, task);
+	task->watched->holding = task;
 }
 
 static bool start_waiting(struct task *task)
 {
 	if (task->watched)
 		return true;
-	task->watched = watch_name(task->records, task->claim->name);
-	if (!task->watched)
+	if (!watch(task))
 		return false;
 	task->next = task->watched->waiting;
 	task->watched->waiting = task;
@@ -260,6 +315,21 @@ static bool is_stale(const struct watched_name *watched, const struct record *re
 	return record && record->version < watched->newest_version;
 }
 
+static uint64_t linger_until(
+    const struct records *records, const struct watched_name *watched, const struct record *record)
+{
+	const uint64_t now = records_now(records);
+
+	if (worth_watching(records, watched))
+		return now - watched->seen.unchanged_ms + 2 * (uint64_t)watched->seen.ttl_ms;
+	return record && record->next ? now + CONTENDED_LINGER_MS : 0;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
 static void see(struct records *records, struct watched_name *watched, const struct record *record)
 {
 	const struct record_view view = {.absent_is_free = records->backend->absent_is_free};
@@ -270,11 +340,9 @@ static void see(struct records *records, struct watched_name *watched, const str
 	if (record)
 		watched->newest_version = record->version;
 	record_observe(&watched->seen, before, record, &view, records_now(records));
-	watched->linger_until_ms =
-	    worth_watching(records, watched)
-	        ? records_now(records) - watched->seen.unchanged_ms + 2 * (uint64_t)watched->seen.ttl_ms
-	        : 0;
-	if (record && before && record_same_holding(before, record)) {
+	watched->linger_until_ms = linger_until(records, watched, record);
+	if (record && before && record_same_holding(before, record) &&
+	    same_text(before->next, record->next)) {
 		watched->last.version = record->version;
 		watched->last.deadline_ms = record->deadline_ms;
 		return;
@@ -333,17 +401,22 @@ static enum mpsync_reason reason_of(const struct task *task, const struct record
 	return MPSYNC_REASON_TAKEN;
 }
 
-static void answer_gone(struct task *task, const struct record *record)
+static void let_go(struct task *task)
 {
 	task->held = false;
 	task->wrote = false;
+	stop_watching(task);
+}
+
+static void answer_gone(struct task *task, const struct record *record)
+{
+	let_go(task);
 	answer(task, CLAIM_GONE, &(struct claim_answer){.reason = reason_of(task, record)}, NULL);
 }
 
 static void answer_freed(struct task *task)
 {
-	task->held = false;
-	task->wrote = false;
+	let_go(task);
 	answer(task, CLAIM_FREED, NULL, NULL);
 }
 
@@ -367,11 +440,27 @@ static void prepare(struct task *task, enum phase phase)
 	};
 }
 
+static uint64_t newest_version(const struct task *task)
+{
+	const struct watched_name *watched =
+	    task->watched ? task->watched : find_watched(task->records, task->claim->name);
+
+	return watched ? watched->newest_version : 0;
+}
+
+/* "There is nothing" has no version: if anything was heard meanwhile, nobody knows which came
+ * first. */
+static bool is_overtaken(const struct task *task, const struct record *there)
+{
+	return !there && newest_version(task) != task->asked_version;
+}
+
 static void read_record(struct task *task, enum phase phase, bool fresh)
 {
 	struct record_backend *backend = task->records->backend;
 
 	prepare(task, phase);
+	task->asked_version = newest_version(task);
 	task->request.fresh = fresh;
 	backend->ops->read(backend, &task->request);
 }
@@ -381,6 +470,7 @@ static void write_grant(struct task *task, const struct record *there)
 	struct record_backend *backend = task->records->backend;
 	const struct record_view view = view_of(task);
 	const struct store_claim *claim = task->claim;
+	char next[RECORD_NEXT_SIZE] = "";
 
 	prepare(task, ATTEMPT_WRITE);
 	task->sent_at_ms = records_now(task->records);
@@ -389,6 +479,13 @@ static void write_grant(struct task *task, const struct record *there)
 	task->wrote = true;
 	task->request.record = record_grant(there, &view, claim->holder, claim->value, claim->ttl_ms,
 	    claim->election, task->sent_at_ms, task->since_ms);
+	/* A try that barges in takes nobody's place away. */
+	if (there && there->next && claim->once)
+		task->request.record.next = there->next;
+	else if (there && there->next)
+		record_next_behind(there->next, &claim->digest, next);
+	if (*next)
+		task->request.record.next = next;
 	task->request.grant = true;
 	task->request.durable = true;
 	task->request.create = !there;
@@ -463,15 +560,94 @@ static void take_over_version(struct task *task, const struct record *record)
 
 /* ---- Attempts ---- */
 
+static uint32_t random_below(const struct records *records, uint32_t bound)
+{
+	return records->store.clock.random(records->store.clock.context) % bound;
+}
+
+/* Those without a place come after all places, and not all at once. */
+static uint64_t place_ms(const struct task *task, const struct record *record)
+{
+	const struct records *records = task->records;
+	uint32_t ahead = record->ahead;
+
+	if (!records->backend->reserves)
+		return (uint64_t)ahead * PLACE_MS;
+	ahead = record_next_ahead(record->next, &task->claim->digest);
+	return (uint64_t)ahead * PLACE_MS +
+	       (ahead == RECORD_MOST_NEXT ? random_below(records, PLACE_MS) : 0);
+}
+
 static uint64_t place_busy_ms(struct task *task, const struct record *record)
 {
 	const uint64_t now = records_now(task->records);
 
-	if (!record || record->ahead == 0 || task->claim->once)
+	if (!record || task->claim->once)
 		return 0;
 	if (task->place_until_ms == 0)
-		task->place_until_ms = now + (uint64_t)record->ahead * PLACE_MS;
+		task->place_until_ms = now + place_ms(task, record);
 	return now >= task->place_until_ms ? 0 : task->place_until_ms - now;
+}
+
+static bool wants_place(const struct task *task, const struct record *record)
+{
+	return task->records->backend->reserves && !task->claim->once && !task->claim->brief &&
+	       !task->reserved && record && record->holder &&
+	       record_next_count(record->next) < RECORD_MOST_NEXT;
+}
+
+/* The one write into a record of another's: it changes nothing that anybody compares (rule 49). */
+static void write_next(
+    struct task *task, enum phase phase, const struct record *there, const char *next)
+{
+	struct record_backend *backend = task->records->backend;
+
+	prepare(task, phase);
+	task->request.reserve = true;
+	task->request.version = there->version;
+	task->request.uid = there->uid;
+	task->request.record = *there;
+	task->request.record.next = *next ? (char *)next : NULL;
+	backend->ops->write(backend, &task->request);
+}
+
+/* Looks twice, so that those who come together find the places that the first of them took. */
+static bool reserve(struct task *task, const struct record *there, uint64_t *busy_ms)
+{
+	const uint64_t now = records_now(task->records);
+	char next[RECORD_NEXT_SIZE];
+
+	if (!wants_place(task, there)) {
+		task->reserve_at_ms = 0;
+		return false;
+	}
+	if (record_next_lists(there->next, &task->claim->digest)) {
+		task->reserved = true;
+		return false;
+	}
+	if (task->reserve_at_ms == 0)
+		task->reserve_at_ms = now + random_below(task->records, RESERVE_JITTER_MS);
+	if (now < task->reserve_at_ms) {
+		if (task->reserve_at_ms - now < *busy_ms)
+			*busy_ms = task->reserve_at_ms - now;
+		return false;
+	}
+	task->reserve_at_ms = 0;
+	task->reserved = true;
+	record_next_add(there->next, &task->claim->digest, next);
+	write_next(task, RESERVE_WRITE, there, next);
+	return true;
+}
+
+static uint32_t position_of(const struct task *task, const struct record *record)
+{
+	if (!record)
+		return 0;
+	if (!task->records->backend->reserves)
+		return record->ahead + 1;
+	return record_next_lists(record->next, &task->claim->digest)
+	           ? record_next_ahead(record->next, &task->claim->digest) + 1
+	           : 0;
 }
 
 static void answer_busy(struct task *task, const struct record *record, uint64_t busy_ms)
@@ -487,7 +663,7 @@ static void answer_busy(struct task *task, const struct record *record, uint64_t
 	answer(task, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = busy_ms},
 	    &(struct store_word){
 	        .holder = record ? record->holder : NULL,
-	        .position = record ? record->ahead + 1 : 0,
+	        .position = position_of(task, record),
 	        .unchanged_ms = task->watched->seen.unchanged_ms,
 	    });
 }
@@ -505,7 +681,7 @@ static void judge(struct task *task, const struct record *record)
 	const struct record *there = record && record->version ? record : NULL;
 	uint64_t busy_ms;
 
-	if (is_stale(task->watched, there)) {
+	if (is_stale(task->watched, there) || is_overtaken(task, there)) {
 		answer_busy(task, NULL, PLACE_MS);
 		return;
 	}
@@ -517,7 +693,8 @@ static void judge(struct task *task, const struct record *record)
 	busy_ms = record_busy_ms(&task->watched->seen, there, &view, records_now(task->records));
 	if (busy_ms > 0) {
 		task->place_until_ms = 0;
-		answer_busy(task, record, busy_ms);
+		if (!reserve(task, there, &busy_ms))
+			answer_busy(task, record, busy_ms);
 		return;
 	}
 	busy_ms = place_busy_ms(task, record);
@@ -525,6 +702,21 @@ static void judge(struct task *task, const struct record *record)
 		answer_busy(task, record, busy_ms);
 	else
 		write_grant(task, there);
+}
+
+static void on_reserved(struct task *task, enum record_result result, const struct record *record)
+{
+	const struct record_view view = view_of(task);
+
+	if (result != RECORD_OK) {
+		/* Somebody wrote before: it looks again. */
+		task->reserved = false;
+		answer_busy(task, NULL, PLACE_MS);
+		return;
+	}
+	see(task->records, task->watched, record);
+	answer_busy(task, record,
+	    record_busy_ms(&task->watched->seen, record, &view, records_now(task->records)));
 }
 
 static void on_attempt_written(
@@ -535,8 +727,12 @@ static void on_attempt_written(
 		take_over_version(task, record);
 		assert(record);
 		task->claim->token = record->version;
+		if (task->records->backend->reserves && (task->queued || record->next))
+			watch_while_holding(task);
+		else
+			stop_watching(task);
 		task->queued = false;
-		stop_waiting(task);
+		task->reserved = false;
 		answer_right(task, CLAIM_GRANTED);
 	} else if (++task->races < MOST_RACES) {
 		read_record(task, ATTEMPT_READ, true);
@@ -579,6 +775,8 @@ static void on_renew_read(struct task *task, const struct record *record)
 	}
 	/* Only a label changed, or our own lost write is there. Only a new write counts (rule 24). */
 	take_over_version(task, record);
+	if (record->next)
+		watch_while_holding(task);
 	write_renewal(task, RENEW_WRITE);
 }
 
@@ -605,13 +803,36 @@ static void remove_later(struct records *records, const char *name, const struct
 static void on_withdraw_read(struct task *task, const struct record *record)
 {
 	const struct record_view view = view_of(task);
+	char next[RECORD_NEXT_SIZE];
 
-	if (!record_is_own(record, &view)) {
+	if (record_is_own(record, &view)) {
+		take_over_version(task, record);
+		write_release(task);
+	} else if (record && record_next_lists(record->next, &task->claim->digest)) {
+		record_next_without(record->next, &task->claim->digest, next);
+		write_next(task, UNRESERVE_WRITE, record, next);
+	} else {
 		answer_freed(task);
-		return;
 	}
-	take_over_version(task, record);
-	write_release(task);
+}
+
+static void on_unreserved(struct task *task, enum record_result result)
+{
+	if (result != RECORD_OK && ++task->races < MOST_RACES)
+		read_record(task, WITHDRAW_READ, true);
+	else
+		answer_freed(task);
+}
+
+/* A lock leaves no litter: its free record goes, unless somebody waits for it or has taken it. */
+static void remove_record(struct task *task, const struct record *record)
+{
+	struct record_backend *backend = task->records->backend;
+
+	prepare(task, WITHDRAW_REMOVE);
+	task->request.version = record->version;
+	task->request.uid = record->uid;
+	backend->ops->remove(backend, &task->request);
 }
 
 static void on_withdraw_written(
@@ -621,10 +842,11 @@ static void on_withdraw_written(
 		read_record(task, WITHDRAW_READ, true);
 		return;
 	}
-	/* A lock leaves no litter: its free record goes, unless somebody has taken it by then. */
-	if (result == RECORD_OK && !task->records->backend->absent_is_free && !task->claim->election)
-		remove_later(task->records, task->claim->name, record);
-	answer_freed(task);
+	if (result == RECORD_OK && record && !record->next && !task->records->backend->absent_is_free &&
+	    !task->claim->election)
+		remove_record(task, record);
+	else
+		answer_freed(task);
 }
 
 /* Whatever a read was for, it is an observation to those who wait. */
@@ -636,6 +858,13 @@ static void note(struct records *records, const char *name, const struct record 
 		see(records, watched, there);
 }
 
+/* Litter and a place that nobody takes cost others a moment: no reason to try again. */
+static bool matters(const struct task *task)
+{
+	return task->phase != WITHDRAW_REMOVE && task->phase != UNRESERVE_WRITE &&
+	       (task->phase != WITHDRAW_READ || task->wrote);
+}
+
 static void on_done(struct record_request *request, enum record_result result,
     const struct record *record, enum mpsync_status status, const char *message,
     uint64_t retry_in_ms)
@@ -643,13 +872,17 @@ static void on_done(struct record_request *request, enum record_result result,
 	struct task *task = (struct task *)request;
 	const struct record *there = record && record->version ? record : NULL;
 
+	if ((result == RECORD_REFUSED || result == RECORD_UNKNOWN) && !matters(task)) {
+		answer_freed(task);
+		return;
+	}
 	if (result == RECORD_REFUSED || result == RECORD_UNKNOWN) {
 		task->late_grant |= task->granting && result == RECORD_UNKNOWN;
 		task->granting = false;
 		answer_error(task, result, status, message, retry_in_ms);
 		return;
 	}
-	if (result != RECORD_CONFLICT &&
+	if (result != RECORD_CONFLICT && !is_overtaken(task, there) &&
 	    (task->phase == ADOPT_READ || task->phase == RENEW_READ || task->phase == WITHDRAW_READ))
 		note(task->records, task->claim->name, there);
 	switch (task->phase) {
@@ -674,6 +907,15 @@ static void on_done(struct record_request *request, enum record_result result,
 		return;
 	case WITHDRAW_READ:
 		on_withdraw_read(task, there);
+		return;
+	case WITHDRAW_REMOVE:
+		answer_freed(task);
+		return;
+	case RESERVE_WRITE:
+		on_reserved(task, result, record);
+		return;
+	case UNRESERVE_WRITE:
+		on_unreserved(task, result);
 		return;
 	case IDLE:
 		return;
@@ -748,10 +990,10 @@ static void records_attempt(struct store *store, struct store_claim *claim)
 		return;
 	}
 	task->races = 0;
-	sweep_lingering(records);
 	if (claim->adopt) {
 		read_record(task, ADOPT_READ, true);
 	} else if (start_waiting(task)) {
+		sweep_lingering(records);
 		read_record(task, ATTEMPT_READ, task->wrote);
 	} else {
 		no_memory(records, claim);
@@ -785,10 +1027,11 @@ static void records_withdraw(struct store *store, struct store_claim *claim)
 	if (task->queued)
 		records->backend->ops->dequeue(records->backend, claim);
 	task->queued = false;
-	stop_waiting(task);
+	if (!task->held)
+		stop_watching(task);
 	if (task->held)
 		write_release(task);
-	else if (task->wrote)
+	else if (task->wrote || task->reserved)
 		read_record(task, WITHDRAW_READ, true);
 	else
 		answer_freed(task);
@@ -796,14 +1039,27 @@ static void records_withdraw(struct store *store, struct store_claim *claim)
 
 static void check_dead_grant(struct dead_grant *dead, struct records *records);
 
-static void arm_dead_grants(struct records *records)
+static void arm_timer(struct records *records)
 {
-	uint64_t at_ms = CLAIM_NEVER;
+	uint64_t at_ms = records->sweep_at_ms;
 
 	for (const struct dead_grant *dead = records->dead; dead; dead = dead->next)
 		if (dead->check_at_ms < at_ms)
 			at_ms = dead->check_at_ms;
 	records->store.sink.wake_at(records->store.sink.engine, at_ms);
+}
+
+static void sweep_all(struct records *records)
+{
+	struct watched_name *next;
+
+	records->sweep_at_ms = CLAIM_NEVER;
+	for (struct watched_name *watched = records->watched; watched; watched = next) {
+		next = watched->next;
+		if (watched->users == 0)
+			plan_sweep(records, watched);
+		unwatch_if_idle(records, watched);
+	}
 }
 
 static void records_run(struct store *store)
@@ -812,6 +1068,8 @@ static void records_run(struct store *store)
 	struct dead_grant **link = &records->dead;
 	const uint64_t now = records_now(records);
 
+	if (now >= records->sweep_at_ms)
+		sweep_all(records);
 	while (*link) {
 		struct dead_grant *dead = *link;
 
@@ -828,7 +1086,7 @@ static void records_run(struct store *store)
 		}
 		link = &dead->next;
 	}
-	arm_dead_grants(records);
+	arm_timer(records);
 }
 
 static void remember_dead_grant(struct task *task)
@@ -850,7 +1108,7 @@ static void remember_dead_grant(struct task *task)
 	dead->check_at_ms = records_now(records) + FIRST_CHECK_MS;
 	dead->next = records->dead;
 	records->dead = dead;
-	arm_dead_grants(records);
+	arm_timer(records);
 }
 
 static void records_forget(struct store *store, struct store_claim *claim)
@@ -866,7 +1124,7 @@ static void records_forget(struct store *store, struct store_claim *claim)
 	if (task->queued)
 		records->backend->ops->dequeue(records->backend, claim);
 	remember_dead_grant(task);
-	stop_waiting(task);
+	stop_watching(task);
 	free(task->adopted_value);
 	free(task);
 }
@@ -1124,7 +1382,7 @@ static void wake_waiting(struct records *records, struct watched_name *watched, 
 		const struct record *last = watched->has_last ? &watched->last : NULL;
 
 		next = task->next;
-		if (task->phase != IDLE || !known ||
+		if (task->phase != IDLE || !known || wants_place(task, last) ||
 		    record_busy_ms(&watched->seen, last, &view, records_now(records)) == 0)
 			sink->answer(sink->engine, task->claim, CLAIM_CHANGED, NULL, NULL);
 	}
@@ -1154,6 +1412,19 @@ static struct watched_name *find_or_remember(
 	return watched;
 }
 
+/* Only where no request is under way: that will find out for itself. */
+static void keep_up(struct watched_name *watched, const struct record *record)
+{
+	struct task *task = watched->holding;
+	struct record_view view;
+
+	if (!task || !record || task->phase != IDLE || record->version <= task->version)
+		return;
+	view = view_of(task);
+	if (record_is_own(record, &view))
+		take_over_version(task, record);
+}
+
 void records_seen(struct records *records, const char *name, const struct record *record)
 {
 	struct watched_name *watched = find_or_remember(records, name, record);
@@ -1163,6 +1434,7 @@ void records_seen(struct records *records, const char *name, const struct record
 	see(records, watched, record);
 	if (is_dead_grant(records, name, record))
 		remove_later(records, name, record);
+	keep_up(watched, record);
 	wake_waiting(records, watched, true);
 }
 
@@ -1237,6 +1509,7 @@ struct store *records_new(struct record_backend *backend, const struct store_clo
 	records->store.shortest_ttl_ms = backend->shortest_ttl_ms;
 	records->store.ttl_step_ms = backend->ttl_step_ms;
 	records->backend = backend;
+	records->sweep_at_ms = CLAIM_NEVER;
 	records->observers = (struct observers){
 	    .query = query_backend, .query_cancel = cancel_at_backend, .context = records};
 	backend->records = records;

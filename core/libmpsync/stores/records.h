@@ -22,10 +22,12 @@ struct record_request {
 	struct id claim; /* who asks */
 	uint32_t ttl_ms; /* of that claim; 0: nobody's */
 	bool fresh;      /* read: not from a cache */
+	bool reserve;    /* write: nothing but `next` differs from what is there */
 	bool grant;      /* write: the backend sets `token` where it can know it beforehand */
 	bool renewal;    /* write: nothing but renewals and deadline_ms differs from what is there */
 	bool durable;    /* write, remove: on disk before it is answered */
 	bool create;     /* write: only if nothing is there; else `version` and `uid` must be */
+	                 /* A write that neither grants nor reserves leaves `next` as it is. */
 	uint64_t version;
 	struct id uid;
 	struct record record; /* write: strings are borrowed until the call returns */
@@ -69,6 +71,7 @@ struct record_backend {
 	uint32_t ttl_step_ms; /* 0: any */
 	bool absent_is_free;  /* nobody deletes by hand; a release removes the record */
 	bool late_grants;     /* a write whose answer was lost may be done much later (rule 16) */
+	bool reserves;        /* waiters have places in the record, not in a queue (rule 49) */
 	bool sees_all;        /* tells every change of every name, watched or not (rule 25) */
 };
 

@@ -32,6 +32,7 @@ struct store_claim {
 	bool adopt;             /* `attempt` confirms the grant that a former instance had */
 	bool any_ttl;           /* adopt: the grant's own counts, and is set here */
 	bool once;              /* will not wait: do not queue it */
+	bool brief;             /* waits so short a time that a place in a queue is not worth a write */
 	uint32_t value_version; /* rises when the engine changes `value` */
 	uint32_t value_stored;  /* the one that the store has, set by it before CLAIM_RENEWED */
 	void *data;             /* the store's own, freed by `forget` */
