@@ -276,6 +276,10 @@ static bool on_event(struct keeper *keeper, const mpsync_event *event)
 	case MPSYNC_EVENT_WAITING:
 		show_waiting(keeper, event);
 		return true;
+	case MPSYNC_EVENT_LOG:
+		clear_line(keeper);
+		complain(0, "%s", event->message);
+		return true;
 	case MPSYNC_EVENT_LOST:
 		clear_line(keeper);
 		complain(0, "%s was lost: %s", keeper->arguments->positional[0],

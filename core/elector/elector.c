@@ -210,6 +210,8 @@ static bool open_store(struct server *server, const char *text, mpsync_error *er
 	if (!store)
 		return false;
 	server->store_kind = store->kind;
+	if (store->warning)
+		fprintf(stderr, "mpsync elector: %s\n", store->warning);
 	host.clock = store->clock;
 	host.clock.context = server;
 	server->engine = engine_new(&host, store);

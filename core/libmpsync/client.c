@@ -354,6 +354,9 @@ mpsync_client *mpsync_client_open(
 	if (good)
 		url.text = NULL;
 	url_clear(&url);
+	if (good && client->store->warning)
+		client_tell(
+		    client, &(mpsync_event){.type = MPSYNC_EVENT_LOG, .message = client->store->warning});
 	if (good && start_thread(client))
 		return client;
 	if (good)

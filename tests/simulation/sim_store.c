@@ -20,6 +20,7 @@ struct stored {
 	struct sim_node *author;
 	unsigned author_life;
 	uint64_t written_us;
+	bool adopted; /* its last write took a former elector's grant over */
 	struct waiter waiters[MOST_WAITERS];
 	size_t waiter_count;
 	uint64_t hand_deleted_us;          /* 0: not */
@@ -130,7 +131,8 @@ void sim_store_free(struct sim_store *store)
 /*
  * Nobody renews it any more, and nobody could remove it: the release was forbidden for a whole ttl,
  * another's hand changed the record before its token stood in it, or an elector adopted, too late,
- * what its client died with.
+ * what its client died with, or adopted it without a word to a client that then cancelled: only
+ * the client could say that nobody believes in it.
  */
 static bool runs_out(const struct sim *sim, const struct stored *stored)
 {
@@ -139,18 +141,22 @@ static bool runs_out(const struct sim *sim, const struct stored *stored)
 	if (sim->now_us < stored->written_us + (uint64_t)sim->ttl_ms * 2000)
 		return false;
 	return (sim->faults & (FAULT_ERRORS | FAULT_HANDS)) ||
-	       (sim->mode == MODE_ELECTOR && sscanf(stored->record.holder, "node-%d", &number) == 1 &&
-	           sim->nodes[number].life > 0);
+	       (sim->mode == MODE_ELECTOR &&
+	           (stored->adopted || (sscanf(stored->record.holder, "node-%d", &number) == 1 &&
+	                                   sim->nodes[number].life > 0)));
 }
 
-/* What a crashed process left runs out when somebody asks; what the living left is a leak. */
+/*
+ * What a crashed process left runs out when somebody asks, and so does what an elector left when it
+ * was replaced; what the living left is a leak.
+ */
 const char *sim_store_leftover(struct sim *sim)
 {
 	for (int i = 0; i < SIM_NAMES; i++) {
 		const struct stored *stored = &sim->store->names[i];
 
-		if (stored->there && stored->record.holder && stored->author->life == stored->author_life &&
-		    !runs_out(sim, stored))
+		if (stored->there && stored->record.holder && stored->author->alive &&
+		    stored->author->life == stored->author_life && !runs_out(sim, stored))
 			return stored->record.holder;
 		for (size_t w = 0; w < stored->waiter_count; w++)
 			if (stored->waiters[w].node->life == stored->waiters[w].life)
@@ -275,6 +281,8 @@ static void put(struct sim *sim, struct stored *stored, const struct message *me
 {
 	struct record next = message->request.record;
 	struct record copy;
+	const bool adopts = next.holder && id_equal(&stored->record.claim, &next.claim) &&
+	                    !id_equal(&stored->record.instance, &next.instance);
 
 	if (sim->mode != MODE_FILE) {
 		next.host = (struct record_host){0};
@@ -293,6 +301,7 @@ static void put(struct sim *sim, struct stored *stored, const struct message *me
 	stored->there = true;
 	if (message->request.reserve)
 		return; /* the record is its holder's still */
+	stored->adopted = adopts;
 	stored->author = message->node;
 	stored->author_life = message->life;
 	stored->written_us = sim->now_us;

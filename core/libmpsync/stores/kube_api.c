@@ -57,7 +57,8 @@ struct kube_api {
 	int64_t expires_ms;     /* wall clock: the credentials; 0: not known */
 	struct kube_exec *exec;
 	bool has_credentials;
-	bool spoke; /* the server has answered once */
+	bool just_asked; /* they are the newest there are, whatever they say of their end */
+	bool spoke;      /* the server has answered once */
 	char problem[400];
 };
 
@@ -281,6 +282,7 @@ static void on_exec_done(void *context, const cJSON *status, const char *problem
 	api->exec = NULL;
 	snprintf(api->problem, sizeof api->problem, "%s", problem);
 	api->has_credentials = status && take_credential(api, status);
+	api->just_asked = true;
 	for (struct kube_call *call = api->calls; call; call = call->next)
 		if (call->state == WAITS_FOR_CREDENTIALS && !api->has_credentials)
 			call->state = FAILED;
@@ -295,7 +297,7 @@ static bool has_expired(const struct kube_api *api)
 
 static enum call_state ask_plugin(struct kube_api *api)
 {
-	if (api->has_credentials && !has_expired(api))
+	if (api->has_credentials && (api->just_asked || !has_expired(api)))
 		return UNDER_WAY;
 	if (!api->exec)
 		api->exec = kube_exec_start(
@@ -572,6 +574,7 @@ static void on_later(evutil_socket_t descriptor, short what, void *context)
 		if (call->state == WAITS_FOR_CREDENTIALS)
 			break;
 	}
+	api->just_asked = false;
 	free_idle_links(api);
 }
 

@@ -325,6 +325,7 @@ struct store *kubernetes_open(const struct url *url, const struct mpsync_options
 	struct kube_config config;
 	struct backend *backend;
 	struct store *store;
+	bool unverified;
 
 	if (!kube_config_load(&config, options, url->target, error))
 		return NULL;
@@ -334,6 +335,7 @@ struct store *kubernetes_open(const struct url *url, const struct mpsync_options
 		kube_config_clear(&config);
 		return NULL;
 	}
+	unverified = config.unverified;
 	backend = calloc(1, sizeof *backend);
 	if (!backend || !set_up(backend, &config, options, loop, clock)) {
 		if (backend)
@@ -348,5 +350,8 @@ struct store *kubernetes_open(const struct url *url, const struct mpsync_options
 		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	else if (on_behalf)
 		kube_names_watch(backend->names, NULL, true);
+	if (store && unverified)
+		store->warning = "the API server's certificate is not verified (insecure=yes): anybody can "
+		                 "pose as it, and read the token";
 	return store;
 }

@@ -138,7 +138,8 @@ struct store {
 	struct store_fence fence;
 	struct store_sink sink;
 	struct store_clock clock;
-	const char *kind; /* for logs and metrics: "memory", "file", "elector" */
+	const char *warning; /* what people should know of how it was opened, or NULL */
+	const char *kind;    /* for logs and metrics: "memory", "file", "elector" */
 	uint32_t shortest_ttl_ms;
 	uint32_t ttl_step_ms; /* ttls are a multiple of it; 0: any */
 };
