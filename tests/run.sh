@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/.." || exit
 root=$(pwd)
 
-all="setup build unit fuzz simulation mutants integration etcd clang asan tsan valgrind lint exports abi openapi coverage"
+all="setup build unit fuzz simulation mutants integration etcd kubernetes clang asan tsan valgrind lint exports abi openapi coverage"
 SEEDS=${SEEDS:-20000}
 export MPSYNC_BUILD="$root/build"
 unset MPSYNC_URL
@@ -75,6 +75,41 @@ etcd_with() ( # BUILD FOLDER
 )
 tier_etcd() { last_lines 30 etcd_with build; }
 
+# A Go that can build Kubernetes: the one that is here, else one from the module proxy.
+new_go() {
+	if [ "$(go version | sed 's/.*go1\.\([0-9]*\).*/\1/')" -ge 24 ]; then
+		echo go
+		return
+	fi
+	machine=$(go env GOARCH)
+	version="golang.org/toolchain@v0.0.1-go1.24.13.linux-$machine"
+	(cd /tmp && GO111MODULE=on GOFLAGS=-mod=mod go mod download "$version") || return 1
+	folder="$(go env GOMODCACHE)/$version"
+	chmod -R u+x "$folder/bin" "$folder/pkg/tool"
+	echo "$folder/bin/go"
+}
+
+# kube-apiserver takes some minutes, once.
+build_kubernetes() (
+	mkdir -p build/kubernetes
+	go=$(new_go) || return 1
+	cd tests/kubernetes/go || return 1
+	export CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS=-trimpath
+	for program in k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kubectl ./contender; do
+		name=$(basename "$program")
+		{ [ -n "${KUBEBUILDER_ASSETS:-}" ] && [ -x "$KUBEBUILDER_ASSETS/$name" ]; } ||
+			[ -x "$root/build/kubernetes/$name" ] ||
+			"$go" build -ldflags='-s -w' -o "$root/build/kubernetes/" "$program" || return 1
+	done
+)
+kubernetes_with() ( # BUILD [TEST…]
+	cd tests/kubernetes || return 1
+	export MPSYNC_BUILD="$root/$1" KUBEBUILDER_ASSETS="${KUBEBUILDER_ASSETS:-$root/build/kubernetes}"
+	shift
+	python3 -m unittest -v "$@"
+)
+tier_kubernetes() { build_kubernetes && last_lines 80 kubernetes_with build; }
+
 tier_clang() {
 	configure_and_build clang &&
 		last_lines 4 ctest --no-tests=error --test-dir build-clang --output-on-failure
@@ -84,7 +119,9 @@ tier_asan() {
 	configure_and_build asan &&
 		last_lines 4 ctest --no-tests=error --test-dir build-asan --output-on-failure &&
 		build-asan/bin/simulation --seeds 500 && last_lines 4 integration_with build-asan &&
-		last_lines 4 etcd_with build-asan
+		last_lines 4 etcd_with build-asan && build_kubernetes &&
+		last_lines 4 kubernetes_with build-asan test_kubernetes.Store test_kubernetes.OtherHands \
+			test_kubernetes.Authentication test_kubernetes.Permissions test_kubernetes.Outage
 }
 
 tier_tsan() {
@@ -118,7 +155,7 @@ integration_under_valgrind() (
 tier_valgrind() {
 	valgrind_build
 	last_lines 4 integration_under_valgrind || return 1
-	for test in claim record etcd_names heap options queue sessions sse text url wire client; do
+	for test in claim record lease etcd_names heap options queue sessions sse text url wire client; do
 		valgrind -q --child-silent-after-fork=yes --leak-check=full --errors-for-leak-kinds=definite \
 			--show-leak-kinds=definite --error-exitcode=9 \
 			--suppressions=tests/support/valgrind.supp "build-debug/bin/test_$test" >/dev/null ||

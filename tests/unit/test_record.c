@@ -2,6 +2,8 @@
 
 #include "record.h"
 
+#include <string.h>
+
 #define TTL 15000
 
 static const struct record_view view = {.claim = {{1}}, .instance = {{2}}};
@@ -155,6 +157,53 @@ static void test_adoption_needs_claim_and_token(void **state)
 	assert_false(record_is_grant(&record, &record.claim, 5));
 }
 
+/* Goal: places keep their order, and leave from the front or from anywhere (rule 49). */
+static void test_places(void **state)
+{
+	const struct id a = {{0xa}}, b = {{0xb}}, c = {{0xc}};
+	char next[RECORD_NEXT_SIZE] = "";
+	char out[RECORD_NEXT_SIZE];
+
+	(void)state;
+	assert_int_equal(record_next_ahead(NULL, &a), 0);
+	assert_true(record_next_add(NULL, &a, next));
+	assert_true(record_next_add(next, &b, out));
+	assert_true(record_next_add(out, &c, next));
+	assert_int_equal(record_next_count(next), 3);
+	assert_int_equal(record_next_ahead(next, &b), 1);
+	assert_int_equal(record_next_ahead(next, &view.claim), RECORD_MOST_NEXT);
+	record_next_without(next, &b, out);
+	assert_int_equal(record_next_ahead(out, &c), 1);
+	assert_false(record_next_lists(out, &b));
+	record_next_behind(next, &b, out);
+	assert_int_equal(record_next_count(out), 1);
+	assert_true(record_next_lists(out, &c));
+	record_next_behind(next, &view.claim, out);
+	assert_string_equal(out, "");
+}
+
+/* Goal: what somebody else wrote there is nobody; a number with a meaning of later is kept. */
+static void test_places_that_cannot_be_read(void **state)
+{
+	static const char *const bad[] = {"x", ":", "00112233445566778899aabbccddeeff",
+	    "00112233445566778899aabbccddeeff:", "00112233445566778899aabbccddeeff:0;",
+	    "00112233445566778899aabbccddeeff:-1", "00112233445566778899aabbccddeefg:0"};
+	char next[RECORD_NEXT_SIZE] = "";
+	char out[RECORD_NEXT_SIZE];
+	const struct id a = {{0xa}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_int_equal(record_next_count(bad[i]), 0);
+	for (uint8_t i = 1; i <= RECORD_MOST_NEXT; i++) {
+		assert_true(record_next_add(next, &(struct id){{i}}, out));
+		memcpy(next, out, sizeof next);
+	}
+	assert_false(record_next_add(next, &a, out));
+	record_next_without("00112233445566778899aabbccddeeff:12", &a, out);
+	assert_string_equal(out, "00112233445566778899aabbccddeeff:12");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +218,8 @@ int main(void)
 	    cmocka_unit_test(test_renewal_always_changes),
 	    cmocka_unit_test(test_grant_over_own_lost_one_differs),
 	    cmocka_unit_test(test_adoption_needs_claim_and_token),
+	    cmocka_unit_test(test_places),
+	    cmocka_unit_test(test_places_that_cannot_be_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

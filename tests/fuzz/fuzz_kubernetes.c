@@ -1,0 +1,53 @@
+/* What an API server may answer, and what a kubeconfig may say: the first byte says which it is. */
+#include "stores/kube_config.h"
+#include "stores/lease.h"
+#include "stores/yaml.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+static void write_back(const struct record *record)
+{
+	char next[RECORD_NEXT_SIZE];
+	cJSON *patch;
+
+	if (record->holder && strlen(record->holder) <= 256) {
+		patch = lease_patch(record, LEASE_GRANT, &record->uid, record->version);
+		cJSON_Delete(patch);
+	}
+	if (record_next_add(record->next, &record->uid, next) && record_next_count(next) == 0)
+		abort();
+	record_next_behind(record->next, &record->claim, next);
+	record_next_without(record->next, &record->claim, next);
+}
+
+static void read_lease(const char *text)
+{
+	cJSON *object = cJSON_Parse(text);
+	char problem[LEASE_PROBLEM_SIZE];
+	struct record record;
+
+	if (lease_read(object, lease_lock_name(object), &record, problem)) {
+		write_back(&record);
+		record_clear(&record);
+	}
+	cJSON_Delete(object);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	char problem[200];
+	char *text = size > 0 ? strndup((const char *)bytes + 1, size - 1) : NULL;
+
+	if (!text)
+		return 0;
+	if (bytes[0] == 'l')
+		read_lease(text);
+	else
+		cJSON_Delete(yaml_parse(text, strlen(text), problem, sizeof problem));
+	free(text);
+	return 0;
+}

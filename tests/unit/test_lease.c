@@ -1,0 +1,173 @@
+#include "unit.h"
+
+#include "stores/lease.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define UID "a2b10c66-c4b5-4b53-a4ff-6f5c9a2ea0b1"
+#define HEX "00112233445566778899aabbccddeeff"
+
+static struct record read_text(const char *text, const char *name, bool good)
+{
+	cJSON *object = cJSON_Parse(text);
+	char problem[LEASE_PROBLEM_SIZE] = "";
+	struct record record;
+
+	assert_non_null(object);
+	assert_int_equal(lease_read(object, name, &record, problem), good);
+	assert_int_equal(*problem == '\0', good);
+	cJSON_Delete(object);
+	return record;
+}
+
+static struct record granted(void)
+{
+	struct record record = {.holder = "worker",
+	    .value = "10.0.0.7",
+	    .ttl_ms = 15000,
+	    .since_ms = 1700000000123,
+	    .renewed_us = 1700000001000000,
+	    .transitions = 3,
+	    .instance = {{7}}};
+
+	assert_true(id_from_hex(&record.claim, HEX));
+	return record;
+}
+
+/* Goal: what is written is read back, from the object that a server makes of it. */
+static void test_round_trip(void **state)
+{
+	const struct record written = granted();
+	cJSON *object = lease_create(&written, "Not A Name");
+	cJSON *metadata = cJSON_GetObjectItem(object, "metadata");
+	char problem[LEASE_PROBLEM_SIZE];
+	struct record record;
+
+	(void)state;
+	cJSON_AddStringToObject(metadata, "uid", UID);
+	cJSON_AddStringToObject(metadata, "resourceVersion", "42");
+	assert_string_equal(lease_lock_name(object), "Not A Name");
+	assert_true(lease_read(object, "Not A Name", &record, problem));
+	assert_string_equal(record.holder, "worker");
+	assert_string_equal(record.value, "10.0.0.7");
+	assert_int_equal(record.version, 42);
+	assert_int_equal(record.ttl_ms, 15000);
+	assert_int_equal(record.since_ms, written.since_ms);
+	assert_int_equal(record.renewed_us, written.renewed_us);
+	assert_int_equal(record.transitions, 3);
+	assert_true(id_equal(&record.claim, &written.claim));
+	assert_true(id_equal(&record.instance, &written.instance));
+	assert_false(record.election);
+	record_clear(&record);
+	cJSON_Delete(object);
+}
+
+/* Goal: annotations of a former holder, which client-go leaves in place, say nothing of the present
+ * one. */
+static void test_annotations_count_for_their_claim_only(void **state)
+{
+	struct record record =
+	    read_text("{\"metadata\":{\"name\":\"x\",\"uid\":\"" UID
+	              "\",\"resourceVersion\":\"7\",\"annotations\":{"
+	              "\"metaparticle.io/claim\":\"" HEX "\",\"metaparticle.io/value\":\"old\","
+	              "\"metaparticle.io/token\":\"" HEX ":5\"}},"
+	              "\"spec\":{\"holderIdentity\":\"operator_1\",\"leaseDurationSeconds\":15}}",
+	        "x", true);
+
+	(void)state;
+	assert_string_equal(record.holder, "operator_1");
+	assert_null(record.value);
+	assert_int_equal(record.token, 0);
+	assert_true(id_is_none(&record.claim));
+	record_clear(&record);
+}
+
+static void test_microseconds_of_others_are_seen(void **state)
+{
+	static const char text[] =
+	    "{\"metadata\":{\"name\":\"x\",\"uid\":\"" UID "\",\"resourceVersion\":\"7\"},\"spec\":{"
+	    "\"holderIdentity\":\"a\",\"renewTime\":\"2026-01-02T03:04:05.%06dZ\"}}";
+	struct record records[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		char one[sizeof text + 16];
+
+		snprintf(one, sizeof one, text, 999998 + i);
+		records[i] = read_text(one, "x", true);
+	}
+	assert_int_equal(records[1].renewed_us - records[0].renewed_us, 1);
+	assert_false(record_same_holding(&records[0], &records[1]));
+	assert_int_equal(records[0].ttl_ms, 0);
+	record_clear(&records[0]);
+	record_clear(&records[1]);
+}
+
+static void test_what_no_contender_may_touch(void **state)
+{
+	static const char *const bad[] = {
+	    "{}",
+	    "{\"metadata\":{\"name\":\"x\",\"uid\":\"nothing\",\"resourceVersion\":\"7\"}}",
+	    "{\"metadata\":{\"name\":\"x\",\"uid\":\"" UID "\",\"resourceVersion\":\"0x7\"}}",
+	    "{\"metadata\":{\"name\":\"y\",\"uid\":\"" UID "\",\"resourceVersion\":\"7\"}}",
+	    "{\"metadata\":{\"name\":\"x\",\"uid\":\"" UID "\",\"resourceVersion\":\"7\"},"
+	    "\"spec\":{\"strategy\":\"OldestEmulationVersion\"}}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		read_text(bad[i], "x", false);
+}
+
+static void test_names(void **state)
+{
+	static const char *const own[] = {"x", "a.b-c.d", "0"};
+	static const char *const hashed[] = {
+	    "X", "-a", "a-", "a..b", "a.-b", "a_b", "mpsync-x", "\xc3\xbc"};
+	char object[LEASE_NAME_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+		assert_true(lease_object_name(own[i], object));
+		assert_string_equal(object, own[i]);
+	}
+	for (size_t i = 0; i < sizeof hashed / sizeof *hashed; i++) {
+		assert_true(lease_object_name(hashed[i], object));
+		assert_int_equal(strlen(object), strlen("mpsync-") + 32);
+	}
+}
+
+/* Goal: every change names the object and the version that it is meant for (rule 15). */
+static void test_changes_carry_uid_and_version(void **state)
+{
+	const struct record record = granted();
+	struct id uid;
+
+	(void)state;
+	assert_true(id_from_hex(&uid, "a2b10c66c4b54b53a4ff6f5c9a2ea0b1"));
+	for (int write = LEASE_GRANT; write <= LEASE_PLACES; write++) {
+		cJSON *patch = lease_patch(&record, (enum lease_write)write, &uid, 7);
+		const cJSON *metadata = cJSON_GetObjectItem(patch, "metadata");
+
+		assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(metadata, "uid")), UID);
+		assert_string_equal(
+		    cJSON_GetStringValue(cJSON_GetObjectItem(metadata, "resourceVersion")), "7");
+		cJSON_Delete(patch);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_round_trip),
+	    cmocka_unit_test(test_annotations_count_for_their_claim_only),
+	    cmocka_unit_test(test_microseconds_of_others_are_seen),
+	    cmocka_unit_test(test_what_no_contender_may_touch),
+	    cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_changes_carry_uid_and_version),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
