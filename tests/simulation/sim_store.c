@@ -372,6 +372,10 @@ static void apply_write(struct sim *sim, struct stored *stored, struct message *
 	if (sim->mode == MODE_FILE ? !(request->create ? !stored->there : matches)
 	                           : !(creates || matches)) {
 		message->result = RECORD_CONFLICT;
+		if (sim->mode != MODE_FILE && !stored->there) {
+			message->result = RECORD_ABSENT;
+			message->record.version = sim->store->revision;
+		}
 		return;
 	}
 	message->result = RECORD_OK;

@@ -83,7 +83,7 @@ static void finish_absent(struct flight *flight, const struct kube_answer *answe
 		finish(
 		    flight, RECORD_REFUSED, NULL, MPSYNC_E_INVALID, words ? words : "no such namespace", 0);
 	} else {
-		finish(flight, flight->operation == REMOVE ? RECORD_OK : RECORD_CONFLICT, NULL, MPSYNC_OK,
+		finish(flight, flight->operation == REMOVE ? RECORD_OK : RECORD_ABSENT, NULL, MPSYNC_OK,
 		    NULL, 0);
 	}
 }

@@ -11,6 +11,8 @@
 #define PLACE_MS 50
 /* Those who come together do not write together. */
 #define RESERVE_JITTER_MS 100
+/* A free record that somebody may wait for without a place is left to them so long. */
+#define REMOVE_AFTER_MS 20
 /* A contended name is watched a little longer: whoever let go of it may come back. */
 #define CONTENDED_LINGER_MS 2000
 /* Lost races before a request says "busy" and comes back later. */
@@ -32,6 +34,7 @@ enum phase {
 	RENEW_READ,
 	WITHDRAW_WRITE,
 	WITHDRAW_READ,
+	WITHDRAW_LINGER, /* no request: the free record is left for others to take */
 	WITHDRAW_REMOVE,
 	RESERVE_WRITE,
 	UNRESERVE_WRITE
@@ -72,6 +75,7 @@ struct task {
 	bool late_grant; /* one was given up and may yet be done, if nobody else writes before */
 	bool reserved;   /* its place may stand in the record */
 	uint64_t reserve_at_ms;
+	uint64_t remove_at_ms;
 	uint64_t asked_version; /* the newest that was known of the name when it was read last */
 	uint32_t value_version;
 	uint64_t version;
@@ -118,6 +122,7 @@ struct records {
 	struct watched_name *sweep; /* the next to be looked at, whether it still lingers */
 	uint64_t sweep_at_ms;       /* when all of them are; CLAIM_NEVER: not by itself */
 	struct dead_grant *dead;
+	struct task *lingering; /* by `next` */
 	struct errand *errands;
 	struct observers observers;
 };
@@ -426,6 +431,14 @@ static void on_done(struct record_request *request, enum record_result result,
     const struct record *record, enum mpsync_status status, const char *message,
     uint64_t retry_in_ms);
 
+static uint64_t newest_version(const struct task *task)
+{
+	const struct watched_name *watched =
+	    task->watched ? task->watched : find_watched(task->records, task->claim->name);
+
+	return watched ? watched->newest_version : 0;
+}
+
 static void prepare(struct task *task, enum phase phase)
 {
 	task->phase = phase;
@@ -438,14 +451,6 @@ static void prepare(struct task *task, enum phase phase)
 	    .done = on_done,
 	    .data = task->request.data,
 	};
-}
-
-static uint64_t newest_version(const struct task *task)
-{
-	const struct watched_name *watched =
-	    task->watched ? task->watched : find_watched(task->records, task->claim->name);
-
-	return watched ? watched->newest_version : 0;
 }
 
 /* "There is nothing" has no version: if anything was heard meanwhile, nobody knows which came
@@ -473,6 +478,7 @@ static void write_grant(struct task *task, const struct record *there)
 	char next[RECORD_NEXT_SIZE] = "";
 
 	prepare(task, ATTEMPT_WRITE);
+	task->asked_version = newest_version(task);
 	task->sent_at_ms = records_now(task->records);
 	task->since_ms = wall_now(task->records);
 	task->value_version = claim->value_version;
@@ -734,7 +740,9 @@ static void on_attempt_written(
 		task->queued = false;
 		task->reserved = false;
 		answer_right(task, CLAIM_GRANTED);
-	} else if (++task->races < MOST_RACES) {
+	} else if (++task->races < MOST_RACES && result == RECORD_ABSENT) {
+		judge(task, NULL);
+	} else if (task->races < MOST_RACES) {
 		read_record(task, ATTEMPT_READ, true);
 	} else {
 		task->races = 0;
@@ -835,6 +843,43 @@ static void remove_record(struct task *task, const struct record *record)
 	backend->ops->remove(backend, &task->request);
 }
 
+static void linger(struct task *task, const struct record *record)
+{
+	struct records *records = task->records;
+
+	task->phase = WITHDRAW_LINGER;
+	task->version = record->version;
+	task->uid = record->uid;
+	task->remove_at_ms = records_now(records) + REMOVE_AFTER_MS;
+	task->next = records->lingering;
+	records->lingering = task;
+	arm_timer(records);
+}
+
+static void end_linger(struct task *task)
+{
+	struct task **link = &task->records->lingering;
+
+	while (*link && *link != task)
+		link = &(*link)->next;
+	if (*link)
+		*link = task->next;
+}
+
+static void remove_what_lingered(struct records *records)
+{
+	const uint64_t now = records_now(records);
+	struct task *next;
+
+	for (struct task *task = records->lingering; task; task = next) {
+		next = task->next;
+		if (now < task->remove_at_ms)
+			continue;
+		end_linger(task);
+		remove_record(task, &(struct record){.version = task->version, .uid = task->uid});
+	}
+}
+
 static void on_withdraw_written(
     struct task *task, enum record_result result, const struct record *record)
 {
@@ -843,10 +888,14 @@ static void on_withdraw_written(
 		return;
 	}
 	if (result == RECORD_OK && record && !record->next && !task->records->backend->absent_is_free &&
-	    !task->claim->election)
-		remove_record(task, record);
-	else
-		answer_freed(task);
+	    !task->claim->election) {
+		if (task->watched)
+			linger(task, record);
+		else
+			remove_record(task, record);
+		return;
+	}
+	answer_freed(task);
 }
 
 /* Whatever a read was for, it is an observation to those who wait. */
@@ -909,6 +958,7 @@ static void on_done(struct record_request *request, enum record_result result,
 		on_withdraw_read(task, there);
 		return;
 	case WITHDRAW_REMOVE:
+	case WITHDRAW_LINGER:
 		answer_freed(task);
 		return;
 	case RESERVE_WRITE:
@@ -1043,6 +1093,9 @@ static void arm_timer(struct records *records)
 {
 	uint64_t at_ms = records->sweep_at_ms;
 
+	for (const struct task *task = records->lingering; task; task = task->next)
+		if (task->remove_at_ms < at_ms)
+			at_ms = task->remove_at_ms;
 	for (const struct dead_grant *dead = records->dead; dead; dead = dead->next)
 		if (dead->check_at_ms < at_ms)
 			at_ms = dead->check_at_ms;
@@ -1070,6 +1123,7 @@ static void records_run(struct store *store)
 
 	if (now >= records->sweep_at_ms)
 		sweep_all(records);
+	remove_what_lingered(records);
 	while (*link) {
 		struct dead_grant *dead = *link;
 
@@ -1119,7 +1173,9 @@ static void records_forget(struct store *store, struct store_claim *claim)
 	if (!task)
 		return;
 	claim->data = NULL;
-	if (task->phase != IDLE)
+	if (task->phase == WITHDRAW_LINGER)
+		end_linger(task);
+	else if (task->phase != IDLE)
 		records->backend->ops->cancel(records->backend, &task->request);
 	if (task->queued)
 		records->backend->ops->dequeue(records->backend, claim);
@@ -1418,6 +1474,11 @@ static void keep_up(struct watched_name *watched, const struct record *record)
 	struct task *task = watched->holding;
 	struct record_view view;
 
+	if (task && task->phase == WITHDRAW_LINGER && !(record && record->version <= task->version)) {
+		end_linger(task);
+		answer_freed(task);
+		return;
+	}
 	if (!task || !record || task->phase != IDLE || record->version <= task->version)
 		return;
 	view = view_of(task);
@@ -1434,8 +1495,10 @@ void records_seen(struct records *records, const char *name, const struct record
 	see(records, watched, record);
 	if (is_dead_grant(records, name, record))
 		remove_later(records, name, record);
-	keep_up(watched, record);
 	wake_waiting(records, watched, true);
+	watched = find_watched(records, name);
+	if (watched)
+		keep_up(watched, record);
 }
 
 void records_changed(

@@ -10,7 +10,7 @@
 
 enum record_result {
 	RECORD_OK,
-	RECORD_ABSENT,   /* read: nothing there */
+	RECORD_ABSENT,   /* read, write: nothing there */
 	RECORD_CONFLICT, /* write, remove: another version is there, or none */
 	RECORD_REFUSED,  /* can never succeed; status, message */
 	RECORD_UNKNOWN   /* no answer in time; status, message */
