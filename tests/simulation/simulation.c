@@ -37,7 +37,7 @@
 
 #define ONLY_DEATHS ((uint32_t)(FAULT_CRASH | FAULT_CANCEL))
 /* All places of rule 49, and what comes behind them. */
-#define PLACES_US 600000
+#define PLACES_US 1000000
 
 enum asked { IDLE, ASKING, CANCELLING, HELD, RELEASING };
 
@@ -595,7 +595,7 @@ static void check_takeover(struct sim *sim, void *argument)
 
 		if (user->asked == ASKING && user->for_ever && user->node->alive &&
 		    user->since_us < written_us && written_us != SIM_NEVER &&
-		    sim->now_us > written_us + ttl_us / 100 * 108 + PLACES_US)
+		    sim->now_us > written_us + ttl_us / 100 * 110 + PLACES_US)
 			sim_violate(sim, "P8", "node %d waits for %s longer than its dead holder's ttl",
 			    user->node->number, sim_name(user->name));
 	}

@@ -11,6 +11,8 @@
 #define PLACE_MS 50
 /* Those who come together do not write together. */
 #define RESERVE_JITTER_MS 100
+/* Each race that is lost doubles it, up to this. */
+#define LONGEST_JITTER_MS 3200
 /* A free record that somebody may wait for without a place is left to them so long. */
 #define REMOVE_AFTER_MS 20
 /* A contended name is watched a little longer: whoever let go of it may come back. */
@@ -75,6 +77,9 @@ struct task {
 	bool late_grant; /* one was given up and may yet be done, if nobody else writes before */
 	bool reserved;   /* its place may stand in the record */
 	uint64_t reserve_at_ms;
+	uint32_t reserve_window_ms; /* 0: the first */
+	uint32_t lost_races;        /* for the record, while it waits */
+	uint64_t lost_version;      /* of the record that somebody else wrote first */
 	uint64_t remove_at_ms;
 	uint64_t asked_version; /* the newest that was known of the name when it was read last */
 	uint32_t value_version;
@@ -571,6 +576,11 @@ static uint32_t random_below(const struct records *records, uint32_t bound)
 	return records->store.clock.random(records->store.clock.context) % bound;
 }
 
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 /* Those without a place come after all places, and not all at once. */
 static uint64_t place_ms(const struct task *task, const struct record *record)
 {
@@ -580,6 +590,9 @@ static uint64_t place_ms(const struct task *task, const struct record *record)
 	if (!records->backend->reserves)
 		return (uint64_t)ahead * PLACE_MS;
 	ahead = record_next_ahead(record->next, &task->claim->digest);
+	/* Nobody has a place, but others were quicker before: there are many. */
+	if (record_next_count(record->next) == 0 && task->lost_races > 0)
+		return random_below(records, PLACE_MS * smaller(task->lost_races, RECORD_MOST_NEXT));
 	return (uint64_t)ahead * PLACE_MS +
 	       (ahead == RECORD_MOST_NEXT ? random_below(records, PLACE_MS) : 0);
 }
@@ -632,7 +645,9 @@ static bool reserve(struct task *task, const struct record *there, uint64_t *bus
 		return false;
 	}
 	if (task->reserve_at_ms == 0)
-		task->reserve_at_ms = now + random_below(task->records, RESERVE_JITTER_MS);
+		task->reserve_at_ms =
+		    now + random_below(task->records,
+		              task->reserve_window_ms ? task->reserve_window_ms : RESERVE_JITTER_MS);
 	if (now < task->reserve_at_ms) {
 		if (task->reserve_at_ms - now < *busy_ms)
 			*busy_ms = task->reserve_at_ms - now;
@@ -717,12 +732,26 @@ static void on_reserved(struct task *task, enum record_result result, const stru
 	if (result != RECORD_OK) {
 		/* Somebody wrote before: it looks again. */
 		task->reserved = false;
+		task->reserve_window_ms = task->reserve_window_ms
+		                              ? smaller(task->reserve_window_ms * 2, LONGEST_JITTER_MS)
+		                              : 2 * RESERVE_JITTER_MS;
 		answer_busy(task, NULL, PLACE_MS);
 		return;
 	}
 	see(task->records, task->watched, record);
 	answer_busy(task, record,
 	    record_busy_ms(&task->watched->seen, record, &view, records_now(task->records)));
+}
+
+/* Who was quicker is told by the watch; if it does not, the record is read. */
+static bool awaits_news(struct task *task)
+{
+	const bool first = task->lost_version != task->request.version;
+
+	task->lost_version = task->request.version;
+	task->lost_races++;
+	task->wrote = task->late_grant;
+	return first && task->queued && task->records->backend->reserves;
 }
 
 static void on_attempt_written(
@@ -739,9 +768,12 @@ static void on_attempt_written(
 			stop_watching(task);
 		task->queued = false;
 		task->reserved = false;
+		task->lost_races = 0;
 		answer_right(task, CLAIM_GRANTED);
 	} else if (++task->races < MOST_RACES && result == RECORD_ABSENT) {
 		judge(task, NULL);
+	} else if (awaits_news(task)) {
+		answer_busy(task, NULL, PLACE_MS);
 	} else if (task->races < MOST_RACES) {
 		read_record(task, ATTEMPT_READ, true);
 	} else {
