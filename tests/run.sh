@@ -95,7 +95,7 @@ build_kubernetes() (
 	go=$(new_go) || return 1
 	cd tests/kubernetes/go || return 1
 	export CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS=-trimpath
-	for program in k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kubectl ./contender; do
+	for program in k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kubectl ./contender ./bench; do
 		name=$(basename "$program")
 		{ [ -n "${KUBEBUILDER_ASSETS:-}" ] && [ -x "$KUBEBUILDER_ASSETS/$name" ]; } ||
 			[ -x "$root/build/kubernetes/$name" ] ||

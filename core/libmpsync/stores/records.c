@@ -592,7 +592,7 @@ static uint64_t place_ms(const struct task *task, const struct record *record)
 	ahead = record_next_ahead(record->next, &task->claim->digest);
 	/* Nobody has a place, but others were quicker before: there are many. */
 	if (record_next_count(record->next) == 0 && task->lost_races > 0)
-		return random_below(records, PLACE_MS * smaller(task->lost_races, RECORD_MOST_NEXT));
+		return random_below(records, PLACE_MS * smaller(task->lost_races, 2));
 	return (uint64_t)ahead * PLACE_MS +
 	       (ahead == RECORD_MOST_NEXT ? random_below(records, PLACE_MS) : 0);
 }

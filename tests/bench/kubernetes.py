@@ -1,0 +1,151 @@
+"""Leases beside client-go on one API server in one run; what docs/performance.md records. Not a test.
+
+    sh tests/run.sh kubernetes builds what this needs; then: python3 tests/bench/kubernetes.py
+"""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests/kubernetes"), str(ROOT / "tests/integration")]
+from control_plane import ControlPlane, find  # noqa: E402
+from support import MPSYNC, PROBE, Process, free_port  # noqa: E402
+
+BENCH = str(ROOT / "build/bin/bench")
+CLIENT_GO = str(ROOT / "build/kubernetes/bench")
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
+
+
+def requests_of(plane):
+    """Requests for Leases by verb, as the server counts them."""
+    counted = {}
+    for line in plane.request("GET", "/metrics", parse=False).splitlines():
+        if line.startswith("apiserver_request_total{") and 'resource="leases"' in line:
+            verb = re.search(r'verb="(\w+)"', line)[1]
+            counted[verb] = counted.get(verb, 0) + int(float(line.split()[-1]))
+    return counted
+
+
+def difference(before, after):
+    return {verb: after[verb] - before.get(verb, 0) for verb in after if after[verb] != before.get(verb, 0)}
+
+
+def probe(url, ttl="15s"):
+    process = Process([PROBE], {"MPSYNC_URL": url, "MPSYNC_TTL": ttl})
+    process.expect("ready")
+    return process
+
+
+def median_and_last(took):
+    took.sort()
+    return f"median {took[len(took) // 2] * 1000:.0f} ms, worst {took[-1] * 1000:.0f} ms, of {len(took)}"
+
+
+def crowd(plane, url, count):
+    before = requests_of(plane)
+    print(subprocess.run([BENCH, "crowd", url, str(count)], capture_output=True, text=True, check=True).stdout.strip())
+    made = difference(before, requests_of(plane))
+    writes = sum(made.get(verb, 0) for verb in WRITES)
+    print(f"  {writes / (count + 1):.1f} writes a hand-off ({made})")
+
+
+def requests_an_hour(plane, url):
+    contenders = [probe(url) for _ in range(5)]
+    for contender in contenders:
+        contender.send("acquire hour -1")
+    time.sleep(20)
+    before = requests_of(plane)
+    time.sleep(60)
+    made = difference(before, requests_of(plane))
+    print(f"one holder, four waiters: {60 * sum(made.values())} requests an hour ({made} in a minute)")
+    for contender in contenders:
+        contender.end()
+    before = requests_of(plane)
+    subprocess.run([CLIENT_GO, plane.admin_kubeconfig, "default", "requests"], check=True)
+    made = difference(before, requests_of(plane))
+    print(f"client-go likewise: {60 * sum(made.values())} requests an hour ({made} in a minute)")
+
+
+def failover_by_proof(url):
+    took = []
+    ports = [free_port(), free_port()]
+    electors = [Process([MPSYNC, "elector", "--store", url, "--listen", f"127.0.0.1:{port}"],
+                        stderr=subprocess.DEVNULL) for port in ports]
+    time.sleep(1)
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
+    for turn in range(20):
+        holder, waiter = probe(urls[turn % 2]), probe(urls[1 - turn % 2])
+        holder.send("acquire proof -1")
+        holder.expect("held")
+        waiter.send("acquire proof -1")
+        waiter.expect("waiting")
+        time.sleep(0.3)
+        start = time.monotonic()
+        holder.signal(signal.SIGKILL)
+        waiter.expect("held")
+        took.append(time.monotonic() - start)
+        holder.end()
+        waiter.end()
+    for elector in electors:
+        elector.end()
+    print("failover, the holder killed behind its sidecar:", median_and_last(took))
+
+
+def failover_by_ttl(url):
+    took = []
+    for _ in range(5):
+        holder, waiter = probe(url, "3s"), probe(url, "3s")
+        holder.send("acquire ttl -1")
+        holder.expect("held")
+        waiter.send("acquire ttl -1")
+        waiter.expect("waiting")
+        time.sleep(0.5)
+        start = time.monotonic()
+        holder.signal(signal.SIGKILL)
+        waiter.expect("held")
+        took.append(time.monotonic() - start)
+        holder.end()
+        waiter.end()
+    print("failover, everything of the holder gone, ttl 3 s:", median_and_last(took))
+
+
+def main():
+    folder = tempfile.mkdtemp(prefix="mpsync-bench-")
+    plane = ControlPlane(folder)
+    try:
+        plane.start()
+        while True:
+            try:
+                if plane.is_ready():
+                    break
+            except OSError:
+                time.sleep(0.05)
+        certificate, key = plane.admin_pair
+        plane.admin_kubeconfig = plane.kubeconfig(
+            f"{folder}/kubeconfig", {"client-certificate": certificate, "client-key": key})
+        url = f"kubernetes:?kubeconfig={plane.admin_kubeconfig}"
+        for _ in range(2):
+            subprocess.run([CLIENT_GO, plane.admin_kubeconfig, "default", "floor"], check=True)
+            subprocess.run([BENCH, "handoff", url], check=True)
+        subprocess.run([BENCH, "pair", url], check=True)
+        for count in (2, 10, 100):
+            crowd(plane, url, count)
+        failover_by_proof(url)
+        failover_by_ttl(url)
+        subprocess.run([CLIENT_GO, plane.admin_kubeconfig, "default", "handoff"], check=True)
+        requests_an_hour(plane, url)
+    finally:
+        plane.end()
+        shutil.rmtree(folder, True)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("KUBEBUILDER_ASSETS", str(ROOT / "build/kubernetes"))
+    find("kube-apiserver")
+    main()
