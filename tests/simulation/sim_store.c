@@ -204,7 +204,7 @@ static void on_watch_event(struct sim *sim, void *argument)
 	struct cached *cached = backend ? &backend->cached[message->name] : NULL;
 
 	sim_allow_messages(message->node);
-	if (!cached || (cached->watchers == 0 && sim->mode != MODE_FILE)) {
+	if (!cached || (cached->watchers == 0 && sim->mode != MODE_FILE && !backend->base.sees_all)) {
 		free_message(sim, message);
 		return;
 	}
@@ -243,7 +243,8 @@ static void notify(struct sim *sim, int name)
 	for (int i = 0; i < sim->node_count; i++) {
 		struct sim_node *node = &sim->nodes[i];
 
-		if (!node->alive || !node->backend || node->backend->cached[name].watchers == 0)
+		if (!node->alive || !node->backend ||
+		    (node->backend->cached[name].watchers == 0 && !node->backend->base.sees_all))
 			continue;
 		/* file: a notification is on the same machine, and is not lost. */
 		if (sim->mode != MODE_FILE && sim_fault(sim, FAULT_WATCH, 20))
@@ -827,6 +828,7 @@ struct store *sim_backend_new(struct sim_node *node)
 	backend->base.absent_is_free = file;
 	backend->base.late_grants = !file;
 	backend->base.reserves = !file;
+	backend->base.sees_all = node->is_elector;
 	if (file) {
 		backend->base.host.boot = node->sim->store->boots[node->host];
 		backend->base.host.pid = node->number + 1;

@@ -22,7 +22,11 @@
 /* Names that are looked at, with each attempt, whether their watching is over. */
 #define SWEEP_AT_ONCE 4
 /* A granting write may still be done so long after its answer was given up. */
-#define LATE_GRANT_MS    70000
+#define LATE_GRANT_MS 70000
+/* What a crashed holder left of a lock that nobody asks for is removed after so long (rule 26). */
+#define LITTER_MS        3600000
+#define LITTER_TTLS      10
+#define LITTER_EVERY_MS  600000
 #define FIRST_CHECK_MS   500
 #define LONGEST_CHECK_MS 8000
 
@@ -126,6 +130,7 @@ struct records {
 	struct watched_name *cursor;
 	struct watched_name *sweep; /* the next to be looked at, whether it still lingers */
 	uint64_t sweep_at_ms;       /* when all of them are; CLAIM_NEVER: not by itself */
+	uint64_t litter_at_ms;      /* when litter is looked for; CLAIM_NEVER: it is others' to do */
 	struct dead_grant *dead;
 	struct task *lingering; /* by `next` */
 	struct errand *errands;
@@ -219,11 +224,18 @@ static bool worth_watching(const struct records *records, const struct watched_n
 
 static void arm_timer(struct records *records);
 
+/* Whoever comes later need not see it again (rule 25), and litter is removed in the end. */
+static bool is_to_be_remembered(const struct records *records, const struct watched_name *watched)
+{
+	return records->backend->sees_all &&
+	       (watched->seen.state == SEEN_HELD || watched->seen.state == SEEN_REVOKED ||
+	           (watched->has_last && !watched->last.election));
+}
+
 static void unwatch_if_idle(struct records *records, struct watched_name *watched)
 {
 	if (watched->users > 0 || records_now(records) < watched->linger_until_ms ||
-	    awaits_dead_grant(records, watched) ||
-	    (records->backend->sees_all && watched->seen.state > SEEN_FREE))
+	    awaits_dead_grant(records, watched) || is_to_be_remembered(records, watched))
 		return;
 	records->backend->ops->watch(records->backend, watched->name, false);
 	if (records->cursor == watched)
@@ -1125,6 +1137,8 @@ static void arm_timer(struct records *records)
 {
 	uint64_t at_ms = records->sweep_at_ms;
 
+	if (records->litter_at_ms < at_ms)
+		at_ms = records->litter_at_ms;
 	for (const struct task *task = records->lingering; task; task = task->next)
 		if (task->remove_at_ms < at_ms)
 			at_ms = task->remove_at_ms;
@@ -1147,6 +1161,37 @@ static void sweep_all(struct records *records)
 	}
 }
 
+/* Locks only: an election's record stays. Only records that say so are locks of ours. */
+static bool is_litter(const struct records *records, struct watched_name *watched)
+{
+	const struct record_view view = {.absent_is_free = records->backend->absent_is_free};
+	const uint64_t now = records_now(records);
+	struct observation *seen = &watched->seen;
+	uint64_t least_ms;
+
+	if (!watched->has_last || watched->last.election || watched->users > 0)
+		return false;
+	if (seen->state == SEEN_FREE)
+		return now - seen->last_ms > LITTER_MS;
+	record_observe(seen, &watched->last, &watched->last, &view, now);
+	least_ms = (uint64_t)seen->ttl_ms * LITTER_TTLS;
+	return seen->unchanged_ms > (least_ms > LITTER_MS ? least_ms : LITTER_MS);
+}
+
+static void remove_litter(struct records *records)
+{
+	struct watched_name *next;
+
+	records->litter_at_ms = records_now(records) + LITTER_EVERY_MS;
+	for (struct watched_name *watched = records->watched; watched; watched = next) {
+		next = watched->next;
+		if (is_litter(records, watched))
+			remove_later(records, watched->name, &watched->last);
+		else
+			unwatch_if_idle(records, watched);
+	}
+}
+
 static void records_run(struct store *store)
 {
 	struct records *records = of(store);
@@ -1155,6 +1200,8 @@ static void records_run(struct store *store)
 
 	if (now >= records->sweep_at_ms)
 		sweep_all(records);
+	if (now >= records->litter_at_ms)
+		remove_litter(records);
 	remove_what_lingered(records);
 	while (*link) {
 		struct dead_grant *dead = *link;
@@ -1495,9 +1542,13 @@ static struct watched_name *find_or_remember(
 {
 	struct watched_name *watched = find_watched(records, name);
 
-	if (!watched && records->backend->sees_all && record && record->holder)
-		watched = watch_name(records, name);
-	return watched;
+	if (watched || !records->backend->sees_all || !record || (!record->holder && record->election))
+		return watched;
+	if (records->litter_at_ms == CLAIM_NEVER) {
+		records->litter_at_ms = records_now(records) + LITTER_EVERY_MS;
+		arm_timer(records);
+	}
+	return watch_name(records, name);
 }
 
 /* Only where no request is under way: that will find out for itself. */
@@ -1605,6 +1656,7 @@ struct store *records_new(struct record_backend *backend, const struct store_clo
 	records->store.ttl_step_ms = backend->ttl_step_ms;
 	records->backend = backend;
 	records->sweep_at_ms = CLAIM_NEVER;
+	records->litter_at_ms = CLAIM_NEVER;
 	records->observers = (struct observers){
 	    .query = query_backend, .query_cancel = cancel_at_backend, .context = records};
 	backend->records = records;

@@ -1,0 +1,208 @@
+#include "unit.h"
+
+#include "stores/records.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TTL  15000
+#define HOUR 3600000u
+
+/* A backend that only notes what is asked of it, and a clock that only the test moves. */
+struct fixture {
+	struct record_backend backend;
+	struct store *store;
+	uint64_t now_ms;
+	uint64_t wake_at_ms;
+	char removed[64];
+	uint64_t removed_version;
+};
+
+static struct fixture *of(struct record_backend *backend)
+{
+	return (struct fixture *)backend;
+}
+
+static void backend_request(struct record_backend *backend, struct record_request *request)
+{
+	(void)backend;
+	request->done(request, RECORD_UNKNOWN, NULL, MPSYNC_E_UNREACHABLE, "not here", 0);
+}
+
+static void backend_remove(struct record_backend *backend, struct record_request *request)
+{
+	strcpy(of(backend)->removed, request->name);
+	of(backend)->removed_version = request->version;
+	request->done(request, RECORD_OK, NULL, MPSYNC_OK, NULL, 0);
+}
+
+static void backend_cancel(struct record_backend *backend, struct record_request *request)
+{
+	(void)backend, (void)request;
+}
+
+static void backend_batch(struct record_backend *backend)
+{
+	(void)backend;
+}
+
+static void backend_order(struct record_backend *backend, const struct store_claim *claim)
+{
+	(void)backend, (void)claim;
+}
+
+static void backend_watch(struct record_backend *backend, const char *name, bool on)
+{
+	(void)backend, (void)name, (void)on;
+}
+
+static void backend_query(struct record_backend *backend, struct store_query *query)
+{
+	(void)backend, (void)query;
+}
+
+static const struct record_backend_ops ops = {
+    .read = backend_request,
+    .write = backend_request,
+    .remove = backend_remove,
+    .cancel = backend_cancel,
+    .batch_begin = backend_batch,
+    .batch_end = backend_batch,
+    .enqueue = backend_order,
+    .dequeue = backend_order,
+    .watch = backend_watch,
+    .query = backend_query,
+    .close = backend_batch,
+};
+
+static uint64_t boot_ms(void *context)
+{
+	return ((struct fixture *)context)->now_ms;
+}
+
+static int64_t wall_ms(void *context)
+{
+	return (int64_t)((struct fixture *)context)->now_ms;
+}
+
+static uint32_t no_random(void *context)
+{
+	(void)context;
+	return 0;
+}
+
+static void wake_at(void *engine, uint64_t at_ms)
+{
+	((struct fixture *)engine)->wake_at_ms = at_ms;
+}
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof *fixture);
+	struct store_clock clock = {boot_ms, wall_ms, no_random, fixture};
+
+	fixture->backend.ops = &ops;
+	fixture->backend.sees_all = true;
+	fixture->backend.late_grants = true;
+	fixture->now_ms = 1000;
+	fixture->store = records_new(&fixture->backend, &clock);
+	fixture->store->sink = (struct store_sink){.wake_at = wake_at, .engine = fixture};
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->store->ops->close(fixture->store);
+	free(fixture);
+	return 0;
+}
+
+static struct record left_behind(uint64_t version, bool election)
+{
+	return (struct record){.version = version,
+	    .uid = {{1}},
+	    .claim = {{2}},
+	    .holder = "crashed",
+	    .ttl_ms = TTL,
+	    .renewed_us = version,
+	    .election = election};
+}
+
+/* Lets time pass as the store asks to be woken. */
+static void pass(struct fixture *fixture, uint64_t ms)
+{
+	const uint64_t end = fixture->now_ms + ms;
+
+	while (fixture->wake_at_ms <= end) {
+		fixture->now_ms = fixture->wake_at_ms;
+		fixture->store->ops->run(fixture->store);
+	}
+	fixture->now_ms = end;
+}
+
+/* Goal: the record of a lock whose holder crashed is removed in the end, in the version seen (rule
+ * 26). */
+static void test_litter_of_a_lock_is_removed(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct record record = left_behind(7, false);
+
+	records_changed(fixture->backend.records, "x", true, &record);
+	pass(fixture, HOUR);
+	assert_string_equal(fixture->removed, "");
+	pass(fixture, HOUR);
+	assert_string_equal(fixture->removed, "x");
+	assert_int_equal(fixture->removed_version, 7);
+}
+
+static void test_what_is_renewed_is_no_litter(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (uint64_t version = 7; version < 100; version++) {
+		const struct record record = left_behind(version, false);
+
+		records_changed(fixture->backend.records, "x", true, &record);
+		pass(fixture, HOUR / 10);
+	}
+	assert_string_equal(fixture->removed, "");
+}
+
+static void test_records_of_elections_and_of_others_stay(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct record record = left_behind(7, true);
+
+	records_changed(fixture->backend.records, "x", true, &record);
+	pass(fixture, 5 * (uint64_t)HOUR);
+	assert_string_equal(fixture->removed, "");
+}
+
+/* Goal: a free record whose deletion was lost is litter as well. */
+static void test_free_record_of_a_lock_is_removed(void **state)
+{
+	struct fixture *fixture = *state;
+	struct record record = left_behind(7, false);
+
+	record.holder = NULL;
+	record.claim = (struct id){{0}};
+	records_changed(fixture->backend.records, "x", true, &record);
+	pass(fixture, 2 * HOUR);
+	assert_string_equal(fixture->removed, "x");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_litter_of_a_lock_is_removed, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_what_is_renewed_is_no_litter, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+	        test_records_of_elections_and_of_others_stay, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_free_record_of_a_lock_is_removed, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
