@@ -266,12 +266,24 @@ static bool ask_again(struct keeper *keeper)
 	return false;
 }
 
+/* From the right as it was given: the ttl may come from the URL or the environment. */
+static void set_times(struct keeper *keeper)
+{
+	const int64_t ttl_ms = remaining_ms(keeper) * 5 / 4;
+	const int64_t most = ttl_ms / 5 < 5000 ? ttl_ms / 5 : 5000;
+
+	keeper->grace_ms = keeper->arguments->grace_ms >= 0 ? keeper->arguments->grace_ms : most;
+	keeper->kill_margin_ms =
+	    ttl_ms / 20 < LONGEST_KILL_MARGIN_MS ? ttl_ms / 20 : LONGEST_KILL_MARGIN_MS;
+}
+
 static bool on_event(struct keeper *keeper, const mpsync_event *event)
 {
 	switch (event->type) {
 	case MPSYNC_EVENT_HELD:
 		keeper->grant = event->grant;
 		keeper->token = event->token;
+		set_times(keeper);
 		return start_command(keeper);
 	case MPSYNC_EVENT_WAITING:
 		show_waiting(keeper, event);
@@ -437,17 +449,6 @@ static bool open_handles(struct keeper *keeper)
 	return false;
 }
 
-static void set_times(struct keeper *keeper)
-{
-	const int64_t ttl_ms = options_ms(keeper->arguments->options, OPTION_TTL);
-	const int64_t most = ttl_ms / 5 < 5000 ? ttl_ms / 5 : 5000;
-
-	keeper->grace_ms = keeper->arguments->grace_ms >= 0 ? keeper->arguments->grace_ms : most;
-	keeper->kill_margin_ms =
-	    ttl_ms / 20 < LONGEST_KILL_MARGIN_MS ? ttl_ms / 20 : LONGEST_KILL_MARGIN_MS;
-	keeper->kill_after_ms = -1;
-}
-
 static bool prepare_process(struct keeper *keeper)
 {
 	sigset_t watched;
@@ -494,7 +495,7 @@ int keeper_run(const struct arguments *arguments, bool election)
 
 	if (!prepare_process(&keeper))
 		return complain(EXIT_USAGE, "no descriptors: %s", strerror(errno));
-	set_times(&keeper);
+	keeper.kill_after_ms = -1;
 	if (open_handles(&keeper)) {
 		if (ask(&keeper, &error) == MPSYNC_OK)
 			while (step(&keeper))

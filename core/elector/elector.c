@@ -41,6 +41,8 @@ struct configuration {
 	uint64_t most_waiters;
 	bool allow_force;
 	bool status_locks;
+	bool label_leader;
+	bool leader_events;
 	bool print_openapi;
 };
 
@@ -56,6 +58,8 @@ enum flag {
 	ALLOW_FORCE,
 	MAX_CONNECTIONS,
 	MAX_WAITERS,
+	LABEL_LEADER,
+	LEADER_EVENTS,
 	LOG,
 	PRINT_OPENAPI
 };
@@ -72,6 +76,8 @@ static const struct option flags[] = {
     {"allow-force", no_argument, NULL, ALLOW_FORCE},
     {"max-connections", required_argument, NULL, MAX_CONNECTIONS},
     {"max-waiters", required_argument, NULL, MAX_WAITERS},
+    {"label-leader", no_argument, NULL, LABEL_LEADER},
+    {"leader-events", no_argument, NULL, LEADER_EVENTS},
     {"log", required_argument, NULL, LOG},
     {"print-openapi", no_argument, NULL, PRINT_OPENAPI},
     {NULL, 0, NULL, 0},
@@ -132,6 +138,12 @@ static bool take_flag(struct configuration *configuration, int flag)
 		return parse_count(optarg, &configuration->most_connections);
 	case MAX_WAITERS:
 		return parse_count(optarg, &configuration->most_waiters);
+	case LABEL_LEADER:
+		configuration->label_leader = true;
+		return true;
+	case LEADER_EVENTS:
+		configuration->leader_events = true;
+		return true;
 	case LOG:
 		return true;
 	case PRINT_OPENAPI:
@@ -182,7 +194,18 @@ static void wake_sessions(void *context, uint64_t at_ms)
 	boot_timer_arm(&((struct server *)context)->sessions_timer, at_ms);
 }
 
-static bool open_store(struct server *server, const char *text, mpsync_error *error)
+/* The command line is nearer than the URL and the environment. */
+static bool options_from_flags(
+    struct mpsync_options *options, const struct configuration *configuration, mpsync_error *error)
+{
+	return (!configuration->label_leader ||
+	           mpsync_options_set(options, "label_leader", "yes", error) == MPSYNC_OK) &&
+	       (!configuration->leader_events ||
+	           mpsync_options_set(options, "leader_events", "yes", error) == MPSYNC_OK);
+}
+
+static bool open_store(struct server *server, const struct configuration *configuration,
+    const char *text, mpsync_error *error)
 {
 	struct engine_host host = {.wake_at = wake_engine};
 	struct mpsync_options options = {{0}};
@@ -191,7 +214,8 @@ static bool open_store(struct server *server, const char *text, mpsync_error *er
 
 	if (!text || !url_parse(&url, text, error))
 		return false;
-	if (options_inherit(&options, &url.options) &&
+	if (options_from_flags(&options, configuration, error) &&
+	    options_inherit(&options, &url.options) &&
 	    options_from_environment(&options, error) == MPSYNC_OK)
 		store = store_open(&url, &options, true, &server->loop, error);
 	options_clear(&options);
@@ -452,7 +476,7 @@ static int run(struct configuration *configuration)
 	server.connections = connections_new(configuration->most_connections);
 	if (!server.connections || !loop_init(&server.loop, on_engine_timer, &server))
 		return complain(EXIT_USAGE, "no descriptors or memory for an event loop");
-	if (open_store(&server, store, &error)) {
+	if (open_store(&server, configuration, store, &error)) {
 		code = EXIT_USAGE;
 		if (make_sessions(&server, configuration, &error) &&
 		    listen_on_all(&server, configuration, &error)) {

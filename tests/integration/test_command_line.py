@@ -16,6 +16,12 @@ class ExitCodes(Case):
         self.mpsync("lock", "x", "--", "/no/such/command", check=127)
         self.mpsync("lock", "x", "--", "/etc/passwd", check=126)
 
+    def test_ttl_of_the_environment_or_the_url_is_long_enough_to_run(self):
+        for url, environment in ((self.file_url, {"MPSYNC_TTL": "3s"}), (self.file_url + "?ttl=3s", {})):
+            done = subprocess.run([MPSYNC, "lock", "x", "--", "true"], timeout=60, check=False,
+                                  env={**os.environ, **environment, "MPSYNC_URL": url})
+            self.assertEqual(done.returncode, 0)
+
     def test_busy_is_121(self):
         done = self.mpsync("lock", "x", "--", MPSYNC, "lock", "x", "--wait", "0", "--", "true",
                            check=121)

@@ -1,5 +1,4 @@
 """Leases on a real kube-apiserver: what the store promises, who else takes part, and what goes wrong."""
-import base64
 import contextlib
 import http.server
 import json
@@ -11,13 +10,11 @@ import socketserver
 import subprocess
 import sys
 import threading
-import unittest
-import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 import test_holders  # noqa: E402
 from control_plane import LEASES, KubernetesCase, encoded, find  # noqa: E402
-from support import MPSYNC, ROOT  # noqa: E402
+from support import MPSYNC, ROOT, free_port  # noqa: E402
 
 PREFIX = "metaparticle.io/"
 VERBS = ["get", "list", "watch", "create", "patch", "delete"]
@@ -691,5 +688,75 @@ class Fleet(KubernetesCase):
         self.assertEqual(len(listed.splitlines()), 1000)
 
 
-if __name__ == "__main__":
-    unittest.main()
+
+class Leader(KubernetesCase):
+    """What others see of a leader: the label of its Pod, and Events."""
+
+    def setUp(self):
+        super().setUp()
+        for name in ("one", "two"):
+            self.plane.request("POST", f"/api/v1/namespaces/{self.namespace}/pods", {
+                "metadata": {"name": name}, "spec": {"containers": [{"name": "a", "image": "a"}]}})
+
+    def labelled(self):
+        items = self.plane.request(
+            "GET", f"/api/v1/namespaces/{self.namespace}/pods?labelSelector=leader.metaparticle.io%2Fx%3Dtrue")["items"]
+        return [item["metadata"]["name"] for item in items]
+
+    def campaign(self, pod, ttl="3s", url=None):
+        return self.start(
+            [MPSYNC, "elect", "--once", "x", "--", "sh", "-c", "echo leads; exec sleep 600"],
+            {"MPSYNC_URL": url or self.url, "POD_NAME": pod, "MPSYNC_LABEL_LEADER": "yes",
+             "MPSYNC_LEADER_EVENTS": "yes", "MPSYNC_TTL": ttl}, stderr=subprocess.DEVNULL)
+
+    def messages(self):
+        events = self.plane.request("GET", f"/api/v1/namespaces/{self.namespace}/events")["items"]
+        return sorted(event["message"] for event in events if event["reason"] == "LeaderElection")
+
+    def test_the_label_follows_the_leader_and_is_never_on_two(self):
+        one = self.campaign("one")
+        one.expect("leads")
+        self.until(lambda: self.labelled() == ["one"])
+        two = self.campaign("two")
+        self.until(lambda: PREFIX + "next" in self.lease("x")["metadata"]["annotations"])
+        one.signal(signal.SIGTERM)
+        two.expect("leads")
+        # It was off before the Lease could pass on.
+        self.assertNotIn("one", self.labelled())
+        self.until(lambda: self.labelled() == ["two"])
+        self.until(lambda: self.messages() == ["one became leader", "one stopped leading", "two became leader"])
+
+    def test_it_is_off_when_the_right_has_ended(self):
+        one = self.campaign("one")
+        one.expect("leads")
+        self.until(lambda: self.labelled() == ["one"])
+        self.patch("x", {"spec": {"holderIdentity": "somebody"}})
+        self.until(lambda: self.labelled() == [])
+
+    def test_an_elector_labels_its_pod(self):
+        elector = self.labelling_elector()
+        leader = self.start([MPSYNC, "elect", "x", "--", "sh", "-c", "echo leads; exec sleep 600"],
+                            {"MPSYNC_URL": elector}, stderr=subprocess.DEVNULL)
+        leader.expect("leads")
+        self.until(lambda: self.labelled() == ["one"])
+        leader.signal(signal.SIGTERM)
+        self.until(lambda: self.labelled() == [])
+
+    def labelling_elector(self):
+        port = free_port()
+        self.start([MPSYNC, "elector", "--store", self.url, "--listen", f"127.0.0.1:{port}", "--label-leader"],
+                   {"POD_NAME": "one", "POD_UID": "1"}, stderr=subprocess.DEVNULL)
+        self.until(lambda: self.http(port, "GET", "/healthz")[0] == 200)
+        return f"http://127.0.0.1:{port}"
+
+    def test_without_permission_it_leads_all_the_same(self):
+        path = self.plane.kubeconfig(f"{self.folder}/k", {"token": self.account(rules=rules(VERBS))}, self.namespace)
+        one = self.campaign("one", url=f"kubernetes:?kubeconfig={path}")
+        one.expect("leads")
+        one.signal(signal.SIGTERM)
+        self.until(lambda: "holderIdentity" not in self.lease("x")["spec"])
+        self.assertEqual(self.labelled(), [])
+
+    def test_without_a_pods_name_it_is_an_error(self):
+        done = self.mpsync("lock", "x", "--", "true", url=f"{self.url}&label_leader=yes", check=122)
+        self.assertIn("POD_NAME", done.stderr)

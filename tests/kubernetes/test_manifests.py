@@ -15,8 +15,8 @@ class Manifests(KubernetesCase):
         self.plane.request("PATCH", f"/api/v1/namespaces/{self.namespace}", {"metadata": {"labels": {
             "pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"}}})
 
-    def apply(self):
-        done = self.kubectl("apply", "--validate=strict", "-k", EXAMPLES)
+    def apply(self, folder=EXAMPLES):
+        done = self.kubectl("apply", "--validate=strict", "-k", folder)
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
 
     def templates(self):
@@ -42,6 +42,12 @@ class Manifests(KubernetesCase):
             sidecar = template["spec"]["initContainers"][0]
             self.assertEqual((sidecar["name"], sidecar["restartPolicy"]), ("mpsync", "Always"))
             self.assertEqual(template["spec"]["serviceAccountName"], "mpsync")
+
+    def test_a_service_that_reaches_the_leader(self):
+        self.apply(f"{EXAMPLES}/leader-service")
+        template = next(self.templates())
+        self.admit(template)
+        self.assertIn("--label-leader", template["spec"]["initContainers"][0]["args"])
 
     def test_the_namespace_does_refuse_what_is_not_restricted(self):
         self.apply()

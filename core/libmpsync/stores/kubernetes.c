@@ -3,6 +3,7 @@
 #include "../status.h"
 #include "kube_api.h"
 #include "kube_names.h"
+#include "kube_pod.h"
 #include "kube_query.h"
 #include "lease.h"
 #include "records.h"
@@ -28,7 +29,8 @@ struct backend {
 	struct kube_api *api;
 	struct kube_names *names;
 	struct kube_queries *queries;
-	char *collection; /* the path of the Leases */
+	struct kube_pod *pod; /* NULL: nothing shows who leads */
+	char *collection;     /* the path of the Leases */
 	uint64_t request_timeout_ms;
 };
 
@@ -54,6 +56,19 @@ static void finish_without_memory(struct flight *flight)
 	finish(flight, RECORD_REFUSED, NULL, MPSYNC_E_NO_MEMORY, "out of memory", 0);
 }
 
+/* A right that was confirmed lasts from the sending of the request. */
+static void show_leader(const struct flight *flight, const struct record *record)
+{
+	const struct record_request *request = flight->request;
+	struct kube_pod *pod = flight->backend->pod;
+
+	if (flight->operation == WRITE && !request->reserve && record->holder && record->election)
+		kube_pod_leads(pod, request->name, &request->claim,
+		    request->record.deadline_ms - record->ttl_ms + claim_right_ms(record->ttl_ms));
+	else if (flight->operation == READ)
+		kube_pod_lost(pod, request->name, record->holder ? &record->claim : NULL);
+}
+
 static void finish_with_object(struct flight *flight, const cJSON *object)
 {
 	struct backend *backend = flight->backend;
@@ -66,6 +81,7 @@ static void finish_with_object(struct flight *flight, const cJSON *object)
 		return;
 	}
 	kube_names_read(backend->names, name, &record, &flight->request->claim);
+	show_leader(flight, &record);
 	finish(flight, RECORD_OK, &record, MPSYNC_OK, NULL, 0);
 	record_clear(&record);
 }
@@ -77,6 +93,7 @@ static void finish_absent(struct flight *flight, const struct kube_answer *answe
 	    cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(answer->json, "message"));
 
 	if (flight->operation == READ) {
+		kube_pod_lost(flight->backend->pod, request->name, NULL);
 		kube_names_read(flight->backend->names, request->name, NULL, &request->claim);
 		finish(flight, RECORD_ABSENT, NULL, MPSYNC_OK, NULL, 0);
 	} else if (flight->operation == WRITE && request->create) {
@@ -180,6 +197,18 @@ static void send_flight(struct flight *flight)
 		finish_without_memory(flight);
 }
 
+static void send_when_resigned(void *context)
+{
+	send_flight(context);
+}
+
+static bool lets_go(const struct flight *flight)
+{
+	const struct record_request *request = flight->request;
+
+	return flight->operation == WRITE && !request->reserve && !request->record.holder;
+}
+
 static void request_any(struct record_backend *base, struct record_request *request, int operation)
 {
 	struct flight *flight = calloc(1, sizeof *flight);
@@ -192,7 +221,10 @@ static void request_any(struct record_backend *base, struct record_request *requ
 	flight->request = request;
 	flight->operation = operation;
 	request->data = flight;
-	send_flight(flight);
+	/* Nobody may be led here any more when another can lead. */
+	if (!lets_go(flight) ||
+	    !kube_pod_resign(of(base)->pod, request->name, send_when_resigned, flight))
+		send_flight(flight);
 }
 
 static void kubernetes_read(struct record_backend *base, struct record_request *request)
@@ -220,10 +252,10 @@ static void kubernetes_cancel(struct record_backend *base, struct record_request
 {
 	struct flight *flight = request->data;
 
-	(void)base;
 	if (!flight)
 		return;
 	request->data = NULL;
+	kube_pod_forget(of(base)->pod, flight);
 	kube_cancel(flight->call);
 	free(flight);
 }
@@ -259,6 +291,7 @@ static void kubernetes_close(struct record_backend *base)
 {
 	struct backend *backend = of(base);
 
+	kube_pod_free(backend->pod);
 	kube_queries_free(backend->queries);
 	kube_names_free(backend->names);
 	kube_api_free(backend->api);
@@ -283,11 +316,11 @@ static const struct record_backend_ops kubernetes_ops = {
 
 /* ---- Opening ---- */
 
-static bool set_up(struct backend *backend, struct kube_config *config,
-    const struct mpsync_options *options, struct loop *loop, const struct store_clock *clock)
+static bool set_up(struct backend *backend, struct kube_config *config, const char *name,
+    const struct mpsync_options *options, struct loop *loop, const struct store_clock *clock,
+    mpsync_error *error)
 {
 	const int64_t timeout = options_ms(options, OPTION_REQUEST_TIMEOUT);
-	char *name = strdup(config->namespace_name);
 	bool good;
 
 	backend->base.ops = &kubernetes_ops;
@@ -298,8 +331,8 @@ static bool set_up(struct backend *backend, struct kube_config *config,
 	backend->base.reserves = true;
 	backend->request_timeout_ms = timeout > 0 ? (uint64_t)timeout : 0;
 	backend->api = kube_api_new(loop, config, clock);
-	if (!name || asprintf(&backend->collection, "/apis/coordination.k8s.io/v1/namespaces/%s/leases",
-	                 name) < 0)
+	if (asprintf(&backend->collection, "/apis/coordination.k8s.io/v1/namespaces/%s/leases", name) <
+	    0)
 		backend->collection = NULL;
 	good = backend->api && backend->collection;
 	if (good)
@@ -307,8 +340,10 @@ static bool set_up(struct backend *backend, struct kube_config *config,
 	if (backend->names)
 		backend->queries =
 		    kube_queries_new(backend->api, backend->names, backend->collection, name, clock);
-	free(name);
-	return good && backend->names && backend->queries;
+	if (good && backend->names && backend->queries)
+		return kube_pod_new(&backend->pod, backend->api, loop, clock, name, options, error);
+	fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	return false;
 }
 
 static bool is_namespace(const char *name)
@@ -325,7 +360,9 @@ struct store *kubernetes_open(const struct url *url, const struct mpsync_options
 	struct kube_config config;
 	struct backend *backend;
 	struct store *store;
+	char *namespace_name;
 	bool unverified;
+	bool good;
 
 	if (!kube_config_load(&config, options, url->target, error))
 		return NULL;
@@ -336,12 +373,17 @@ struct store *kubernetes_open(const struct url *url, const struct mpsync_options
 		return NULL;
 	}
 	unverified = config.unverified;
+	namespace_name = strdup(config.namespace_name);
 	backend = calloc(1, sizeof *backend);
-	if (!backend || !set_up(backend, &config, options, loop, clock)) {
+	if (!backend || !namespace_name)
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	good = backend && namespace_name &&
+	       set_up(backend, &config, namespace_name, options, loop, clock, error);
+	free(namespace_name);
+	kube_config_clear(&config);
+	if (!good) {
 		if (backend)
 			kubernetes_close(&backend->base);
-		kube_config_clear(&config);
-		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 		return NULL;
 	}
 	backend->base.sees_all = on_behalf;
