@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import unittest
 import urllib.error
 import urllib.request
 
@@ -148,7 +149,7 @@ def encoded(path):
 
 
 class KubernetesCase(Case):
-    """Its own namespace on a control plane that the tests of one process share."""
+    """Its own namespace on a control plane that the tests of one module share."""
 
     plane = None
     names = 0
@@ -158,11 +159,16 @@ class KubernetesCase(Case):
         if KubernetesCase.plane:
             return
         folder = tempfile.mkdtemp(prefix="mpsync-kubernetes-")
-        unittest_cleanup(shutil.rmtree, folder, True)
+        unittest.addModuleCleanup(shutil.rmtree, folder, True)
         plane = ControlPlane(folder)
-        unittest_cleanup(plane.end)
+        unittest.addModuleCleanup(KubernetesCase.end_plane, plane)
         plane.start()
         KubernetesCase.plane = plane
+
+    @staticmethod
+    def end_plane(plane):
+        KubernetesCase.plane = None
+        plane.end()
 
     def setUp(self):
         super().setUp()
@@ -222,7 +228,3 @@ class KubernetesCase(Case):
         finally:
             process.signal(signal.SIGCONT)
 
-
-def unittest_cleanup(function, *arguments):
-    import unittest
-    unittest.addModuleCleanup(function, *arguments)

@@ -705,7 +705,7 @@ class Leader(KubernetesCase):
 
     def campaign(self, pod, ttl="3s", url=None):
         return self.start(
-            [MPSYNC, "elect", "--once", "x", "--", "sh", "-c", "echo leads; exec sleep 600"],
+            [MPSYNC, "elect", "x", "--", "sh", "-c", "echo leads; exec sleep 600"],
             {"MPSYNC_URL": url or self.url, "POD_NAME": pod, "MPSYNC_LABEL_LEADER": "yes",
              "MPSYNC_LEADER_EVENTS": "yes", "MPSYNC_TTL": ttl}, stderr=subprocess.DEVNULL)
 
@@ -730,7 +730,7 @@ class Leader(KubernetesCase):
         one = self.campaign("one")
         one.expect("leads")
         self.until(lambda: self.labelled() == ["one"])
-        self.patch("x", {"spec": {"holderIdentity": "somebody"}})
+        self.patch("x", {"spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 3600}})
         self.until(lambda: self.labelled() == [])
 
     def test_an_elector_labels_its_pod(self):

@@ -210,28 +210,32 @@ static void clear_words(struct words *words)
 
 static bool collect_arguments(struct words *words, const cJSON *exec, const char *command)
 {
-	const cJSON *argument;
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(exec, "args");
+	const cJSON *item;
 	bool good = add_word(words, strdup(command));
 
-	cJSON_ArrayForEach(argument,
-	    cJSON_GetObjectItemCaseSensitive(exec, "args")) if (cJSON_IsString(argument)) good =
-	    good && add_word(words, strdup(argument->valuestring));
+	cJSON_ArrayForEach(item, list)
+	{
+		if (cJSON_IsString(item))
+			good = good && add_word(words, strdup(item->valuestring));
+	}
 	return good;
 }
 
 /* The kubeconfig's variables come first: where one stands twice, the first counts. */
 static bool collect_environment(struct words *words, const struct kube_config *config)
 {
-	const cJSON *variable;
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(config->exec, "env");
+	const cJSON *item;
 	bool good = add_word(words, exec_info(config));
 
-	cJSON_ArrayForEach(variable, cJSON_GetObjectItemCaseSensitive(config->exec, "env"))
+	cJSON_ArrayForEach(item, list)
 	{
 		char *pair = NULL;
 
-		if (!text(variable, "name") || !text(variable, "value"))
+		if (!text(item, "name") || !text(item, "value"))
 			continue;
-		if (asprintf(&pair, "%s=%s", text(variable, "name"), text(variable, "value")) < 0)
+		if (asprintf(&pair, "%s=%s", text(item, "name"), text(item, "value")) < 0)
 			pair = NULL;
 		good = good && add_word(words, pair);
 	}

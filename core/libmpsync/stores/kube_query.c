@@ -177,6 +177,7 @@ static void on_found(void *context, const struct kube_answer *answer)
 {
 	struct run *run = context;
 	const struct store_query *query = run->query;
+	const cJSON *items = cJSON_GetObjectItemCaseSensitive(answer->json, "items");
 	const cJSON *item;
 
 	run->call = NULL;
@@ -184,8 +185,7 @@ static void on_found(void *context, const struct kube_answer *answer)
 		end(run, answer->problem, answer->message);
 		return;
 	}
-	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(answer->json, "items"))
-	    add_object(run, item);
+	cJSON_ArrayForEach(item, items) add_object(run, item);
 	if (query->kind == STORE_GET && answer->status == 200 && !add_object(run, answer->json)) {
 		end(run, MPSYNC_E_CORRUPT, "the Lease of that name is none that this library can read");
 		return;

@@ -107,6 +107,7 @@ static void on_listed(void *context, const struct kube_answer *answer)
 {
 	struct kube_watch *watch = context;
 	const uint64_t version = lease_version(answer->json);
+	const cJSON *items = cJSON_GetObjectItemCaseSensitive(answer->json, "items");
 	const cJSON *item;
 
 	watch->call = NULL;
@@ -119,9 +120,11 @@ static void on_listed(void *context, const struct kube_answer *answer)
 	watch->version = version;
 	begin(watch);
 	watch->telling = true;
-	cJSON_ArrayForEach(
-	    item, cJSON_GetObjectItemCaseSensitive(answer->json, "items")) if (!watch->dead)
-	    watch->sink.object(watch->sink.context, item, false);
+	cJSON_ArrayForEach(item, items)
+	{
+		if (!watch->dead)
+			watch->sink.object(watch->sink.context, item, false);
+	}
 	if (!watch->dead)
 		watch->sink.listed(watch->sink.context, version);
 	told(watch);

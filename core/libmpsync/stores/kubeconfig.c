@@ -111,9 +111,10 @@ static bool find(const struct kubeconfigs *files, const char *list, const char *
     const char *name, struct entry *found, mpsync_error *error)
 {
 	for (size_t i = 0; i < files->count; i++) {
+		const cJSON *entries = get(files->documents[i], list);
 		const cJSON *item;
 
-		cJSON_ArrayForEach(item, get(files->documents[i], list))
+		cJSON_ArrayForEach(item, entries)
 		{
 			const char *own = text(item, "name");
 

@@ -16,12 +16,14 @@
 #define SECOND_MS      1000
 #define DEFAULT_TTL_MS 15000
 
+enum operation { READ, WRITE, REMOVE };
+
 /* One request of records.c under way. */
 struct flight {
 	struct backend *backend;
 	struct record_request *request;
 	struct kube_call *call;
-	enum { READ, WRITE, REMOVE } operation;
+	enum operation operation;
 };
 
 struct backend {
@@ -209,7 +211,8 @@ static bool lets_go(const struct flight *flight)
 	return flight->operation == WRITE && !request->reserve && !request->record.holder;
 }
 
-static void request_any(struct record_backend *base, struct record_request *request, int operation)
+static void request_any(
+    struct record_backend *base, struct record_request *request, enum operation operation)
 {
 	struct flight *flight = calloc(1, sizeof *flight);
 

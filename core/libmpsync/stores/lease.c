@@ -292,6 +292,7 @@ static bool put_grant(
     cJSON *metadata, cJSON *annotations, cJSON *spec, const struct record *record, bool create)
 {
 	cJSON *labels = cJSON_AddObjectToObject(metadata, "labels");
+	const uint32_t seconds = (record->ttl_ms + 999) / 1000;
 	char hex[ID_HEX_SIZE];
 
 	id_to_hex(&record->claim, hex);
@@ -303,7 +304,7 @@ static bool put_grant(
 	       put_annotation(annotations, "revoked", NULL, create) &&
 	       put_annotation(annotations, "next", record->next, create) &&
 	       put_identity(spec, record) &&
-	       cJSON_AddNumberToObject(spec, "leaseDurationSeconds", (record->ttl_ms + 999) / 1000) &&
+	       cJSON_AddNumberToObject(spec, "leaseDurationSeconds", seconds) &&
 	       put_time(spec, "acquireTime", record->since_ms * 1000) &&
 	       put_time(spec, "renewTime", (int64_t)record->renewed_us) &&
 	       cJSON_AddNumberToObject(spec, "leaseTransitions", record->transitions);

@@ -1365,6 +1365,7 @@ static void force_read(struct errand *errand)
 	struct record_backend *backend = errand->records->backend;
 
 	errand->reading = true;
+	errand->request.record = (struct record){0};
 	errand->request.fresh = true;
 	errand->request.done = on_forced;
 	backend->ops->read(backend, &errand->request);
