@@ -1,5 +1,7 @@
 #include "record.h"
 
+#include "text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,15 +32,10 @@ void record_clear(struct record *record)
 	*record = (struct record){0};
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 bool record_same_holding(const struct record *a, const struct record *b)
 {
 	return id_equal(&a->uid, &b->uid) && id_equal(&a->claim, &b->claim) &&
-	       same_text(a->holder, b->holder) && a->since_ms == b->since_ms &&
+	       text_same(a->holder, b->holder) && a->since_ms == b->since_ms &&
 	       a->renewed_us == b->renewed_us && a->transitions == b->transitions &&
 	       a->ttl_ms == b->ttl_ms && a->revoked == b->revoked;
 }

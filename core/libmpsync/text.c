@@ -22,6 +22,11 @@ static int followers(unsigned char first, unsigned long *smallest)
 	return -1;
 }
 
+bool text_same(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
 bool text_is_utf8(const char *text, size_t length)
 {
 	const unsigned char *bytes = (const unsigned char *)text;

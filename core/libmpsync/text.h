@@ -11,6 +11,9 @@
 
 bool text_is_utf8(const char *text, size_t length);
 
+/* NULL is the same as NULL alone. */
+bool text_same(const char *a, const char *b);
+
 /* NULL, or what is wrong with it. */
 const char *name_problem(const char *name);
 const char *holder_problem(const char *holder);

@@ -138,7 +138,7 @@ MUTANTS = [
          "&(struct store_word){ .holder = known")]),
     ("28", "a place that a waiter takes counts as a sign of life of the holder", [
         ("libmpsync/record.c", "a->revoked == b->revoked;",
-         "a->revoked == b->revoked && same_text(a->next, b->next);")], "0"),
+         "a->revoked == b->revoked && text_same(a->next, b->next);")], "0"),
     ("22", "an answer that was overtaken counts", [
         ("libmpsync/stores/records.c", "return record && record->version < watched->newest_version;",
          "return false && record && watched;")]),

@@ -1,5 +1,7 @@
 #include "sim.h"
 
+#include "text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,15 +259,10 @@ static void notify(struct sim *sim, int name)
 
 /* ---- What the store does ---- */
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 /* As a contender of whatever kind sees it: the simulation's own opinion of what may not change. */
 static bool same_holder_part(const struct record *a, const struct record *b)
 {
-	return same_text(a->holder, b->holder) && id_equal(&a->claim, &b->claim) &&
+	return text_same(a->holder, b->holder) && id_equal(&a->claim, &b->claim) &&
 	       id_equal(&a->instance, &b->instance) && a->token == b->token &&
 	       a->renewed_us == b->renewed_us && a->since_ms == b->since_ms && a->ttl_ms == b->ttl_ms &&
 	       a->transitions == b->transitions && a->revoked == b->revoked;
@@ -273,8 +270,8 @@ static bool same_holder_part(const struct record *a, const struct record *b)
 
 static bool same_content(const struct record *a, const struct record *b)
 {
-	return record_same_holding(a, b) && same_text(a->next, b->next) &&
-	       same_text(a->value, b->value) && a->token == b->token &&
+	return record_same_holding(a, b) && text_same(a->next, b->next) &&
+	       text_same(a->value, b->value) && a->token == b->token &&
 	       id_equal(&a->instance, &b->instance);
 }
 

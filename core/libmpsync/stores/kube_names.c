@@ -1,5 +1,6 @@
 #include "kube_names.h"
 
+#include "../text.h"
 #include "kube_watch.h"
 #include "lease.h"
 
@@ -111,18 +112,13 @@ static void drop_if_idle(struct name *name)
 
 /* ---- What is told ---- */
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 /* A renewal, or other hands' annotation: nobody but those who wait wants to know. */
 static bool is_news(const struct name *name, const struct record *record)
 {
 	return !name->known || !name->there || !id_equal(&name->last.uid, &record->uid) ||
 	       !id_equal(&name->last.claim, &record->claim) ||
-	       !same_text(name->last.holder, record->holder) ||
-	       !same_text(name->last.value, record->value) || name->last.revoked != record->revoked;
+	       !text_same(name->last.holder, record->holder) ||
+	       !text_same(name->last.value, record->value) || name->last.revoked != record->revoked;
 }
 
 static void remember(struct name *name, const struct record *record)

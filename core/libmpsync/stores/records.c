@@ -1,5 +1,6 @@
 #include "records.h"
 
+#include "../text.h"
 #include "observers.h"
 
 #include <assert.h>
@@ -347,11 +348,6 @@ static uint64_t linger_until(
 	return record && record->next ? now + CONTENDED_LINGER_MS : 0;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static void see(struct records *records, struct watched_name *watched, const struct record *record)
 {
 	const struct record_view view = {.absent_is_free = records->backend->absent_is_free};
@@ -364,7 +360,7 @@ static void see(struct records *records, struct watched_name *watched, const str
 	record_observe(&watched->seen, before, record, &view, records_now(records));
 	watched->linger_until_ms = linger_until(records, watched, record);
 	if (record && before && record_same_holding(before, record) &&
-	    same_text(before->next, record->next)) {
+	    text_same(before->next, record->next)) {
 		watched->last.version = record->version;
 		watched->last.deadline_ms = record->deadline_ms;
 		return;
