@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 import test_holders  # noqa: E402
@@ -69,6 +70,9 @@ class EtcdCase(Case):
     def start_etcdctl(self, *arguments):
         return self.start(["etcdctl", "--endpoints", self.endpoints, *arguments],
                           {"ETCDCTL_API": "3"}, stderr=subprocess.DEVNULL)
+
+    def environment(self, **variables):
+        return unittest.mock.patch.dict(os.environ, variables)
 
     def token_of(self, line):
         return int(line.split()[2])
@@ -319,6 +323,9 @@ class Tls(EtcdCase):
                            check=122)
         self.assertIn("certificate", done.stderr)
         self.mpsync("lock", "x", "--wait", "5s", "--", "true", url=self.url + ca, check=122)
+        with self.environment(ETCDCTL_CACERT=self.files["crt"], ETCDCTL_CERT=self.files["crt"],
+                              ETCDCTL_KEY=self.files["key"]):
+            self.mpsync("lock", "x", "--", "true", url=self.url, check=0)
 
 
 class Users(EtcdCase):
@@ -332,6 +339,13 @@ class Users(EtcdCase):
         self.mpsync("lock", "x", "--", "true", url=f"{self.url}?user=root&password_file={password}", check=0)
         done = self.mpsync("lock", "x", "--wait", "5s", "--", "true", url=self.url, check=122)
         self.assertIn("user", done.stderr)
+        for variables in ({"ETCDCTL_USER": "root:secret"},
+                          {"ETCDCTL_USER": "root", "ETCDCTL_PASSWORD": "secret"}):
+            with self.environment(**variables):
+                self.mpsync("lock", "x", "--", "true", url=self.url, check=0)
+        with self.environment(ETCDCTL_USER="root"):
+            done = self.mpsync("lock", "x", "--", "true", url=self.url, check=122)
+            self.assertIn("ETCDCTL_PASSWORD", done.stderr)
         password.write_text("wrong\n")
         self.mpsync("lock", "x", "--wait", "5s", "--", "true",
                     url=f"{self.url}?user=root&password_file={password}", check=122)

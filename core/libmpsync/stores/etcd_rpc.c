@@ -672,6 +672,49 @@ static char *read_password(const char *path, mpsync_error *error)
 	return NULL;
 }
 
+/* What etcdctl is told by its environment, where no option says it. */
+static bool inherit_files_of_etcdctl(struct mpsync_options *options)
+{
+	static const struct {
+		enum setting option;
+		const char *variable;
+	} table[] = {
+	    {OPTION_CA, "ETCDCTL_CACERT"}, {OPTION_CERT, "ETCDCTL_CERT"}, {OPTION_KEY, "ETCDCTL_KEY"}};
+
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		const char *value = getenv(table[i].variable);
+
+		if (options_text(options, table[i].option) || !value || !*value)
+			continue;
+		options->values[table[i].option] = strdup(value);
+		if (!options->values[table[i].option])
+			return false;
+	}
+	return true;
+}
+
+/* ETCDCTL_USER is NAME:PASSWORD, or NAME with ETCDCTL_PASSWORD beside it. */
+static bool set_user_of_etcdctl(struct etcd_rpc *rpc, mpsync_error *error)
+{
+	const char *user = getenv("ETCDCTL_USER");
+	const char *password = getenv("ETCDCTL_PASSWORD");
+	const size_t length = user ? strcspn(user, ":") : 0;
+
+	if (length == 0)
+		return true;
+	if (user[length] == ':')
+		password = user + length + 1;
+	if (!password || !*password) {
+		fail(error, MPSYNC_E_INVALID,
+		    "ETCDCTL_USER names a user without a password; write NAME:PASSWORD, or set "
+		    "ETCDCTL_PASSWORD");
+		return false;
+	}
+	rpc->user = strndup(user, length);
+	rpc->password = strdup(password);
+	return rpc->user && rpc->password;
+}
+
 static bool set_user(
     struct etcd_rpc *rpc, const struct mpsync_options *options, mpsync_error *error)
 {
@@ -679,7 +722,7 @@ static bool set_user(
 	const char *file = options_text(options, OPTION_PASSWORD_FILE);
 
 	if (!user && !file)
-		return true;
+		return set_user_of_etcdctl(rpc, error);
 	if (!user || !file) {
 		fail(
 		    error, MPSYNC_E_INVALID, "etcd needs both options, user and password_file, or neither");
@@ -700,7 +743,8 @@ struct etcd_rpc *etcd_rpc_new(const struct url *url, const struct mpsync_options
 	if (rpc) {
 		rpc->loop = loop;
 		rpc->later = evtimer_new(loop->base, on_later, rpc);
-		if (rpc->later && options_inherit(&rpc->options, options) && add_members(rpc, url, error) &&
+		if (rpc->later && options_inherit(&rpc->options, options) &&
+		    inherit_files_of_etcdctl(&rpc->options) && add_members(rpc, url, error) &&
 		    set_user(rpc, options, error) && link_new(rpc))
 			return rpc;
 	}
