@@ -4,12 +4,14 @@
 """
 import os
 import pathlib
+import queue
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -53,6 +55,63 @@ def crowd(plane, url, count):
     made = difference(before, requests_of(plane))
     writes = sum(made.get(verb, 0) for verb in WRITES)
     print(f"  {writes / (count + 1):.1f} writes a hand-off ({made})")
+
+
+class Contenders:
+    """Processes that take one name again and again, each holding it for a moment."""
+
+    def __init__(self, url, count):
+        self.lines = queue.Queue()
+        self.processes = [subprocess.Popen(
+            [PROBE], env={**os.environ, "MPSYNC_URL": url}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for _ in range(count)]
+        for process in self.processes:
+            threading.Thread(target=self.read, args=(process,), daemon=True).start()
+
+    def read(self, process):
+        for line in process.stdout:
+            self.lines.put((process, line.split()[0], time.monotonic()))
+
+    @staticmethod
+    def tell(process, text):
+        process.stdin.write(text + "\n")
+        process.stdin.flush()
+
+    def run(self, seconds):
+        """How long each hand-over took, and how many grants each contender had."""
+        grants = dict.fromkeys(self.processes, 0)
+        took, released, end = [], None, time.monotonic() + seconds
+        while time.monotonic() < end:
+            process, what, when = self.lines.get()
+            if what in ("ready", "released"):
+                self.tell(process, "acquire contended -1")
+            elif what == "held":
+                grants[process] += 1
+                if released:
+                    took.append(when - released)
+                released = time.monotonic()
+                self.tell(process, "release contended")
+        return took, list(grants.values())
+
+    def end(self):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+def contention(plane, url, count):
+    contenders = Contenders(url, count)
+    contenders.run(5)
+    before = requests_of(plane)
+    took, grants = contenders.run(15)
+    made = difference(before, requests_of(plane))
+    contenders.end()
+    took.sort()
+    writes = sum(made.get(verb, 0) for verb in WRITES)
+    fairness = sum(grants) ** 2 / (len(grants) * sum(grant * grant for grant in grants))
+    print(f"{count} contenders again and again: hand-off median {took[len(took) // 2] * 1000:.1f} ms, "
+          f"p99 {took[len(took) * 99 // 100] * 1000:.1f} ms, of {len(took)}; {writes / len(took):.1f} writes each; "
+          f"Jain's fairness {fairness:.3f} ({made})")
 
 
 def requests_an_hour(plane, url):
@@ -136,6 +195,8 @@ def main():
         subprocess.run([BENCH, "pair", url], check=True)
         for count in (2, 10, 100):
             crowd(plane, url, count)
+        for count in (2, 10, 100):
+            contention(plane, url, count)
         failover_by_proof(url)
         failover_by_ttl(url)
         subprocess.run([CLIENT_GO, plane.admin_kubeconfig, "default", "handoff"], check=True)

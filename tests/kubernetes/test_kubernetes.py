@@ -1,5 +1,6 @@
 """Leases on a real kube-apiserver: what the store promises, who else takes part, and what goes wrong."""
 import contextlib
+import http.client
 import http.server
 import json
 import os
@@ -760,3 +761,108 @@ class Leader(KubernetesCase):
     def test_without_a_pods_name_it_is_an_error(self):
         done = self.mpsync("lock", "x", "--", "true", url=f"{self.url}&label_leader=yes", check=122)
         self.assertIn("POD_NAME", done.stderr)
+
+
+class Relay(http.server.BaseHTTPRequestHandler):
+    """Passes requests on to the API server as its administrator, unless `fault` answers first."""
+    protocol_version = "HTTP/1.1"
+
+    def pass_on(self):
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length) if length else None
+        fault = self.server.fault(self.command, self.path)
+        if fault:
+            self.answer(*fault)
+            return
+        plane = self.server.plane
+        connection = http.client.HTTPSConnection("127.0.0.1", plane.port, context=plane.context, timeout=60)
+        connection.request(self.command, self.path, body, {"Content-Type": self.headers.get("Content-Type", "")})
+        with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+            self.stream(connection.getresponse())
+
+    def answer(self, status, headers, text):
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(text))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def stream(self, answer):
+        self.send_response(answer.status)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        while data := answer.read1(65536):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        self.wfile.write(b"0\r\n\r\n")
+
+    do_GET = do_POST = do_PATCH = do_DELETE = pass_on
+
+    def log_message(self, *_):
+        pass
+
+
+class Faults(KubernetesCase):
+    """What a busy server, or one that has forgotten, answers."""
+
+    def relay(self, fault):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Relay)
+        server.daemon_threads = True
+        server.plane, server.fault = self.plane, fault
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        path = self.plane.kubeconfig(f"{self.folder}/relay", {}, self.namespace, {
+            "server": f"http://127.0.0.1:{server.server_port}"})
+        return f"kubernetes:?kubeconfig={path}"
+
+    @staticmethod
+    def once(command, part, answer):
+        """The fault, for the first request of that kind, and how often there was one."""
+        seen = []
+
+        def fault(method, path):
+            if method != command or part not in path:
+                return None
+            seen.append(path)
+            return answer if len(seen) == 1 else None
+        return fault, seen
+
+    def test_too_many_requests_are_sent_again_after_what_the_server_says(self):
+        fault, seen = self.once("POST", "leases", (429, {"Retry-After": "1"}, '{"message":"slow down"}'))
+        holder = self.probe(self.relay(fault))
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        self.assertEqual(len(seen), 2)
+
+    def test_trouble_of_the_server_is_ridden_out(self):
+        for status in (500, 502, 503, 504):
+            fault, seen = self.once("POST", "leases", (status, {}, "trouble"))
+            holder = self.probe(self.relay(fault))
+            holder.send(f"acquire x{status} -1")
+            holder.expect(f"held x{status}")
+            self.assertEqual(len(seen), 2)
+
+    def test_a_watch_from_too_old_a_version_begins_anew(self):
+        gone = '{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired"}}\n'
+        for number, answer in enumerate(((200, {}, gone), (410, {}, '{"code":410}'))):
+            fault, seen = self.once("GET", "watch=1", answer)
+            holder, waiter = self.probe(self.url), self.probe(self.relay(fault))
+            holder.send(f"acquire x{number} -1")
+            holder.expect(f"held x{number}")
+            waiter.send(f"acquire x{number} -1")
+            waiter.expect(f"waiting x{number}")
+            self.until(lambda seen=seen: len(seen) > 1)
+            holder.send(f"release x{number}")
+            waiter.expect(f"held x{number}")
+
+    def test_a_watch_that_breaks_goes_on(self):
+        fault, seen = self.once("GET", "watch=1", (200, {}, ""))
+        holder, waiter = self.probe(self.url), self.probe(self.relay(fault))
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        waiter.send("acquire x -1")
+        waiter.expect("waiting x")
+        self.until(lambda: len(seen) > 1)
+        self.assertEqual(*(path.split("resourceVersion=")[1].split("&")[0] for path in seen[:2]))
+        holder.send("release x")
+        waiter.expect("held x")
