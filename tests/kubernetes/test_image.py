@@ -59,6 +59,7 @@ class Image(KubernetesCase):
     def test_its_elector_runs_as_nobody_on_a_read_only_root(self):
         container = self.buildah("from", "--pull=never", "mpsync:1")
         root = self.buildah("mount", container)
+        self.addCleanup(self.buildah, "umount", container)
         port, status = free_port(), free_port()
         script = ('mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && mount -t proc proc "$1/proc" && '
                   'root=$1 && shift && exec chroot --userspec=65532:65532 "$root" /usr/bin/mpsync elector "$@"')
