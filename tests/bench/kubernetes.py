@@ -131,6 +131,22 @@ def requests_an_hour(plane, url):
     print(f"client-go likewise: {60 * sum(made.values())} requests an hour ({made} in a minute)")
 
 
+def replace_killed(holder, waiter, name, head_start):
+    """How long it takes until the waiter holds what its holder was killed with."""
+    holder.send(f"acquire {name} -1")
+    holder.expect("held")
+    waiter.send(f"acquire {name} -1")
+    waiter.expect("waiting")
+    time.sleep(head_start)
+    start = time.monotonic()
+    holder.signal(signal.SIGKILL)
+    waiter.expect("held")
+    took = time.monotonic() - start
+    holder.end()
+    waiter.end()
+    return took
+
+
 def failover_by_proof(url):
     took = []
     ports = [free_port(), free_port()]
@@ -139,38 +155,14 @@ def failover_by_proof(url):
     time.sleep(1)
     urls = [f"http://127.0.0.1:{port}" for port in ports]
     for turn in range(20):
-        holder, waiter = probe(urls[turn % 2]), probe(urls[1 - turn % 2])
-        holder.send("acquire proof -1")
-        holder.expect("held")
-        waiter.send("acquire proof -1")
-        waiter.expect("waiting")
-        time.sleep(0.3)
-        start = time.monotonic()
-        holder.signal(signal.SIGKILL)
-        waiter.expect("held")
-        took.append(time.monotonic() - start)
-        holder.end()
-        waiter.end()
+        took.append(replace_killed(probe(urls[turn % 2]), probe(urls[1 - turn % 2]), "proof", 0.3))
     for elector in electors:
         elector.end()
     print("failover, the holder killed behind its sidecar:", median_and_last(took))
 
 
 def failover_by_ttl(url):
-    took = []
-    for _ in range(5):
-        holder, waiter = probe(url, "3s"), probe(url, "3s")
-        holder.send("acquire ttl -1")
-        holder.expect("held")
-        waiter.send("acquire ttl -1")
-        waiter.expect("waiting")
-        time.sleep(0.5)
-        start = time.monotonic()
-        holder.signal(signal.SIGKILL)
-        waiter.expect("held")
-        took.append(time.monotonic() - start)
-        holder.end()
-        waiter.end()
+    took = [replace_killed(probe(url, "3s"), probe(url, "3s"), "ttl", 0.5) for _ in range(5)]
     print("failover, everything of the holder gone, ttl 3 s:", median_and_last(took))
 
 

@@ -10,7 +10,7 @@ import unittest
 import unittest.mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
-import test_holders  # noqa: E402
+from promises import Promises  # noqa: E402
 from support import MPSYNC, Case, Process, free_port  # noqa: E402
 
 
@@ -78,8 +78,12 @@ class EtcdCase(Case):
         return int(line.split()[2])
 
 
-class Store(EtcdCase):
+class Store(Promises, EtcdCase):
     """What every store promises."""
+
+    def test_restarted_elector_loses_no_lock(self):
+        super().test_restarted_elector_loses_no_lock()
+        self.until(lambda: not self.etcdctl("get", "--prefix", "x/").stdout)
 
     def test_turns_are_taken_in_order_and_tokens_rise(self):
         first, second, third = (self.probe(self.url) for _ in range(3))
@@ -114,15 +118,6 @@ class Store(EtcdCase):
         self.until(lambda: len(
             self.etcdctl("get", "--prefix", "--keys-only", "x/").stdout.split()) == 1)
 
-    def test_killed_holder_is_replaced_after_its_ttl(self):
-        holder, waiter = self.probe(self.url, ttl="2s"), self.probe(self.url, ttl="2s")
-        holder.send("acquire x -1")
-        before = self.token_of(holder.expect("held x"))
-        waiter.send("acquire x -1")
-        waiter.expect("waiting x")
-        holder.signal(signal.SIGKILL)
-        self.assertGreater(self.token_of(waiter.expect("held x")), before)
-
     def test_stopped_holder_says_no_at_once(self):
         holder, waiter = self.probe(self.url, ttl="2s"), self.probe(self.url, ttl="2s")
         holder.send("acquire x -1")
@@ -153,13 +148,6 @@ class Store(EtcdCase):
         holder.expect("held a/b")
         self.assertIn("a/b\tlock\tme", self.mpsync("ls", url=self.url, check=0).stdout)
         self.assertIn("a lock can be taken", self.mpsync("doctor", url=self.url, check=0).stdout)
-
-    def test_adopted_grant_keeps_its_value(self):
-        test_holders.Restart.keeps_its_value(self, self.url)
-
-    def test_elector_over_etcd_restarts_without_losing_a_lock(self):
-        test_holders.Restart.loses_no_lock(self, self.url)
-        self.until(lambda: not self.etcdctl("get", "--prefix", "x/").stdout)
 
 
 class Recipe(EtcdCase):

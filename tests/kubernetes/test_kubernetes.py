@@ -15,6 +15,7 @@ import threading
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 import test_holders  # noqa: E402
 from control_plane import LEASES, KubernetesCase, encoded, find  # noqa: E402
+from promises import Promises  # noqa: E402
 from support import MPSYNC, ROOT, free_port  # noqa: E402
 
 PREFIX = "metaparticle.io/"
@@ -32,8 +33,9 @@ def shipped_verbs():
     raise AssertionError("no verbs")
 
 
-class Store(KubernetesCase):
+class Store(Promises, KubernetesCase):
     """What every store promises."""
+    shortest_ttl = "3s"
 
     def test_turns_are_taken_in_order_and_tokens_rise(self):
         first, second, third = (self.probe(self.url) for _ in range(3))
@@ -76,15 +78,6 @@ class Store(KubernetesCase):
         waiter.send("cancel x")
         waiter.expect("cancelled x")
         self.until(lambda: not self.places("x"))
-
-    def test_killed_holder_is_replaced_after_its_ttl(self):
-        holder, waiter = self.probe(self.url, ttl="3s"), self.probe(self.url, ttl="3s")
-        holder.send("acquire x -1")
-        before = self.token_of(holder.expect("held x"))
-        waiter.send("acquire x -1")
-        waiter.expect("waiting x")
-        holder.signal(signal.SIGKILL)
-        self.assertGreater(self.token_of(waiter.expect("held x")), before)
 
     def test_stopped_holder_says_no_at_once(self):
         test_holders.Standstill.first_answer_is_no(self, self.url, "3s")
@@ -134,12 +127,6 @@ class Store(KubernetesCase):
 
 
 class Elector(KubernetesCase):
-    def test_restarted_elector_loses_no_lock(self):
-        test_holders.Restart.loses_no_lock(self, self.url)
-
-    def test_adopted_grant_keeps_its_value(self):
-        test_holders.Restart.keeps_its_value(self, self.url)
-
     def test_a_killed_holder_behind_an_elector_is_replaced_by_proof(self):
         first, second = self.elector(self.url), self.elector(self.url)
         holder, waiter = self.probe(first.url), self.probe(second.url)
