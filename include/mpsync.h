@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(_WIN32)
+#if defined(_WIN32) || defined(SWIG)
 #define MPSYNC_API
 #else
 #define MPSYNC_API __attribute__((visibility("default")))

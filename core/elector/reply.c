@@ -145,20 +145,31 @@ void reply_error(struct request *request, int status, const char *code, const ch
 
 /* ---- Answers with the lock object of whoever has it ---- */
 
+#define MOST_SHOWN 16
+
+struct line {
+	cJSON *queue;
+	double length;
+};
+
 static void add_waiter(void *context, const char *holder)
 {
-	cJSON *queue = context;
+	struct line *line = context;
 
-	if (cJSON_GetArraySize(queue) < 16)
-		cJSON_AddItemToArray(queue, cJSON_CreateString(holder));
+	if (line->length++ < MOST_SHOWN)
+		cJSON_AddItemToArray(line->queue, cJSON_CreateString(holder));
 }
 
-cJSON *add_queue(const struct request *request, cJSON *lock)
+/* The store counts those that it knows; this elector's own wait here. */
+cJSON *add_queue(const struct request *request, const char *name, cJSON *lock)
 {
 	cJSON *status = cJSON_GetObjectItem(lock, "status");
+	cJSON *count = cJSON_GetObjectItem(status, "waiters");
+	struct line line = {.queue = cJSON_AddArrayToObject(status, "queue")};
 
-	engine_waiting(request->server->engine, request->name, add_waiter,
-	    cJSON_AddArrayToObject(status, "queue"));
+	engine_waiting(request->server->engine, name, add_waiter, &line);
+	if (count && count->valuedouble < line.length)
+		cJSON_SetNumberValue(count, line.length);
 	return status;
 }
 
@@ -185,7 +196,7 @@ static void on_looked_up(struct store_query *query, enum mpsync_status status, c
 	}
 	if (!answer->body)
 		answer->body = wire_lock(&nobody, clock_wall_ms());
-	object = add_queue(request, answer->body);
+	object = add_queue(request, request->name, answer->body);
 	if (answer->position)
 		cJSON_AddNumberToObject(object, "position", answer->position);
 	if (answer->code) {

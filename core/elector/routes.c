@@ -299,7 +299,7 @@ static void on_get_done(struct store_query *query, enum mpsync_status status, co
 	request->querying = false;
 	request->pending.body = NULL;
 	if (body) {
-		add_queue(request, body);
+		add_queue(request, request->name, body);
 		reply_json(request, 200, body);
 	} else if (status == MPSYNC_E_NOT_HELD || status == MPSYNC_OK) {
 		reply_error(request, 404, "free", "nobody holds it");
@@ -332,12 +332,15 @@ static void get_lock(struct request *request, const char *name)
 static void on_listed(struct store_query *query, const struct store_lock *lock)
 {
 	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
+	cJSON *item;
 
 	if ((size_t)cJSON_GetArraySize(request->items) >= request->limit) {
 		request->more = true;
 		return;
 	}
-	cJSON_AddItemToArray(request->items, wire_lock(lock, clock_wall_ms()));
+	item = wire_lock(lock, clock_wall_ms());
+	add_queue(request, lock->name, item);
+	cJSON_AddItemToArray(request->items, item);
 	free(request->last_name);
 	request->last_name = strdup(lock->name);
 }

@@ -80,7 +80,7 @@ void reply_json(struct request *request, int status, cJSON *body);
 void reply_text(
     struct request *request, int status, const char *type, const char *text, size_t size);
 /* Adds who waits here for the lock, in order, to its object's status, which is returned. */
-cJSON *add_queue(const struct request *request, cJSON *lock);
+cJSON *add_queue(const struct request *request, const char *name, cJSON *lock);
 /* The answer comes later: notice when the client goes away meanwhile (rule 45). */
 void request_hold_back(struct request *request);
 

@@ -13,6 +13,7 @@ struct observing_client {
 	mpsync_client *client;
 	char *name;
 	uint64_t op_id;
+	bool told;
 };
 
 struct observe_command {
@@ -29,8 +30,9 @@ static struct observing_client *of(struct store_observer *observer)
 
 static void on_changed(struct store_observer *observer, const struct store_lock *lock)
 {
-	const struct observing_client *observing = of(observer);
+	struct observing_client *observing = of(observer);
 
+	observing->told = true;
 	client_tell(observing->client, &(mpsync_event){.type = MPSYNC_EVENT_LEADER,
 	                                   .op_id = observing->op_id,
 	                                   .name = lock->name,
@@ -47,7 +49,10 @@ static void on_gone(struct store_observer *observer, const char *name)
 /* Who asks after one name is told also that nobody has it. */
 static void on_synced(struct store_observer *observer)
 {
-	(void)observer;
+	const struct observing_client *observing = of(observer);
+
+	if (observing->name && !observing->told)
+		on_gone(observer, observing->name);
 }
 
 static void on_failed(

@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MPSYNC_BUILD", ROOT / "build"))
 MPSYNC = str(BUILD / "bin" / "mpsync")
 PROBE = str(BUILD / "bin" / "probe")
-PATIENCE_S = 60
+PATIENCE_S = int(os.environ.get("MPSYNC_PATIENCE_S", 60))
 
 
 def free_port():

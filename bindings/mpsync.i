@@ -1,0 +1,34 @@
+/*
+ * The header for SWIG's languages. What differs from language to language is here and nowhere
+ * else: how a failed call becomes an exception, how names and tokens cross, and what an event is.
+ * The classes that programs use are written by hand in each language's folder.
+ */
+%module mpsync_native
+
+%{
+#include <mpsync.h>
+%}
+
+%include <stdint.i>
+
+/* The error never shows in a signature: it becomes the language's exception. */
+%ignore mpsync_error;
+%typemap(in, numinputs = 0) mpsync_error *error (mpsync_error error) {
+	error.status = MPSYNC_OK;
+	$1 = &error;
+}
+%immutable;
+%nodefaultctor;
+%nodefaultdtor;
+
+#if defined(SWIGPYTHON)
+%include "python/mpsync_python.i"
+#elif defined(SWIGJAVASCRIPT)
+%include "node/mpsync_node.i"
+#elif defined(SWIGJAVA)
+%include "java/mpsync_java.i"
+#elif defined(SWIGCSHARP)
+%include "dotnet/mpsync_dotnet.i"
+#endif
+
+%include "../include/mpsync.h"
