@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import _native
 from ._client import DEFAULT_BASE_URI
-from ._election import Election, Leader
+from .election import Election, Leader
 from ._errors import (
     AlreadyHeld,
     Cancelled,
@@ -26,7 +26,7 @@ from ._errors import (
     Unsupported,
 )
 from ._handle import Held
-from ._lock import Lock, synchronized
+from .lock import Lock, synchronized
 
 if TYPE_CHECKING:
     from ._aio import AsyncElection, AsyncLock

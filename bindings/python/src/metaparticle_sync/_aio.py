@@ -8,7 +8,7 @@ from typing import AsyncIterator, Callable, Optional
 
 from . import _native
 from ._client import DEFAULT_BASE_URI, WAIT_AS_OPTION, Request, clients, wait_ms
-from ._election import Leader, Observation
+from .election import Leader, Observation
 from ._errors import LockLost, LockTimeout, NotHeld
 from ._handle import ELECTION, LOCK, Claimant, Held, Kind, Seconds
 

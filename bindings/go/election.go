@@ -1,0 +1,256 @@
+package mpsync
+
+// #include <mpsync.h>
+// #include <stdlib.h>
+import "C"
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"runtime"
+	"sync"
+	"time"
+	"unsafe"
+)
+
+// Leader is who leads, as others see it. A Token of 0 says that nobody does.
+type Leader struct {
+	Holder string
+	Value  string
+	Token  uint64
+}
+
+// Candidate stands for a name that at most one candidate leads at a time.
+type Candidate struct{ handle *handle }
+
+// NewCandidate makes a candidate and checks its arguments.
+func NewCandidate(name string, options ...Option) (*Candidate, error) {
+	h, err := newHandle(name, true, settingsOf(options))
+	if err != nil {
+		return nil, err
+	}
+	return &Candidate{h}, nil
+}
+
+// Campaign stands and waits until this candidate leads. The value is what observers see of it.
+func (c *Candidate) Campaign(ctx context.Context, value string) (*Held, error) {
+	return c.handle.take(ctx, &value, waitAsOption)
+}
+
+// CampaignTimeout waits no longer than the timeout, as [Lock.AcquireTimeout].
+func (c *Candidate) CampaignTimeout(ctx context.Context, value string, timeout time.Duration) (*Held, error) {
+	return c.handle.take(ctx, &value, milliseconds(max(timeout, 0)))
+}
+
+// Do leads one term: it stands, runs the work while it leads, and resigns.
+func (c *Candidate) Do(ctx context.Context, value string, work WorkFn) error {
+	held, err := c.Campaign(ctx, value)
+	if err != nil {
+		return err
+	}
+	return held.run(ctx, work)
+}
+
+// Resign ends the present term; [ErrNotHeld] without one.
+func (c *Candidate) Resign() error {
+	held := c.handle.current()
+	if held == nil {
+		return failure(StatusNotHeld, "%q is not led by this candidate", c.handle.name)
+	}
+	return held.Release()
+}
+
+// IsLeader tells whether this candidate leads now.
+func (c *Candidate) IsLeader() bool {
+	held := c.handle.current()
+	return held != nil && held.IsHeld()
+}
+
+// SetValue changes what observers see of the present term.
+func (c *Candidate) SetValue(value string) error {
+	cvalue, err := text("value", value)
+	if err != nil {
+		return err
+	}
+	defer C.free(unsafe.Pointer(cvalue))
+	defer runtime.KeepAlive(c.handle)
+	return c.handle.client.ask(func(op C.uint64_t, e *C.mpsync_error) {
+		C.mpsync_election_set_value_start(c.handle.election, op, cvalue, e)
+	})
+}
+
+// Observe yields who leads now, and then each change, until the context or the loop ends.
+func (c *Candidate) Observe(ctx context.Context) iter.Seq2[Leader, error] {
+	return func(yield func(Leader, error) bool) {
+		changes := newChanges()
+		stop, err := c.observe(changes)
+		if err != nil {
+			yield(Leader{}, err)
+			return
+		}
+		defer stop()
+		for {
+			select {
+			case <-changes.ready:
+				for _, leader := range changes.take() {
+					if !yield(leader, nil) {
+						return
+					}
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// Leader tells who leads now.
+func (c *Candidate) Leader(ctx context.Context) (Leader, error) {
+	for leader, err := range c.Observe(ctx) {
+		return leader, err
+	}
+	return Leader{}, context.Cause(ctx)
+}
+
+func (c *Candidate) observe(changes *changes) (stop func(), err error) {
+	cname, err := text("name", c.handle.name)
+	if err != nil {
+		return nil, err
+	}
+	defer C.free(unsafe.Pointer(cname))
+	client := c.handle.client
+	r := &request{end: make(chan event, 1), progress: changes.add}
+	number, err := client.start(r, func(op C.uint64_t, e *C.mpsync_error) {
+		C.mpsync_client_observe_start(client.native, op, cname, e)
+	})
+	return func() {
+		C.mpsync_client_observe_stop(client.native, C.uint64_t(number), nil)
+		<-r.end
+	}, err
+}
+
+// changes are kept until the observer reads them: the pump never waits for a slow one.
+type changes struct {
+	mutex sync.Mutex
+	list  []Leader
+	ready chan struct{}
+}
+
+func newChanges() *changes { return &changes{ready: make(chan struct{}, 1)} }
+
+func (c *changes) add(e event) {
+	if e.kind != C.MPSYNC_EVENT_LEADER {
+		return
+	}
+	c.mutex.Lock()
+	c.list = append(c.list, Leader{e.holder, e.value, e.token})
+	c.mutex.Unlock()
+	select {
+	case c.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (c *changes) take() []Leader {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	list := c.list
+	c.list = nil
+	return list
+}
+
+// Election runs one function while it leads and another while it does not.
+type Election struct {
+	locker           Locker
+	leader, follower WorkFn
+}
+
+// NewElection makes an election over a lock. Either function may be nil.
+func NewElection(locker Locker, leader, follower WorkFn) Election {
+	return Election{locker, leader, follower}
+}
+
+const retryPause = time.Second
+
+// Run stands again after each loss, until the context ends or a function returns. The leader's
+// function gets a context that ends with the term, the follower's one that ends when it leads. When
+// the leader's function returns while it leads, the term is given back and Run returns what it
+// returned; an error of the follower's function ends Run too.
+func (e Election) Run(ctx context.Context) error {
+	for {
+		again, err := e.term(ctx)
+		if !again {
+			return err
+		}
+	}
+}
+
+func (e Election) term(ctx context.Context) (again bool, err error) {
+	standing, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	following := follow(standing, stop, e.follower)
+	err = e.stand(standing, func(ctx context.Context) error {
+		stop(nil)
+		if err := <-following; err != nil {
+			return err
+		}
+		if e.leader == nil {
+			<-ctx.Done()
+			return nil
+		}
+		return e.leader(ctx)
+	}, ctx)
+	stop(nil)
+	failed := <-following
+	switch {
+	case failed != nil:
+		return false, failed
+	case ctx.Err() != nil:
+		return false, context.Cause(ctx)
+	case errors.Is(err, ErrLost):
+		return true, nil
+	case errors.Is(err, ErrBusy), errors.Is(err, ErrTimeout), errors.Is(err, ErrUnreachable):
+		pause(ctx)
+		return true, nil
+	}
+	return false, err
+}
+
+// stand waits with the context that the follower may end, and leads with the whole one.
+func (e Election) stand(standing context.Context, work WorkFn, whole context.Context) error {
+	lock, ok := e.locker.(*Lock)
+	if !ok {
+		return e.locker.Lock(whole, work)
+	}
+	held, err := lock.take(standing, waitForEver)
+	if err != nil {
+		return err
+	}
+	return held.run(whole, work)
+}
+
+// follow runs the follower's function; the channel is closed after its error, if it had one.
+func follow(ctx context.Context, stop context.CancelCauseFunc, follower WorkFn) <-chan error {
+	end := make(chan error, 1)
+	go func() {
+		defer close(end)
+		if follower == nil {
+			return
+		}
+		if err := follower(ctx); err != nil && ctx.Err() == nil {
+			end <- err
+			stop(err)
+		}
+	}()
+	return end
+}
+
+func pause(ctx context.Context) {
+	timer := time.NewTimer(retryPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

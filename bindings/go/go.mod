@@ -1,0 +1,3 @@
+module github.com/metaparticle-io/sync/go/sync
+
+go 1.24

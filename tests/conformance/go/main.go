@@ -1,0 +1,228 @@
+// The runner of the conformance scenarios over the Go package; see ../README.md.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	mpsync "github.com/metaparticle-io/sync/go/sync"
+)
+
+type handle struct {
+	lock      *mpsync.Lock
+	candidate *mpsync.Candidate
+	held      *mpsync.Held
+	cancel    context.CancelCauseFunc
+}
+
+var (
+	handles = map[string]*handle{}
+	writing sync.Mutex
+)
+
+func tell(words ...string) {
+	writing.Lock()
+	defer writing.Unlock()
+	fmt.Println(strings.Join(words, "\t"))
+}
+
+func tellError(key string, err error) {
+	var failed *mpsync.Error
+	switch {
+	case errors.Is(err, mpsync.ErrBusy), errors.Is(err, mpsync.ErrTimeout):
+		tell(key, "busy")
+	case errors.As(err, &failed):
+		tell(key, "error", strconv.Itoa(int(failed.Status)))
+	default:
+		tell(key, "error", err.Error())
+	}
+}
+
+func makeHandle(kind, key, name, ttl string) {
+	var options []mpsync.Option
+	if ttl != "-" {
+		options = append(options, mpsync.WithSetting("ttl", ttl))
+	}
+	h := &handle{}
+	var err error
+	if kind == "lock" {
+		h.lock, err = mpsync.New(name, options...)
+	} else {
+		h.candidate, err = mpsync.NewCandidate(name, options...)
+	}
+	handles[key] = h
+	if err != nil {
+		tellError(key, err)
+		return
+	}
+	tell(key, "ok")
+}
+
+func (h *handle) take(ctx context.Context, value, wait string) (*mpsync.Held, error) {
+	ms, _ := strconv.Atoi(wait)
+	timeout := time.Duration(ms) * time.Millisecond
+	switch {
+	case h.lock != nil && ms < 0:
+		return h.lock.Acquire(ctx)
+	case h.lock != nil:
+		return h.lock.AcquireTimeout(ctx, timeout)
+	case ms < 0:
+		return h.candidate.Campaign(ctx, value)
+	}
+	return h.candidate.CampaignTimeout(ctx, value, timeout)
+}
+
+func take(h *handle, ctx context.Context, key, value, wait string) {
+	held, err := h.take(ctx, value, wait)
+	if err != nil {
+		tellError(key, err)
+		return
+	}
+	h.held = held
+	tell(key, "held", strconv.FormatUint(held.Token(), 10))
+	lost := held.Lost()
+	go func() {
+		<-lost
+		tell(key, "lost")
+	}()
+}
+
+func release(h *handle, key string) {
+	var err error
+	if h.lock != nil {
+		err = h.lock.Release()
+	} else {
+		err = h.candidate.Resign()
+	}
+	if err != nil {
+		tellError(key, err)
+		return
+	}
+	tell(key, "released")
+}
+
+func holds(h *handle, key string) {
+	if h.lock != nil && h.lock.Locked() || h.candidate != nil && h.candidate.IsLeader() {
+		tell(key, "yes")
+	} else {
+		tell(key, "no")
+	}
+}
+
+func setValue(h *handle, key, value string) {
+	if err := h.candidate.SetValue(value); err != nil {
+		tellError(key, err)
+		return
+	}
+	tell(key, "done")
+}
+
+func leader(h *handle, key string) {
+	seen, err := h.candidate.Leader(context.Background())
+	switch {
+	case err != nil:
+		tellError(key, err)
+	case seen.Token == 0:
+		tell(key, "leader", "-")
+	default:
+		tell(key, "leader", seen.Holder, seen.Value, strconv.FormatUint(seen.Token, 10))
+	}
+}
+
+func observe(h *handle, key string) {
+	for seen := range h.candidate.Observe(context.Background()) {
+		if seen.Token == 0 {
+			tell(key, "sees", "-")
+		} else {
+			tell(key, "sees", seen.Holder, seen.Value)
+		}
+	}
+}
+
+func addOne(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	number, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(strconv.Itoa(number+1)), 0o600)
+}
+
+func count(h *handle, key, file, times string) {
+	n, _ := strconv.Atoi(times)
+	for range n {
+		held, err := h.lock.Acquire(context.Background())
+		if err == nil {
+			err = addOne(file)
+		}
+		if err != nil {
+			tellError(key, err)
+			return
+		}
+		tell(key, "turn", strconv.FormatUint(held.Token(), 10))
+		if err := held.Release(); err != nil {
+			tellError(key, err)
+			return
+		}
+	}
+	tell(key, "done")
+}
+
+// drop forgets the handle and has the collector find it.
+func drop(key string) {
+	delete(handles, key)
+	runtime.GC()
+	tell(key, "dropped")
+}
+
+func obey(words []string) {
+	verb, key := words[0], words[1]
+	h := handles[key]
+	switch verb {
+	case "lock", "election":
+		makeHandle(verb, key, words[2], words[3])
+	case "acquire", "campaign":
+		ctx, cancel := context.WithCancelCause(context.Background())
+		h.cancel = cancel
+		value := ""
+		if verb == "campaign" {
+			value = words[2]
+		}
+		go take(h, ctx, key, value, words[len(words)-1])
+	case "cancel":
+		h.cancel(mpsync.ErrCancelled)
+	case "release":
+		release(h, key)
+	case "held":
+		holds(h, key)
+	case "value":
+		setValue(h, key, words[2])
+	case "leader":
+		leader(h, key)
+	case "observe":
+		go observe(h, key)
+	case "count":
+		go count(h, key, words[2], words[3])
+	case "drop":
+		h = nil
+		drop(key)
+	}
+}
+
+func main() {
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		obey(strings.Split(lines.Text(), "\t"))
+	}
+}
