@@ -1,0 +1,128 @@
+use crate::claimant::{Acquire, Canceller, Claimant, WAIT_AS_OPTION, WAIT_FOR_EVER};
+use crate::error::Error;
+use crate::grant::Guard;
+use crate::native::Handle;
+use crate::options::{milliseconds, Options};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+const TRIES: i64 = 10;
+
+/// One name that at most one holder has at a time. Clones are the same lock: one has or asks for
+/// one grant at a time; open another for each thread that is to take its turn.
+#[derive(Clone)]
+pub struct Lock {
+    claimant: Result<Arc<Claimant>, Error>,
+    interval_ms: i64,
+}
+
+impl Lock {
+    /// Open a lock: 1 to 1,024 bytes of name, compared by bytes.
+    pub fn open(name: impl AsRef<str>, options: &Options) -> Result<Lock, Error> {
+        let claimant = Claimant::open(name.as_ref(), options, Handle::lock)?;
+        Ok(Lock {
+            claimant: Ok(Arc::new(claimant)),
+            interval_ms: 10_000,
+        })
+    }
+
+    /// A lock as earlier programs make it. The interval is how often they renewed, in seconds: the
+    /// ttl is one and a half times as long. What is wrong is told by the first call.
+    pub fn new(name: impl AsRef<str>, base_uri: impl AsRef<str>, interval_s: u64) -> Lock {
+        let interval = Duration::from_secs(interval_s.clamp(1, 40_000));
+        let options = Options::new().url(base_uri.as_ref()).ttl(interval * 3 / 2);
+        let claimant = Claimant::open(name.as_ref(), &options, Handle::lock).map(Arc::new);
+        Lock {
+            claimant,
+            interval_ms: milliseconds(interval),
+        }
+    }
+
+    fn claimant(&self) -> Result<&Arc<Claimant>, Error> {
+        self.claimant.as_ref().map_err(Error::clone)
+    }
+
+    /// Wait until it is held, as long as the option `wait` says; for ever by default.
+    pub fn acquire(&self) -> Result<Guard, Error> {
+        self.claimant()?.take(None, WAIT_AS_OPTION)
+    }
+
+    /// Wait no longer than this.
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<Guard, Error> {
+        self.claimant()?.take(None, milliseconds(timeout))
+    }
+
+    /// Do not wait. [`Error::is_busy`] tells that another holder has it.
+    pub fn try_acquire(&self) -> Result<Guard, Error> {
+        self.claimant()?.take(None, 0)
+    }
+
+    /// Ask for it without blocking; needs no particular runtime.
+    pub async fn acquire_async(&self) -> Result<Guard, Error> {
+        let acquire: Acquire = self.claimant()?.take_async(None, WAIT_AS_OPTION);
+        acquire.await
+    }
+
+    /// What ends the waiting of another thread.
+    pub fn canceller(&self) -> Result<Canceller, Error> {
+        Ok(Canceller(Arc::clone(&self.claimant()?.handle)))
+    }
+
+    fn run<R>(&self, wait_ms: i64, work: impl FnOnce() -> R) -> Result<R, Error> {
+        let guard = self.claimant()?.take(None, wait_ms)?;
+        let result = work();
+        guard.check()?;
+        drop(guard);
+        Ok(result)
+    }
+
+    /// Run the work under the lock, if it is free; else the error [`is_busy`](Error::is_busy).
+    pub fn lock<R>(&self, work: impl FnOnce() -> R) -> Result<R, Error> {
+        self.run(0, work)
+    }
+
+    /// As [`Lock::lock`], waiting as long as ten tries in the lock's interval would take.
+    pub fn lock_with_retry<R>(&self, work: impl FnOnce() -> R) -> Result<R, Error> {
+        self.run(TRIES * self.interval_ms, work)
+    }
+
+    /// As [`Lock::lock`], waiting for ever.
+    pub fn lock_with_retry_forever<R>(&self, work: impl FnOnce() -> R) -> Result<R, Error> {
+        self.run(WAIT_FOR_EVER, work)
+    }
+
+    /// Release what this lock holds; [`Status::NotHeld`](crate::Status::NotHeld) without it.
+    pub fn unlock(&self) -> Result<(), Error> {
+        self.claimant()?.release()
+    }
+
+    /// Whether this lock is held now.
+    pub fn is_locked(&self) -> bool {
+        self.claimant
+            .as_ref()
+            .is_ok_and(|claimant| claimant.present().is_some())
+    }
+}
+
+impl fmt::Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.claimant.as_ref().map(|claimant| &claimant.name);
+        f.debug_struct("Lock")
+            .field("name", &name)
+            .field("is_locked", &self.is_locked())
+            .finish()
+    }
+}
+
+/// `lock!(name)` makes a [`Lock`] on the default URL; `lock!(name, work)` runs the work under it, if
+/// it is free.
+#[macro_export]
+macro_rules! lock {
+    ($name:expr) => {
+        $crate::Lock::new($name, $crate::DEFAULT_BASE_URI, 10)
+    };
+    ($name:expr, $work:expr) => {
+        $crate::lock!($name).lock($work)
+    };
+}

@@ -1,0 +1,306 @@
+//! The C library behind safe types. All that is `unsafe` in this crate is here.
+//!
+//! Three facts carry each block: every function of the library may be called from any thread and
+//! with NULL; handles count references, so they may be freed in any order; texts are copied on the
+//! way in and are valid until their owner is freed on the way out.
+#![allow(unsafe_code)]
+
+use crate::error::{Error, Status};
+use metaparticle_sync_sys as sys;
+use std::ffi::{CStr, CString};
+use std::os::raw::c_char;
+use std::ptr;
+
+/// What an event tells, as the library's constants have it.
+pub(crate) use sys::{
+    MPSYNC_EVENT_HELD as HELD, MPSYNC_EVENT_LEADER as LEADER, MPSYNC_EVENT_LOG as LOG,
+    MPSYNC_EVENT_LOST as LOST, MPSYNC_EVENT_WAITING as WAITING,
+};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub kind: u32,
+    pub status: i32,
+    pub reason: i32,
+    pub op: u64,
+    pub lock: u64,
+    pub grant: u64,
+    pub token: u64,
+    pub holder: Option<String>,
+    pub value: Option<String>,
+    pub message: Option<String>,
+}
+
+impl Event {
+    pub fn result(&self) -> Result<(), Error> {
+        if self.status == 0 {
+            return Ok(());
+        }
+        let message = match (&self.message, &self.holder) {
+            (Some(message), _) => message.clone(),
+            (None, Some(holder)) => format!("{}: {} has it", status_text(self.status), holder),
+            (None, None) => status_text(self.status),
+        };
+        Err(Error::new(Status::of(self.status), message))
+    }
+}
+
+fn text_of(text: *const c_char) -> Option<String> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: the library's texts end in NUL and live as long as their owner, which the caller has.
+    Some(
+        unsafe { CStr::from_ptr(text) }
+            .to_string_lossy()
+            .into_owned(),
+    )
+}
+
+fn status_text(status: i32) -> String {
+    // SAFETY: takes any number; the text lives for ever.
+    text_of(unsafe { sys::mpsync_status_text(status) }).unwrap_or_default()
+}
+
+pub(crate) fn reason_text(reason: i32) -> String {
+    // SAFETY: takes any number; the text lives for ever.
+    text_of(unsafe { sys::mpsync_reason_text(reason) }).unwrap_or_default()
+}
+
+fn c_text(what: &str, text: &str) -> Result<CString, Error> {
+    CString::new(text).map_err(|_| {
+        Error::new(
+            Status::Invalid,
+            format!("{what}: {text:?} has a NUL character in it"),
+        )
+    })
+}
+
+fn optional(text: &Option<CString>) -> *const c_char {
+    text.as_ref().map_or(ptr::null(), |text| text.as_ptr())
+}
+
+/// Calls with an error to fill, and turns it into a `Result`.
+fn checked<T>(call: impl FnOnce(*mut sys::mpsync_error) -> T) -> Result<T, Error> {
+    let mut error = sys::mpsync_error {
+        status: 0,
+        message: [0; 248],
+    };
+    let answer = call(&mut error);
+    if error.status == 0 {
+        return Ok(answer);
+    }
+    let message = text_of(error.message.as_ptr()).unwrap_or_default();
+    Err(Error::new(Status::of(error.status), message))
+}
+
+pub(crate) struct Options(*mut sys::mpsync_options);
+
+impl Options {
+    pub fn new(settings: &[(String, String)]) -> Result<Options, Error> {
+        // SAFETY: no precondition; the result is freed once, by drop.
+        let options = Options(checked(|e| unsafe { sys::mpsync_options_new(e) })?);
+        for (name, value) in settings {
+            let (name, value) = (c_text("option", name)?, c_text(name, value)?);
+            // SAFETY: the options live, both texts are copied.
+            checked(|e| unsafe {
+                sys::mpsync_options_set(options.0, name.as_ptr(), value.as_ptr(), e)
+            })?;
+        }
+        Ok(options)
+    }
+}
+
+impl Drop for Options {
+    fn drop(&mut self) {
+        // SAFETY: made by new, freed here alone.
+        unsafe { sys::mpsync_options_free(self.0) }
+    }
+}
+
+/// A client with its queue. Only one thread may read events; the rest is for every thread.
+pub(crate) struct Client {
+    client: *mut sys::mpsync_client,
+    queue: *mut sys::mpsync_queue,
+}
+
+// SAFETY: the library says that every function may be called from any thread.
+unsafe impl Send for Client {}
+// SAFETY: as above.
+unsafe impl Sync for Client {}
+
+impl Client {
+    pub fn open(url: Option<&str>) -> Result<Client, Error> {
+        let url = url.map(|url| c_text("url", url)).transpose()?;
+        // SAFETY: no precondition; freed by drop, or below.
+        let queue = checked(|e| unsafe { sys::mpsync_queue_new(e) })?;
+        // SAFETY: the url is NULL or text, the queue lives.
+        checked(|e| unsafe { sys::mpsync_client_open(optional(&url), ptr::null(), queue, e) })
+            .map(|client| Client { client, queue })
+            .inspect_err(|_| {
+                // SAFETY: nobody else has it.
+                unsafe { sys::mpsync_queue_free(queue) }
+            })
+    }
+
+    /// The next event; waits for it.
+    pub fn next_event(&self) -> Option<Event> {
+        // SAFETY: the queue lives as long as self; the event is ours until it is freed below.
+        let native = unsafe { sys::mpsync_queue_wait(self.queue, -1) };
+        // SAFETY: NULL or an event that nobody else has.
+        let event = unsafe { native.as_ref() }.map(|event| Event {
+            kind: event.type_ as u32,
+            status: event.status,
+            reason: event.reason,
+            op: event.op_id,
+            lock: event.lock,
+            grant: event.grant,
+            token: event.token,
+            holder: text_of(event.holder),
+            value: text_of(event.value),
+            message: text_of(event.message),
+        });
+        // SAFETY: takes NULL; nothing of it is used any more.
+        unsafe { sys::mpsync_event_free(native) };
+        event
+    }
+
+    pub fn observe_start(&self, op: u64, name: &str) -> Result<(), Error> {
+        let name = c_text("name", name)?;
+        // SAFETY: the client lives, the name is copied.
+        checked(|e| unsafe {
+            sys::mpsync_client_observe_start(self.client, op, name.as_ptr(), e)
+        })?;
+        Ok(())
+    }
+
+    pub fn observe_stop(&self, op: u64) {
+        // SAFETY: the client lives; a NULL error is allowed.
+        unsafe { sys::mpsync_client_observe_stop(self.client, op, ptr::null_mut()) };
+    }
+}
+
+enum Raw {
+    Lock(*mut sys::mpsync_lock),
+    Election(*mut sys::mpsync_election),
+}
+
+/// A lock or an election.
+pub(crate) struct Handle(Raw);
+
+// SAFETY: the library says that every function may be called from any thread.
+unsafe impl Send for Handle {}
+// SAFETY: as above.
+unsafe impl Sync for Handle {}
+
+// Every block below: the handle lives as long as self, texts are copied, a NULL error is allowed.
+impl Handle {
+    pub fn lock(client: &Client, name: &str, options: &Options) -> Result<Handle, Error> {
+        let name = c_text("name", name)?;
+        // SAFETY: all three live through the call.
+        checked(|e| unsafe { sys::mpsync_lock_new(client.client, name.as_ptr(), options.0, e) })
+            .map(|lock| Handle(Raw::Lock(lock)))
+    }
+
+    pub fn election(client: &Client, name: &str, options: &Options) -> Result<Handle, Error> {
+        let name = c_text("name", name)?;
+        // SAFETY: all three live through the call.
+        checked(|e| unsafe { sys::mpsync_election_new(client.client, name.as_ptr(), options.0, e) })
+            .map(|election| Handle(Raw::Election(election)))
+    }
+
+    pub fn id(&self) -> u64 {
+        // SAFETY: see above.
+        unsafe {
+            match self.0 {
+                Raw::Lock(lock) => sys::mpsync_lock_id(lock),
+                Raw::Election(election) => sys::mpsync_election_id(election),
+            }
+        }
+    }
+
+    pub fn start(&self, op: u64, value: Option<&str>, wait_ms: i64) -> Result<(), Error> {
+        let value = value.map(|value| c_text("value", value)).transpose()?;
+        // SAFETY: see above.
+        checked(|e| unsafe {
+            match self.0 {
+                Raw::Lock(lock) => sys::mpsync_lock_acquire_start(lock, op, wait_ms, e),
+                Raw::Election(election) => {
+                    sys::mpsync_election_campaign_start(election, op, optional(&value), wait_ms, e)
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    pub fn cancel(&self) {
+        // SAFETY: see above.
+        unsafe {
+            match self.0 {
+                Raw::Lock(lock) => sys::mpsync_lock_cancel(lock, ptr::null_mut()),
+                Raw::Election(election) => sys::mpsync_election_cancel(election, ptr::null_mut()),
+            }
+        };
+    }
+
+    pub fn release_start(&self, op: u64, grant: u64) -> Result<(), Error> {
+        // SAFETY: see above.
+        checked(|e| unsafe {
+            match self.0 {
+                Raw::Lock(lock) => sys::mpsync_lock_release_start(lock, op, grant, e),
+                Raw::Election(election) => {
+                    sys::mpsync_election_resign_start(election, op, grant, e)
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    pub fn set_value_start(&self, op: u64, value: &str) -> Result<(), Error> {
+        let value = c_text("value", value)?;
+        // SAFETY: see above.
+        checked(|e| unsafe {
+            match self.0 {
+                Raw::Lock(_) => sys::MPSYNC_E_UNSUPPORTED,
+                Raw::Election(election) => {
+                    sys::mpsync_election_set_value_start(election, op, value.as_ptr(), e)
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    #[inline]
+    pub fn is_held(&self, grant: u64) -> bool {
+        // SAFETY: see above.
+        unsafe {
+            match self.0 {
+                Raw::Lock(lock) => sys::mpsync_lock_is_held(lock, grant) != 0,
+                Raw::Election(election) => sys::mpsync_election_is_leader(election, grant) != 0,
+            }
+        }
+    }
+
+    pub fn remaining_ms(&self, grant: u64) -> u64 {
+        // SAFETY: see above.
+        let ms = unsafe {
+            match self.0 {
+                Raw::Lock(lock) => sys::mpsync_lock_remaining_ms(lock, grant),
+                Raw::Election(election) => sys::mpsync_election_remaining_ms(election, grant),
+            }
+        };
+        ms.max(0) as u64
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: made by lock or election, freed here alone.
+        unsafe {
+            match self.0 {
+                Raw::Lock(lock) => sys::mpsync_lock_free(lock),
+                Raw::Election(election) => sys::mpsync_election_free(election),
+            }
+        }
+    }
+}
