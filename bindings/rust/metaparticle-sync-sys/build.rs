@@ -37,11 +37,12 @@ fn main() {
     ] {
         pkg_config::Config::new().probe(library).expect(library);
     }
-    // As the C library itself links them: SQLite's file locks are the process's.
-    for library in ["sqlite3", "protobuf-c"] {
-        pkg_config::Config::new()
-            .statik(true)
-            .probe(library)
-            .expect(library);
+    // As the C library itself links them: two copies of SQLite in one process, if one is shared,
+    // drop each other's file locks.
+    for (package, archive) in [("sqlite3", "sqlite3"), ("libprotobuf-c", "protobuf-c")] {
+        let folder = pkg_config::get_variable(package, "libdir").expect(package);
+        println!("cargo:rustc-link-search=native={folder}");
+        println!("cargo:rustc-link-lib=static={archive}");
     }
+    println!("cargo:rustc-link-lib=m");
 }
