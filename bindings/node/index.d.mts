@@ -1,0 +1,4 @@
+import * as sync from './index.js';
+
+export * from './index.js';
+export default sync;

@@ -1,0 +1,22 @@
+/* Node: errors with a status, events as plain objects, and a thread that brings them into the loop. */
+
+%{
+#include "pump.h"
+%}
+
+%typemap(argout) mpsync_error *error {
+	if ($1->status != MPSYNC_OK) {
+		Napi::Error failure = Napi::Error::New(env, $1->message);
+		failure.Set("status", Napi::Number::New(env, $1->status));
+		failure.ThrowAsJavaScriptException();
+		SWIG_fail;
+	}
+}
+%ignore mpsync_event;
+%ignore mpsync_event_free;
+%ignore mpsync_queue_next;
+%ignore mpsync_queue_wait;
+
+%typemap(in, numinputs = 0) napi_env "$1 = info.Env();"
+%typemap(in) napi_value callback "$1 = $input;"
+%include "pump.h"

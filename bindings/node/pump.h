@@ -1,0 +1,17 @@
+#ifndef MPSYNC_PUMP_H
+#define MPSYNC_PUMP_H
+
+#include <mpsync.h>
+#include <node_api.h>
+
+/*
+ * A thread that waits for a client's events and hands each to the callback, in the loop. With the
+ * environment (the process, or a worker) it ends, and the client is closed.
+ */
+struct pump;
+
+struct pump *pump_start(napi_env env, mpsync_client *client, mpsync_queue *queue, napi_value callback);
+/* Whether the loop has to go on for the events that may come. */
+void pump_ref(napi_env env, struct pump *pump, int wanted);
+
+#endif

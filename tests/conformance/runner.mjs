@@ -1,0 +1,91 @@
+// The runner of the conformance scenarios over the Node package; see README.md.
+import { readFile, writeFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { Lock, Election, LockTimeout } from '../../bindings/node/index.mjs';
+
+const handles = new Map();
+
+function tell(...words) {
+  process.stdout.write(`${words.join('\t')}\n`);
+}
+
+function tellError(key, error) {
+  if (error instanceof LockTimeout) tell(key, 'busy');
+  else tell(key, 'error', error.status);
+}
+
+function make(Class, key, name, ttl) {
+  const handle = new Class(name, ttl === '-' ? {} : { ttl });
+  handle.on('lost', () => tell(key, 'lost'));
+  handles.set(key, handle);
+  tell(key, 'ok');
+}
+
+const waiting = (waitMs) => (waitMs === '-1' ? {} : { timeout: Number(waitMs) });
+
+const verbs = {
+  lock: (key, name, ttl) => make(Lock, key, name, ttl),
+  election: (key, name, ttl) => make(Election, key, name, ttl),
+  acquire: async (key, waitMs) => {
+    tell(key, 'held', (await handles.get(key).acquire(waiting(waitMs))).token);
+  },
+  campaign: async (key, value, waitMs) => {
+    tell(key, 'held', (await handles.get(key).campaign({ value, ...waiting(waitMs) })).token);
+  },
+  cancel: (key) => handles.get(key).cancel(),
+  release: async (key) => {
+    const handle = handles.get(key);
+    await (handle instanceof Lock ? handle.release() : handle.resign());
+    tell(key, 'released');
+  },
+  held: (key) => {
+    const handle = handles.get(key);
+    const held = handle instanceof Lock ? handle.isHeld() : handle.isLeader();
+    tell(key, held ? 'yes' : 'no');
+  },
+  value: async (key, text) => {
+    await handles.get(key).setValue(text);
+    tell(key, 'done');
+  },
+  leader: async (key) => {
+    const leader = await handles.get(key).leader();
+    tell(key, 'leader', ...(leader ? [leader.holder, leader.value, leader.token] : ['-']));
+  },
+  observe: async (key) => {
+    for await (const leader of handles.get(key).observe()) {
+      tell(key, 'sees', ...(leader ? [leader.holder, leader.value] : ['-']));
+    }
+  },
+  count: async (key, file, times) => {
+    for (let turn = 0; turn < Number(times); turn++) {
+      const held = await handles.get(key).acquire();
+      await writeFile(file, String(Number(await readFile(file, 'utf8')) + 1));
+      tell(key, 'turn', held.token);
+      await held.release();
+    }
+    tell(key, 'done');
+  },
+  drop: (key) => {
+    handles.delete(key);
+    collect(key);
+  },
+};
+
+// What is unreachable is found by a collection in a later turn of the loop.
+function collect(key) {
+  setImmediate(() => {
+    globalThis.gc();
+    setImmediate(() => tell(key, 'dropped'));
+  });
+}
+
+createInterface({ input: process.stdin })
+  .on('line', async (line) => {
+    const [verb, key, ...words] = line.split('\t');
+    try {
+      await verbs[verb](key, ...words);
+    } catch (error) {
+      tellError(key, error);
+    }
+  })
+  .on('close', () => process.exit());
