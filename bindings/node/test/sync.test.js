@@ -183,7 +183,10 @@ test('a loss without anybody to tell is an unhandled error', async () => {
       setImmediate(() => native.mpsync_client_force_release(Client.of().native, 'x', 1));
     }, ${listener}, { ttl: '1s' });
     lock.lock();`;
-  await assert.rejects(program(losing(undefined), fresh()), /LockLost: "x" was lost \((deleted|revoked)\)/);
+  await assert.rejects(
+    program(losing(undefined), fresh()),
+    /LockLost: "x" was lost \((deleted|revoked)\)/,
+  );
   const { stdout } = await program(losing('() => console.log("lost")'), fresh());
   assert.equal(stdout, 'lost\n');
 });
