@@ -1,0 +1,40 @@
+using System;
+using System.Threading.Tasks;
+
+namespace Metaparticle.Sync
+{
+    /// <summary>A call under way, for a thread or a task to wait for.</summary>
+    internal class Request
+    {
+        // Continuations never run on the client's thread.
+        private readonly TaskCompletionSource<Event> ended =
+            new TaskCompletionSource<Event>(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        internal Task<Event> Ended
+        {
+            get { return ended.Task; }
+        }
+
+        /// <summary>Called by the client's thread for what comes before the end.</summary>
+        internal Action<Event> Progress { get; set; }
+
+        /// <summary>Called by the client's thread, once.</summary>
+        internal virtual void End(Event told)
+        {
+            ended.SetResult(told);
+        }
+
+        /// <summary>Waits for the end; throws what it stands for.</summary>
+        internal void Wait()
+        {
+            Check(ended.Task.GetAwaiter().GetResult());
+        }
+
+        internal static void Check(Event told)
+        {
+            var failure = told.Failure;
+            if (failure != null)
+                throw failure;
+        }
+    }
+}
