@@ -238,9 +238,10 @@ MPSYNC_API mpsync_status mpsync_client_force_release(
     mpsync_client *client, const char *name, int32_t now, mpsync_error *error);
 
 /**
- * Tell LEADER events with @p op_id: who has @p name now, and each change, until observe_stop.
+ * Tell LEADER events with @p op_id: who has @p name now (no holder: nobody), and each change, until
+ * observe_stop.
  *
- * @param name  NULL: every name, once for each that changed
+ * @param name  NULL: every name, each that somebody has now, and then each that changes
  */
 MPSYNC_API mpsync_status mpsync_client_observe_start(
     mpsync_client *client, uint64_t op_id, const char *name, mpsync_error *error);

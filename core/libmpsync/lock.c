@@ -30,6 +30,7 @@ static void unreference(mpsync_lock *lock)
 	if (atomic_fetch_sub(&lock->references, 1) > 1)
 		return;
 	free_spares(lock);
+	free(lock->awaited);
 	options_clear(&lock->options);
 	client_unreference(lock->client);
 	free(lock->name);
@@ -109,6 +110,13 @@ static void end_request(mpsync_lock *lock, mpsync_event *event)
 	set_asking(lock, false);
 }
 
+/* A wait that ends without the lock names whom it waited for. */
+static void await(mpsync_lock *lock, const char *holder)
+{
+	free(lock->awaited);
+	lock->awaited = holder ? strdup(holder) : NULL;
+}
+
 static void on_event(void *owner, const struct engine_event *told)
 {
 	mpsync_lock *lock = owner;
@@ -152,11 +160,14 @@ static void on_event(void *owner, const struct engine_event *told)
 		end_op(lock, &lock->value, &event);
 		return;
 	case MPSYNC_EVENT_WAITING:
+		await(lock, told->holder);
 		event.op_id = lock->acquire.id;
 		if (lock->acquire.open && !lock->acquire.call)
 			tell(lock, &event);
 		return;
 	default:
+		if (told->type == MPSYNC_EVENT_BUSY && !told->holder)
+			event.holder = lock->awaited;
 		end_request(lock, &event);
 		end_op(lock, &lock->acquire, &event);
 		break;
@@ -247,6 +258,7 @@ static void run_acquire(mpsync_client *client, struct command *base)
 		holder = own;
 	}
 	lock->acquire = command->op;
+	await(lock, NULL);
 	wish = wish_of(lock, command, holder);
 	if (client->closing || client->closed) {
 		set_asking(lock, false);

@@ -198,6 +198,9 @@ static void test_election_is_observed(void **state)
 
 	(void)state;
 	assert_int_equal(mpsync_client_observe_start(watcher, 5, "elect", NULL), MPSYNC_OK);
+	event = expect(queue, MPSYNC_EVENT_LEADER);
+	assert_null(event->holder);
+	mpsync_event_free(event);
 	assert_int_equal(mpsync_election_campaign(election, "10.0.0.1", -1, NULL), MPSYNC_OK);
 	event = expect(queue, MPSYNC_EVENT_LEADER);
 	assert_string_equal(event->value, "10.0.0.1");
