@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/.." || exit
 root=$(pwd)
 
-all="setup build unit fuzz simulation mutants integration etcd kubernetes clang asan tsan valgrind lint exports abi openapi coverage"
+all="setup build unit fuzz simulation mutants integration etcd kubernetes python node java dotnet rust go conformance clang asan tsan valgrind lint exports abi openapi coverage"
 SEEDS=${SEEDS:-20000}
 export MPSYNC_BUILD="$root/build"
 unset MPSYNC_URL
@@ -13,7 +13,14 @@ unset MPSYNC_URL
 packages="build-essential cmake ninja-build pkg-config python3 python3-venv libevent-dev
 libcurl4-openssl-dev libcjson-dev libyaml-dev libssl-dev libsqlite3-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev sqlite3 socat clang openssl
 clang-format clang-tidy cppcheck valgrind shellcheck gcovr git ca-certificates mandoc mount util-linux
-etcd-server etcd-client abigail-tools golang-go buildah mmdebstrap"
+etcd-server etcd-client abigail-tools golang-go buildah mmdebstrap mono-devel libxml2-utils"
+
+# Only where there is none: other distributors' packages may be newer.
+language_packages() {
+	command -v node >/dev/null && command -v npm >/dev/null || echo nodejs npm
+	command -v javac >/dev/null && command -v mvn >/dev/null || echo openjdk-17-jdk-headless maven
+	command -v cargo >/dev/null || echo cargo-web rustc-web rustfmt-web
+}
 
 last_lines() { # COUNT COMMAND…: prints only the end of what it says, and answers as it does
 	lines=$1
@@ -40,14 +47,14 @@ missing() { # PROGRAM…: says which are missing
 tier_setup() {
 	lacking=$(missing cmake ninja pkg-config clang clang-format clang-tidy cppcheck valgrind sqlite3 \
 		socat shellcheck gcovr python3 mandoc mount prlimit openssl
-		protoc-c etcd etcdctl abidiff go buildah mmdebstrap)
+		protoc-c etcd etcdctl abidiff go buildah mmdebstrap node npm javac mvn mcs cargo xmllint)
 	pkg-config --exists libevent_openssl libcurl libcjson openssl cmocka sqlite3 libprotobuf-c yaml-0.1 2>/dev/null ||
 		lacking="$lacking libraries"
 	[ -z "$lacking" ] && return 0
 	[ "$(id -u)" = 0 ] || { echo "missing: $lacking; install them as root"; return 1; }
 	export DEBIAN_FRONTEND=noninteractive
-	# shellcheck disable=SC2086
-	apt-get update -q >/dev/null && apt-get install -qy --no-install-recommends $packages >/dev/null
+	# shellcheck disable=SC2046,SC2086
+	apt-get update -q >/dev/null && apt-get install -qy --no-install-recommends $packages $(language_packages) >/dev/null
 }
 
 tier_build() { configure_and_build debug && configure_and_build release; }
@@ -165,8 +172,8 @@ tier_valgrind() {
 }
 
 tier_lint() {
-	sh .ci/format.sh --check &&
-		shellcheck -e SC2016 tests/run.sh tests/bench/run.sh tests/bench/etcd.sh .ci/run .ci/format.sh .ci/abi.sh examples/quickstart.sh &&
+	sh .ci/format.sh --check c &&
+		shellcheck -x -e SC2016 tests/run.sh tests/languages.sh bindings/dotnet/build.sh bindings/rust/generate.sh tests/bench/run.sh tests/bench/etcd.sh .ci/run .ci/format.sh .ci/abi.sh examples/quickstart.sh &&
 		mandoc -Tlint -Wwarning docs/mpsync.1 &&
 		cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
 			--suppress=normalCheckLevelMaxBranches \
@@ -214,6 +221,8 @@ tier_coverage() {
 		last_lines 4 gcovr --root . --filter core/ --gcov-ignore-parse-errors --print-summary \
 			build-coverage
 }
+
+. "$root/tests/languages.sh"
 
 case "${1:-}" in
 --list)

@@ -81,8 +81,8 @@ void run(struct pump *pump)
 	while (!pump->stopping) {
 		mpsync_event *event = mpsync_queue_wait(pump->queue, -1);
 
-		if (event && napi_call_threadsafe_function(
-		                 pump->function, event, napi_tsfn_nonblocking) != napi_ok)
+		if (event &&
+		    napi_call_threadsafe_function(pump->function, event, napi_tsfn_nonblocking) != napi_ok)
 			mpsync_event_free(event);
 	}
 }
@@ -102,7 +102,8 @@ void stop(void *context)
 
 } // namespace
 
-struct pump *pump_start(napi_env env, mpsync_client *client, mpsync_queue *queue, napi_value callback)
+struct pump *pump_start(
+    napi_env env, mpsync_client *client, mpsync_queue *queue, napi_value callback)
 {
 	struct pump *pump = new struct pump;
 	napi_value name;
@@ -110,8 +111,8 @@ struct pump *pump_start(napi_env env, mpsync_client *client, mpsync_queue *queue
 	pump->client = client;
 	pump->queue = queue;
 	napi_create_string_utf8(env, "metaparticle-sync", NAPI_AUTO_LENGTH, &name);
-	napi_create_threadsafe_function(env, callback, nullptr, name, 0, 1, nullptr, nullptr, nullptr,
-	    deliver, &pump->function);
+	napi_create_threadsafe_function(
+	    env, callback, nullptr, name, 0, 1, nullptr, nullptr, nullptr, deliver, &pump->function);
 	napi_unref_threadsafe_function(env, pump->function);
 	pump->thread = std::thread(run, pump);
 	napi_add_env_cleanup_hook(env, stop, pump);

@@ -10,7 +10,8 @@
  */
 struct pump;
 
-struct pump *pump_start(napi_env env, mpsync_client *client, mpsync_queue *queue, napi_value callback);
+struct pump *pump_start(
+    napi_env env, mpsync_client *client, mpsync_queue *queue, napi_value callback);
 /* Whether the loop has to go on for the events that may come. */
 void pump_ref(napi_env env, struct pump *pump, int wanted);
 

@@ -88,7 +88,7 @@ struct mpsync_lock {
 	struct op release;
 	struct op value;
 	mpsync_event *spares[3]; /* so that an end is told also without memory */
-	char *awaited; /* who was seen to have it while we wait, or NULL */
+	char *awaited;           /* who was seen to have it while we wait, or NULL */
 	bool held;
 	uint64_t claimed_grant;
 };

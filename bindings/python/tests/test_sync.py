@@ -36,7 +36,7 @@ class Case(unittest.TestCase):
     def program(self, text, **how):
         """A Python process of its own, on this test's store."""
         process = subprocess.Popen(
-            [sys.executable, "-c", text],
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", text],
             env={**os.environ, "MPSYNC_URL": self.url},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -67,7 +67,9 @@ class Locks(Case):
     def test_the_first_api(self):
         """Its names, callbacks and exceptions; the lock can be used again."""
         told = []
-        lock = sync.Lock("x", self.url, lambda: told.append("acquired"), lambda: told.append("lost"))
+        lock = sync.Lock(
+            "x", self.url, lambda: told.append("acquired"), lambda: told.append("lost")
+        )
         for _ in range(2):
             self.assertIs(lock.acquire(), True)
             self.assertRaises(threading.ThreadError, lock.acquire)
@@ -86,7 +88,7 @@ class Locks(Case):
         self.assertIsInstance(raised.exception, TimeoutError)
 
     def test_a_loss_is_told(self):
-        """To the callback, to who waits for it, and at the block's end; the lock can be had again."""
+        """To the callback, to who waits for it, and at the block's end; it can be had again."""
         told = threading.Event()
         lock = self.lock(ttl=1, lock_lost_callback=told.set)
         with self.assertRaises(sync.LockLost), lock as held:

@@ -1,9 +1,9 @@
 """Locks and leader election for programs that run as many copies.
 
-    from metaparticle_sync import Lock
+from metaparticle_sync import Lock
 
-    with Lock("orders/42", url="file:locks.db") as held:
-        print("this is turn", held.token)
+with Lock("orders/42", url="file:locks.db") as held:
+    print("this is turn", held.token)
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from . import _native
 from ._client import DEFAULT_BASE_URI
-from .election import Election, Leader
 from ._errors import (
     AlreadyHeld,
     Cancelled,
@@ -26,6 +25,7 @@ from ._errors import (
     Unsupported,
 )
 from ._handle import Held
+from .election import Election, Leader
 from .lock import Lock, synchronized
 
 if TYPE_CHECKING:

@@ -1,16 +1,17 @@
-"""Locks and elections for asyncio: no thread waits, and the task that holds is cancelled on loss."""
+"""Locks and elections for asyncio: no thread waits, and a loss cancels the task that holds."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import AsyncIterator, Callable, Optional
+from typing import Callable, Optional
 
 from . import _native
 from ._client import DEFAULT_BASE_URI, WAIT_AS_OPTION, Request, clients, wait_ms
-from .election import Leader, Observation
 from ._errors import LockLost, LockTimeout, NotHeld
 from ._handle import ELECTION, LOCK, Claimant, Held, Kind, Seconds
+from .election import Leader, Observation
 
 
 def _in_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> bool:
@@ -122,7 +123,7 @@ class _AsyncClaimant(Claimant):
 
 
 class AsyncLock(_AsyncClaimant):
-    """`Lock` for asyncio. In `async with`, losing it cancels the task; the block raises `LockLost`."""
+    """`Lock` for asyncio. In `async with`, a loss cancels the task; the block raises `LockLost`."""
 
     def __init__(
         self,
@@ -207,7 +208,7 @@ class AsyncElection(_AsyncClaimant):
         self._value = value
 
     async def observe(self) -> AsyncIterator[Optional[Leader]]:
-        """Yield who leads now (None: nobody), and then each change, until the iterator is closed."""
+        """Yield who leads now (None: nobody), and then each change, until it is closed."""
         loop = asyncio.get_running_loop()
         told: asyncio.Queue[object] = asyncio.Queue()
 

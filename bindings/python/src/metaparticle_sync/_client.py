@@ -94,7 +94,7 @@ class Request:
 
     __slots__ = ("event", "handle", "held", "on_end", "on_progress")
 
-    def __init__(self, handle: Any, on_end: Callable[[Request], None]) -> None:  # noqa: ANN401
+    def __init__(self, handle: Any, on_end: Callable[[Request], None]) -> None:
         self.handle = handle
         self.on_end = on_end
         self.on_progress: Optional[Callable[[Event], None]] = None
@@ -114,7 +114,7 @@ class BlockingRequest(Request):
 
     __slots__ = ("_done",)
 
-    def __init__(self, handle: Any) -> None:  # noqa: ANN401
+    def __init__(self, handle: Any) -> None:
         self._done = threading.Lock()
         self._done.acquire()
         super().__init__(handle, _wake)
@@ -155,7 +155,7 @@ class Client:
             raise
         return number
 
-    def ask(self, handle: Any, call: Callable[[int], object]) -> Event:  # noqa: ANN401
+    def ask(self, handle: Any, call: Callable[[int], object]) -> Event:
         """Make a call that ends soon, and wait for its end."""
         request = BlockingRequest(handle)
         self.start(request, call)

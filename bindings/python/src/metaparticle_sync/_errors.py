@@ -38,11 +38,11 @@ class NotHeld(SyncError, threading.ThreadError):
 
 
 class AlreadyHeld(SyncError, threading.ThreadError):
-    """This object holds the lock, or asks for it, already."""
+    """The object holds the lock, or asks for it, already."""
 
 
 class Unsupported(SyncError):
-    """This store cannot do that."""
+    """The store cannot do that."""
 
 
 class Closed(SyncError):

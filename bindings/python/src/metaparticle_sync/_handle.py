@@ -60,7 +60,17 @@ def report(callback: Callable[[], object]) -> None:
 class Held:
     """One grant of a lock, or one term of a leader. It stays ended when it has ended."""
 
-    __slots__ = ("__weakref__", "_grant", "_is_held", "_native", "handle", "lost", "name", "reason", "token")
+    __slots__ = (
+        "__weakref__",
+        "_grant",
+        "_is_held",
+        "_native",
+        "handle",
+        "lost",
+        "name",
+        "reason",
+        "token",
+    )
 
     def __init__(self, handle: Handle, event: Event) -> None:
         self.handle = handle
@@ -76,7 +86,7 @@ class Held:
         self._is_held = handle.kind.is_held
 
     def is_held(self) -> bool:
-        """Whether this very grant is held now; compares with the clock, so it is right after any pause."""
+        """Whether this very grant is held now; right after any pause, for it asks the clock."""
         return self._is_held(self._native, self._grant) != 0
 
     def remaining(self) -> float:

@@ -2,10 +2,21 @@
 
 from typing import Any, Optional
 
-# type, status, reason, position, op_id, lock, grant, token, unchanged_ms, name, holder, value, message
+# The fields of mpsync_event, in the order of the header.
 _Event = tuple[
-    int, int, int, int, int, int, int, int, int,
-    Optional[str], Optional[str], Optional[str], Optional[str],
+    int,
+    int,
+    int,
+    int,
+    int,
+    int,
+    int,
+    int,
+    int,
+    Optional[str],
+    Optional[str],
+    Optional[str],
+    Optional[str],
 ]
 
 def mpsync_version() -> str: ...

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import Callable, Iterator, NamedTuple, Optional
+from collections.abc import Iterator
+from typing import Callable, NamedTuple, Optional
 
 from . import _native
-from ._client import DEFAULT_BASE_URI, LEADER, WAIT_AS_OPTION, Client, Event, Request, clients, logger, wait_ms
+from ._client import (
+    DEFAULT_BASE_URI,
+    WAIT_AS_OPTION,
+    Client,
+    Event,
+    Request,
+    clients,
+    logger,
+    wait_ms,
+)
 from ._errors import AlreadyHeld, Cancelled, StoreError
 from ._handle import ELECTION, Claimant, Held, Seconds, report
-
 
 UNREACHABLE = -4
 RETRY_S = 1.0
@@ -33,7 +42,10 @@ class Observation:
     """Changes of one name's leader; `on_change` and `on_end` are called on the client's thread."""
 
     def __init__(
-        self, client: Client, name: str, on_change: Callable[[Optional[Leader]], None],
+        self,
+        client: Client,
+        name: str,
+        on_change: Callable[[Optional[Leader]], None],
         on_end: Callable[[Request], None],
     ) -> None:
         self._client = client
@@ -102,7 +114,7 @@ class Election(Claimant):
         self._value = value
 
     def observe(self) -> Iterator[Optional[Leader]]:
-        """Yield who leads now (None: nobody), and then each change, until the iterator is closed."""
+        """Yield who leads now (None: nobody), and then each change, until it is closed."""
         told: queue.SimpleQueue[object] = queue.SimpleQueue()
         observation = Observation(clients.of(self._url), self.name, told.put, told.put)
         try:
@@ -152,7 +164,9 @@ class Election(Claimant):
         held = self._next_term()
         if held is None:
             return
-        watch = threading.Thread(target=self._watch, args=(held,), name="metaparticle-sync-term", daemon=True)
+        watch = threading.Thread(
+            target=self._watch, args=(held,), name="metaparticle-sync-term", daemon=True
+        )
         watch.start()
         try:
             if self.is_master_callback and not held.lost.is_set():

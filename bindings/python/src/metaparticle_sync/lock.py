@@ -109,12 +109,12 @@ class Lock(Claimant):
                 raise LockLost(f'"{held.name}" was lost ({held.reason}) in its block', -3) from None
 
 
-def synchronized(name: str, **options: Any) -> Callable[[Function], Function]:  # noqa: ANN401
+def synchronized(name: str, **options: Any) -> Callable[[Function], Function]:
     """Let a function run under the lock `name`; `options` are those of `Lock`."""
 
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
-        def locked(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        def locked(*args: Any, **kwargs: Any) -> Any:
             with Lock(name, **options):
                 return function(*args, **kwargs)
 

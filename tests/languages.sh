@@ -1,0 +1,174 @@
+# shellcheck shell=sh disable=SC2154,SC2030,SC2031 # sourced by run.sh, which sets root
+# The tiers of the languages. Each builds its package as a user would, checks its form, runs its own
+# tests, and leaves the runner with which the conformance tier plays the scenarios.
+
+tools="$root/build/venv"
+
+# Python's tools, and the SWIG that all bindings find first.
+language_tools() {
+	[ -x "$tools/bin/ruff" ] && return
+	python3 -m venv "$tools" &&
+		"$tools/bin/pip" -q install swig==4.5.1 ruff==0.17.6 mypy==2.4.1 abi3audit==0.0.26
+}
+
+with_swig() { PATH="$tools/bin:$PATH" "$@"; }
+
+# Each CPython from 3.9 on that is here, the one in PATH first.
+pythons() {
+	for python in python3 "$HOME"/.pyenv/versions/*/bin/python3; do
+		command -v "$python" >/dev/null && "$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' &&
+			"$python" -c 'import sys; print(sys.version_info[1], sys.executable)'
+	done | sort -n -u -k 1,1 | cut -d' ' -f2
+}
+
+tier_python() {
+	language_tools || return 1
+	rm -rf build/wheels
+	last_lines 2 "$tools/bin/pip" wheel --no-deps -w build/wheels ./bindings/python || return 1
+	"$tools/bin/abi3audit" --strict build/wheels/*.whl || return 1
+	for python in $(pythons); do
+		folder="build/python-tests/$(basename "$(dirname "$(dirname "$python")")")"
+		rm -rf "$folder"
+		"$python" -m venv "$folder" && "$folder/bin/pip" -q install build/wheels/*.whl &&
+			last_lines 3 "$folder/bin/python" bindings/python/tests/test_sync.py || return 1
+	done
+	"$tools/bin/pip" -q install --force-reinstall build/wheels/*.whl &&
+		"$tools/bin/ruff" check --quiet --config bindings/python/pyproject.toml bindings/python &&
+		(cd bindings/python && MYPYPATH=src "$tools/bin/mypy" --config-file pyproject.toml) &&
+		sh .ci/format.sh --check python
+}
+
+tier_node() {
+	language_tools &&
+		(cd bindings/node && with_swig last_lines 2 npm install --no-audit --no-fund &&
+			npm run -s lint && last_lines 8 npm test) && sh .ci/format.sh --check node
+}
+
+tier_java() {
+	language_tools && with_swig last_lines 2 mvn -q -B -f bindings/java verify &&
+		sh .ci/format.sh --check java &&
+		mkdir -p build/java/conformance && rm -rf build/java/conformance/* &&
+		javac -Xlint:all -Werror -d build/java/conformance -cp bindings/java/target/classes tests/conformance/Runner.java
+}
+
+tier_dotnet() {
+	language_tools && with_swig sh bindings/dotnet/build.sh "$root/build/dotnet" &&
+		xmllint --noout bindings/dotnet/Metaparticle.Sync.csproj || return 1
+	# The tests look inside, so they are built with the sources.
+	mcs -langversion:7 -warnaserror+ -nowarn:1591 -out:build/dotnet/tests.exe -recurse:'bindings/dotnet/src/*.cs' \
+		'build/dotnet/swig/*.cs' bindings/dotnet/test/Tests.cs &&
+		last_lines 2 mono build/dotnet/tests.exe &&
+		mcs -langversion:7 -warnaserror+ -out:build/dotnet/runner.exe -r:build/dotnet/Metaparticle.Sync.dll \
+			tests/conformance/Runner.cs
+}
+
+rust_environment() {
+	export CARGO_TARGET_DIR="$root/build/rust" MPSYNC_STATIC=1 RUSTFLAGS="-D warnings"
+}
+
+tier_rust() (
+	rust_environment
+	export PATH="$root/build/tools/bin:$PATH"
+	bindgen --version 2>/dev/null | grep -q 0.72.1 ||
+		RUSTFLAGS='' last_lines 1 cargo install -q bindgen-cli --version 0.72.1 --root build/tools || exit 1
+	sh bindings/rust/generate.sh --check && sh .ci/format.sh --check rust && cd bindings/rust &&
+		last_lines 4 cargo test && RUSTDOCFLAGS='-D warnings' last_lines 1 cargo doc --no-deps &&
+		cargo build -q --example runner || exit 1
+	# Debian's own toolchain has no clippy.
+	! cargo clippy --version >/dev/null 2>&1 || last_lines 1 cargo clippy --all-targets -- -D warnings
+)
+
+# An installed library, which pkg-config finds.
+installed() {
+	cmake --install build --prefix "$root/build/prefix" >/dev/null
+	PKG_CONFIG_PATH=$(dirname "$(find "$root/build/prefix" -name mpsync.pc)")
+	CGO_LDFLAGS="-Wl,-rpath,$(dirname "$(find "$root/build/prefix" -name libmpsync.so)")"
+	export PKG_CONFIG_PATH CGO_LDFLAGS
+}
+
+tier_go() (
+	installed || exit 1
+	go=$(new_go) || exit 1
+	export GOTOOLCHAIN=local
+	PATH="$(dirname "$(command -v "$go")"):$PATH" sh .ci/format.sh --check go &&
+		cd bindings/go && "$go" vet ./... && "$go" test -race ./... && cd ../../tests/conformance/go &&
+		"$go" vet ./... && "$go" build -o "$root/build/go/runner" .
+)
+
+runners() {
+	cat <<-JSON
+		{"c": ["$root/build/bin/runner"],
+		"python": ["$tools/bin/python", "$root/tests/conformance/runner.py"],
+		"node": ["node", "--expose-gc", "$root/tests/conformance/runner.mjs"],
+		"java": ["java", "-cp", "$root/bindings/java/target/classes:$root/build/java/conformance", "Runner"],
+		"dotnet": ["mono", "$root/build/dotnet/runner.exe"],
+		"rust": ["$root/build/rust/debug/examples/runner"],
+		"go": ["$root/build/go/runner"]}
+	JSON
+}
+
+build_examples() {
+	out="$root/build/examples"
+	mkdir -p "$out" examples/node/node_modules/@metaparticle
+	ln -sfn "$root/bindings/node" examples/node/node_modules/@metaparticle/sync
+	for name in lock election; do
+		# shellcheck disable=SC2046
+		cc -Wall -Werror "examples/c/$name.c" -o "$out/c-$name" $(pkg-config --cflags --libs mpsync) \
+			"$CGO_LDFLAGS" || return 1
+	done
+	for name in Lock Election LockToday ElectionToday; do
+		mcs -langversion:7 -warnaserror+ -out:"$root/build/dotnet/$name.exe" \
+			-r:build/dotnet/Metaparticle.Sync.dll "examples/dotnet/$name.cs" || return 1
+	done
+	(rust_environment && cd examples/rust && last_lines 1 cargo build) || return 1
+	for name in lock election lock_today election_today; do
+		(cd examples/go && GOTOOLCHAIN=local "$go" build -o "$out/go-$name" "./$name") || return 1
+	done
+}
+
+examples() {
+	out="$root/build/examples"
+	here="$root/examples"
+	jar="$root/bindings/java/target/classes"
+	cat <<-JSON
+		{"c": {"lock": ["$out/c-lock"], "election": ["$out/c-election"]},
+		"python": {$(each '"NAME": ["'"$tools"'/bin/python", "'"$here"'/python/NAME.py"]')},
+		"node": {"lock": ["node", "$here/node/lock.js"], "election": ["node", "$here/node/election.js"],
+			"lock_today": ["node", "$here/node/lock_today.mjs"],
+			"election_today": ["node", "$here/node/election_today.mjs"]},
+		"java": {"lock": ["java", "-cp", "$jar", "$here/java/LockExample.java"],
+			"election": ["java", "-cp", "$jar", "$here/java/ElectionExample.java"],
+			"lock_today": ["java", "-cp", "$jar", "$here/java/LockToday.java"],
+			"election_today": ["java", "-cp", "$jar", "$here/java/ElectionToday.java"]},
+		"dotnet": {"lock": ["mono", "$root/build/dotnet/Lock.exe"],
+			"election": ["mono", "$root/build/dotnet/Election.exe"],
+			"lock_today": ["mono", "$root/build/dotnet/LockToday.exe"],
+			"election_today": ["mono", "$root/build/dotnet/ElectionToday.exe"]},
+		"rust": {$(each '"NAME": ["'"$root"'/build/rust/debug/NAME"]')},
+		"go": {$(each '"NAME": ["'"$out"'/go-NAME"]')}}
+	JSON
+}
+
+each() { # PATTERN: once for each program, NAME replaced
+	for name in lock election lock_today election_today; do
+		printf '%s%s' "${comma:-}" "$1" | sed "s/NAME/$name/g"
+		comma=', '
+	done
+	comma=
+}
+
+# Languages whose runner is not built yet are built first: the tier can be run alone.
+tier_conformance() (
+	installed || exit 1
+	go=$(new_go) || exit 1
+	for language in python node java dotnet rust go; do
+		built=$(runners | sed -n "s/^.*\"$language\": \[\(.*\)\].*$/\1/p" | tr -d '",' | tr ' ' '\n' | grep "$root/b" |
+			tr ':' '\n' | tail -n 1)
+		[ -e "$built" ] || { echo "building $language first"; "tier_$language" >/dev/null; } || exit 1
+	done
+	build_examples || exit 1
+	MPSYNC_RUNNERS=$(runners)
+	MPSYNC_EXAMPLES=$(examples)
+	export MPSYNC_RUNNERS MPSYNC_EXAMPLES
+	cd tests/conformance && last_lines 4 python3 -m unittest -v conformance && last_lines 4 python3 -m unittest -v examples
+)
