@@ -1,5 +1,7 @@
 using System;
 using System.Collections.Concurrent;
+using System.Collections.Generic;
+using System.Diagnostics;
 using System.IO;
 using System.Text;
 using System.Threading;
@@ -140,6 +142,40 @@ internal static class Runner
         Tell(key, "done");
     }
 
+    private static long Nanoseconds
+    {
+        get { return (long)(Stopwatch.GetTimestamp() * (1e9 / Stopwatch.Frequency)); }
+    }
+
+    private static void Speed(string key, int times)
+    {
+        using (var held = ((Lock)Handles[key]).Acquire())
+        {
+            var began = Nanoseconds;
+            for (var call = 0; call < times; call++)
+            {
+                if (!held.IsHeld)
+                    return;
+            }
+            Tell(key, "ns", (Nanoseconds - began) / times);
+        }
+    }
+
+    private static void Pass(string key, int times)
+    {
+        var seen = new List<object> { key, "times" };
+        for (var turn = 0; turn < times; turn++)
+        {
+            using (((Lock)Handles[key]).Acquire())
+            {
+                seen.Add(Nanoseconds);
+                Thread.Sleep(1);
+                seen.Add(Nanoseconds);
+            }
+        }
+        Tell(seen.ToArray());
+    }
+
     private static void Drop(string key)
     {
         object handle;
@@ -192,6 +228,12 @@ internal static class Runner
                 break;
             case "count":
                 InBackground(key, () => Count(key, words[2], int.Parse(words[3])));
+                break;
+            case "speed":
+                InBackground(key, () => Speed(key, int.Parse(words[2])));
+                break;
+            case "pass":
+                InBackground(key, () => Pass(key, int.Parse(words[2])));
                 break;
             case "drop":
                 Drop(key);

@@ -143,6 +143,34 @@ public final class Runner {
     tell(key, "done");
   }
 
+  private static void speed(String key, int times) throws Exception {
+    try (Held held = ((Lock) HANDLES.get(key)).acquire()) {
+      for (int call = 0; call < times; call++) {
+        held.isHeld(); // compiled by the time that counts
+      }
+      long began = System.nanoTime();
+      for (int call = 0; call < times; call++) {
+        held.isHeld();
+      }
+      tell(key, "ns", (System.nanoTime() - began) / times);
+    }
+  }
+
+  private static void pass(String key, int times) throws Exception {
+    Object[] seen = new Object[2 + 2 * times];
+    seen[0] = key;
+    seen[1] = "times";
+    for (int turn = 0; turn < times; turn++) {
+      try (Held held = ((Lock) HANDLES.get(key)).acquire()) {
+        seen[2 + 2 * turn] = System.nanoTime();
+        Thread.sleep(1);
+        held.check();
+        seen[3 + 2 * turn] = System.nanoTime();
+      }
+    }
+    tell(seen);
+  }
+
   private static void drop(String key) {
     HANDLES.remove(key);
     System.gc();
@@ -176,6 +204,8 @@ public final class Runner {
           attempt(key, () -> ((Election) HANDLES.get(key)).observe(seen -> sees(key, seen)));
       case "count" ->
           inBackground(key, () -> count(key, Path.of(words[2]), Integer.parseInt(words[3])));
+      case "speed" -> inBackground(key, () -> speed(key, Integer.parseInt(words[2])));
+      case "pass" -> inBackground(key, () -> pass(key, Integer.parseInt(words[2])));
       case "drop" -> drop(key);
       default -> throw new IllegalArgumentException(words[0]);
     }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MOST_HANDLES 16
@@ -131,6 +132,42 @@ static void start_counting(
 	mpsync_lock_acquire_start(handle->lock, op_of(runner, handle, OP_TAKE), -1, error);
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static void tell_speed(const struct handle *handle, long times)
+{
+	int64_t began;
+	uint64_t grant;
+
+	mpsync_lock_acquire(handle->lock, -1, NULL);
+	grant = mpsync_lock_grant(handle->lock);
+	began = now_ns();
+	for (long i = 0; i < times; i++)
+		if (!mpsync_lock_is_held(handle->lock, grant))
+			abort();
+	printf("%s\tns\t%" PRId64 "\n", handle->key, (now_ns() - began) / times);
+	mpsync_lock_release(handle->lock, NULL);
+}
+
+static void pass(const struct handle *handle, long times)
+{
+	printf("%s\ttimes", handle->key);
+	for (long i = 0; i < times; i++) {
+		mpsync_lock_acquire(handle->lock, -1, NULL);
+		printf("\t%" PRId64, now_ns());
+		usleep(1000);
+		printf("\t%" PRId64, now_ns());
+		mpsync_lock_release(handle->lock, NULL);
+	}
+	putchar('\n');
+}
+
 static void obey(struct runner *runner, char **words)
 {
 	struct handle *handle = handle_of(runner, words[1]);
@@ -162,6 +199,10 @@ static void obey(struct runner *runner, char **words)
 		    runner->client, op_of(runner, handle, OP_OBSERVE), handle->name, &error);
 	else if (strcmp(verb, "count") == 0)
 		start_counting(runner, handle, words, &error);
+	else if (strcmp(verb, "speed") == 0)
+		tell_speed(handle, atol(words[2]));
+	else if (strcmp(verb, "pass") == 0)
+		pass(handle, atol(words[2]));
 	else if (strcmp(verb, "drop") == 0)
 		drop(handle);
 	else if (strcmp(verb, "fork") == 0)

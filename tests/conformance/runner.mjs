@@ -1,6 +1,7 @@
 // The runner of the conformance scenarios over the Node package; see README.md.
 import { readFile, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Lock, Election, LockTimeout } from '../../bindings/node/index.mjs';
 
 const handles = new Map();
@@ -64,6 +65,24 @@ const verbs = {
       await held.release();
     }
     tell(key, 'done');
+  },
+  speed: async (key, times) => {
+    const held = await handles.get(key).acquire();
+    const began = process.hrtime.bigint();
+    for (let call = 0; call < Number(times); call++) held.isHeld();
+    tell(key, 'ns', (process.hrtime.bigint() - began) / BigInt(times));
+    await held.release();
+  },
+  pass: async (key, times) => {
+    const seen = [];
+    for (let turn = 0; turn < Number(times); turn++) {
+      const held = await handles.get(key).acquire();
+      seen.push(process.hrtime.bigint());
+      await pause(1);
+      seen.push(process.hrtime.bigint());
+      await held.release();
+    }
+    tell(key, 'times', ...seen);
   },
   drop: (key) => {
     handles.delete(key);

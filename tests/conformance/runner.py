@@ -3,6 +3,7 @@ import os
 import pathlib
 import sys
 import threading
+import time
 
 from metaparticle_sync import Election, Lock, SyncError
 
@@ -90,6 +91,24 @@ def count(key, file, times):
     tell(key, "done")
 
 
+def speed(key, times):
+    with handles[key] as held:
+        began = time.monotonic_ns()
+        for _ in range(int(times)):
+            held.is_held()
+        tell(key, "ns", (time.monotonic_ns() - began) // int(times))
+
+
+def hand_over(key, times):
+    seen = []
+    for _ in range(int(times)):
+        with handles[key]:
+            seen.append(time.monotonic_ns())
+            time.sleep(0.001)
+            seen.append(time.monotonic_ns())
+    tell(key, "times", *seen)
+
+
 def drop(key):
     del handles[key]
     tell(key, "dropped")
@@ -108,10 +127,10 @@ def fork(key):
 
 
 VERBS = {"acquire": acquire, "campaign": campaign, "release": release, "held": held, "value": value,
-         "leader": leader, "observe": observe, "count": count, "drop": drop, "fork": fork,
+         "leader": leader, "observe": observe, "count": count, "speed": speed, "pass": hand_over, "drop": drop, "fork": fork,
          "cancel": lambda key: handles[key].cancel(),
          "lock": lambda *words: make("lock", *words), "election": lambda *words: make("election", *words)}
-BLOCKING = {"acquire", "campaign", "observe", "count"}
+BLOCKING = {"acquire", "campaign", "observe", "count", "speed", "pass"}
 
 
 def obey(verb, key, *words):

@@ -4,7 +4,7 @@ use metaparticle_sync::{Candidate, Error, Guard, Lock, Options};
 use std::collections::HashMap;
 use std::io::BufRead;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{fs, thread};
 
 #[derive(Clone)]
@@ -18,6 +18,14 @@ struct Handle {
     key: String,
     claimant: Claimant,
     guard: Arc<Mutex<Option<Guard>>>,
+}
+
+fn now_ns() -> String {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_nanos()
+        .to_string()
 }
 
 fn tell(words: &[&str]) {
@@ -142,12 +150,39 @@ impl Handle {
         }
     }
 
-    fn count(self, file: &str, times: &str) {
-        let Claimant::Lock(lock) = &self.claimant else {
-            panic!("{} is no lock", self.key)
-        };
+    fn lock(&self) -> &Lock {
+        match &self.claimant {
+            Claimant::Lock(lock) => lock,
+            Claimant::Candidate(_) => panic!("{} is no lock", self.key),
+        }
+    }
+
+    fn speed(self, times: &str) {
+        let guard = self.lock().acquire().unwrap();
+        let times: u32 = times.parse().unwrap();
+        let began = Instant::now();
+        for _ in 0..times {
+            assert!(std::hint::black_box(&guard).is_held());
+        }
+        let each = began.elapsed().as_nanos() / u128::from(times);
+        tell(&[&self.key, "ns", &each.to_string()]);
+    }
+
+    fn pass(self, times: &str) {
+        let mut seen = vec![self.key.clone(), "times".to_owned()];
         for _ in 0..times.parse().unwrap() {
-            let guard = lock.acquire().unwrap();
+            let guard = self.lock().acquire().unwrap();
+            seen.push(now_ns());
+            thread::sleep(Duration::from_millis(1));
+            seen.push(now_ns());
+            drop(guard);
+        }
+        tell(&seen.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
+    fn count(self, file: &str, times: &str) {
+        for _ in 0..times.parse().unwrap() {
+            let guard = self.lock().acquire().unwrap();
             let number: u64 = fs::read_to_string(file).unwrap().trim().parse().unwrap();
             fs::write(file, (number + 1).to_string()).unwrap();
             tell(&[&self.key, "turn", &guard.token().to_string()]);
@@ -175,6 +210,8 @@ fn obey(handles: &mut HashMap<String, Handle>, words: &[String]) {
         "campaign" => drop(thread::spawn(move || handle.acquire(&words[2], &words[3]))),
         "observe" => drop(thread::spawn(move || handle.observe())),
         "count" => drop(thread::spawn(move || handle.count(&words[2], &words[3]))),
+        "speed" => drop(thread::spawn(move || handle.speed(&words[2]))),
+        "pass" => drop(thread::spawn(move || handle.pass(&words[2]))),
         "cancel" => handle.cancel(),
         "release" => handle.release(),
         "held" => tell(&[key, if handle.is_held() { "yes" } else { "no" }]),

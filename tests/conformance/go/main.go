@@ -179,6 +179,41 @@ func count(h *handle, key, file, times string) {
 	tell(key, "done")
 }
 
+func speed(h *handle, key, times string) {
+	n, _ := strconv.Atoi(times)
+	held, err := h.lock.Acquire(context.Background())
+	if err != nil {
+		tellError(key, err)
+		return
+	}
+	began := time.Now()
+	for range n {
+		if !held.IsHeld() {
+			return
+		}
+	}
+	tell(key, "ns", strconv.Itoa(int(time.Since(began))/n))
+	_ = held.Release()
+}
+
+func pass(h *handle, key, times string) {
+	n, _ := strconv.Atoi(times)
+	seen := []string{key, "times"}
+	now := func() string { return strconv.FormatInt(time.Now().UnixNano(), 10) }
+	for range n {
+		held, err := h.lock.Acquire(context.Background())
+		if err != nil {
+			tellError(key, err)
+			return
+		}
+		seen = append(seen, now())
+		time.Sleep(time.Millisecond)
+		seen = append(seen, now())
+		_ = held.Release()
+	}
+	tell(seen...)
+}
+
 // drop forgets the handle and has the collector find it.
 func drop(key string) {
 	delete(handles, key)
@@ -214,6 +249,10 @@ func obey(words []string) {
 		go observe(h, key)
 	case "count":
 		go count(h, key, words[2], words[3])
+	case "speed":
+		go speed(h, key, words[2])
+	case "pass":
+		go pass(h, key, words[2])
 	case "drop":
 		h = nil
 		drop(key)
