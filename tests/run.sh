@@ -10,7 +10,7 @@ SEEDS=${SEEDS:-20000}
 export MPSYNC_BUILD="$root/build"
 unset MPSYNC_URL
 
-packages="build-essential cmake ninja-build pkg-config python3 python3-venv libevent-dev
+packages="build-essential cmake ninja-build pkg-config python3 python3-dev python3-venv libevent-dev
 libcurl4-openssl-dev libcjson-dev libyaml-dev libssl-dev libsqlite3-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev sqlite3 socat clang openssl
 clang-format clang-tidy cppcheck valgrind shellcheck gcovr git ca-certificates mandoc mount util-linux
 etcd-server etcd-client abigail-tools golang-go buildah mmdebstrap mono-devel libxml2-utils"
