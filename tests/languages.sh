@@ -21,6 +21,12 @@ pythons() {
 	done | sort -n -u -k 1,1 | cut -d' ' -f2
 }
 
+# What is definitely lost by C code below Python; the interpreter's own use of memory is not looked at.
+python_leaks() {
+	PYTHONMALLOC=malloc valgrind -q --undef-value-errors=no --leak-check=full --show-leak-kinds=definite \
+		--errors-for-leak-kinds=definite --error-exitcode=9 "$tools/bin/python" tests/support/leaks.py
+}
+
 tier_python() {
 	language_tools || return 1
 	rm -rf build/wheels
@@ -34,7 +40,7 @@ tier_python() {
 	done
 	"$tools/bin/pip" -q install --force-reinstall build/wheels/*.whl &&
 		"$tools/bin/ruff" check --quiet --config bindings/python/pyproject.toml bindings/python &&
-		(cd bindings/python && MYPYPATH=src "$tools/bin/mypy" --config-file pyproject.toml) &&
+		python_leaks && (cd bindings/python && MYPYPATH=src "$tools/bin/mypy" --config-file pyproject.toml) &&
 		sh .ci/format.sh --check python
 }
 

@@ -7,6 +7,7 @@ import itertools
 import os
 import pathlib
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -181,7 +182,9 @@ class Processes(Case):
         """A program that waits for a lock is stopped by SIGINT, as any other."""
         with self.lock():
             process = self.program(
-                "import metaparticle_sync, sys, threading\n"
+                "import metaparticle_sync, signal, threading\n"
+                # A background job of a shell starts with it ignored.
+                "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
                 "threading.Timer(0, lambda: print('waiting', flush=True)).start()\n"
                 "metaparticle_sync.Lock('x').acquire()"
             )
@@ -371,6 +374,15 @@ class Asyncio(Case):
                 await election.resign()
 
         asyncio.run(lead())
+
+
+class Interface(unittest.TestCase):
+    def test_the_header_and_the_module_name_the_same(self):
+        """Every function of the header is there, but for what events as tuples do without."""
+        header = pathlib.Path(__file__).resolve().parents[3] / "include" / "mpsync.h"
+        functions = set(re.findall(r"\b(mpsync_[a-z_]+)\(", header.read_text()))
+        there = {name for name in dir(_native) if name.startswith("mpsync_")}
+        self.assertEqual(functions - there, {"mpsync_event_free"})
 
 
 class Threads(Case):
