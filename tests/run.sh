@@ -173,7 +173,7 @@ tier_valgrind() {
 
 tier_lint() {
 	sh .ci/format.sh --check c &&
-		shellcheck -x -e SC2016 tests/run.sh tests/languages.sh bindings/dotnet/build.sh bindings/rust/generate.sh tests/bench/run.sh tests/bench/etcd.sh .ci/run .ci/format.sh .ci/abi.sh examples/quickstart.sh &&
+		shellcheck -x -e SC2016,SC2030,SC2031 tests/run.sh tests/languages.sh bindings/dotnet/build.sh bindings/rust/generate.sh tests/bench/run.sh tests/bench/etcd.sh tests/bench/languages.sh .ci/run .ci/format.sh .ci/abi.sh examples/quickstart.sh &&
 		mandoc -Tlint -Wwarning docs/mpsync.1 &&
 		cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
 			--suppress=normalCheckLevelMaxBranches \
