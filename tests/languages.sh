@@ -6,9 +6,9 @@ tools="$root/build/venv"
 
 # Python's tools, and the SWIG that all bindings find first.
 language_tools() {
-	[ -x "$tools/bin/ruff" ] && return
+	[ -x "$tools/bin/pyright" ] && return
 	python3 -m venv "$tools" &&
-		"$tools/bin/pip" -q install swig==4.5.1 ruff==0.17.6 mypy==2.4.1 abi3audit==0.0.26
+		"$tools/bin/pip" -q install swig==4.5.1 ruff==0.17.6 mypy==2.4.1 pyright==1.1.414 abi3audit==0.0.26
 }
 
 with_swig() { PATH="$tools/bin:$PATH" "$@"; }
@@ -40,14 +40,22 @@ tier_python() {
 	done
 	"$tools/bin/pip" -q install --force-reinstall build/wheels/*.whl &&
 		"$tools/bin/ruff" check --quiet --config bindings/python/pyproject.toml bindings/python &&
-		python_leaks && (cd bindings/python && MYPYPATH=src "$tools/bin/mypy" --config-file pyproject.toml) &&
+		python_leaks && (cd bindings/python && MYPYPATH=src "$tools/bin/mypy" --config-file pyproject.toml &&
+			last_lines 1 "$tools/bin/pyright" --pythonpath "$tools/bin/python" --level error src) &&
 		sh .ci/format.sh --check python
+}
+
+# What is definitely lost by C and C++ code below Node, when the collector has freed every handle.
+node_leaks() {
+	valgrind -q --undef-value-errors=no --leak-check=full --show-leak-kinds=definite --error-exitcode=9 \
+		--errors-for-leak-kinds=definite --suppressions=tests/support/node.supp \
+		node --expose-gc --jitless tests/support/leaks.js
 }
 
 tier_node() {
 	language_tools &&
 		(cd bindings/node && with_swig last_lines 2 npm install --no-audit --no-fund &&
-			npm run -s lint && last_lines 8 npm test) && sh .ci/format.sh --check node
+			npm run -s lint && last_lines 8 npm test) && node_leaks && sh .ci/format.sh --check node
 }
 
 tier_java() {

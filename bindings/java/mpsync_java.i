@@ -36,11 +36,10 @@ static void throw_error(JNIEnv *env, const mpsync_error *error)
 }
 %}
 
+/* Thrown when the call returns: what was made for the arguments is freed on the way. */
 %typemap(argout) mpsync_error *error {
-	if ($1->status != MPSYNC_OK) {
+	if ($1->status != MPSYNC_OK)
 		throw_error(jenv, $1);
-		return $null;
-	}
 }
 
 %typemap(jni) const char * "jbyteArray"

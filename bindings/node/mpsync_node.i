@@ -4,12 +4,12 @@
 #include "pump.h"
 %}
 
+/* Thrown when the call returns: what was made for the arguments is freed on the way. */
 %typemap(argout) mpsync_error *error {
 	if ($1->status != MPSYNC_OK) {
 		Napi::Error failure = Napi::Error::New(env, $1->message);
 		failure.Set("status", Napi::Number::New(env, $1->status));
 		failure.ThrowAsJavaScriptException();
-		SWIG_fail;
 	}
 }
 %ignore mpsync_event;

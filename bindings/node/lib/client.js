@@ -88,6 +88,11 @@ class Client {
     this.#handles.set(id, new WeakRef(handle));
   }
 
+  /** How many locks and elections are not freed yet. */
+  get handleCount() {
+    return this.#handles.size;
+  }
+
   unregister(id) {
     this.#handles.delete(id);
   }
