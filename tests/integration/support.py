@@ -19,6 +19,9 @@ MPSYNC = str(BUILD / "bin" / "mpsync")
 PROBE = str(BUILD / "bin" / "probe")
 PATIENCE_S = int(os.environ.get("MPSYNC_PATIENCE_S", 60))
 
+# A background job of a shell starts with it ignored, and so would every child.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def free_port():
     with socket.socket() as probe:
