@@ -80,13 +80,20 @@ rust_environment() {
 	export CARGO_TARGET_DIR="$root/build/rust" MPSYNC_STATIC=1 RUSTFLAGS="-D warnings"
 }
 
+# Accesses and leaks of the library below, in the crate's own tests.
+rust_memory() {
+	checked="valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
+	checked="$checked --error-exitcode=9 --suppressions=$root/tests/support/valgrind.supp"
+	last_lines 4 cargo test --tests --config "target.'cfg(all())'.runner = '$checked'"
+}
+
 tier_rust() (
 	rust_environment
 	export PATH="$root/build/tools/bin:$PATH"
 	bindgen --version 2>/dev/null | grep -q 0.72.1 ||
 		RUSTFLAGS='' last_lines 1 cargo install -q bindgen-cli --version 0.72.1 --root build/tools || exit 1
 	sh bindings/rust/generate.sh --check && sh .ci/format.sh --check rust && cd bindings/rust &&
-		last_lines 4 cargo test && RUSTDOCFLAGS='-D warnings' last_lines 1 cargo doc --no-deps &&
+		last_lines 4 cargo test && rust_memory && RUSTDOCFLAGS='-D warnings' last_lines 1 cargo doc --no-deps &&
 		cargo build -q --example runner || exit 1
 	# Debian's own toolchain has no clippy.
 	! cargo clippy --version >/dev/null 2>&1 || last_lines 1 cargo clippy --all-targets -- -D warnings
