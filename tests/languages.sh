@@ -120,6 +120,7 @@ runners() {
 	cat <<-JSON
 		{"c": ["$root/build/bin/runner"],
 		"python": ["$tools/bin/python", "$root/tests/conformance/runner.py"],
+		"asyncio": ["$tools/bin/python", "$root/tests/conformance/runner_asyncio.py"],
 		"node": ["node", "--expose-gc", "$root/tests/conformance/runner.mjs"],
 		"java": ["java", "-cp", "$root/bindings/java/target/classes:$root/build/java/conformance", "Runner"],
 		"dotnet": ["mono", "$root/build/dotnet/runner.exe"],

@@ -55,28 +55,47 @@ class _AsyncClaimant(Claimant):
         self._task: Optional[asyncio.Task[object]] = None
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._cancelled_by_us = False
+        self._end: Optional[asyncio.Future[Optional[str]]] = None
         super().__init__(kind, name, url, **options)
 
     def _lost_callback(self) -> Optional[Callable[[Held], None]]:
         def on_lost(held: Held) -> None:
             if self._loop:
-                _in_loop(self._loop, lambda: self._cancel_task(held))
+                _in_loop(self._loop, lambda: self._lose(held))
 
         return on_lost
 
-    def _cancel_task(self, held: Held) -> None:
-        if self._task and held is self._held and not self._task.done():
+    def _lose(self, held: Held) -> None:
+        if held is not self._held:
+            return
+        self._tell_end(held.reason)
+        if self._task and not self._task.done():
             self._cancelled_by_us = self._task.cancel()
+
+    def _tell_end(self, reason: Optional[str]) -> None:
+        if self._end and not self._end.done():
+            self._end.set_result(reason)
+
+    async def lost(self) -> Optional[str]:
+        """Wait for the end of the present grant: why it was lost, or None when it is released."""
+        self._present()
+        assert self._end is not None
+        return await asyncio.shield(self._end)
 
     async def _take_async(self, value: Optional[str], wait: int) -> Held:
         request = await _ended(self, lambda request: self._start(request, value, wait))
         request.result()
-        self._held = request.held
-        assert self._held is not None
-        return self._held
+        held: Held = request.held
+        self._held = held
+        self._loop = asyncio.get_running_loop()
+        self._end = self._loop.create_future()
+        if held.lost.is_set():
+            self._tell_end(held.reason)
+        return held
 
     async def _release_async(self, held: Held) -> None:
         handle = held.handle
+        self._tell_end(None)
         request = await _ended(
             self,
             lambda request: handle.client.start(
@@ -93,11 +112,10 @@ class _AsyncClaimant(Claimant):
 
     async def _enter(self, value: Optional[str]) -> Held:
         held = await self._take_async(value, WAIT_AS_OPTION)
-        self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._cancelled_by_us = False
         if held.lost.is_set():
-            self._cancel_task(held)
+            self._lose(held)
         return held
 
     async def __aexit__(
