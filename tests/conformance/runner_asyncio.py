@@ -3,6 +3,7 @@ import asyncio
 import gc
 import pathlib
 import sys
+import time
 
 from metaparticle_sync import AsyncElection, AsyncLock, LockTimeout, SyncError
 
@@ -91,6 +92,24 @@ async def count(key, file, times):
     tell(key, "done")
 
 
+async def speed(key, times):
+    async with handles[key] as turn:
+        began = time.monotonic_ns()
+        for _ in range(int(times)):
+            turn.is_held()
+        tell(key, "ns", (time.monotonic_ns() - began) // int(times))
+
+
+async def hand_over(key, times):
+    seen = []
+    for _ in range(int(times)):
+        async with handles[key]:
+            seen.append(time.monotonic_ns())
+            await asyncio.sleep(0.001)
+            seen.append(time.monotonic_ns())
+    tell(key, "times", *seen)
+
+
 async def drop(key):
     """Who waits for the loss refers to the lock, so that is ended first."""
     del handles[key]
@@ -106,6 +125,7 @@ async def drop(key):
 
 VERBS = {"acquire": acquire, "campaign": campaign, "release": release, "held": held, "value": value,
          "leader": leader, "observe": observe, "count": count, "drop": drop, "cancel": cancel,
+         "speed": speed, "pass": hand_over,
          "lock": lambda *words: make("lock", *words), "election": lambda *words: make("election", *words)}
 
 
