@@ -21,6 +21,7 @@ type handle struct {
 	election *C.mpsync_election
 	mutex    sync.Mutex
 	present  *Held
+	latest   *Held // present, or being released: it may be lost yet
 }
 
 type native struct {
@@ -128,16 +129,16 @@ func (h *handle) cancel() {
 func (h *handle) begin(e event) *Held {
 	held := &Held{handle: h, grant: C.uint64_t(e.grant), token: e.token, lost: make(chan struct{})}
 	h.mutex.Lock()
-	h.present = held
+	h.present, h.latest = held, held
 	h.mutex.Unlock()
 	return held
 }
 
-// lose is called by the pump: the present grant has ended unasked.
+// lose is called by the pump: the latest grant has ended unasked.
 func (h *handle) lose(e event) {
 	h.mutex.Lock()
-	held := h.present
-	h.present = nil
+	held := h.latest
+	h.present, h.latest = nil, nil
 	h.mutex.Unlock()
 	if held != nil && uint64(held.grant) == e.grant {
 		held.reason = C.GoString(C.mpsync_reason_text(C.int32_t(e.reason)))

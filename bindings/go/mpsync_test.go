@@ -161,6 +161,17 @@ func TestLossEndsTheWork(t *testing.T) {
 	}
 }
 
+// A loss that comes while the release is under way is a loss, not a release of nothing.
+func TestLossDuringTheRelease(t *testing.T) {
+	lock := must(New("x", fresh(t)))
+	held := must(lock.Acquire(context.Background()))
+	held.forget()
+	lock.handle.lose(event{grant: uint64(held.grant), reason: 1})
+	if err := held.Err(); !errors.Is(err, ErrLost) {
+		t.Errorf("%v came back", err)
+	}
+}
+
 // The names of earlier programs.
 func TestEarlierPrograms(t *testing.T) {
 	store := "file:" + filepath.Join(t.TempDir(), "locks.db")

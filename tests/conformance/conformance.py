@@ -22,12 +22,11 @@ TIMES = 25
 
 
 class Actor:
-    """One runner, and what it told without having been asked for yet."""
+    """One runner."""
 
     def __init__(self, name, command, environment):
         self.name = name
         self.process = Process(command, environment)
-        self.told = []
 
     def send(self, words):
         self.process.send("\t".join(words))

@@ -17,6 +17,7 @@ namespace Metaparticle.Sync
         private readonly ulong id;
         private readonly object mutex = new object();
         private Held present;
+        private Held latest; // present, or being released: it may be lost yet; the client's thread's own
 
         internal Handle(string name, bool isElection, Options options)
         {
@@ -80,6 +81,7 @@ namespace Metaparticle.Sync
             var held = new Held(this, told.Grant, told.Token);
             lock (mutex)
                 present = held;
+            latest = held;
             return held;
         }
 
@@ -215,10 +217,11 @@ namespace Metaparticle.Sync
             }
         }
 
-        /// <summary>Called by the client's thread: the present grant has ended unasked.</summary>
+        /// <summary>Called by the client's thread: the latest grant has ended unasked.</summary>
         internal void Lose(Event told)
         {
-            var held = Present;
+            var held = latest;
+            latest = null;
             if (held == null)
                 return;
             Forget(held);

@@ -71,6 +71,16 @@ class Held {
     Client.result(await ended);
   }
 
+  /** Release at the end of its scope: a loss, before or during it, is what it rejects with. */
+  async finish() {
+    this.signal.throwIfAborted();
+    try {
+      await this.release();
+    } catch (error) {
+      throw this.signal.aborted ? this.signal.reason : error;
+    }
+  }
+
   /** Release without waiting, and without a word if it has ended already. */
   letGo() {
     this.release().catch(() => {});
@@ -84,14 +94,14 @@ class Held {
   }
 
   async [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
-    if (this.signal.aborted) throw this.signal.reason;
-    if (!this.#ended) await this.release();
+    if (this.signal.aborted || !this.#ended) await this.finish();
   }
 }
 
 /** A native lock or election with its present grant. */
 class Handle {
   held = null;
+  #latest = null; // held, or being released: it may be lost yet
   onLost = () => {};
 
   constructor(kind, name, url, given) {
@@ -141,15 +151,15 @@ class Handle {
   }
 
   #begin(event) {
-    this.held = new Held(this, event);
+    this.held = this.#latest = new Held(this, event);
     this.client.want(1);
     return this.held;
   }
 
-  /** Called by the client: the present grant has ended unasked. */
+  /** Called by the client: the latest grant has ended unasked. */
   lose(event) {
-    const { held } = this;
-    this.held = null;
+    const held = this.#latest;
+    this.held = this.#latest = null;
     if (!held) return;
     const reason = native.mpsync_reason_text(event.reason);
     const lost = new LockLost(`"${this.name}" was lost (${reason})`, -3);

@@ -149,8 +149,7 @@ async function withLock(name, ...rest) {
   try {
     return await work(held);
   } finally {
-    if (held.signal.aborted) throw held.signal.reason; // eslint-disable-line no-unsafe-finally
-    await held.release();
+    await held.finish();
   }
 }
 

@@ -193,7 +193,7 @@ class Client:
         request = self._requests.get(event.op_id)
         if request is None:
             return
-        if event.type in (WAITING, LEADER):
+        if event.type in (WAITING, LEADER, LOG):
             if request.on_progress:
                 request.on_progress(event)
             return

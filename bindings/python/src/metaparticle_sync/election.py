@@ -10,6 +10,7 @@ from typing import Callable, NamedTuple, Optional
 from . import _native
 from ._client import (
     DEFAULT_BASE_URI,
+    LEADER,
     WAIT_AS_OPTION,
     Client,
     Event,
@@ -50,10 +51,17 @@ class Observation:
     ) -> None:
         self._client = client
         request = Request(None, on_end)
-        request.on_progress = lambda event: on_change(leader_of(event))
+        request.on_progress = lambda event: self._tell(event, on_change)
         self._number = client.start(
             request, lambda n: _native.mpsync_client_observe_start(client.native, n, name)
         )
+
+    @staticmethod
+    def _tell(event: Event, on_change: Callable[[Optional[Leader]], None]) -> None:
+        if event.type == LEADER:
+            on_change(leader_of(event))
+        else:
+            logger.warning("%s", event.message)  # the store is silent; it goes on by itself
 
     def stop(self) -> None:
         """End it; `on_end` is called when no more will come."""

@@ -26,6 +26,7 @@ final class Handle {
   private final SWIGTYPE_p_mpsync_lock lock;
   private final SWIGTYPE_p_mpsync_election election;
   private volatile Held present;
+  private volatile Held latest; // present, or being released: it may be lost yet
   private volatile Consumer<LockLostException> onLost = lost -> {};
 
   private Handle(Client client, String name, boolean isElection, Options options) {
@@ -90,6 +91,7 @@ final class Handle {
       if (event.status() == 0) {
         held = new Held(Handle.this, event.grant(), event.token());
         present = held;
+        latest = held;
       }
       super.end(event);
     }
@@ -251,9 +253,10 @@ final class Handle {
     }
   }
 
-  /** Called by the client's thread: the present grant has ended unasked. */
+  /** Called by the client's thread: the latest grant has ended unasked. */
   void lose(Event event) {
-    Held held = present;
+    Held held = latest;
+    latest = null;
     forget(held);
     if (held == null) {
       return;
