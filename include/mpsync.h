@@ -156,6 +156,20 @@ MPSYNC_API mpsync_event *mpsync_queue_next(mpsync_queue *queue);
  */
 MPSYNC_API mpsync_event *mpsync_queue_wait(mpsync_queue *queue, int64_t timeout_ms);
 
+/** A bit of an op_id: what is told of this request is kept for mpsync_queue_wait_for alone. */
+#define MPSYNC_OP_AWAITED 0x4000000000000000ULL
+
+/**
+ * Wait for the next event of one request, in the thread that needs its answer, so that no other
+ * thread has to read the event and pass it on. Call it until the request's last event has come.
+ * What has no request, as LOST, comes by the queue: a LOST may be read there before this thread
+ * has dealt with its HELD. Other threads may wait for other requests at the same time.
+ *
+ * @param op_id  of a request made with MPSYNC_OP_AWAITED in it
+ * @return as mpsync_queue_next; NULL after a signal, or without that bit
+ */
+MPSYNC_API mpsync_event *mpsync_queue_wait_for(mpsync_queue *queue, uint64_t op_id);
+
 /** Makes one mpsync_queue_wait return NULL: the present one, or else the next. */
 MPSYNC_API void mpsync_queue_wakeup(mpsync_queue *queue);
 

@@ -62,3 +62,29 @@ static PyObject *event_tuple(mpsync_event *event)
 }
 %ignore mpsync_event;
 %ignore mpsync_event_free;
+
+/* Appends the event to the list itself, so that a signal's exception cannot come in between and lose it. */
+%ignore mpsync_queue_wait_for;
+%rename(mpsync_queue_wait_for) wait_for_end;
+%inline %{
+PyObject *wait_for_end(mpsync_queue *queue, uint64_t op_id, PyObject *ended)
+{
+	mpsync_event *event;
+	PyObject *fields;
+	int failed;
+
+	Py_BEGIN_ALLOW_THREADS
+	event = mpsync_queue_wait_for(queue, op_id);
+	Py_END_ALLOW_THREADS
+	if (event && event->type == MPSYNC_EVENT_WAITING)
+		mpsync_event_free(event);
+	else if (event) {
+		fields = event_tuple(event);
+		failed = !fields || PyList_Append(ended, fields);
+		Py_XDECREF(fields);
+		if (failed)
+			return NULL;
+	}
+	Py_RETURN_NONE;
+}
+%}

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +17,25 @@ struct node {
 	struct node *next;
 };
 
-struct mpsync_queue {
-	atomic_uint references;
-	int descriptor; /* an eventfd, not zero while an event or a wake-up waits */
-	pthread_mutex_t mutex;
+struct list {
 	struct node *first;
 	struct node *last;
+};
+
+/* A thread that waits for the events of one request, on its stack. */
+struct waiter {
+	uint64_t op_id;
+	sem_t told;
+	struct waiter *next;
+};
+
+struct mpsync_queue {
+	atomic_uint references;
+	int descriptor; /* an eventfd, not zero while an event of `open` or a wake-up waits */
+	pthread_mutex_t mutex;
+	struct list open;
+	struct list awaited; /* those with MPSYNC_OP_AWAITED */
+	struct waiter *waiters;
 	bool wakeup;
 };
 
@@ -91,16 +105,22 @@ mpsync_queue *queue_reference(mpsync_queue *queue)
 	return queue;
 }
 
+static void free_list(struct list *list)
+{
+	while (list->first) {
+		struct node *node = list->first;
+
+		list->first = node->next;
+		free(node);
+	}
+}
+
 void mpsync_queue_free(mpsync_queue *queue)
 {
 	if (!queue || atomic_fetch_sub(&queue->references, 1) > 1)
 		return;
-	while (queue->first) {
-		struct node *node = queue->first;
-
-		queue->first = node->next;
-		free(node);
-	}
+	free_list(&queue->open);
+	free_list(&queue->awaited);
 	close(queue->descriptor);
 	pthread_mutex_destroy(&queue->mutex);
 	free(queue);
@@ -128,32 +148,74 @@ static void lower_descriptor(const mpsync_queue *queue)
 		return;
 }
 
+static void append(struct list *list, struct node *node)
+{
+	node->next = NULL;
+	if (list->first)
+		list->last->next = node;
+	else
+		list->first = node;
+	list->last = node;
+}
+
+/* With the mutex held. */
+static void tell_waiter(const mpsync_queue *queue, uint64_t op_id)
+{
+	struct waiter *waiter = queue->waiters;
+
+	while (waiter && waiter->op_id != op_id)
+		waiter = waiter->next;
+	if (waiter)
+		sem_post(&waiter->told);
+}
+
 void queue_push(mpsync_queue *queue, mpsync_event *event)
 {
 	struct node *node = (struct node *)event;
 
 	pthread_mutex_lock(&queue->mutex);
-	node->next = NULL;
-	if (queue->first)
-		queue->last->next = node;
-	else
-		queue->first = node;
-	if (queue->first == node && !queue->wakeup)
-		raise_descriptor(queue);
-	queue->last = node;
+	if (event->op_id & MPSYNC_OP_AWAITED) {
+		append(&queue->awaited, node);
+		tell_waiter(queue, event->op_id);
+	} else {
+		if (!queue->open.first && !queue->wakeup)
+			raise_descriptor(queue);
+		append(&queue->open, node);
+	}
 	pthread_mutex_unlock(&queue->mutex);
 }
 
 /* With the mutex held. */
 static struct node *take(mpsync_queue *queue)
 {
-	struct node *node = queue->first;
+	struct node *node = queue->open.first;
 
 	if (!node)
 		return NULL;
-	queue->first = node->next;
-	if (!queue->first && !queue->wakeup)
+	queue->open.first = node->next;
+	if (!queue->open.first && !queue->wakeup)
 		lower_descriptor(queue);
+	return node;
+}
+
+/* With the mutex held. */
+static struct node *take_awaited(mpsync_queue *queue, uint64_t op_id)
+{
+	struct node *before = NULL;
+	struct node *node = queue->awaited.first;
+
+	while (node && node->event.op_id != op_id) {
+		before = node;
+		node = node->next;
+	}
+	if (!node)
+		return NULL;
+	if (before)
+		before->next = node->next;
+	else
+		queue->awaited.first = node->next;
+	if (queue->awaited.last == node)
+		queue->awaited.last = before;
 	return node;
 }
 
@@ -186,7 +248,7 @@ mpsync_event *mpsync_queue_wait(mpsync_queue *queue, int64_t timeout_ms)
 	pthread_mutex_lock(&queue->mutex);
 	if (queue->wakeup) {
 		queue->wakeup = false;
-		if (!queue->first)
+		if (!queue->open.first)
 			lower_descriptor(queue);
 		node = NULL;
 	} else {
@@ -196,12 +258,46 @@ mpsync_event *mpsync_queue_wait(mpsync_queue *queue, int64_t timeout_ms)
 	return node ? &node->event : NULL;
 }
 
+static void wait_until_told(mpsync_queue *queue, struct waiter *waiter)
+{
+	struct waiter **at = &queue->waiters;
+
+	waiter->next = queue->waiters;
+	queue->waiters = waiter;
+	pthread_mutex_unlock(&queue->mutex);
+	/* Not a condition: a signal ends this one, so that runtimes can run their handlers. */
+	sem_wait(&waiter->told);
+	pthread_mutex_lock(&queue->mutex);
+	while (*at != waiter)
+		at = &(*at)->next;
+	*at = waiter->next;
+}
+
+mpsync_event *mpsync_queue_wait_for(mpsync_queue *queue, uint64_t op_id)
+{
+	struct waiter waiter = {.op_id = op_id};
+	struct node *node;
+
+	if (!queue || !(op_id & MPSYNC_OP_AWAITED))
+		return NULL;
+	sem_init(&waiter.told, 0, 0);
+	pthread_mutex_lock(&queue->mutex);
+	node = take_awaited(queue, op_id);
+	if (!node) {
+		wait_until_told(queue, &waiter);
+		node = take_awaited(queue, op_id);
+	}
+	pthread_mutex_unlock(&queue->mutex);
+	sem_destroy(&waiter.told);
+	return node ? &node->event : NULL;
+}
+
 void mpsync_queue_wakeup(mpsync_queue *queue)
 {
 	if (!queue)
 		return;
 	pthread_mutex_lock(&queue->mutex);
-	if (!queue->wakeup && !queue->first)
+	if (!queue->wakeup && !queue->open.first)
 		raise_descriptor(queue);
 	queue->wakeup = true;
 	pthread_mutex_unlock(&queue->mutex);

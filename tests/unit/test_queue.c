@@ -3,6 +3,8 @@
 #include "queue.h"
 
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 
 static int readable(const mpsync_queue *queue)
@@ -59,12 +61,118 @@ static void test_wakeup_ends_one_wait(void **state)
 	mpsync_queue_free(queue);
 }
 
+/* Goal: the events of an awaited request reach who waits for that request, and nobody else. */
+static void test_awaited_events_are_kept_apart(void **state)
+{
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	const uint64_t first = MPSYNC_OP_AWAITED | 1;
+	const uint64_t second = MPSYNC_OP_AWAITED | 2;
+
+	(void)state;
+	push(queue, first);
+	push(queue, second);
+	push(queue, second);
+	assert_int_equal(readable(queue), 0);
+	assert_null(mpsync_queue_next(queue));
+	push(queue, 1);
+	for (int i = 0; i < 2; i++) {
+		mpsync_event *event = mpsync_queue_wait_for(queue, second);
+
+		assert_int_equal(event->op_id, second);
+		mpsync_event_free(event);
+	}
+	push(queue, second); /* freed with the queue */
+	for (uint64_t op = first; op; op = op == first ? 1 : 0) {
+		mpsync_event *event =
+		    op == first ? mpsync_queue_wait_for(queue, op) : mpsync_queue_next(queue);
+
+		assert_int_equal(event->op_id, op);
+		mpsync_event_free(event);
+	}
+	assert_null(mpsync_queue_wait_for(queue, 1));
+	mpsync_queue_free(queue);
+}
+
+struct waiting {
+	mpsync_queue *queue;
+	uint64_t op_id;
+	mpsync_event *event;
+};
+
+static void *wait_in_thread(void *argument)
+{
+	struct waiting *waiting = argument;
+
+	while (!waiting->event)
+		waiting->event = mpsync_queue_wait_for(waiting->queue, waiting->op_id);
+	return NULL;
+}
+
+/* Goal: many threads wait at once, and each is woken by its own event, whatever their order. */
+static void test_each_waiting_thread_gets_its_own(void **state)
+{
+	enum { THREADS = 16 };
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	struct waiting waiting[THREADS];
+	pthread_t threads[THREADS];
+
+	(void)state;
+	for (uint64_t i = 0; i < THREADS; i++) {
+		waiting[i] = (struct waiting){.queue = queue, .op_id = MPSYNC_OP_AWAITED | i};
+		assert_int_equal(pthread_create(&threads[i], NULL, wait_in_thread, &waiting[i]), 0);
+	}
+	for (int i = THREADS - 1; i >= 0; i--) {
+		push(queue, waiting[i].op_id);
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		assert_int_equal(waiting[i].event->op_id, waiting[i].op_id);
+		mpsync_event_free(waiting[i].event);
+	}
+	mpsync_queue_free(queue);
+}
+
+static void ignore_signal(int number)
+{
+	(void)number;
+}
+
+/* Goal: a signal ends the wait without an event, so that a language can run its own handler. The
+ * thread waits in a loop, so the signal is sent until one has met it waiting. */
+static void *wait_for_a_signal(void *argument)
+{
+	struct waiting *waiting = argument;
+
+	assert_null(mpsync_queue_wait_for(waiting->queue, waiting->op_id));
+	push(waiting->queue, 1);
+	return NULL;
+}
+
+static void test_a_signal_ends_the_wait(void **state)
+{
+	const struct sigaction action = {.sa_handler = ignore_signal};
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	struct waiting waiting = {.queue = queue, .op_id = MPSYNC_OP_AWAITED | 7};
+	mpsync_event *event = NULL;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_a_signal, &waiting), 0);
+	while (!event) {
+		pthread_kill(thread, SIGUSR1);
+		event = mpsync_queue_wait(queue, 1);
+	}
+	pthread_join(thread, NULL);
+	mpsync_event_free(event);
+	mpsync_queue_free(queue);
+}
+
 static void test_everything_takes_null(void **state)
 {
 	(void)state;
 	assert_int_equal(mpsync_queue_fd(NULL), -1);
 	assert_null(mpsync_queue_next(NULL));
 	assert_null(mpsync_queue_wait(NULL, 0));
+	assert_null(mpsync_queue_wait_for(NULL, MPSYNC_OP_AWAITED));
 	mpsync_queue_wakeup(NULL);
 	mpsync_queue_free(NULL);
 	mpsync_event_free(NULL);
@@ -75,6 +183,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_descriptor_follows_the_events),
 	    cmocka_unit_test(test_wakeup_ends_one_wait),
+	    cmocka_unit_test(test_awaited_events_are_kept_apart),
+	    cmocka_unit_test(test_each_waiting_thread_gets_its_own),
+	    cmocka_unit_test(test_a_signal_ends_the_wait),
 	    cmocka_unit_test(test_everything_takes_null),
 	};
 

@@ -82,6 +82,10 @@ class _AsyncClaimant(Claimant):
         assert self._end is not None
         return await asyncio.shield(self._end)
 
+    def _start(self, request: Request, value: Optional[str], wait_ms: int) -> None:
+        handle = request.handle
+        handle.client.start(request, lambda n: self._kind.start(handle.native, n, value, wait_ms))
+
     async def _take_async(self, value: Optional[str], wait: int) -> Held:
         request = await _ended(self, lambda request: self._start(request, value, wait))
         request.result()

@@ -45,6 +45,12 @@ class Event(NamedTuple):
             message = f"{message}: {self.holder} has it"
         return error_of(self.status, message)
 
+    def result(self) -> Event:
+        """The event itself, or the exception that it stands for."""
+        if self.status:
+            raise self.error()
+        return self
+
 
 class Options:
     """The C library's options, freed with this object."""
@@ -104,30 +110,31 @@ class Request:
     def result(self) -> Event:
         """The event that ended it, or the exception that it stands for."""
         assert self.event is not None
-        if self.event.status:
-            raise self.event.error()
-        return self.event
+        return self.event.result()
 
 
-class BlockingRequest(Request):
-    """A request that its asker's thread waits for."""
+class AwaitedRequest:
+    """A call whose asker waits for its end in the C library, not for the client's thread."""
 
-    __slots__ = ("_done",)
+    __slots__ = ("_client", "_ended", "_number")
 
-    def __init__(self, handle: Any) -> None:
-        self._done = threading.Lock()
-        self._done.acquire()
-        super().__init__(handle, _wake)
+    def __init__(self, client: Client, call: Callable[[int], object]) -> None:
+        self._ended: list[Any] = []
+        self._client = client
+        self._number = client.number() | _native.MPSYNC_OP_AWAITED
+        client.awaited.add(self._number)
+        try:
+            call(self._number)
+        except BaseException:
+            client.awaited.discard(self._number)
+            raise
 
-    def wait(self) -> None:
-        """Return when it has ended; a signal's exception (Ctrl-C) comes through."""
-        self._done.acquire()
-        self._done.release()
-
-
-def _wake(request: Request) -> None:
-    assert isinstance(request, BlockingRequest)
-    request._done.release()
+    def wait(self) -> Event:
+        """The event that ended it. Wait again after a signal's exception (Ctrl-C)."""
+        while not self._ended:
+            _native.mpsync_queue_wait_for(self._client.queue, self._number, self._ended)
+        self._client.awaited.discard(self._number)
+        return Event(*self._ended[0])
 
 
 class Client:
@@ -135,18 +142,23 @@ class Client:
 
     def __init__(self, url: Optional[str]) -> None:
         self.pid = os.getpid()
-        self._queue = _native.mpsync_queue_new()
-        self.native = _native.mpsync_client_open(url, None, self._queue)
+        self.queue = _native.mpsync_queue_new()
+        self.native = _native.mpsync_client_open(url, None, self.queue)
         self._numbers = itertools.count(1)
         self._requests: dict[int, Request] = {}
+        self.awaited: set[int] = set()
         self.handles: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self._closed = False
         self._thread = threading.Thread(target=self._pump, name="metaparticle-sync", daemon=True)
         self._thread.start()
 
+    def number(self) -> int:
+        """The next request's."""
+        return next(self._numbers)
+
     def start(self, request: Request, call: Callable[[int], object]) -> int:
         """Give the request a number and make the call with it."""
-        number = next(self._numbers)
+        number = self.number()
         self._requests[number] = request
         try:
             call(number)
@@ -155,12 +167,9 @@ class Client:
             raise
         return number
 
-    def ask(self, handle: Any, call: Callable[[int], object]) -> Event:
+    def ask(self, call: Callable[[int], object]) -> Event:
         """Make a call that ends soon, and wait for its end."""
-        request = BlockingRequest(handle)
-        self.start(request, call)
-        request.wait()
-        return request.result()
+        return AwaitedRequest(self, call).wait().result()
 
     def close(self) -> None:
         """Release all that is held, and end."""
@@ -168,13 +177,14 @@ class Client:
             return
         self._closed = True
         _native.mpsync_client_close(self.native)
-        _native.mpsync_queue_wakeup(self._queue)
+        _native.mpsync_queue_wakeup(self.queue)
         self._thread.join()
-        _native.mpsync_queue_free(self._queue)
+        if not self.awaited:  # else another thread is still on its way out of there
+            _native.mpsync_queue_free(self.queue)
 
     def _pump(self) -> None:
         while True:
-            fields = _native.mpsync_queue_wait(self._queue, -1)
+            fields = _native.mpsync_queue_wait(self.queue, -1)
             if fields is None:
                 if self._closed:
                     return

@@ -8,7 +8,7 @@ import weakref
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 from . import _native
-from ._client import BlockingRequest, Client, Event, Options, Request, clients, logger, plain_text
+from ._client import HELD, AwaitedRequest, Client, Event, Options, clients, logger, plain_text
 from ._errors import LockLost, NotHeld
 
 Seconds = Union[str, float, None]
@@ -85,6 +85,10 @@ class Held:
         self._grant = event.grant
         self._is_held = handle.kind.is_held
 
+    def is_of(self, event: Event) -> bool:
+        """Whether the event tells of this grant."""
+        return self._grant == event.grant
+
     def is_held(self) -> bool:
         """Whether this very grant is held now; right after any pause, for it asks the clock."""
         return self._is_held(self._native, self._grant) != 0
@@ -103,14 +107,11 @@ class Held:
         handle = self.handle
         if handle.client.pid != os.getpid():
             raise NotHeld(f'"{self.name}" is held by the parent process', -7)
-        handle.client.ask(handle, lambda n: handle.kind.release_start(self._native, n, self._grant))
+        handle.client.ask(lambda n: handle.kind.release_start(self._native, n, self._grant))
 
     def let_go(self) -> None:
         """Release it without waiting, and without a word if it has ended already."""
-        try:
-            self.handle.kind.release_start(self._native, 0, self._grant)
-        except NotHeld:
-            return
+        self.handle.let_go(self._grant)
 
 
 class Handle:
@@ -121,7 +122,9 @@ class Handle:
         self.client = client
         self.name = name
         self.native = kind.new(client.native, name, options.native)
+        self._losing = threading.Lock()
         self._current: Optional[weakref.ref[Held]] = None
+        self._lost: Optional[Event] = None
         self.lost_callback: Optional[Callable[[Held], None]] = None
         client.handles[kind.id(self.native)] = self
 
@@ -129,17 +132,32 @@ class Handle:
         if hasattr(self, "native"):
             self.kind.free(self.native)
 
+    def let_go(self, grant: int) -> None:
+        """Release a grant without waiting, and without a word if it has ended already."""
+        try:
+            self.kind.release_start(self.native, 0, grant)
+        except NotHeld:
+            return
+
     def on_held(self, event: Event) -> Held:
-        """Called by the client's thread, before the asker is told."""
+        """Called by who reads HELD, before the asker goes on. LOST may have been read before."""
         held = Held(self, event)
-        self._current = weakref.ref(held)
+        with self._losing:
+            self._current = weakref.ref(held)
+            lost = self._lost if self._lost and self._lost.grant == event.grant else None
+        if lost:
+            self._tell_lost(held, lost)
         return held
 
     def on_lost(self, event: Event) -> None:
-        """Called by the client's thread: the present grant has ended unasked."""
-        held = self._current() if self._current else None
-        if held is None:
-            return
+        """Called by the client's thread: a grant has ended unasked."""
+        with self._losing:
+            self._lost = event
+            held = self._current() if self._current else None
+        if held and held.is_of(event):
+            self._tell_lost(held, event)
+
+    def _tell_lost(self, held: Held, event: Event) -> None:
         held.reason = _native.mpsync_reason_text(event.reason)
         held.lost.set()
         if self.lost_callback:
@@ -171,27 +189,24 @@ class Claimant:
             self._open()
         return self._handle
 
-    def _start(self, request: Request, value: Optional[str], wait_ms: int) -> None:
-        handle = request.handle
-        handle.client.start(request, lambda n: self._kind.start(handle.native, n, value, wait_ms))
-
     def _take(self, value: Optional[str], wait_ms: int) -> Held:
         """Ask and wait. Ctrl-C withdraws the request."""
         handle = self._own_handle()
-        request = BlockingRequest(handle)
-        self._start(request, value, wait_ms)
+        request = AwaitedRequest(
+            handle.client, lambda n: self._kind.start(handle.native, n, value, wait_ms)
+        )
         try:
-            request.wait()
+            event = request.wait()
+            if event.type == HELD:
+                self._held = held = handle.on_held(event)
+                return held
         except BaseException:
             self._kind.cancel(handle.native)
-            request.wait()
-            if request.held:
-                request.held.let_go()
+            event = request.wait()
+            if event.type == HELD:
+                handle.let_go(event.grant)
             raise
-        request.result()
-        self._held = request.held
-        assert self._held is not None
-        return self._held
+        raise event.error()
 
     def _present(self) -> Held:
         """The present grant, or NotHeld."""

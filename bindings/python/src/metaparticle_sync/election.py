@@ -117,7 +117,7 @@ class Election(Claimant):
         """Change what observers see of the present term."""
         handle = self._present().handle
         handle.client.ask(
-            handle, lambda n: _native.mpsync_election_set_value_start(handle.native, n, value)
+            lambda n: _native.mpsync_election_set_value_start(handle.native, n, value)
         )
         self._value = value
 
