@@ -1,7 +1,7 @@
 /* Java: text as UTF-8 bytes (JNI's own encoding is another beyond the basic plane), 64 bits as long. */
 
 %include "enumtypeunsafe.swg"
-%apply long long { uint64_t, int64_t };
+%apply long long { uint64_t, int64_t, unsigned long long };
 
 %pragma(java) jniclasscode=%{
   static {

@@ -87,25 +87,45 @@ final class Client {
     handles.remove(id);
   }
 
-  /** Give the request a number and make the call with it. */
-  long start(Request request, LongConsumer call) {
-    long number = numbers.incrementAndGet();
-    requests.put(number, request);
+  /** The next request's. */
+  long number() {
+    return numbers.incrementAndGet();
+  }
+
+  static void called(LongConsumer call, long number) {
     try {
       call.accept(number);
-      return number;
     } catch (NativeException e) {
-      requests.remove(number);
       throw SyncException.of(e);
+    }
+  }
+
+  /** Give the request a number and make the call with it. */
+  long start(Request request, LongConsumer call) {
+    long number = number();
+    requests.put(number, request);
+    try {
+      called(call, number);
+      return number;
+    } catch (SyncException e) {
+      requests.remove(number);
+      throw e;
     }
   }
 
   /** Make a call that ends soon, and wait for its end. */
   void ask(LongConsumer call) {
     Request request = new Request();
-    start(request, call);
-    request.awaitEnd();
+    new Waiting(this, request, call).awaitEnd();
     request.result();
+  }
+
+  /** Block in the C library until there is news of this request, or a signal came. */
+  void awaitEvent(long number, Request request) {
+    mpsync_event event = Native.mpsync_queue_wait_for(queue, number);
+    if (event != null) {
+      deliver(Event.take(event), request);
+    }
   }
 
   private void pump() {
@@ -126,15 +146,20 @@ final class Client {
       }
       return;
     }
-    boolean goingOn =
-        event.type() == mpsync_event_type.MPSYNC_EVENT_WAITING
-            || event.type() == mpsync_event_type.MPSYNC_EVENT_LEADER
-            || event.type() == mpsync_event_type.MPSYNC_EVENT_LOG;
-    Request request = goingOn ? requests.get(event.op()) : requests.remove(event.op());
-    if (request == null) {
-      return;
+    Request request = goesOn(event) ? requests.get(event.op()) : requests.remove(event.op());
+    if (request != null) {
+      deliver(event, request);
     }
-    if (goingOn) {
+  }
+
+  private static boolean goesOn(Event event) {
+    return event.type() == mpsync_event_type.MPSYNC_EVENT_WAITING
+        || event.type() == mpsync_event_type.MPSYNC_EVENT_LEADER
+        || event.type() == mpsync_event_type.MPSYNC_EVENT_LOG;
+  }
+
+  private static void deliver(Event event, Request request) {
+    if (goesOn(event)) {
       request.progress(event);
     } else {
       request.end(event);

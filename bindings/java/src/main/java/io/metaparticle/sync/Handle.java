@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
+import java.util.function.LongConsumer;
 
 /**
  * A native lock or election with its present grant; freed when nobody has it any more, and so never
@@ -26,7 +27,8 @@ final class Handle {
   private final SWIGTYPE_p_mpsync_lock lock;
   private final SWIGTYPE_p_mpsync_election election;
   private volatile Held present;
-  private volatile Held latest; // present, or being released: it may be lost yet
+  private Held latest; // present, or being released: it may be lost yet
+  private Event lastLoss; // it may be read before its grant is
   private volatile Consumer<LockLostException> onLost = lost -> {};
 
   private Handle(Client client, String name, boolean isElection, Options options) {
@@ -82,7 +84,7 @@ final class Handle {
     onLost = listener;
   }
 
-  /** A request that makes its Held on the client's thread, before anybody is told. */
+  /** A request that makes its Held where its event is read, before anybody is told. */
   private final class Taking extends Request {
     private Held held;
 
@@ -90,8 +92,7 @@ final class Handle {
     void end(Event event) {
       if (event.status() == 0) {
         held = new Held(Handle.this, event.grant(), event.token());
-        present = held;
-        latest = held;
+        begin(held);
       }
       super.end(event);
     }
@@ -100,21 +101,11 @@ final class Handle {
       result();
       return held;
     }
-
-    void withdraw() {
-      cancel();
-      awaitEnd();
-      if (held != null) {
-        held.letGo();
-      }
-    }
   }
 
-  private Taking start(String value, long waitMs) {
+  private LongConsumer start(String value, long waitMs) {
     byte[] bytes = value == null ? null : Client.utf8("value", value);
-    Taking request = new Taking();
-    client.start(request, number -> startNative(number, bytes, waitMs));
-    return request;
+    return number -> startNative(number, bytes, waitMs);
   }
 
   private void startNative(long number, byte[] value, long waitMs) {
@@ -130,8 +121,8 @@ final class Handle {
   }
 
   Held take(String value, long waitMs) {
-    Taking request = start(value, waitMs);
-    request.awaitEnd();
+    Taking request = new Taking();
+    new Waiting(client, request, start(value, waitMs)).awaitEnd();
     return request.taken();
   }
 
@@ -139,11 +130,14 @@ final class Handle {
     if (Thread.interrupted()) {
       throw new InterruptedException();
     }
-    Taking request = start(value, waitMs);
+    Taking request = new Taking();
+    Waiting waiting = new Waiting(client, request, start(value, waitMs));
     try {
-      request.awaitEndInterruptibly();
+      waiting.awaitEndInterruptibly(this::cancel);
     } catch (InterruptedException e) {
-      request.withdraw();
+      if (request.held != null) {
+        request.held.letGo();
+      }
       throw e;
     }
     return request.taken();
@@ -151,7 +145,8 @@ final class Handle {
 
   /** Cancelling the future withdraws the request. Its dependents run on the common pool. */
   CompletableFuture<Held> takeAsync(String value, long waitMs) {
-    Taking request = start(value, waitMs);
+    Taking request = new Taking();
+    client.start(request, start(value, waitMs));
     CompletableFuture<Held> future = new CompletableFuture<>();
     request.ended.thenRunAsync(
         () -> {
@@ -253,14 +248,32 @@ final class Handle {
     }
   }
 
-  /** Called by the client's thread: the latest grant has ended unasked. */
-  void lose(Event event) {
-    Held held = latest;
-    latest = null;
-    forget(held);
-    if (held == null) {
-      return;
+  private void begin(Held held) {
+    Event loss;
+    synchronized (this) {
+      present = held;
+      latest = held;
+      loss = lastLoss != null && held.isOf(lastLoss) ? lastLoss : null;
     }
+    if (loss != null) {
+      tellLost(held, loss);
+    }
+  }
+
+  /** Called by the client's thread: a grant has ended unasked. */
+  void lose(Event event) {
+    Held held;
+    synchronized (this) {
+      lastLoss = event;
+      held = latest;
+    }
+    if (held != null && held.isOf(event)) {
+      tellLost(held, event);
+    }
+  }
+
+  private void tellLost(Held held, Event event) {
+    forget(held);
     String reason = Event.text(Native.mpsync_reason_text(event.reason()));
     LockLostException lost = new LockLostException("\"" + name + "\" was lost (" + reason + ")");
     held.lose(lost);

@@ -22,6 +22,10 @@ public final class Held implements AutoCloseable {
     this.token = token;
   }
 
+  boolean isOf(Event event) {
+    return event.grant() == grant;
+  }
+
   /**
    * Whether this very grant is held now. Compares with the clock, so it is right after any pause.
    */
