@@ -58,10 +58,15 @@ namespace Metaparticle.Sync
             handles.TryRemove(id, out gone);
         }
 
+        private ulong Number()
+        {
+            return (ulong)Interlocked.Increment(ref numbers);
+        }
+
         /// <summary>Give the request a number and make the call with it.</summary>
         internal ulong Start(Request request, Action<ulong> call)
         {
-            var number = (ulong)Interlocked.Increment(ref numbers);
+            var number = Number();
             requests[number] = request;
             try
             {
@@ -82,6 +87,23 @@ namespace Metaparticle.Sync
             var request = new Request();
             Start(request, call);
             return request;
+        }
+
+        /// <summary>
+        /// Make a call, and block in the C library until its end, which saves the hop over the
+        /// client's thread; throws what the end stands for.
+        /// </summary>
+        internal void Await(Request request, Action<ulong> call)
+        {
+            var number = Number() | Native.MPSYNC_OP_AWAITED;
+            call(number);
+            while (!request.Ended.IsCompleted)
+            {
+                var native = Native.mpsync_queue_wait_for(queue, number);
+                if (native != null)
+                    Deliver(new Event(native), request);
+            }
+            Request.Check(request.Ended.Result);
         }
 
         private void Pump()
@@ -105,15 +127,16 @@ namespace Metaparticle.Sync
                 return;
             }
             Request request;
-            if (told.GoesOn)
-            {
-                if (requests.TryGetValue(told.Op, out request) && request.Progress != null)
-                    request.Progress(told);
-            }
-            else if (requests.TryRemove(told.Op, out request))
-            {
+            if (told.GoesOn ? requests.TryGetValue(told.Op, out request) : requests.TryRemove(told.Op, out request))
+                Deliver(told, request);
+        }
+
+        private static void Deliver(Event told, Request request)
+        {
+            if (!told.GoesOn)
                 request.End(told);
-            }
+            else if (request.Progress != null)
+                request.Progress(told);
         }
 
         /// <summary>Call a function of the program; what it throws is reported, and the client lives on.</summary>

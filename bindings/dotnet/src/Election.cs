@@ -80,7 +80,7 @@ namespace Metaparticle.Sync
         /// <summary>Change what observers see of the present term.</summary>
         public void SetValue(string value)
         {
-            handle.SetValue(value).Wait();
+            handle.SetValue(value);
         }
 
         /// <summary>Who leads now, or null.</summary>

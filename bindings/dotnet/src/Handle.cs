@@ -17,7 +17,8 @@ namespace Metaparticle.Sync
         private readonly ulong id;
         private readonly object mutex = new object();
         private Held present;
-        private Held latest; // present, or being released: it may be lost yet; the client's thread's own
+        private Held latest; // present, or being released: it may be lost yet
+        private Event lastLoss; // it may be read before its grant is
 
         internal Handle(string name, bool isElection, Options options)
         {
@@ -56,7 +57,7 @@ namespace Metaparticle.Sync
         /// <summary>Told of a loss by the client's thread.</summary>
         internal Action<LockLostException> OnLost { get; set; }
 
-        /// <summary>A request that makes its Held on the client's thread, before anybody is told.</summary>
+        /// <summary>A request that makes its Held where its event is read, before anybody is told.</summary>
         private sealed class Taking : Request
         {
             private readonly Handle handle;
@@ -79,30 +80,34 @@ namespace Metaparticle.Sync
         private Held Begin(Event told)
         {
             var held = new Held(this, told.Grant, told.Token);
+            Event loss;
             lock (mutex)
+            {
                 present = held;
-            latest = held;
+                latest = held;
+                loss = lastLoss;
+            }
+            if (held.IsOf(loss))
+                TellLost(held, loss);
             return held;
         }
 
-        private Taking Start(string value, long waitMs)
+        private Action<ulong> Asking(string value, long waitMs)
         {
             var text = value == null ? null : Text.ToC("value", value);
-            var request = new Taking(this);
-            Client.Start(request, number =>
+            return number =>
             {
                 if (election == null)
                     Native.mpsync_lock_acquire_start(nativeLock, number, waitMs);
                 else
                     Native.mpsync_election_campaign_start(election, number, text, waitMs);
-            });
-            return request;
+            };
         }
 
         internal Held Take(string value, long waitMs)
         {
-            var request = Start(value, waitMs);
-            request.Wait();
+            var request = new Taking(this);
+            Client.Await(request, Asking(value, waitMs));
             return request.Held;
         }
 
@@ -110,7 +115,8 @@ namespace Metaparticle.Sync
         internal async Task<Held> TakeAsync(string value, long waitMs, CancellationToken cancellation)
         {
             cancellation.ThrowIfCancellationRequested();
-            var request = Start(value, waitMs);
+            var request = new Taking(this);
+            Client.Start(request, Asking(value, waitMs));
             using (cancellation.Register(Cancel))
             {
                 var told = await request.Ended.ConfigureAwait(false);
@@ -143,13 +149,13 @@ namespace Metaparticle.Sync
             GC.KeepAlive(this);
         }
 
-        internal Request SetValue(string value)
+        internal void SetValue(string value)
         {
             var text = Text.ToC("value", value);
-            var request = Client.Ask(
+            Client.Await(
+                new Request(),
                 number => Native.mpsync_election_set_value_start(election, number, text));
             GC.KeepAlive(this);
-            return request;
         }
 
         internal bool IsHeld(ulong grant)
@@ -217,13 +223,21 @@ namespace Metaparticle.Sync
             }
         }
 
-        /// <summary>Called by the client's thread: the latest grant has ended unasked.</summary>
+        /// <summary>Called by the client's thread: a grant has ended unasked.</summary>
         internal void Lose(Event told)
         {
-            var held = latest;
-            latest = null;
-            if (held == null)
-                return;
+            Held held;
+            lock (mutex)
+            {
+                lastLoss = told;
+                held = latest;
+            }
+            if (held != null && held.IsOf(told))
+                TellLost(held, told);
+        }
+
+        private void TellLost(Held held, Event told)
+        {
             Forget(held);
             var reason = Text.Of(Native.mpsync_reason_text(told.Reason));
             var lost = new LockLostException("\"" + Name + "\" was lost (" + reason + ")");

@@ -63,24 +63,29 @@ namespace Metaparticle.Sync
                 throw was;
         }
 
-        private Request StartRelease()
+        internal bool IsOf(Event told)
+        {
+            return told != null && told.Grant == grant;
+        }
+
+        private void StartRelease(ulong number)
         {
             ended = true;
             handle.Forget(this);
-            return handle.Client.Ask(number => handle.ReleaseStart(number, grant));
+            handle.ReleaseStart(number, grant);
         }
 
         /// <summary>Release it and wait until the store knows, or the right has run out.</summary>
         /// <exception cref="NotHeldException">It had ended before.</exception>
         public void Release()
         {
-            StartRelease().Wait();
+            handle.Client.Await(new Request(), StartRelease);
         }
 
         /// <summary>As <see cref="Release"/>, without blocking.</summary>
         public async Task ReleaseAsync()
         {
-            Request.Check(await StartRelease().Ended.ConfigureAwait(false));
+            Request.Check(await handle.Client.Ask(StartRelease).Ended.ConfigureAwait(false));
         }
 
         /// <summary>Release it, unless that was done.</summary>

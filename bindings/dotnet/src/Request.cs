@@ -15,19 +15,13 @@ namespace Metaparticle.Sync
             get { return ended.Task; }
         }
 
-        /// <summary>Called by the client's thread for what comes before the end.</summary>
+        /// <summary>Called by who reads the event, for what comes before the end.</summary>
         internal Action<Event> Progress { get; set; }
 
-        /// <summary>Called by the client's thread, once.</summary>
+        /// <summary>Called by who reads the event, once.</summary>
         internal virtual void End(Event told)
         {
             ended.SetResult(told);
-        }
-
-        /// <summary>Waits for the end; throws what it stands for.</summary>
-        internal void Wait()
-        {
-            Check(ended.Task.GetAwaiter().GetResult());
         }
 
         internal static void Check(Event told)
