@@ -3,7 +3,8 @@
 use crate::client::{guarded, Client, Outcome, Request};
 use crate::error::{Error, Status};
 use crate::grant::{Grant, Guard};
-use crate::native::{Handle, Options as NativeOptions};
+use crate::handle::Handle;
+use crate::native::{self, Event, Options as NativeOptions};
 use crate::options::Options;
 use std::future::Future;
 use std::pin::Pin;
@@ -14,44 +15,55 @@ pub(crate) const WAIT_AS_OPTION: i64 = -2;
 pub(crate) const WAIT_FOR_EVER: i64 = -1;
 
 pub(crate) struct Claimant {
-    pub client: Arc<Client>,
     pub handle: Arc<Handle>,
     pub name: Arc<str>,
-    present: Arc<Mutex<Weak<Grant>>>,
+    present: Mutex<Weak<Grant>>,
 }
 
 impl Claimant {
     pub fn open(
         name: &str,
         options: &Options,
-        make: fn(&crate::native::Client, &str, &NativeOptions) -> Result<Handle, Error>,
+        make: fn(&crate::native::Client, &str, &NativeOptions) -> Result<native::Handle, Error>,
     ) -> Result<Claimant, Error> {
         let client = Client::of(options.url.as_deref())?;
         let native = NativeOptions::new(&options.settings)?;
-        let handle = Arc::new(make(&client.native, name, &native)?);
+        let handle = make(&client.native, name, &native)?;
         Ok(Claimant {
-            client,
-            handle,
+            handle: Arc::new(Handle::new(client, handle)),
             name: name.into(),
-            present: Arc::default(),
+            present: Mutex::default(),
         })
     }
 
-    pub fn start(&self, value: Option<&str>, wait_ms: i64) -> Result<Arc<Request>, Error> {
-        let (client, handle) = (Arc::clone(&self.client), Arc::clone(&self.handle));
-        let (name, present) = (Arc::clone(&self.name), Arc::clone(&self.present));
-        let request = Request::for_grant(Box::new(move |event| {
-            let grant = Grant::new(&client, &handle, &name, event.grant, event.token);
-            *guarded(&present) = Arc::downgrade(&grant);
-            grant
-        }));
-        self.client
+    pub fn start(
+        self: &Arc<Self>,
+        value: Option<&str>,
+        wait_ms: i64,
+    ) -> Result<Arc<Request>, Error> {
+        let claimant = Arc::clone(self);
+        let request = Request::for_grant(Box::new(move |event| claimant.begin(event)));
+        self.handle
+            .client
             .start(&request, |op| self.handle.start(op, value, wait_ms))?;
         Ok(request)
     }
 
+    fn begin(&self, event: &Event) -> Arc<Grant> {
+        let grant = Grant::new(&self.handle, &self.name, event.grant, event.token);
+        *guarded(&self.present) = Arc::downgrade(&grant);
+        grant
+    }
+
     pub fn take(&self, value: Option<&str>, wait_ms: i64) -> Result<Guard, Error> {
-        guard_of(self.start(value, wait_ms)?.wait(), false)
+        let event = self
+            .handle
+            .client
+            .wait(|op| self.handle.start(op, value, wait_ms))?;
+        Ok(Guard {
+            grant: self.begin(&event),
+            in_background: false,
+        })
     }
 
     pub fn take_async(self: &Arc<Self>, value: Option<&str>, wait_ms: i64) -> Acquire {
@@ -75,19 +87,11 @@ impl Claimant {
     }
 }
 
-impl Drop for Claimant {
-    fn drop(&mut self) {
-        if self.present().is_none() {
-            self.client.forget(self.handle.id());
-        }
-    }
-}
-
-fn guard_of(outcome: Outcome, in_background: bool) -> Result<Guard, Error> {
+fn guard_of(outcome: Outcome) -> Result<Guard, Error> {
     match outcome? {
         Some(grant) => Ok(Guard {
             grant,
-            in_background,
+            in_background: true,
         }),
         None => Err(Error::new(Status::Internal, "a grant without its facts")),
     }
@@ -120,7 +124,7 @@ impl Future for Acquire {
             Asking::Failed(error) => Err(error.take().expect("polled after its end")),
             Asking::Waiting(request) => match request.poll(context) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(outcome) => guard_of(outcome, true),
+                Poll::Ready(outcome) => guard_of(outcome),
             },
             Asking::Done => panic!("polled after its end"),
         };

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
@@ -30,11 +30,10 @@ struct Progress {
     abandoned: bool,
 }
 
-/// A call under way, for a thread or a task to wait for.
+/// A call under way, for a task to wait for; a thread waits by `Client::wait`.
 #[derive(Default)]
 pub(crate) struct Request {
     progress: Mutex<Progress>,
-    changed: Condvar,
     begin: Option<Begin>,
     watch: Option<Watch>,
 }
@@ -76,7 +75,6 @@ impl Request {
         progress.end = Some(event);
         let waker = progress.waker.take();
         drop(progress);
-        self.changed.notify_all();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -85,19 +83,6 @@ impl Request {
     fn outcome(progress: &mut Progress) -> Option<Outcome> {
         let end = progress.end.as_ref()?;
         Some(end.result().map(|()| progress.grant.take()))
-    }
-
-    pub fn wait(&self) -> Outcome {
-        let mut progress = guarded(&self.progress);
-        loop {
-            if let Some(outcome) = Request::outcome(&mut progress) {
-                return outcome;
-            }
-            progress = self
-                .changed
-                .wait(progress)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
     }
 
     pub fn poll(&self, context: &mut Context<'_>) -> Poll<Outcome> {
@@ -124,7 +109,7 @@ impl Request {
 }
 
 /// A request as a future.
-pub(crate) struct Ending(pub Arc<Request>);
+pub(crate) struct Ending(Arc<Request>);
 
 impl Future for Ending {
     type Output = Outcome;
@@ -137,7 +122,14 @@ impl Future for Ending {
 #[derive(Default)]
 struct State {
     requests: HashMap<u64, Arc<Request>>,
-    grants: HashMap<u64, Weak<Grant>>,
+    handles: HashMap<u64, Latest>,
+}
+
+/// What of a handle the client's thread has to know: a loss may be read before its grant is.
+#[derive(Default)]
+struct Latest {
+    grant: Weak<Grant>,
+    loss: Option<Event>,
 }
 
 /// A connection to one URL.
@@ -202,14 +194,52 @@ impl Client {
         Ok(Ending(request))
     }
 
-    pub fn remember(&self, lock: u64, grant: &Arc<Grant>) {
-        guarded(&self.state)
-            .grants
-            .insert(lock, Arc::downgrade(grant));
+    /// Make a call that ends soon, or not, and block in the C library until its end, which saves
+    /// the hop over the client's thread.
+    pub fn wait(&self, call: impl FnOnce(u64) -> Result<(), Error>) -> Result<Event, Error> {
+        let op = self.numbers.fetch_add(1, Ordering::Relaxed) | native::AWAITED;
+        call(op)?;
+        loop {
+            match self.native.wait_for(op) {
+                Some(event) if !event.goes_on() => {
+                    event.result()?;
+                    return Ok(event);
+                }
+                _ => {}
+            }
+        }
     }
 
-    pub fn forget(&self, lock: u64) {
-        guarded(&self.state).grants.remove(&lock);
+    pub fn register(&self, lock: u64) {
+        guarded(&self.state).handles.insert(lock, Latest::default());
+    }
+
+    pub fn unregister(&self, lock: u64) {
+        guarded(&self.state).handles.remove(&lock);
+    }
+
+    pub fn remember(&self, lock: u64, grant: &Arc<Grant>) {
+        let mut state = guarded(&self.state);
+        let latest = state.handles.entry(lock).or_default();
+        latest.grant = Arc::downgrade(grant);
+        let loss = latest.loss.take().filter(|loss| loss.grant == grant.number);
+        drop(state);
+        if let Some(loss) = loss {
+            grant.lose(native::reason_text(loss.reason));
+        }
+    }
+
+    fn lose(&self, event: Event) {
+        let mut state = guarded(&self.state);
+        let Some(latest) = state.handles.get_mut(&event.lock) else {
+            return;
+        };
+        let grant = latest.grant.upgrade();
+        latest.loss = Some(event.clone());
+        drop(state);
+        if let Some(grant) = grant.filter(|grant| grant.number == event.grant) {
+            grant.lose(native::reason_text(event.reason));
+        }
     }
 
     fn pump(&self) {
@@ -222,13 +252,10 @@ impl Client {
 
     fn dispatch(&self, event: Event) {
         if event.kind == native::LOST {
-            let grant = guarded(&self.state).grants.remove(&event.lock);
-            if let Some(grant) = grant.and_then(|grant| grant.upgrade()) {
-                grant.lose(native::reason_text(event.reason));
-            }
+            self.lose(event);
             return;
         }
-        let going_on = matches!(event.kind, native::WAITING | native::LEADER | native::LOG);
+        let going_on = event.goes_on();
         let mut state = guarded(&self.state);
         let request = if going_on {
             state.requests.get(&event.op).cloned()

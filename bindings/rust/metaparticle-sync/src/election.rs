@@ -64,11 +64,10 @@ impl Candidate {
 
     /// Change what observers see of the present term.
     pub fn set_value(&self, value: &str) -> Result<(), Error> {
-        let Claimant { client, handle, .. } = &*self.claimant;
-        client
-            .ask(|op| handle.set_value_start(op, value))?
-            .0
-            .wait()
+        let handle = &self.claimant.handle;
+        handle
+            .client
+            .wait(|op| handle.set_value_start(op, value))
             .map(drop)
     }
 
@@ -98,7 +97,7 @@ pub struct Observer {
 
 impl Observer {
     fn start(claimant: &Claimant) -> Result<Observer, Error> {
-        let client = Arc::clone(&claimant.client);
+        let client = Arc::clone(&claimant.handle.client);
         let (tell, changes) = mpsc::channel();
         let tell = Mutex::new(tell);
         let request = Request::watching(Box::new(move |event| {

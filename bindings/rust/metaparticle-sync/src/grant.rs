@@ -1,8 +1,8 @@
 //! One grant of a lock, or one term of a leader.
 
-use crate::client::{guarded, Client};
+use crate::client::guarded;
 use crate::error::{Error, Status};
-use crate::native::Handle;
+use crate::handle::Handle;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -18,7 +18,6 @@ struct Loss {
 }
 
 pub(crate) struct Grant {
-    pub client: Arc<Client>,
     pub handle: Arc<Handle>,
     pub name: Arc<str>,
     pub number: u64,
@@ -28,15 +27,8 @@ pub(crate) struct Grant {
 }
 
 impl Grant {
-    pub fn new(
-        client: &Arc<Client>,
-        handle: &Arc<Handle>,
-        name: &Arc<str>,
-        number: u64,
-        token: u64,
-    ) -> Arc<Grant> {
+    pub fn new(handle: &Arc<Handle>, name: &Arc<str>, number: u64, token: u64) -> Arc<Grant> {
         let grant = Arc::new(Grant {
-            client: Arc::clone(client),
             handle: Arc::clone(handle),
             name: Arc::clone(name),
             number,
@@ -44,7 +36,7 @@ impl Grant {
             loss: Mutex::default(),
             changed: Condvar::new(),
         });
-        client.remember(handle.id(), &grant);
+        handle.client.remember(handle.id(), &grant);
         grant
     }
 
@@ -94,11 +86,12 @@ impl Grant {
     }
 
     pub fn release(&self) -> Result<(), Error> {
-        let ending = self
-            .client
-            .ask(|op| self.handle.release_start(op, self.number));
-        self.end(None);
-        ending?.0.wait().map(drop)
+        let released = self.handle.client.wait(|op| {
+            let started = self.handle.release_start(op, self.number);
+            self.end(None);
+            started
+        });
+        released.map(drop)
     }
 }
 
@@ -156,6 +149,7 @@ impl Guard {
     pub async fn release_async(self) -> Result<(), Error> {
         let grant = Arc::clone(&self.grant);
         let ending = grant
+            .handle
             .client
             .ask(|op| grant.handle.release_start(op, grant.number));
         grant.end(None);

@@ -36,6 +36,7 @@ mod client;
 mod election;
 mod error;
 mod grant;
+mod handle;
 mod lock;
 mod native;
 mod options;

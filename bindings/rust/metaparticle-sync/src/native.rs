@@ -32,6 +32,11 @@ pub(crate) struct Event {
 }
 
 impl Event {
+    /// Whether more of the same request will come.
+    pub fn goes_on(&self) -> bool {
+        matches!(self.kind, WAITING | LEADER | LOG)
+    }
+
     pub fn result(&self) -> Result<(), Error> {
         if self.status == 0 {
             return Ok(());
@@ -118,6 +123,9 @@ impl Drop for Options {
     }
 }
 
+/// The bit of a request's number whose events only `Client::wait_for` gives.
+pub(crate) use sys::MPSYNC_OP_AWAITED as AWAITED;
+
 /// A client with its queue. Only one thread may read events; the rest is for every thread.
 pub(crate) struct Client {
     client: *mut sys::mpsync_client,
@@ -145,24 +153,14 @@ impl Client {
 
     /// The next event; waits for it.
     pub fn next_event(&self) -> Option<Event> {
-        // SAFETY: the queue lives as long as self; the event is ours until it is freed below.
-        let native = unsafe { sys::mpsync_queue_wait(self.queue, -1) };
-        // SAFETY: NULL or an event that nobody else has.
-        let event = unsafe { native.as_ref() }.map(|event| Event {
-            kind: event.type_ as u32,
-            status: event.status,
-            reason: event.reason,
-            op: event.op_id,
-            lock: event.lock,
-            grant: event.grant,
-            token: event.token,
-            holder: text_of(event.holder),
-            value: text_of(event.value),
-            message: text_of(event.message),
-        });
-        // SAFETY: takes NULL; nothing of it is used any more.
-        unsafe { sys::mpsync_event_free(native) };
-        event
+        // SAFETY: the queue lives as long as self.
+        taken(unsafe { sys::mpsync_queue_wait(self.queue, -1) })
+    }
+
+    /// The next event of this request, which has `AWAITED` in its number; `None` after a signal.
+    pub fn wait_for(&self, op: u64) -> Option<Event> {
+        // SAFETY: the queue lives as long as self.
+        taken(unsafe { sys::mpsync_queue_wait_for(self.queue, op) })
     }
 
     pub fn observe_start(&self, op: u64, name: &str) -> Result<(), Error> {
@@ -178,6 +176,26 @@ impl Client {
         // SAFETY: the client lives; a NULL error is allowed.
         unsafe { sys::mpsync_client_observe_stop(self.client, op, ptr::null_mut()) };
     }
+}
+
+/// A copy of an event that the library gave to the caller, or NULL.
+fn taken(native: *mut sys::mpsync_event) -> Option<Event> {
+    // SAFETY: NULL or an event that nobody else has.
+    let event = unsafe { native.as_ref() }.map(|event| Event {
+        kind: event.type_ as u32,
+        status: event.status,
+        reason: event.reason,
+        op: event.op_id,
+        lock: event.lock,
+        grant: event.grant,
+        token: event.token,
+        holder: text_of(event.holder),
+        value: text_of(event.value),
+        message: text_of(event.message),
+    });
+    // SAFETY: takes NULL; nothing of it is used any more.
+    unsafe { sys::mpsync_event_free(native) };
+    event
 }
 
 enum Raw {
