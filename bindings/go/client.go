@@ -6,8 +6,10 @@ package mpsync
 import "C"
 
 import (
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"unsafe"
 	"weak"
 )
@@ -63,6 +65,7 @@ type request struct {
 type client struct {
 	native   *C.mpsync_client
 	queue    *C.mpsync_queue
+	readable syscall.RawConn // the queue's descriptor
 	numbers  atomic.Uint64
 	mutex    sync.Mutex
 	requests map[uint64]*request
@@ -110,8 +113,14 @@ func open(url string) (*client, error) {
 		C.mpsync_queue_free(queue)
 		return nil, errorOf(&e)
 	}
+	// Only now, for the runtime would close the descriptor of a queue that is freed.
+	readable, err := os.NewFile(uintptr(C.mpsync_queue_fd(queue)), "mpsync").SyscallConn()
+	if err != nil {
+		C.mpsync_client_close(native)
+		return nil, err
+	}
 	c := &client{
-		native: native, queue: queue,
+		native: native, queue: queue, readable: readable,
 		requests: map[uint64]*request{}, handles: map[uint64]weak.Pointer[handle]{},
 	}
 	go c.pump()
@@ -144,13 +153,21 @@ func (c *client) ask(call func(op C.uint64_t, e *C.mpsync_error)) error {
 	return (<-r.end).err()
 }
 
+// pump waits in the runtime's poller, as for a socket: no thread stands still in C, and from the
+// event to the goroutine that it is for there is no other thread to wake.
 func (c *client) pump() {
+	var native *C.mpsync_event
+	next := func(uintptr) bool {
+		native = C.mpsync_queue_next(c.queue)
+		return native != nil
+	}
 	for {
-		if native := C.mpsync_queue_wait(c.queue, -1); native != nil {
-			e := eventOf(native)
-			C.mpsync_event_free(native)
-			c.dispatch(e)
+		if err := c.readable.Read(next); err != nil {
+			panic(err) // it is never closed
 		}
+		e := eventOf(native)
+		C.mpsync_event_free(native)
+		c.dispatch(e)
 	}
 }
 
