@@ -170,6 +170,15 @@ MPSYNC_API mpsync_event *mpsync_queue_wait(mpsync_queue *queue, int64_t timeout_
  */
 MPSYNC_API mpsync_event *mpsync_queue_wait_for(mpsync_queue *queue, uint64_t op_id);
 
+/**
+ * For loops with a wake-up of their own: call @p notify whenever the queue has an event after it
+ * had none. It runs on a thread of the library, must return soon, and must not use the queue.
+ *
+ * @param notify  NULL: none from now on; no call is under way any more when this returns
+ */
+MPSYNC_API void mpsync_queue_notify(
+    mpsync_queue *queue, void (*notify)(void *context), void *context);
+
 /** Makes one mpsync_queue_wait return NULL: the present one, or else the next. */
 MPSYNC_API void mpsync_queue_wakeup(mpsync_queue *queue);
 
@@ -331,6 +340,14 @@ MPSYNC_API uint64_t mpsync_lock_grant(const mpsync_lock *lock);
  * held. */
 MPSYNC_API uint64_t mpsync_lock_token(const mpsync_lock *lock, uint64_t grant);
 
+/**
+ * Why this grant was lost: MPSYNC_REASON_EXPIRED, … Known before MPSYNC_E_NOT_HELD is answered to
+ * its release, and before LOST can be read.
+ *
+ * @return MPSYNC_REASON_NONE: it is held, it was released, or it is not the handle's latest
+ */
+MPSYNC_API int32_t mpsync_lock_lost_reason(const mpsync_lock *lock, uint64_t grant);
+
 /* ---- Elections ------------------------------------------------------------------------------ */
 
 /** One name that at most one candidate leads. A lock and an election of one name exclude each
@@ -381,6 +398,7 @@ MPSYNC_API int32_t mpsync_election_is_leader(const mpsync_election *election, ui
 MPSYNC_API int64_t mpsync_election_remaining_ms(const mpsync_election *election, uint64_t grant);
 MPSYNC_API uint64_t mpsync_election_grant(const mpsync_election *election);
 MPSYNC_API uint64_t mpsync_election_token(const mpsync_election *election, uint64_t grant);
+MPSYNC_API int32_t mpsync_election_lost_reason(const mpsync_election *election, uint64_t grant);
 
 #ifdef __cplusplus
 }

@@ -141,8 +141,7 @@ func (h *handle) lose(e event) {
 	h.present, h.latest = nil, nil
 	h.mutex.Unlock()
 	if held != nil && uint64(held.grant) == e.grant {
-		held.reason = C.GoString(C.mpsync_reason_text(C.int32_t(e.reason)))
-		close(held.lost)
+		held.lose(C.int32_t(e.reason))
 	}
 }
 
@@ -158,7 +157,15 @@ type Held struct {
 	grant  C.uint64_t
 	token  uint64
 	lost   chan struct{}
+	losing sync.Once
 	reason string
+}
+
+func (h *Held) lose(reason C.int32_t) {
+	h.losing.Do(func() {
+		h.reason = C.GoString(C.mpsync_reason_text(reason))
+		close(h.lost)
+	})
 }
 
 // IsHeld tells whether this very grant is held now. It compares with the clock, so it is right
@@ -205,7 +212,22 @@ func (h *Held) Err() error {
 // Release gives it back, and waits until the store knows, or the right has run out.
 func (h *Held) Release() error {
 	h.forget()
-	return h.handle.client.ask(func(op C.uint64_t, e *C.mpsync_error) { h.releaseStart(op, e) })
+	err := h.handle.client.ask(func(op C.uint64_t, e *C.mpsync_error) { h.releaseStart(op, e) })
+	// The event that tells of a loss may not have been read yet.
+	if reason := h.lostReason(); reason != 0 {
+		h.lose(reason)
+	}
+	return err
+}
+
+func (h *Held) lostReason() (reason C.int32_t) {
+	if h.handle.election != nil {
+		reason = C.mpsync_election_lost_reason(h.handle.election, h.grant)
+	} else {
+		reason = C.mpsync_lock_lost_reason(h.handle.lock, h.grant)
+	}
+	runtime.KeepAlive(h)
+	return reason
 }
 
 // letGo releases without waiting, and without a word if it has ended already.

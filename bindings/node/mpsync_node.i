@@ -1,4 +1,4 @@
-/* Node: errors with a status, events as plain objects, and a thread that brings them into the loop. */
+/* Node: errors with a status, events as plain objects, and what brings them into the loop. */
 
 %{
 #include "pump.h"
@@ -16,6 +16,8 @@
 %ignore mpsync_event_free;
 %ignore mpsync_queue_next;
 %ignore mpsync_queue_wait;
+%ignore mpsync_queue_wait_for;
+%ignore mpsync_queue_notify;
 
 %typemap(in, numinputs = 0) napi_env "$1 = info.Env();"
 %typemap(in) napi_value callback "$1 = $input;"

@@ -1,14 +1,9 @@
 #include "pump.h"
 
-#include <atomic>
-#include <thread>
-
 struct pump {
 	mpsync_client *client;
 	mpsync_queue *queue;
 	napi_threadsafe_function function;
-	std::thread thread;
-	std::atomic<bool> stopping{false};
 };
 
 namespace
@@ -60,40 +55,37 @@ napi_value event_object(napi_env env, const mpsync_event *event)
 	return object;
 }
 
-/* While a worker is terminated every call fails; then there is nobody to tell. */
-void deliver(napi_env env, napi_value callback, void *context, void *data)
+void notify(void *context)
 {
-	mpsync_event *event = static_cast<mpsync_event *>(data);
+	struct pump *pump = static_cast<struct pump *>(context);
 
-	(void)context;
-	if (env && callback) {
-		napi_value object = event_object(env, event);
-		napi_value receiver;
-
-		if (object && napi_get_undefined(env, &receiver) == napi_ok)
-			napi_call_function(env, receiver, callback, 1, &object, nullptr);
-	}
-	mpsync_event_free(event);
+	/* It fails only while a worker is terminated; then there is nobody to tell. */
+	napi_call_threadsafe_function(pump->function, nullptr, napi_tsfn_nonblocking);
 }
 
-void run(struct pump *pump)
+/* One event at a time, and then itself again: so promises go on between two events. */
+void deliver(napi_env env, napi_value callback, void *context, void *data)
 {
-	while (!pump->stopping) {
-		mpsync_event *event = mpsync_queue_wait(pump->queue, -1);
+	struct pump *pump = static_cast<struct pump *>(context);
+	mpsync_event *event = env && callback ? mpsync_queue_next(pump->queue) : nullptr;
+	napi_value object;
+	napi_value receiver;
 
-		if (event &&
-		    napi_call_threadsafe_function(pump->function, event, napi_tsfn_nonblocking) != napi_ok)
-			mpsync_event_free(event);
-	}
+	(void)data;
+	if (!event)
+		return;
+	notify(pump);
+	object = event_object(env, event);
+	mpsync_event_free(event);
+	if (object && napi_get_undefined(env, &receiver) == napi_ok)
+		napi_call_function(env, receiver, callback, 1, &object, nullptr);
 }
 
 void stop(void *context)
 {
 	struct pump *pump = static_cast<struct pump *>(context);
 
-	pump->stopping = true;
-	mpsync_queue_wakeup(pump->queue);
-	pump->thread.join();
+	mpsync_queue_notify(pump->queue, nullptr, nullptr);
 	napi_release_threadsafe_function(pump->function, napi_tsfn_abort);
 	mpsync_client_close(pump->client);
 	mpsync_queue_free(pump->queue);
@@ -112,9 +104,9 @@ struct pump *pump_start(
 	pump->queue = queue;
 	napi_create_string_utf8(env, "metaparticle-sync", NAPI_AUTO_LENGTH, &name);
 	napi_create_threadsafe_function(
-	    env, callback, nullptr, name, 0, 1, nullptr, nullptr, nullptr, deliver, &pump->function);
+	    env, callback, nullptr, name, 0, 1, nullptr, nullptr, pump, deliver, &pump->function);
 	napi_unref_threadsafe_function(env, pump->function);
-	pump->thread = std::thread(run, pump);
+	mpsync_queue_notify(queue, notify, pump);
 	napi_add_env_cleanup_hook(env, stop, pump);
 	return pump;
 }

@@ -5,8 +5,8 @@
 #include <node_api.h>
 
 /*
- * A thread that waits for a client's events and hands each to the callback, in the loop. With the
- * environment (the process, or a worker) it ends, and the client is closed.
+ * Hands a client's events to the callback, in the loop, which the client's own thread wakes. With
+ * the environment (the process, or a worker) it ends, and the client is closed.
  */
 struct pump;
 

@@ -98,6 +98,11 @@ uint64_t mpsync_election_grant(const mpsync_election *election)
 	return mpsync_lock_grant(of_const(election));
 }
 
+int32_t mpsync_election_lost_reason(const mpsync_election *election, uint64_t grant)
+{
+	return mpsync_lock_lost_reason(of_const(election), grant);
+}
+
 uint64_t mpsync_election_token(const mpsync_election *election, uint64_t grant)
 {
 	return mpsync_lock_token(of_const(election), grant);

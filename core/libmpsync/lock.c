@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define WAIT_AS_OPTION (-2)
+#define LOST_REASON_BITS 8
+#define LOST_REASON_MASK 0xff
 
 static mpsync_lock *reference(mpsync_lock *lock)
 {
@@ -117,6 +119,12 @@ static void await(mpsync_lock *lock, const char *holder)
 	lock->awaited = holder ? strdup(holder) : NULL;
 }
 
+/* Grant and reason in one word, so that they are read together. */
+static uint64_t lost_word(uint64_t grant, int32_t reason)
+{
+	return grant << LOST_REASON_BITS | (uint64_t)reason;
+}
+
 static void on_event(void *owner, const struct engine_event *told)
 {
 	mpsync_lock *lock = owner;
@@ -139,6 +147,7 @@ static void on_event(void *owner, const struct engine_event *told)
 		end_op(lock, &lock->acquire, &event);
 		return;
 	case MPSYNC_EVENT_LOST:
+		atomic_store(&lock->lost, lost_word(lock->claimed_grant, event.reason));
 		end_request(lock, &event);
 		tell(lock, &event);
 		/* A release that came too late: nothing was held any more. */
@@ -635,4 +644,12 @@ uint64_t mpsync_lock_token(const mpsync_lock *lock, uint64_t grant)
 		return 0;
 	token = atomic_load(&lock->token);
 	return atomic_load(&lock->grant) == grant ? token : 0;
+}
+
+int32_t mpsync_lock_lost_reason(const mpsync_lock *lock, uint64_t grant)
+{
+	const uint64_t lost = lock ? atomic_load(&lock->lost) : 0;
+
+	return lost >> LOST_REASON_BITS == grant ? (int32_t)(lost & LOST_REASON_MASK)
+	                                         : MPSYNC_REASON_NONE;
 }

@@ -37,6 +37,8 @@ struct mpsync_queue {
 	struct list awaited; /* those with MPSYNC_OP_AWAITED */
 	struct waiter *waiters;
 	bool wakeup;
+	void (*notify)(void *context); /* as `open` is no longer empty */
+	void *notify_context;
 };
 
 static size_t size_of(const char *text)
@@ -169,6 +171,18 @@ static void tell_waiter(const mpsync_queue *queue, uint64_t op_id)
 		sem_post(&waiter->told);
 }
 
+/* With the mutex held. */
+static void append_open(mpsync_queue *queue, struct node *node)
+{
+	const bool first = !queue->open.first;
+
+	append(&queue->open, node);
+	if (first && !queue->wakeup)
+		raise_descriptor(queue);
+	if (first && queue->notify)
+		queue->notify(queue->notify_context);
+}
+
 void queue_push(mpsync_queue *queue, mpsync_event *event)
 {
 	struct node *node = (struct node *)event;
@@ -178,9 +192,7 @@ void queue_push(mpsync_queue *queue, mpsync_event *event)
 		append(&queue->awaited, node);
 		tell_waiter(queue, event->op_id);
 	} else {
-		if (!queue->open.first && !queue->wakeup)
-			raise_descriptor(queue);
-		append(&queue->open, node);
+		append_open(queue, node);
 	}
 	pthread_mutex_unlock(&queue->mutex);
 }
@@ -300,5 +312,17 @@ void mpsync_queue_wakeup(mpsync_queue *queue)
 	if (!queue->wakeup && !queue->open.first)
 		raise_descriptor(queue);
 	queue->wakeup = true;
+	pthread_mutex_unlock(&queue->mutex);
+}
+
+void mpsync_queue_notify(mpsync_queue *queue, void (*notify)(void *context), void *context)
+{
+	if (!queue)
+		return;
+	pthread_mutex_lock(&queue->mutex);
+	queue->notify = notify;
+	queue->notify_context = context;
+	if (notify && queue->open.first)
+		notify(context);
 	pthread_mutex_unlock(&queue->mutex);
 }

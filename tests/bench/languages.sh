@@ -5,4 +5,5 @@ cd "$(dirname "$0")/../.." || exit
 root=$(pwd)
 # shellcheck source=tests/languages.sh
 . tests/languages.sh
-MPSYNC_RUNNERS=$(runners) exec python3 tests/bench/languages.py
+(rust_environment && cd bindings/rust && cargo build -q --release --example runner) || exit
+MPSYNC_RUNNERS=$(runners | sed 's,build/rust/debug,build/rust/release,') exec python3 tests/bench/languages.py

@@ -166,18 +166,27 @@ static void test_force(void **state)
 	mpsync_lock *a;
 	mpsync_lock *b = new_lock(other, "force");
 	mpsync_event *event;
+	uint64_t grant;
 
 	(void)state;
 	mpsync_options_set(options, "ttl", "300ms", NULL);
 	a = mpsync_lock_new(client, "force", options, NULL);
 	assert_int_equal(mpsync_lock_acquire_start(a, 1, -1, NULL), MPSYNC_OK);
 	expect_and_free(queue, MPSYNC_EVENT_HELD);
+	grant = mpsync_lock_grant(a);
+	assert_int_equal(mpsync_lock_lost_reason(a, grant), MPSYNC_REASON_NONE);
 	assert_int_equal(mpsync_client_force_release(client, "free", 0, NULL), MPSYNC_E_NOT_HELD);
 	assert_int_equal(mpsync_client_force_release(client, "force", 0, NULL), MPSYNC_OK);
 	assert_int_equal(mpsync_lock_acquire(b, 0, NULL), MPSYNC_E_HELD);
 	event = expect(queue, MPSYNC_EVENT_LOST);
 	assert_int_equal(event->reason, MPSYNC_REASON_REVOKED);
+	assert_int_equal(event->grant, grant);
 	mpsync_event_free(event);
+	assert_int_equal(mpsync_lock_release_start(a, 2, grant, NULL), MPSYNC_E_NOT_HELD);
+	assert_int_equal(mpsync_lock_lost_reason(a, grant), MPSYNC_REASON_REVOKED);
+	assert_int_equal(mpsync_lock_lost_reason(a, grant + 1), MPSYNC_REASON_NONE);
+	assert_int_equal(mpsync_lock_lost_reason(a, 0), MPSYNC_REASON_NONE);
+	assert_int_equal(mpsync_lock_lost_reason(NULL, grant), MPSYNC_REASON_NONE);
 	assert_int_equal(mpsync_lock_acquire(b, 10000, NULL), MPSYNC_OK);
 	mpsync_options_free(options);
 	mpsync_lock_free(a);

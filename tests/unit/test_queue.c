@@ -93,6 +93,36 @@ static void test_awaited_events_are_kept_apart(void **state)
 	mpsync_queue_free(queue);
 }
 
+static void count(void *context)
+{
+	++*(int *)context;
+}
+
+/* Goal: one call for each time that the queue becomes not empty, and none when it was taken off. */
+static void test_notify_tells_of_the_first_event(void **state)
+{
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	int calls = 0;
+
+	(void)state;
+	push(queue, 1);
+	mpsync_queue_notify(queue, count, &calls);
+	assert_int_equal(calls, 1);
+	push(queue, 2);
+	assert_int_equal(calls, 1);
+	mpsync_event_free(mpsync_queue_next(queue));
+	mpsync_event_free(mpsync_queue_next(queue));
+	push(queue, MPSYNC_OP_AWAITED);
+	assert_int_equal(calls, 1);
+	push(queue, 3);
+	assert_int_equal(calls, 2);
+	mpsync_event_free(mpsync_queue_next(queue));
+	mpsync_queue_notify(queue, NULL, NULL);
+	push(queue, 4);
+	assert_int_equal(calls, 2);
+	mpsync_queue_free(queue);
+}
+
 struct waiting {
 	mpsync_queue *queue;
 	uint64_t op_id;
@@ -174,6 +204,7 @@ static void test_everything_takes_null(void **state)
 	assert_null(mpsync_queue_wait(NULL, 0));
 	assert_null(mpsync_queue_wait_for(NULL, MPSYNC_OP_AWAITED));
 	mpsync_queue_wakeup(NULL);
+	mpsync_queue_notify(NULL, NULL, NULL);
 	mpsync_queue_free(NULL);
 	mpsync_event_free(NULL);
 }
@@ -184,6 +215,7 @@ int main(void)
 	    cmocka_unit_test(test_descriptor_follows_the_events),
 	    cmocka_unit_test(test_wakeup_ends_one_wait),
 	    cmocka_unit_test(test_awaited_events_are_kept_apart),
+	    cmocka_unit_test(test_notify_tells_of_the_first_event),
 	    cmocka_unit_test(test_each_waiting_thread_gets_its_own),
 	    cmocka_unit_test(test_a_signal_ends_the_wait),
 	    cmocka_unit_test(test_everything_takes_null),

@@ -18,7 +18,6 @@ namespace Metaparticle.Sync
         private readonly object mutex = new object();
         private Held present;
         private Held latest; // present, or being released: it may be lost yet
-        private Event lastLoss; // it may be read before its grant is
 
         internal Handle(string name, bool isElection, Options options)
         {
@@ -80,15 +79,12 @@ namespace Metaparticle.Sync
         private Held Begin(Event told)
         {
             var held = new Held(this, told.Grant, told.Token);
-            Event loss;
             lock (mutex)
             {
                 present = held;
                 latest = held;
-                loss = lastLoss;
             }
-            if (held.IsOf(loss))
-                TellLost(held, loss);
+            held.LookForLoss(); // LOST may have been read before
             return held;
         }
 
@@ -228,22 +224,27 @@ namespace Metaparticle.Sync
         {
             Held held;
             lock (mutex)
-            {
-                lastLoss = told;
                 held = latest;
-            }
             if (held != null && held.IsOf(told))
-                TellLost(held, told);
+                TellLost(held, told.Reason);
         }
 
-        private void TellLost(Held held, Event told)
+        internal void TellLost(Held held, int why)
         {
             Forget(held);
-            var reason = Text.Of(Native.mpsync_reason_text(told.Reason));
+            var reason = Text.Of(Native.mpsync_reason_text(why));
             var lost = new LockLostException("\"" + Name + "\" was lost (" + reason + ")");
-            held.Lose(lost);
-            if (OnLost != null)
+            if (held.Lose(lost) && OnLost != null)
                 OnLost(lost);
+        }
+
+        internal int LostReason(ulong grant)
+        {
+            var reason = election == null
+                ? Native.mpsync_lock_lost_reason(nativeLock, grant)
+                : Native.mpsync_election_lost_reason(election, grant);
+            GC.KeepAlive(this);
+            return reason;
         }
     }
 }

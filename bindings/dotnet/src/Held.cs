@@ -16,7 +16,7 @@ namespace Metaparticle.Sync
         private readonly Handle handle;
         private readonly ulong grant;
         private readonly CancellationTokenSource lost = new CancellationTokenSource();
-        private volatile LockLostException loss;
+        private LockLostException loss;
         private volatile bool ended;
 
         internal Held(Handle handle, ulong grant, ulong token)
@@ -58,7 +58,7 @@ namespace Metaparticle.Sync
         /// <summary>Throws <see cref="LockLostException"/> once it was lost.</summary>
         public void Check()
         {
-            var was = loss;
+            var was = Volatile.Read(ref loss);
             if (was != null)
                 throw was;
         }
@@ -79,13 +79,29 @@ namespace Metaparticle.Sync
         /// <exception cref="NotHeldException">It had ended before.</exception>
         public void Release()
         {
-            handle.Client.Await(new Request(), StartRelease);
+            try
+            {
+                handle.Client.Await(new Request(), StartRelease);
+            }
+            catch (NotHeldException)
+            {
+                LookForLoss();
+                throw;
+            }
         }
 
         /// <summary>As <see cref="Release"/>, without blocking.</summary>
         public async Task ReleaseAsync()
         {
-            Request.Check(await handle.Client.Ask(StartRelease).Ended.ConfigureAwait(false));
+            try
+            {
+                Request.Check(await handle.Client.Ask(StartRelease).Ended.ConfigureAwait(false));
+            }
+            catch (NotHeldException)
+            {
+                LookForLoss();
+                throw;
+            }
         }
 
         /// <summary>Release it, unless that was done.</summary>
@@ -138,11 +154,22 @@ namespace Metaparticle.Sync
             }
         }
 
-        internal void Lose(LockLostException why)
+        /// <summary>Tells of a loss whose event the client's thread has not come to yet.</summary>
+        internal void LookForLoss()
         {
-            loss = why;
+            var reason = handle.LostReason(grant);
+            if (reason != 0)
+                handle.TellLost(this, reason);
+        }
+
+        /// <summary>Whether this is the first to say so.</summary>
+        internal bool Lose(LockLostException why)
+        {
+            if (Interlocked.CompareExchange(ref loss, why, null) != null)
+                return false;
             // What the program registered does not run on the client's thread.
             Client.Report(lost.Cancel);
+            return true;
         }
     }
 }

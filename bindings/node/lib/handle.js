@@ -16,6 +16,7 @@ const LOCK = {
   releaseStart: native.mpsync_lock_release_start,
   isHeld: native.mpsync_lock_is_held,
   remainingMs: native.mpsync_lock_remaining_ms,
+  lostReason: native.mpsync_lock_lost_reason,
 };
 const ELECTION = {
   make: native.mpsync_election_new,
@@ -26,6 +27,7 @@ const ELECTION = {
   releaseStart: native.mpsync_election_resign_start,
   isHeld: native.mpsync_election_is_leader,
   remainingMs: native.mpsync_election_remaining_ms,
+  lostReason: native.mpsync_election_lost_reason,
 };
 
 const abandoned = new FinalizationRegistry(({ client, kind, raw, id }) => {
@@ -66,9 +68,20 @@ class Held {
 
   async release() {
     const { client, kind } = this.#handle;
-    const { ended } = client.start((opId) => kind.releaseStart(this.#raw, opId, this.#grant));
-    this.end();
-    Client.result(await ended);
+    try {
+      const { ended } = client.start((opId) => kind.releaseStart(this.#raw, opId, this.#grant));
+      this.end();
+      Client.result(await ended);
+    } catch (error) {
+      // The event that tells of a loss may not have come yet.
+      const reason = kind.lostReason(this.#raw, this.#grant);
+      if (reason !== 0) this.#handle.tellLost(this, reason);
+      throw error;
+    }
+  }
+
+  isOf(event) {
+    return this.#grant === event.grant;
   }
 
   /** Release at the end of its scope: a loss, before or during it, is what it rejects with. */
@@ -156,12 +169,16 @@ class Handle {
     return this.held;
   }
 
-  /** Called by the client: the latest grant has ended unasked. */
+  /** Called by the client: a grant has ended unasked. */
   lose(event) {
-    const held = this.#latest;
-    this.held = this.#latest = null;
-    if (!held) return;
-    const reason = native.mpsync_reason_text(event.reason);
+    if (this.#latest?.isOf(event)) this.tellLost(this.#latest, event.reason);
+  }
+
+  /** Tell of a loss, once. */
+  tellLost(held, why) {
+    if (held.signal.aborted) return;
+    if (this.held === held) this.held = null;
+    const reason = native.mpsync_reason_text(why);
     const lost = new LockLost(`"${this.name}" was lost (${reason})`, -3);
     held.end(lost);
     this.onLost(lost);

@@ -99,15 +99,20 @@ class _AsyncClaimant(Claimant):
 
     async def _release_async(self, held: Held) -> None:
         handle = held.handle
-        self._tell_end(None)
-        request = await _ended(
-            self,
-            lambda request: handle.client.start(
-                request,
-                lambda n: handle.kind.release_start(held._native, n, held._grant),
-            ),
-        )
-        request.result()
+        try:
+            request = await _ended(
+                self,
+                lambda request: handle.client.start(
+                    request,
+                    lambda n: handle.kind.release_start(held._native, n, held._grant),
+                ),
+            )
+            request.result()
+        except NotHeld:
+            held.look_for_loss()
+            raise
+        finally:
+            self._tell_end(held.reason)
 
     async def _give_up(self) -> None:
         held = self._present()

@@ -25,6 +25,7 @@ class Kind(NamedTuple):
     release_start: Callable[[Any, int, int], int]
     is_held: Callable[[Any, int], int]
     remaining_ms: Callable[[Any, int], int]
+    lost_reason: Callable[[Any, int], int]
 
 
 LOCK = Kind(
@@ -36,6 +37,7 @@ LOCK = Kind(
     _native.mpsync_lock_release_start,
     _native.mpsync_lock_is_held,
     _native.mpsync_lock_remaining_ms,
+    _native.mpsync_lock_lost_reason,
 )
 ELECTION = Kind(
     _native.mpsync_election_new,
@@ -46,6 +48,7 @@ ELECTION = Kind(
     _native.mpsync_election_resign_start,
     _native.mpsync_election_is_leader,
     _native.mpsync_election_remaining_ms,
+    _native.mpsync_election_lost_reason,
 )
 
 
@@ -107,7 +110,17 @@ class Held:
         handle = self.handle
         if handle.client.pid != os.getpid():
             raise NotHeld(f'"{self.name}" is held by the parent process', -7)
-        handle.client.ask(lambda n: handle.kind.release_start(self._native, n, self._grant))
+        try:
+            handle.client.ask(lambda n: handle.kind.release_start(self._native, n, self._grant))
+        except NotHeld:
+            self.look_for_loss()
+            raise
+
+    def look_for_loss(self) -> None:
+        """Tell of a loss whose event the client's thread has not come to yet."""
+        reason = self.handle.kind.lost_reason(self._native, self._grant)
+        if reason:
+            self.handle.tell_lost(self, reason)
 
     def let_go(self) -> None:
         """Release it without waiting, and without a word if it has ended already."""
@@ -124,7 +137,6 @@ class Handle:
         self.native = kind.new(client.native, name, options.native)
         self._losing = threading.Lock()
         self._current: Optional[weakref.ref[Held]] = None
-        self._lost: Optional[Event] = None
         self.lost_callback: Optional[Callable[[Held], None]] = None
         client.handles[kind.id(self.native)] = self
 
@@ -142,24 +154,23 @@ class Handle:
     def on_held(self, event: Event) -> Held:
         """Called by who reads HELD, before the asker goes on. LOST may have been read before."""
         held = Held(self, event)
-        with self._losing:
-            self._current = weakref.ref(held)
-            lost = self._lost if self._lost and self._lost.grant == event.grant else None
-        if lost:
-            self._tell_lost(held, lost)
+        self._current = weakref.ref(held)
+        held.look_for_loss()
         return held
 
     def on_lost(self, event: Event) -> None:
         """Called by the client's thread: a grant has ended unasked."""
-        with self._losing:
-            self._lost = event
-            held = self._current() if self._current else None
+        held = self._current() if self._current else None
         if held and held.is_of(event):
-            self._tell_lost(held, event)
+            self.tell_lost(held, event.reason)
 
-    def _tell_lost(self, held: Held, event: Event) -> None:
-        held.reason = _native.mpsync_reason_text(event.reason)
-        held.lost.set()
+    def tell_lost(self, held: Held, reason: int) -> None:
+        """Tell of a loss, once."""
+        with self._losing:
+            if held.lost.is_set():
+                return
+            held.reason = _native.mpsync_reason_text(reason)
+            held.lost.set()
         if self.lost_callback:
             self.lost_callback(held)
 

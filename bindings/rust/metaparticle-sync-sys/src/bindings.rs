@@ -110,6 +110,13 @@ extern "C" {
     pub fn mpsync_queue_wait_for(queue: *mut mpsync_queue, op_id: u64) -> *mut mpsync_event;
 }
 extern "C" {
+    pub fn mpsync_queue_notify(
+        queue: *mut mpsync_queue,
+        notify: ::std::option::Option<unsafe extern "C" fn(context: *mut ::std::os::raw::c_void)>,
+        context: *mut ::std::os::raw::c_void,
+    );
+}
+extern "C" {
     pub fn mpsync_queue_wakeup(queue: *mut mpsync_queue);
 }
 extern "C" {
@@ -267,6 +274,9 @@ extern "C" {
 extern "C" {
     pub fn mpsync_lock_token(lock: *const mpsync_lock, grant: u64) -> u64;
 }
+extern "C" {
+    pub fn mpsync_lock_lost_reason(lock: *const mpsync_lock, grant: u64) -> i32;
+}
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
 pub struct mpsync_election {
@@ -349,4 +359,7 @@ extern "C" {
 }
 extern "C" {
     pub fn mpsync_election_token(election: *const mpsync_election, grant: u64) -> u64;
+}
+extern "C" {
+    pub fn mpsync_election_lost_reason(election: *const mpsync_election, grant: u64) -> i32;
 }

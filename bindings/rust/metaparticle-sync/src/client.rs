@@ -122,14 +122,7 @@ impl Future for Ending {
 #[derive(Default)]
 struct State {
     requests: HashMap<u64, Arc<Request>>,
-    handles: HashMap<u64, Latest>,
-}
-
-/// What of a handle the client's thread has to know: a loss may be read before its grant is.
-#[derive(Default)]
-struct Latest {
-    grant: Weak<Grant>,
-    loss: Option<Event>,
+    grants: HashMap<u64, Weak<Grant>>,
 }
 
 /// A connection to one URL.
@@ -210,35 +203,21 @@ impl Client {
         }
     }
 
-    pub fn register(&self, lock: u64) {
-        guarded(&self.state).handles.insert(lock, Latest::default());
-    }
-
-    pub fn unregister(&self, lock: u64) {
-        guarded(&self.state).handles.remove(&lock);
-    }
-
+    /// The latest grant of a lock, which is told of its loss.
     pub fn remember(&self, lock: u64, grant: &Arc<Grant>) {
-        let mut state = guarded(&self.state);
-        let latest = state.handles.entry(lock).or_default();
-        latest.grant = Arc::downgrade(grant);
-        let loss = latest.loss.take().filter(|loss| loss.grant == grant.number);
-        drop(state);
-        if let Some(loss) = loss {
-            grant.lose(native::reason_text(loss.reason));
-        }
+        guarded(&self.state)
+            .grants
+            .insert(lock, Arc::downgrade(grant));
     }
 
-    fn lose(&self, event: Event) {
-        let mut state = guarded(&self.state);
-        let Some(latest) = state.handles.get_mut(&event.lock) else {
-            return;
-        };
-        let grant = latest.grant.upgrade();
-        latest.loss = Some(event.clone());
-        drop(state);
-        if let Some(grant) = grant.filter(|grant| grant.number == event.grant) {
-            grant.lose(native::reason_text(event.reason));
+    pub fn forget(&self, lock: u64) {
+        guarded(&self.state).grants.remove(&lock);
+    }
+
+    fn lose(&self, event: &Event) {
+        let grant = guarded(&self.state).grants.get(&event.lock).cloned();
+        if let Some(grant) = grant.and_then(|grant| grant.upgrade()) {
+            grant.lose(event);
         }
     }
 
@@ -252,7 +231,7 @@ impl Client {
 
     fn dispatch(&self, event: Event) {
         if event.kind == native::LOST {
-            self.lose(event);
+            self.lose(&event);
             return;
         }
         let going_on = event.goes_on();

@@ -3,6 +3,7 @@
 use crate::client::guarded;
 use crate::error::{Error, Status};
 use crate::handle::Handle;
+use crate::native::{reason_text, Event};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -37,6 +38,9 @@ impl Grant {
             changed: Condvar::new(),
         });
         handle.client.remember(handle.id(), &grant);
+        if let Some(reason) = grant.lost_reason() {
+            grant.end(Some(reason)); // its event may have been read before
+        }
         grant
     }
 
@@ -44,8 +48,23 @@ impl Grant {
         self.handle.is_held(self.number)
     }
 
-    pub fn lose(&self, reason: String) {
-        self.end(Some(reason));
+    /// Called by the client's thread: this grant, or an earlier one, has ended unasked.
+    pub fn lose(&self, event: &Event) {
+        if event.grant == self.number {
+            self.end(Some(reason_text(event.reason)));
+        }
+    }
+
+    fn lost_reason(&self) -> Option<String> {
+        match self.handle.lost_reason(self.number) {
+            0 => None,
+            reason => Some(reason_text(reason)),
+        }
+    }
+
+    /// It was released, unless that came too late.
+    fn end_asked(&self) {
+        self.end(self.lost_reason());
     }
 
     fn end(&self, reason: Option<String>) {
@@ -82,15 +101,15 @@ impl Grant {
     /// Release without waiting; a grant that has ended already is none of our business.
     pub fn let_go(&self) {
         let _ = self.handle.release_start(0, self.number);
-        self.end(None);
+        self.end_asked();
     }
 
     pub fn release(&self) -> Result<(), Error> {
-        let released = self.handle.client.wait(|op| {
-            let started = self.handle.release_start(op, self.number);
-            self.end(None);
-            started
-        });
+        let released = self
+            .handle
+            .client
+            .wait(|op| self.handle.release_start(op, self.number));
+        self.end_asked();
         released.map(drop)
     }
 }
@@ -152,8 +171,12 @@ impl Guard {
             .handle
             .client
             .ask(|op| grant.handle.release_start(op, grant.number));
-        grant.end(None);
-        ending?.await.map(drop)
+        let released = match ending {
+            Ok(ending) => ending.await.map(drop),
+            Err(error) => Err(error),
+        };
+        grant.end_asked();
+        released
     }
 }
 

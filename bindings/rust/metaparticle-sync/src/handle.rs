@@ -12,7 +12,6 @@ pub(crate) struct Handle {
 
 impl Handle {
     pub fn new(client: Arc<Client>, native: native::Handle) -> Handle {
-        client.register(native.id());
         Handle { client, native }
     }
 }
@@ -28,6 +27,6 @@ impl Deref for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.client.unregister(self.native.id());
+        self.client.forget(self.native.id());
     }
 }

@@ -299,6 +299,17 @@ impl Handle {
         }
     }
 
+    /// Why this grant was lost; 0 when it was not.
+    pub fn lost_reason(&self, grant: u64) -> i32 {
+        // SAFETY: see above.
+        unsafe {
+            match self.0 {
+                Raw::Lock(lock) => sys::mpsync_lock_lost_reason(lock, grant),
+                Raw::Election(election) => sys::mpsync_election_lost_reason(election, grant),
+            }
+        }
+    }
+
     pub fn remaining_ms(&self, grant: u64) -> u64 {
         // SAFETY: see above.
         let ms = unsafe {

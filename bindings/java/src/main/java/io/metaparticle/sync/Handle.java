@@ -27,8 +27,7 @@ final class Handle {
   private final SWIGTYPE_p_mpsync_lock lock;
   private final SWIGTYPE_p_mpsync_election election;
   private volatile Held present;
-  private Held latest; // present, or being released: it may be lost yet
-  private Event lastLoss; // it may be read before its grant is
+  private volatile Held latest; // present, or being released: it may be lost yet
   private volatile Consumer<LockLostException> onLost = lost -> {};
 
   private Handle(Client client, String name, boolean isElection, Options options) {
@@ -249,34 +248,37 @@ final class Handle {
   }
 
   private void begin(Held held) {
-    Event loss;
     synchronized (this) {
       present = held;
       latest = held;
-      loss = lastLoss != null && held.isOf(lastLoss) ? lastLoss : null;
     }
-    if (loss != null) {
-      tellLost(held, loss);
-    }
+    held.lookForLoss(); // LOST may have been read before
   }
 
   /** Called by the client's thread: a grant has ended unasked. */
   void lose(Event event) {
-    Held held;
-    synchronized (this) {
-      lastLoss = event;
-      held = latest;
-    }
+    Held held = latest;
     if (held != null && held.isOf(event)) {
-      tellLost(held, event);
+      tellLost(held, event.reason());
     }
   }
 
-  private void tellLost(Held held, Event event) {
+  void tellLost(Held held, int why) {
     forget(held);
-    String reason = Event.text(Native.mpsync_reason_text(event.reason()));
+    String reason = Event.text(Native.mpsync_reason_text(why));
     LockLostException lost = new LockLostException("\"" + name + "\" was lost (" + reason + ")");
-    held.lose(lost);
-    onLost.accept(lost);
+    if (held.lose(lost)) {
+      onLost.accept(lost);
+    }
+  }
+
+  int lostReason(long grant) {
+    try {
+      return election == null
+          ? Native.mpsync_lock_lost_reason(lock, grant)
+          : Native.mpsync_election_lost_reason(election, grant);
+    } finally {
+      Reference.reachabilityFence(this);
+    }
   }
 }

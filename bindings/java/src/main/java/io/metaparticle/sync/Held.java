@@ -69,7 +69,12 @@ public final class Held implements AutoCloseable {
   public void release() {
     ended = true;
     handle.forget(this);
-    handle.client.ask(number -> handle.releaseStart(number, grant));
+    try {
+      handle.client.ask(number -> handle.releaseStart(number, grant));
+    } catch (NotHeldException e) {
+      lookForLoss();
+      throw e;
+    }
   }
 
   /**
@@ -104,8 +109,21 @@ public final class Held implements AutoCloseable {
     }
   }
 
-  void lose(LockLostException why) {
+  /** Tells of a loss whose event the client's thread has not come to yet. */
+  void lookForLoss() {
+    int reason = handle.lostReason(grant);
+    if (reason != 0) {
+      handle.tellLost(this, reason);
+    }
+  }
+
+  /** Whether this is the first to say so. */
+  synchronized boolean lose(LockLostException why) {
+    if (loss != null) {
+      return false;
+    }
     loss = why;
     lost.completeAsync(() -> null);
+    return true;
   }
 }
