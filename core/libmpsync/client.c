@@ -17,21 +17,17 @@
 void call_init(struct call *call)
 {
 	memset(call, 0, sizeof *call);
-	pthread_mutex_init(&call->mutex, NULL);
-	pthread_cond_init(&call->changed, NULL);
+	sem_init(&call->done, 0, 0);
 }
 
 mpsync_status call_wait(struct call *call, mpsync_error *error)
 {
 	mpsync_status status;
 
-	pthread_mutex_lock(&call->mutex);
-	while (!call->done)
-		pthread_cond_wait(&call->changed, &call->mutex);
-	pthread_mutex_unlock(&call->mutex);
+	while (sem_wait(&call->done) != 0)
+		; /* a signal */
+	sem_destroy(&call->done);
 	status = (mpsync_status)call->event.status;
-	pthread_cond_destroy(&call->changed);
-	pthread_mutex_destroy(&call->mutex);
 	if (status == MPSYNC_OK)
 		return succeed(error);
 	return fail(error, status, "%s", call->message);
@@ -52,12 +48,9 @@ static void describe(char *out, size_t size, const mpsync_event *event)
 /* The caller may be gone the moment it is told: nothing of the call is touched after. */
 static void call_end(struct call *call, const mpsync_event *event)
 {
-	pthread_mutex_lock(&call->mutex);
 	call->event = *event;
 	describe(call->message, sizeof call->message, event);
-	call->done = true;
-	pthread_cond_signal(&call->changed);
-	pthread_mutex_unlock(&call->mutex);
+	sem_post(&call->done);
 }
 
 /* ---- Events ---- */

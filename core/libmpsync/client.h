@@ -11,13 +11,12 @@
 #include "queue.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 /* A caller that blocks until its request has ended. */
 struct call {
-	pthread_mutex_t mutex;
-	pthread_cond_t changed;
-	bool done;
+	sem_t done;
 	mpsync_event event; /* status and, in `message`, why */
 	char message[200];
 };
