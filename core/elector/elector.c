@@ -476,6 +476,7 @@ static int run(struct configuration *configuration)
 	server.connections = connections_new(configuration->most_connections);
 	if (!server.connections || !loop_init(&server.loop, on_engine_timer, &server))
 		return complain(EXIT_USAGE, "no descriptors or memory for an event loop");
+	event_base_priority_init(server.loop.base, 2); /* streams, then the rest */
 	if (open_store(&server, configuration, store, &error)) {
 		code = EXIT_USAGE;
 		if (make_sessions(&server, configuration, &error) &&

@@ -229,6 +229,9 @@ static struct stream *open_stream(struct request *request, uint64_t for_ms, uint
 	evhttp_connection_set_closecb(evhttp_request_get_connection(stream->http), on_closed, stream);
 	server_mark_busy(stream->server, evhttp_request_get_connection(stream->http), true);
 	evhttp_connection_set_timeout(evhttp_request_get_connection(stream->http), 0);
+	/* Who waits for a lock is told before who released it. */
+	bufferevent_priority_set(
+	    evhttp_connection_get_bufferevent(evhttp_request_get_connection(stream->http)), 0);
 	evhttp_send_reply_start(stream->http, 200, NULL);
 	if (for_ms) {
 		const struct timeval after = timeval_of(for_ms);

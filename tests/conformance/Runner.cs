@@ -169,9 +169,10 @@ internal static class Runner
             using (((Lock)Handles[key]).Acquire())
             {
                 seen.Add(Nanoseconds);
-                Thread.Sleep(1);
+                Thread.Sleep(3);
                 seen.Add(Nanoseconds);
             }
+            Thread.Sleep(1);
         }
         Tell(seen.ToArray());
     }

@@ -163,10 +163,11 @@ public final class Runner {
     for (int turn = 0; turn < times; turn++) {
       try (Held held = ((Lock) HANDLES.get(key)).acquire()) {
         seen[2 + 2 * turn] = System.nanoTime();
-        Thread.sleep(1);
+        Thread.sleep(3);
         held.check();
         seen[3 + 2 * turn] = System.nanoTime();
       }
+      Thread.sleep(1);
     }
     tell(seen);
   }

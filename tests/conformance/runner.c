@@ -161,9 +161,10 @@ static void pass(const struct handle *handle, long times)
 	for (long i = 0; i < times; i++) {
 		mpsync_lock_acquire(handle->lock, -1, NULL);
 		printf("\t%" PRId64, now_ns());
-		usleep(1000);
+		usleep(3000);
 		printf("\t%" PRId64, now_ns());
 		mpsync_lock_release(handle->lock, NULL);
+		usleep(1000);
 	}
 	putchar('\n');
 }

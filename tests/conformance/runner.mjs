@@ -78,9 +78,10 @@ const verbs = {
     for (let turn = 0; turn < Number(times); turn++) {
       const held = await handles.get(key).acquire();
       seen.push(process.hrtime.bigint());
-      await pause(1);
+      await pause(3);
       seen.push(process.hrtime.bigint());
       await held.release();
+      await pause(1);
     }
     tell(key, 'times', ...seen);
   },

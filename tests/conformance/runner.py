@@ -104,8 +104,9 @@ def hand_over(key, times):
     for _ in range(int(times)):
         with handles[key]:
             seen.append(time.monotonic_ns())
-            time.sleep(0.001)
+            time.sleep(0.003)
             seen.append(time.monotonic_ns())
+        time.sleep(0.001)
     tell(key, "times", *seen)
 
 

@@ -173,9 +173,10 @@ impl Handle {
         for _ in 0..times.parse().unwrap() {
             let guard = self.lock().acquire().unwrap();
             seen.push(now_ns());
-            thread::sleep(Duration::from_millis(1));
+            thread::sleep(Duration::from_millis(3));
             seen.push(now_ns());
             drop(guard);
+            thread::sleep(Duration::from_millis(1));
         }
         tell(&seen.iter().map(String::as_str).collect::<Vec<_>>());
     }

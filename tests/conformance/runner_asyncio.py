@@ -105,8 +105,9 @@ async def hand_over(key, times):
     for _ in range(int(times)):
         async with handles[key]:
             seen.append(time.monotonic_ns())
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.003)
             seen.append(time.monotonic_ns())
+        await asyncio.sleep(0.001)
     tell(key, "times", *seen)
 
 

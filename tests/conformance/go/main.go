@@ -207,9 +207,10 @@ func pass(h *handle, key, times string) {
 			return
 		}
 		seen = append(seen, now())
-		time.Sleep(time.Millisecond)
+		time.Sleep(3 * time.Millisecond)
 		seen = append(seen, now())
 		_ = held.Release()
+		time.Sleep(time.Millisecond)
 	}
 	tell(seen...)
 }
