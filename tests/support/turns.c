@@ -1,0 +1,88 @@
+/*
+ * A program that takes turns at a lock for ever and writes down what it believes: the history that
+ * tests/etcd/linearizable judges. Moments are nanoseconds of the monotonic clock, which all
+ * processes of one machine share.
+ *
+ *   turns NAME HOLD_MS
+ *
+ *   acquired TOKEN BEFORE AFTER | holds TOKEN BEFORE AFTER | released TOKEN BEFORE AFTER
+ *   ended TOKEN BEFORE AFTER: between these moments the belief came to its end, unasked
+ */
+#include <mpsync.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void tell(const char *what, uint64_t token, uint64_t before)
+{
+	printf("%s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", what, token, before, now_ns());
+}
+
+/* Asks whether it holds until the time is over; the moment of the last question, 0 if lost. */
+static uint64_t hold(const mpsync_lock *lock, uint64_t grant, uint64_t token, uint64_t hold_ns)
+{
+	const uint64_t until = now_ns() + hold_ns;
+	uint64_t last = now_ns();
+	uint64_t before;
+
+	do {
+		before = now_ns();
+		if (!mpsync_lock_is_held(lock, grant)) {
+			tell("ended", token, last);
+			return 0;
+		}
+		tell("holds", token, before);
+		last = before;
+		usleep(3000);
+	} while (before < until);
+	return last;
+}
+
+static void take_a_turn(mpsync_lock *lock, uint64_t hold_ns)
+{
+	uint64_t before = now_ns();
+	uint64_t grant;
+	uint64_t token;
+	uint64_t last;
+
+	if (mpsync_lock_acquire(lock, -1, NULL) != MPSYNC_OK)
+		return;
+	grant = mpsync_lock_grant(lock);
+	token = mpsync_lock_token(lock, grant);
+	if (!token)
+		return; /* lost before anybody believed in it */
+	tell("acquired", token, before);
+	last = hold(lock, grant, token, hold_ns);
+	if (!last)
+		return;
+	before = now_ns();
+	if (mpsync_lock_release(lock, NULL) == MPSYNC_OK)
+		tell("released", token, before);
+	else
+		tell("ended", token, last);
+}
+
+int main(int argc, char **argv)
+{
+	mpsync_client *client = mpsync_client_open(NULL, NULL, NULL, NULL);
+	mpsync_lock *lock = argc == 3 ? mpsync_lock_new(client, argv[1], NULL, NULL) : NULL;
+	uint64_t hold_ns;
+
+	if (!lock)
+		return 1;
+	hold_ns = strtoull(argv[2], NULL, 10) * 1000000;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (;;)
+		take_a_turn(lock, hold_ns);
+}
