@@ -79,7 +79,7 @@ struct mpsync_lock {
 	atomic_int_fast64_t wall_ahead_ms;
 	atomic_uint_fast64_t token;
 	atomic_uint_fast64_t lost; /* the latest grant that was lost, and why */
-	int64_t clock_slack_ms; /* how far the wall clock may run ahead: ttl/5 */
+	int64_t clock_slack_ms;    /* how far the wall clock may run ahead: ttl/5 */
 	/* Under the client's mutex: */
 	bool asking; /* from acquire to its end, and while held */
 	/* The thread's own: */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WAIT_AS_OPTION (-2)
+#define WAIT_AS_OPTION   (-2)
 #define LOST_REASON_BITS 8
 #define LOST_REASON_MASK 0xff
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import unittest.mock
 
@@ -217,7 +218,7 @@ class Recipe(EtcdCase):
 
 
 class Cluster(EtcdCase):
-    """Three members; each in turn is killed, stopped and started again while locks are held."""
+    """Three members; each in turn is killed and started again while a lock is held (test_history: under load)."""
     members = 3
 
     def test_lock_outlives_each_member(self):
@@ -240,34 +241,6 @@ class Cluster(EtcdCase):
         holder.send("release x")
         holder.expect("released x")
         self.assertGreater(self.token_of(waiter.expect("held x")), before)
-
-    def test_members_stand_still_and_die_in_turn_under_load(self):
-        """Workers count under the lock all the while: no step is lost, and the tokens rise in the order of the steps."""
-        counter, tokens, stop = (pathlib.Path(self.folder, name) for name in ("counter", "tokens", "stop"))
-        counter.write_text("0")
-        step = f"n=$(cat {counter}); echo $MPSYNC_TOKEN >> {tokens}; echo $((n + 1)) > {counter}.new; mv {counter}.new {counter}"
-        loop = f"while [ ! -e {stop} ]; do {MPSYNC} lock x -- sh -c '{step}'; done; echo done"
-        workers = [self.start(["sh", "-c", loop], {"MPSYNC_URL": self.url}, stderr=subprocess.DEVNULL)
-                   for _ in range(4)]
-        for member in self.cluster:
-            member.process.signal(signal.SIGSTOP)
-            self.goes_on(counter)
-            member.process.signal(signal.SIGCONT)
-            self.goes_on(counter)
-            member.kill()
-            self.goes_on(counter)
-            member.start()
-            self.until(lambda: self.etcdctl("endpoint", "health").returncode == 0)
-        stop.touch()
-        for worker in workers:
-            worker.expect("done")
-        told = [int(line) for line in tokens.read_text().split()]
-        self.assertEqual(int(counter.read_text()), len(told))
-        self.assertEqual(told, sorted(set(told)))
-
-    def goes_on(self, counter):
-        before = int(counter.read_text())
-        self.until(lambda: int(counter.read_text()) >= before + 10)
 
     def test_without_quorum_the_holder_loses_in_time_and_the_waiter_waits(self):
         holder, waiter = self.probe(self.url, ttl="3s"), self.probe(self.url, ttl="3s")
@@ -344,12 +317,82 @@ class Tls(EtcdCase):
             self.mpsync("lock", "x", "--", "true", url=self.url, check=0)
 
 
-class Users(EtcdCase):
-    def test_user_and_password(self):
-        for command in (["user", "add", "root:secret"], ["user", "grant-role", "root", "root"],
-                        ["role", "add", "root"], ["user", "grant-role", "root", "root"], ["auth", "enable"]):
+class WithPassword(EtcdCase):
+    """Only root with its password may do anything."""
+
+    def setUp(self):
+        super().setUp()
+        for command in (["user", "add", "root:secret"], ["role", "add", "root"],
+                        ["user", "grant-role", "root", "root"], ["auth", "enable"]):
             self.etcdctl(*command)
         self.addCleanup(self.etcdctl, "--user", "root:secret", "auth", "disable")
+
+    def take_turns(self, probe, name, seconds):
+        """So long that a token of a second has run out several times."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            probe.send(f"acquire {name} -1")
+            probe.expect(f"held {name}")
+            probe.send(f"release {name}")
+            probe.expect(f"released {name}")
+
+
+class SignedTokens(WithPassword):
+    """Tokens that run out after a second, whether they are used or not."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.mkdtemp(prefix="mpsync-etcd-")
+        cls.addClassCleanup(shutil.rmtree, folder, True)
+        private, public = f"{folder}/private", f"{folder}/public"
+        subprocess.run(["openssl", "genrsa", "-out", private, "2048"], check=True, capture_output=True)
+        subprocess.run(["openssl", "rsa", "-in", private, "-pubout", "-out", public], check=True, capture_output=True)
+        cls.extra = ["--auth-token", f"jwt,pub-key={public},priv-key={private},sign-method=RS256,ttl=1s"]
+        super().setUpClass()
+
+    def test_tokens_are_renewed_while_locks_are_held_waited_for_and_taken(self):
+        with self.environment(ETCDCTL_USER="root:secret"):
+            holder, waiter, other = (self.probe(self.url, ttl="3s") for _ in range(3))
+            holder.send("acquire x -1")
+            holder.expect("held x")
+            waiter.send("acquire x -1")
+            waiter.expect("waiting x")
+            self.take_turns(other, "y", seconds=5)
+            holder.send("held x")
+            holder.expect("is_held x 1")
+            holder.send("release x")
+            holder.expect("released x")
+            waiter.expect("held x")
+
+
+class ForgottenTokens(WithPassword):
+    """Members that start again have forgotten the tokens they gave, or are gone while one logs in."""
+    members = 3
+    extra = ["--auth-token-ttl", "1"]
+
+    def test_each_member_goes_and_comes_back(self):
+        with self.environment(ETCDCTL_USER="root:secret"):
+            holder, waiter, other = (self.probe(self.url, ttl="10s") for _ in range(3))
+            holder.send("acquire x -1")
+            holder.expect("held x")
+            waiter.send("acquire x -1")
+            waiter.expect("waiting x")
+            for member in self.cluster:
+                member.kill()
+                self.take_turns(other, "y", seconds=2)
+                newcomer = self.probe(self.url, ttl="3s")
+                self.take_turns(newcomer, "z", seconds=0.1)
+                member.start()
+                self.until(lambda: self.etcdctl("endpoint", "health").returncode == 0)
+            holder.send("held x")
+            holder.expect("is_held x 1")
+            holder.send("release x")
+            holder.expect("released x")
+            waiter.expect("held x")
+
+
+class Users(WithPassword):
+    def test_user_and_password(self):
         password = pathlib.Path(self.folder, "password")
         password.write_text("secret\n")
         self.mpsync("lock", "x", "--", "true", url=f"{self.url}?user=root&password_file={password}", check=0)

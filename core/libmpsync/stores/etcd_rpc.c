@@ -12,9 +12,11 @@
 #define MOST_MEMBERS         16
 #define MOST_PASSWORD        1024
 #define LOGIN_TIMEOUT_MS     5000
+#define MOST_STALE_TOKENS    3
 #define GRPC_INVALID         3
 #define GRPC_NOT_FOUND       5
 #define GRPC_FORBIDDEN       7
+#define GRPC_PRECONDITION    9
 #define GRPC_UNIMPLEMENTED   12
 #define GRPC_UNAUTHENTICATED 16
 
@@ -39,7 +41,9 @@ struct flight {
 	struct etcd_watch *watch;
 	struct etcd_bytes request;
 	uint64_t timeout_ms;
-	uint8_t *received; /* a watch's, up to now */
+	unsigned token_number; /* of the token that it was sent with */
+	unsigned stale_tokens; /* with how many it was refused */
+	uint8_t *received;     /* a watch's, up to now */
 	size_t received_size;
 	bool first;   /* of its link: the one that greets the member in HTTP/2 */
 	bool telling; /* freed, or ended, when that is over */
@@ -64,6 +68,7 @@ struct etcd_rpc {
 	char *user;
 	char *password;
 	char *token;
+	unsigned token_number; /* of the present, or the last one */
 	struct http_call *login;
 	struct link *login_link; /* while it is under way */
 	char message[300];
@@ -270,28 +275,35 @@ static struct etcd_answer problem_of(struct flight *flight, const struct http_an
 	case GRPC_FORBIDDEN:
 		return refused(MPSYNC_E_FORBIDDEN);
 	case GRPC_INVALID: /* as it says when it wants a user */
-	case GRPC_UNAUTHENTICATED:
 		return refused(MPSYNC_E_UNAUTHENTICATED);
+	case GRPC_UNAUTHENTICATED:
+		if (!flight->rpc->user)
+			return refused(MPSYNC_E_UNAUTHENTICATED);
+		break; /* it gave the token itself: members that do not agree yet */
 	default:
 		break;
 	}
 	return unanswered(flight->rpc, http);
 }
 
-static void launch(struct flight *flight);
-static void log_in(struct etcd_rpc *rpc);
+static void send_or_log_in(struct flight *flight);
 
-/* The token has run out, which only costs another one. */
-static bool log_in_again(struct flight *flight, const struct http_answer *http)
+/*
+ * The token has run out, or its member has forgotten it, which only costs another one. Others may
+ * have been refused for the same token, and have another by now.
+ */
+static bool log_in_again(struct flight *flight)
 {
 	struct etcd_rpc *rpc = flight->rpc;
 
-	if (http->grpc_status != GRPC_UNAUTHENTICATED || !rpc->token)
+	if (++flight->stale_tokens > MOST_STALE_TOKENS)
 		return false;
-	free(rpc->token);
-	rpc->token = NULL;
+	if (flight->token_number == rpc->token_number) {
+		free(rpc->token);
+		rpc->token = NULL;
+	}
 	leave_link(&flight->link);
-	log_in(rpc);
+	send_or_log_in(flight);
 	return true;
 }
 
@@ -308,7 +320,7 @@ static void on_call_done(void *context, const struct http_answer *http)
 		rpc->answered = true;
 	else
 		flight->link->broken = true;
-	if (log_in_again(flight, http))
+	if (http->grpc_status == GRPC_UNAUTHENTICATED && rpc->user && log_in_again(flight))
 		return;
 	problem = problem_of(flight, http);
 	problem.message = explain(flight->link, http);
@@ -425,6 +437,7 @@ static void launch(struct flight *flight)
 		fail_later(flight);
 		return;
 	}
+	flight->token_number = rpc->token_number;
 	flight->link = link;
 	flight->first = !link->used;
 	link->used = true;
@@ -478,6 +491,14 @@ static void refuse_waiting(struct etcd_rpc *rpc, const struct etcd_answer *probl
 	}
 }
 
+/* By a member that could judge; one without its cluster cannot. */
+static bool login_is_refused(const struct http_answer *http)
+{
+	return http->grpc_status == GRPC_INVALID || http->grpc_status == GRPC_FORBIDDEN ||
+	       http->grpc_status == GRPC_PRECONDITION || http->grpc_status == GRPC_UNAUTHENTICATED ||
+	       (http->status == 200 && http->grpc_status < 0);
+}
+
 static void on_logged_in(void *context, const struct http_answer *http)
 {
 	struct etcd_rpc *rpc = context;
@@ -485,22 +506,25 @@ static void on_logged_in(void *context, const struct http_answer *http)
 	const size_t size = etcd_message_size(message, http->body_size);
 	struct link *const link = rpc->login_link;
 	struct flight *flight;
+	struct etcd_answer problem;
 
 	rpc->login = NULL;
 	if (http->grpc_status == 0 && size > 0 && size != SIZE_MAX)
 		rpc->token = etcd_decode_authenticate(message, size);
 	leave_link(&rpc->login_link); /* freed later, if at all */
 	if (rpc->token) {
+		rpc->token_number++;
 		while ((flight = first_waiting(rpc)))
 			launch(flight);
 		return;
 	}
 	link->broken |= http->grpc_status < 0;
 	rpc->failed = link;
-	refuse_waiting(
-	    rpc, &(struct etcd_answer){.result = http->status == 200 ? ETCD_REFUSED : ETCD_UNKNOWN,
-	             .status = http->status == 200 ? MPSYNC_E_UNAUTHENTICATED : MPSYNC_E_UNREACHABLE,
-	             .message = explain(link, http)});
+	problem = login_is_refused(http)
+	              ? refused(MPSYNC_E_UNAUTHENTICATED)
+	              : (struct etcd_answer){.result = ETCD_UNKNOWN, .status = MPSYNC_E_UNREACHABLE};
+	problem.message = explain(link, http);
+	refuse_waiting(rpc, &problem);
 }
 
 static struct http_call *start_login(struct etcd_rpc *rpc, struct http *http)

@@ -1,9 +1,10 @@
-"""etcd: the network between members and clients breaks under load, and what everybody believed is judged."""
+"""etcd under load: the network breaks, members stop and die, and what everybody believed is judged."""
 import os
 import pathlib
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -45,7 +46,7 @@ class Worker:
         self.process.stdout.close()
 
 
-class Partitions(Case):
+class Faults(Case):
     """Three members and two groups of clients, each in a network namespace of its own."""
 
     @classmethod
@@ -62,12 +63,17 @@ class Partitions(Case):
         self.addCleanup(self.network.remove)
         self.network.make()
         self.endpoints = {member: f"{self.network.addresses[member]}:2379" for member in MEMBERS}
+        self.members = {}
         for member in MEMBERS:
-            process = Process(self.network.within(member, self.member_command(member)), stderr=subprocess.DEVNULL)
-            self.addCleanup(process.end)
-        self.until(lambda: len(self.healthy()) == len(MEMBERS))
+            self.start_member(member)
+        self.until(self.all_healthy)
         self.workers = []
         self.addCleanup(self.stop_workers)
+
+    def start_member(self, member):
+        process = Process(self.network.within(member, self.member_command(member)), stderr=subprocess.DEVNULL)
+        self.addCleanup(process.end)
+        self.members[member] = process
 
     def member_command(self, member):
         address = self.network.addresses[member]
@@ -84,8 +90,8 @@ class Partitions(Case):
             self.network.within(member, ["etcdctl", "--endpoints", "127.0.0.1:2379", *arguments]),
             capture_output=True, text=True, env={**os.environ, "ETCDCTL_API": "3"}, check=False)
 
-    def healthy(self):
-        return [member for member in MEMBERS if self.etcdctl(member, "endpoint", "health").returncode == 0]
+    def all_healthy(self):
+        return all(self.etcdctl(member, "endpoint", "health").returncode == 0 for member in MEMBERS)
 
     def leader(self):
         for member in MEMBERS:
@@ -144,8 +150,21 @@ class Partitions(Case):
         self.network.cut(leader)
         self.go_on(self.workers)
         self.network.heal(leader)
-        self.until(lambda: len(self.healthy()) == len(MEMBERS))
+        self.until(self.all_healthy)
         self.go_on(self.workers)
+        self.judge_history()
+
+    def test_each_member_stands_still_dies_and_comes_back(self):
+        self.start_workers()
+        for member in MEMBERS:
+            self.members[member].signal(signal.SIGSTOP)
+            self.go_on(self.workers)
+            self.members[member].signal(signal.SIGCONT)
+            self.go_on(self.workers)
+            self.members[member].end()
+            self.go_on(self.workers)
+            self.start_member(member)
+            self.until(self.all_healthy)
         self.judge_history()
 
     def test_each_follower_is_cut_off(self):
@@ -154,7 +173,7 @@ class Partitions(Case):
             self.network.cut(member)
             self.go_on(self.workers)
             self.network.heal(member)
-            self.until(lambda: len(self.healthy()) == len(MEMBERS))
+            self.until(self.all_healthy)
         self.judge_history()
 
     def test_a_group_of_clients_is_cut_off(self):
