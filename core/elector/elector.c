@@ -474,7 +474,7 @@ static int run(struct configuration *configuration)
 
 	raise_descriptor_limit(configuration->most_connections);
 	server.connections = connections_new(configuration->most_connections);
-	if (!server.connections || !loop_init(&server.loop, on_engine_timer, &server))
+	if (!server.connections || !loop_init(&server.loop, true, on_engine_timer, &server))
 		return complain(EXIT_USAGE, "no descriptors or memory for an event loop");
 	event_base_priority_init(server.loop.base, 2); /* streams, then the rest */
 	if (open_store(&server, configuration, store, &error)) {

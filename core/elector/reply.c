@@ -12,6 +12,8 @@
 #define RETRY_AFTER "1"
 /* What a client may send ahead while its request is held back. */
 #define READ_AHEAD 65536
+/* Printed without growing its buffer on the way. */
+#define USUAL_BODY 768
 
 static void on_connection_closed(struct evhttp_connection *connection, void *context)
 {
@@ -42,6 +44,8 @@ struct request *request_new(struct listener *listener, struct evhttp_request *ht
 
 void request_free(struct request *request)
 {
+	if (request->answered)
+		*request->answered = true;
 	if (request->held_back) {
 		request->server->held_back--;
 		if (request->http)
@@ -62,6 +66,7 @@ void request_hold_back(struct request *request)
 	bufferevent_event_cb on_event;
 	void *context;
 
+	request->answered = NULL;
 	request->held_back = true;
 	request->server->held_back++;
 	server_mark_busy(request->server, connection, true);
@@ -118,7 +123,7 @@ void reply_text(
 
 void reply_json(struct request *request, int status, cJSON *body)
 {
-	char *text = body ? cJSON_PrintUnformatted(body) : NULL;
+	char *text = body ? cJSON_PrintBuffered(body, USUAL_BODY, false) : NULL;
 
 	cJSON_Delete(body);
 	if (text)

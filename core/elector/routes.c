@@ -175,7 +175,6 @@ static void put_new_wire(struct request *request, const cJSON *object, const cha
 
 	if (!read_fields(request, object, name, &put) || !set_name(request, put.name))
 		return;
-	request_hold_back(request);
 	sessions_put(request->server->sessions, &put, &request->base);
 }
 
@@ -203,7 +202,6 @@ static void put_old_wire(
 	request->legacy = true;
 	if (!set_name(request, name))
 		return;
-	request_hold_back(request);
 	sessions_put_anonymous(
 	    request->server->sessions, name, create, request->read_ms, &request->base);
 }
@@ -253,7 +251,6 @@ static void force_release(struct request *request, const cJSON *object, const ch
 	if (!set_name(request, name))
 		return;
 	request->querying = true;
-	request_hold_back(request);
 	request->query = (struct store_query){
 	    .kind = STORE_FORCE,
 	    .name = request->name,
@@ -278,7 +275,6 @@ static void delete_lock(struct request *request, const char *name)
 	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "force")) && name) {
 		force_release(request, object, name);
 	} else if (read_fields(request, object, name, &put) && set_name(request, put.name)) {
-		request_hold_back(request);
 		sessions_delete(request->server->sessions, &put, &request->base);
 	}
 	cJSON_Delete(object);
@@ -321,7 +317,6 @@ static void get_lock(struct request *request, const char *name)
 	if (!set_name(request, name))
 		return;
 	request->querying = true;
-	request_hold_back(request);
 	request->query = (struct store_query){
 	    .kind = STORE_GET, .name = request->name, .found = on_got, .done = on_get_done};
 	store->ops->query(store, &request->query);
@@ -383,7 +378,6 @@ static void list_locks(struct request *request, const struct evkeyvalq *paramete
 	request->limit = (size_t)most;
 	request->querying = true;
 	request->last_name = after ? strdup(after) : NULL;
-	request_hold_back(request);
 	{
 		/* `after` is read before the first lock replaces last_name. */
 		char *start = after ? strdup(after) : NULL;
@@ -477,7 +471,6 @@ static void reply_ready(struct request *request)
 	struct store *store = engine_store(request->server->engine);
 
 	request->querying = true;
-	request_hold_back(request);
 	request->query = (struct store_query){.kind = STORE_CHECK, .done = on_checked};
 	store->ops->query(store, &request->query);
 }
@@ -632,6 +625,7 @@ void route(struct evhttp_request *http, void *context)
 	struct request *request = request_new(context, http);
 	const char *uri = evhttp_request_get_uri(http);
 	struct evkeyvalq parameters;
+	bool answered = false;
 	char *path;
 
 	if (!request) {
@@ -651,7 +645,10 @@ void route(struct evhttp_request *http, void *context)
 		reply_error(request, 400, "invalid", "the query is malformed");
 		return;
 	}
+	request->answered = &answered;
 	dispatch(request, path, &parameters);
+	if (!answered)
+		request_hold_back(request);
 	evhttp_clear_headers(&parameters);
 	free(path);
 }

@@ -54,7 +54,8 @@ struct request {
 	bool legacy;
 	bool querying;
 	bool held_back;
-	cJSON *items; /* of a list */
+	bool *answered; /* of its route, until it is held back */
+	cJSON *items;   /* of a list */
 	size_t limit;
 	char *last_name;
 	bool more;

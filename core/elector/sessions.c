@@ -226,9 +226,9 @@ static cJSON *lock_object(const struct ticket *ticket, uint64_t remaining)
 	char text[DURATION_TEXT_SIZE];
 
 	/* A heartbeat renews what this very elector has confirmed. */
-	cJSON_AddStringToObject(object, "elector", sessions->instance);
+	wire_add_text(object, "elector", sessions->instance);
 	duration_format(text, remaining);
-	cJSON_AddStringToObject(cJSON_GetObjectItem(object, "spec"), "remaining", text);
+	wire_add_text(cJSON_GetObjectItem(object, "spec"), "remaining", text);
 	return object;
 }
 

@@ -299,7 +299,7 @@ static bool open_engine(mpsync_client *client, const struct url *url, mpsync_err
 	struct engine_host host = {.wake_at = wake_at};
 	struct store *store;
 
-	if (!loop_init(&client->loop, on_timer, client)) {
+	if (!loop_init(&client->loop, false, on_timer, client)) {
 		fail(error, MPSYNC_E_INTERNAL, "no descriptors or memory for an event loop");
 		return false;
 	}

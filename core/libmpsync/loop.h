@@ -19,7 +19,8 @@ struct loop {
 	struct boot_timer timer;
 };
 
-bool loop_init(struct loop *loop, void (*ring)(void *context), void *context);
+/* `alone`: no child of this process keeps copies of its descriptors. */
+bool loop_init(struct loop *loop, bool alone, void (*ring)(void *context), void *context);
 void loop_clear(struct loop *loop);
 
 bool boot_timer_init(

@@ -30,25 +30,37 @@ bool wire_token_parse(const char *text, uint64_t *token)
 	return true;
 }
 
+void wire_add_text(cJSON *object, const char *key, const char *text)
+{
+	cJSON_AddItemToObjectCS(object, key, cJSON_CreateString(text));
+}
+
+static cJSON *add_object(cJSON *object, const char *key)
+{
+	cJSON *added = cJSON_CreateObject();
+
+	return cJSON_AddItemToObjectCS(object, key, added) ? added : NULL;
+}
+
 static void add_spec(cJSON *spec, const struct store_lock *lock, int64_t wall_now_ms)
 {
 	char text[DURATION_TEXT_SIZE];
 	char time[WIRE_TIME_SIZE];
 
-	cJSON_AddStringToObject(spec, "owner", lock->holder ? lock->holder : "");
+	wire_add_text(spec, "owner", lock->holder ? lock->holder : "");
 	wire_time(time, wall_now_ms + (int64_t)lock->expires_in_ms);
-	cJSON_AddStringToObject(spec, "expiry", time);
+	wire_add_text(spec, "expiry", time);
 	snprintf(text, sizeof text, "%" PRIu64, lock->token);
-	cJSON_AddStringToObject(spec, "token", text);
+	wire_add_text(spec, "token", text);
 	duration_format(text, lock->ttl_ms);
-	cJSON_AddStringToObject(spec, "ttl", text);
-	cJSON_AddStringToObject(spec, "type", lock->election ? "election" : "lock");
+	wire_add_text(spec, "ttl", text);
+	wire_add_text(spec, "type", lock->election ? "election" : "lock");
 	wire_time(time, lock->since_ms);
-	cJSON_AddStringToObject(spec, "since", time);
+	wire_add_text(spec, "since", time);
 	if (lock->value)
-		cJSON_AddStringToObject(spec, "value", lock->value);
+		wire_add_text(spec, "value", lock->value);
 	else
-		cJSON_AddNullToObject(spec, "value");
+		cJSON_AddItemToObjectCS(spec, "value", cJSON_CreateNull());
 }
 
 cJSON *wire_lock(const struct store_lock *lock, int64_t wall_now_ms)
@@ -58,17 +70,17 @@ cJSON *wire_lock(const struct store_lock *lock, int64_t wall_now_ms)
 	cJSON *spec;
 	cJSON *status;
 
-	cJSON_AddStringToObject(object, "apiVersion", WIRE_API_VERSION);
-	cJSON_AddStringToObject(object, "kind", "Lock");
-	metadata = cJSON_AddObjectToObject(object, "metadata");
-	spec = cJSON_AddObjectToObject(object, "spec");
-	status = cJSON_AddObjectToObject(object, "status");
+	wire_add_text(object, "apiVersion", WIRE_API_VERSION);
+	wire_add_text(object, "kind", "Lock");
+	metadata = add_object(object, "metadata");
+	spec = add_object(object, "spec");
+	status = add_object(object, "status");
 	if (!metadata || !spec || !status) {
 		cJSON_Delete(object);
 		return NULL;
 	}
-	cJSON_AddStringToObject(metadata, "name", lock->name);
+	wire_add_text(metadata, "name", lock->name);
 	add_spec(spec, lock, wall_now_ms);
-	cJSON_AddNumberToObject(status, "waiters", lock->waiters);
+	cJSON_AddItemToObjectCS(status, "waiters", cJSON_CreateNumber(lock->waiters));
 	return object;
 }

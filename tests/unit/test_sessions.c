@@ -73,7 +73,7 @@ static int set_up(void **state)
 	(void)state;
 	memset(&world, 0, sizeof world);
 	world.now_ms = 1000000;
-	assert_true(loop_init(&world.loop, ignore_timer, NULL));
+	assert_true(loop_init(&world.loop, true, ignore_timer, NULL));
 	world.engine = engine_new(&engine_host, memory_open("sessions", &world.loop, &clock));
 	world.sessions = sessions_new(world.engine, &clock, &host, &instance, "anonymous", 100);
 	return 0;
