@@ -161,11 +161,25 @@ static void reject_commands(mpsync_client *client)
 	on_commands(client->descriptor, 0, client);
 }
 
+/* What others see of a former holder is brought to its end, for a moment at most. */
+static void let_store_finish(const mpsync_client *client)
+{
+	const struct timeval moment = {1, 0};
+	const struct store *store = engine_store(client->engine);
+
+	if (!store_is_finishing(store) || event_base_loopexit(client->loop.base, &moment) != 0)
+		return;
+	do
+		event_base_loop(client->loop.base, EVLOOP_ONCE);
+	while (store_is_finishing(store) && !event_base_got_exit(client->loop.base));
+}
+
 static void *client_main(void *context)
 {
 	mpsync_client *client = context;
 
 	event_base_loop(client->loop.base, EVLOOP_NO_EXIT_ON_EMPTY);
+	let_store_finish(client);
 	reject_commands(client);
 	free_thread_parts(client);
 	client_end_op(

@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integratio
 import test_holders  # noqa: E402
 from control_plane import LEASES, KubernetesCase, encoded, find  # noqa: E402
 from promises import Promises  # noqa: E402
-from support import MPSYNC, ROOT, free_port  # noqa: E402
+from support import MPSYNC, PATIENCE_S, ROOT, free_port  # noqa: E402
 
 PREFIX = "metaparticle.io/"
 VERBS = ["get", "list", "watch", "create", "patch", "delete"]
@@ -720,6 +720,18 @@ class Leader(KubernetesCase):
         self.until(lambda: self.labelled() == ["one"])
         self.patch("x", {"spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 3600}})
         self.until(lambda: self.labelled() == [])
+
+    def test_it_is_off_before_a_process_ends_that_has_lost(self):
+        one = self.start(
+            [MPSYNC, "elect", "--once", "x", "--", "sh", "-c", "echo leads; exec sleep 600"],
+            {"MPSYNC_URL": self.url, "POD_NAME": "one", "MPSYNC_LABEL_LEADER": "yes", "MPSYNC_LEADER_EVENTS": "yes"},
+            stderr=subprocess.DEVNULL)
+        one.expect("leads")
+        self.until(lambda: self.labelled() == ["one"])
+        self.patch("x", {"spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 3600}})
+        one.child.wait(PATIENCE_S)
+        self.assertEqual(self.labelled(), [])
+        self.assertIn("one stopped leading", self.messages())
 
     def test_an_elector_labels_its_pod(self):
         elector = self.labelling_elector()

@@ -37,6 +37,7 @@ struct kube_pod {
 	char *pod_name;
 	bool labels;
 	bool events;
+	unsigned events_sent; /* and not answered */
 	struct term *terms;
 };
 
@@ -83,7 +84,8 @@ static void arm(struct kube_pod *pod)
 
 static void on_event_answered(void *context, const struct kube_answer *answer)
 {
-	(void)context, (void)answer; /* a courtesy: nothing depends on it */
+	(void)answer; /* a courtesy: nothing depends on it */
+	((struct kube_pod *)context)->events_sent--;
 }
 
 /* The name has to be another one each time. */
@@ -118,17 +120,20 @@ static bool fill_event(const struct term *term, cJSON *event, const char *text)
 
 static void tell_event(const struct term *term, const char *text)
 {
-	const struct kube_pod *pod = term->pod;
+	struct kube_pod *pod = term->pod;
 	cJSON *event = pod->events ? cJSON_CreateObject() : NULL;
 	char *path = NULL;
 
 	if (event && fill_event(term, event, text) &&
 	    asprintf(&path, "/api/v1/namespaces/%s/events", pod->namespace_name) > 0) {
-		kube_send(pod->api, &(struct kube_request){.method = "POST",
-		                        .path = path,
-		                        .body = event,
-		                        .timeout_ms = TIMEOUT_MS,
-		                        .done = on_event_answered});
+		pod->events_sent++;
+		if (!kube_send(pod->api, &(struct kube_request){.method = "POST",
+		                             .path = path,
+		                             .body = event,
+		                             .timeout_ms = TIMEOUT_MS,
+		                             .done = on_event_answered,
+		                             .context = pod}))
+			pod->events_sent--;
 		free(path);
 	}
 	cJSON_Delete(event);
@@ -307,6 +312,11 @@ bool kube_pod_resign(
 	done = term->done;
 	end_term(term);
 	return done;
+}
+
+bool kube_pod_finishing(const struct kube_pod *pod)
+{
+	return pod && (pod->events_sent > 0 || pod->terms);
 }
 
 void kube_pod_forget(struct kube_pod *pod, const void *context)

@@ -32,6 +32,8 @@ void kube_pod_lost(struct kube_pod *pod, const char *name, const struct id *clai
  */
 bool kube_pod_resign(
     struct kube_pod *pod, const char *name, void (*done)(void *context), void *context);
+/* Is a label still to be taken off, or an Event told? */
+bool kube_pod_finishing(const struct kube_pod *pod);
 /* `done` is not called any more. */
 void kube_pod_forget(struct kube_pod *pod, const void *context);
 

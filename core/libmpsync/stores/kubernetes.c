@@ -290,6 +290,11 @@ static void kubernetes_query_cancel(struct record_backend *base, struct store_qu
 	kube_query_cancel(of(base)->queries, query);
 }
 
+static bool kubernetes_finishing(const struct record_backend *base)
+{
+	return kube_pod_finishing(((const struct backend *)base)->pod);
+}
+
 static void kubernetes_close(struct record_backend *base)
 {
 	struct backend *backend = of(base);
@@ -315,6 +320,7 @@ static const struct record_backend_ops kubernetes_ops = {
     .query = kubernetes_query,
     .query_cancel = kubernetes_query_cancel,
     .close = kubernetes_close,
+    .finishing = kubernetes_finishing,
 };
 
 /* ---- Opening ---- */

@@ -1623,6 +1623,13 @@ static void records_close(struct store *store)
 	free(records);
 }
 
+static bool records_finishing(const struct store *store)
+{
+	const struct record_backend *backend = ((const struct records *)store)->backend;
+
+	return backend->ops->finishing && backend->ops->finishing(backend);
+}
+
 static const struct store_ops records_ops = {
     .attempt = records_attempt,
     .renew = records_renew,
@@ -1634,6 +1641,7 @@ static const struct store_ops records_ops = {
     .observe_stop = records_observe_stop,
     .run = records_run,
     .close = records_close,
+    .finishing = records_finishing,
 };
 
 struct store *records_new(struct record_backend *backend, const struct store_clock *clock)

@@ -60,6 +60,8 @@ struct record_backend_ops {
 	/* Its `done` must not be called any more. NULL: it always came at once. */
 	void (*query_cancel)(struct record_backend *backend, struct store_query *query);
 	void (*close)(struct record_backend *backend);
+	/* As the store's. */
+	bool (*finishing)(const struct record_backend *backend);
 };
 
 struct record_backend {

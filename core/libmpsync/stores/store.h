@@ -118,6 +118,8 @@ struct store_ops {
 	/* What the store asked to be woken for. */
 	void (*run)(struct store *store);
 	void (*close)(struct store *store);
+	/* Is something under way that no claim waits for, but others see? NULL: never. */
+	bool (*finishing)(const struct store *store);
 };
 
 #define STORE_MOST_RETIRED 8
@@ -143,6 +145,11 @@ struct store {
 	uint32_t shortest_ttl_ms;
 	uint32_t ttl_step_ms; /* ttls are a multiple of it; 0: any */
 };
+
+static inline bool store_is_finishing(const struct store *store)
+{
+	return store->ops->finishing && store->ops->finishing(store);
+}
 
 bool store_fence_stands(const struct store_fence *fence);
 
