@@ -587,6 +587,18 @@ class Permissions(KubernetesCase):
                     done = self.mpsync("lock", f"n{number}", "--", "true", url=url, check=122)
                     self.assertIn(f"cannot {verb} resource", done.stderr)
 
+    def test_who_may_not_watch_is_told_so(self):
+        """Observers of one name and of all: they see what is there, and that no change will be heard of."""
+        holder = self.probe(self.url)
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        url = self.url_of(self.account("observer", rules([verb for verb in VERBS if verb != "watch"])))
+        for arguments in (["watch", "x"], ["ls", "--watch"]):
+            watching = self.start(["sh", "-c", 'exec "$0" "$@" 2>&1', MPSYNC, *arguments], {"MPSYNC_URL": url})
+            told = watching.line() + watching.line()
+            self.assertIn("cannot watch resource", told)
+            self.assertIn("\tx\t", told)
+
     def test_namespace_that_is_not_there(self):
         done = self.mpsync("lock", "x", "--", "true", check=125,
                            url=f"kubernetes:nowhere?kubeconfig={self.kubeconfig}")

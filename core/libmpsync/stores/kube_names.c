@@ -227,8 +227,8 @@ static void on_single_refused(void *context, const struct kube_answer *answer)
 	struct name *name = context;
 	struct kube_names *names = name->names;
 
-	(void)answer;
 	stop_single(name);
+	records_unwatched(names->backend->records, name->name, answer->problem, answer->message);
 	/* Its next read says what is refused. */
 	records_changed(names->backend->records, name->name, false, NULL);
 }
@@ -256,10 +256,11 @@ static void on_whole_refused(void *context, const struct kube_answer *answer)
 {
 	struct kube_names *names = context;
 
-	(void)answer;
 	kube_watch_free(names->whole);
 	names->whole = NULL;
 	names->whole_refused = true;
+	if (names->everyone > 0)
+		records_unwatched(names->backend->records, NULL, answer->problem, answer->message);
 	for (struct name *name = names->all; name; name = name->next)
 		if (name->watchers > 0)
 			start_single(name, 0);
@@ -298,8 +299,10 @@ static void watch_all(struct kube_names *names, bool on)
 	struct name *next;
 
 	names->everyone += on ? 1 : (uint32_t)-1;
-	if (on)
+	if (on) {
+		names->whole_refused = false; /* if it is still so, this observer is told too */
 		start_whole(names);
+	}
 	for (struct name *name = names->everyone ? NULL : names->all; name; name = next) {
 		next = name->next;
 		drop_if_idle(name);

@@ -202,3 +202,17 @@ void observers_changed(struct observers *observers, const char *name)
 			look(observing);
 	}
 }
+
+void observers_failed(
+    struct observers *observers, const char *name, enum mpsync_status status, const char *message)
+{
+	struct observing *next;
+
+	for (struct observing *observing = observers->first; observing; observing = next) {
+		struct store_observer *observer = observing->observer;
+
+		next = observing->next;
+		if (name ? observer->name && strcmp(name, observer->name) == 0 : !observer->name)
+			observer->failed(observer, status, message);
+	}
+}

@@ -24,4 +24,8 @@ void observers_clear(struct observers *observers);
 /* NULL: any name may have changed. */
 void observers_changed(struct observers *observers, const char *name);
 
+/* No change of this name (NULL: of all names) will be heard of, and why. */
+void observers_failed(
+    struct observers *observers, const char *name, enum mpsync_status status, const char *message);
+
 #endif

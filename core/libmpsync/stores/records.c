@@ -1581,6 +1581,12 @@ void records_seen(struct records *records, const char *name, const struct record
 		keep_up(watched, record);
 }
 
+void records_unwatched(
+    struct records *records, const char *name, enum mpsync_status status, const char *message)
+{
+	observers_failed(&records->observers, name, status, message);
+}
+
 void records_changed(
     struct records *records, const char *name, bool known, const struct record *record)
 {
