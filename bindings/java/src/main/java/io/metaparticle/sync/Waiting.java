@@ -101,7 +101,11 @@ final class Waiting {
 
     @Override
     protected void implCloseChannel() {
-      onInterrupt.run();
+      try {
+        onInterrupt.run();
+      } catch (SyncException e) {
+        return; // the client is closing, which ends the request as well
+      }
     }
   }
 }
