@@ -164,6 +164,15 @@ impl Guard {
         self.grant.release()
     }
 
+    /// Release it at the end of the work; an error says that it was lost before.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        self.check()?;
+        match self.grant.release() {
+            Err(error) if error.status() == Status::NotHeld => self.check(),
+            _ => Ok(()),
+        }
+    }
+
     /// As [`Guard::release`], without blocking.
     pub async fn release_async(self) -> Result<(), Error> {
         let grant = Arc::clone(&self.grant);

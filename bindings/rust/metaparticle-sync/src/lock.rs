@@ -72,8 +72,7 @@ impl Lock {
     fn run<R>(&self, wait_ms: i64, work: impl FnOnce() -> R) -> Result<R, Error> {
         let guard = self.claimant()?.take(None, wait_ms)?;
         let result = work();
-        guard.check()?;
-        drop(guard);
+        guard.finish()?;
         Ok(result)
     }
 
