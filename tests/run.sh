@@ -156,7 +156,7 @@ valgrind_build() {
 
 integration_under_valgrind() (
 	cd tests/integration &&
-		MPSYNC_BUILD="$root/build/valgrind" python3 -m unittest -v test_http test_holders.Death test_holders.Restart
+		MPSYNC_CROWD=20 MPSYNC_BUILD="$root/build/valgrind" python3 -m unittest -v
 )
 
 tier_valgrind() {

@@ -13,10 +13,12 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define APPLICATION_ID 0x4D505359
-#define SCHEMA_VERSION 1
-#define CIFS_MAGIC     0xFF534D42
-#define SMB2_MAGIC     0xFE534D42
+#define APPLICATION_ID   0x4D505359
+#define SCHEMA_VERSION   1
+#define OPEN_PATIENCE_MS 10000
+#define OPEN_LOOK_MS     200
+#define CIFS_MAGIC       0xFF534D42
+#define SMB2_MAGIC       0xFE534D42
 
 /* `version` is what compare-and-swap compares: the counter's value at the row's last write. */
 static const char schema[] =
@@ -222,18 +224,37 @@ static int look_and_make(sqlite3 *database, const char *path, const char *begin,
 	}
 	if (code == SQLITE_OK)
 		return sqlite3_exec(database, "COMMIT", NULL, NULL, NULL);
-	sqlite3_exec(database, "ROLLBACK", NULL, NULL, NULL);
+	if (!sqlite3_get_autocommit(database))
+		sqlite3_exec(database, "ROLLBACK", NULL, NULL, NULL);
 	return code;
 }
 
 /* Only the first needs the lock for writing; the others are not to queue for it. */
+static int prepare_once(
+    sqlite3 *database, const char *path, enum file_state *state, mpsync_error *error)
+{
+	int code = sqlite3_exec(database, "PRAGMA journal_mode=WAL", NULL, NULL, NULL);
+
+	*state = FILE_EMPTY;
+	if (code == SQLITE_OK)
+		code = look_and_make(database, path, "BEGIN", state, error);
+	if (code == SQLITE_OK && *state == FILE_EMPTY)
+		code = look_and_make(database, path, "BEGIN IMMEDIATE", state, error);
+	return code;
+}
+
+/* Before the loop runs it may wait: many may start at once, and one of them makes the tables. */
 static int prepare_file(sqlite3 *database, const char *path, bool *refused, mpsync_error *error)
 {
-	enum file_state state = FILE_EMPTY;
-	int code = look_and_make(database, path, "BEGIN", &state, error);
+	const uint64_t until_ms = clock_boot_ms() + OPEN_PATIENCE_MS;
+	enum file_state state;
+	int code;
 
-	if (code == SQLITE_OK && state == FILE_EMPTY)
-		code = look_and_make(database, path, "BEGIN IMMEDIATE", &state, error);
+	sqlite3_busy_timeout(database, OPEN_LOOK_MS);
+	do
+		code = prepare_once(database, path, &state, error);
+	while ((code & 0xff) == SQLITE_BUSY && clock_boot_ms() < until_ms);
+	sqlite3_busy_timeout(database, 0);
 	*refused = state == FILE_REFUSED;
 	return code;
 }
@@ -252,20 +273,12 @@ sqlite3 *sqlite_open_file(const char *path, mpsync_error *error)
 	if (!made)
 		return NULL;
 	code = sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	if (code == SQLITE_OK) {
-		/* Only while opening, before the loop runs: many may start at once. */
-		sqlite3_busy_timeout(database, 5000);
-		code = sqlite3_exec(database, "PRAGMA journal_mode=WAL", NULL, NULL, NULL);
-	}
 	if (code == SQLITE_OK)
 		code = prepare_file(database, path, &refused, error);
-	if (code == SQLITE_OK && !refused) {
-		sqlite3_busy_timeout(database, 0);
+	if (code == SQLITE_OK && !refused)
 		return database;
-	}
 	if (!refused)
-		fail(error, sqlite_status(code), "cannot use %.140s: %.80s", path,
-		    database ? sqlite3_errmsg(database) : sqlite3_errstr(code));
+		fail(error, sqlite_status(code), "cannot use %.140s: %.80s", path, sqlite3_errstr(code));
 	sqlite3_close(database);
 	return NULL;
 }
