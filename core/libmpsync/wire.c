@@ -30,16 +30,18 @@ bool wire_token_parse(const char *text, uint64_t *token)
 	return true;
 }
 
-void wire_add_text(cJSON *object, const char *key, const char *text)
+/* Without memory the object, or the item, is NULL. */
+static cJSON *add(cJSON *object, const char *key, cJSON *item)
 {
-	cJSON_AddItemToObjectCS(object, key, cJSON_CreateString(text));
+	if (cJSON_AddItemToObjectCS(object, key, item))
+		return item;
+	cJSON_Delete(item);
+	return NULL;
 }
 
-static cJSON *add_object(cJSON *object, const char *key)
+void wire_add_text(cJSON *object, const char *key, const char *text)
 {
-	cJSON *added = cJSON_CreateObject();
-
-	return cJSON_AddItemToObjectCS(object, key, added) ? added : NULL;
+	add(object, key, cJSON_CreateString(text));
 }
 
 static void add_spec(cJSON *spec, const struct store_lock *lock, int64_t wall_now_ms)
@@ -60,7 +62,7 @@ static void add_spec(cJSON *spec, const struct store_lock *lock, int64_t wall_no
 	if (lock->value)
 		wire_add_text(spec, "value", lock->value);
 	else
-		cJSON_AddItemToObjectCS(spec, "value", cJSON_CreateNull());
+		add(spec, "value", cJSON_CreateNull());
 }
 
 cJSON *wire_lock(const struct store_lock *lock, int64_t wall_now_ms)
@@ -72,15 +74,15 @@ cJSON *wire_lock(const struct store_lock *lock, int64_t wall_now_ms)
 
 	wire_add_text(object, "apiVersion", WIRE_API_VERSION);
 	wire_add_text(object, "kind", "Lock");
-	metadata = add_object(object, "metadata");
-	spec = add_object(object, "spec");
-	status = add_object(object, "status");
+	metadata = add(object, "metadata", cJSON_CreateObject());
+	spec = add(object, "spec", cJSON_CreateObject());
+	status = add(object, "status", cJSON_CreateObject());
 	if (!metadata || !spec || !status) {
 		cJSON_Delete(object);
 		return NULL;
 	}
 	wire_add_text(metadata, "name", lock->name);
 	add_spec(spec, lock, wall_now_ms);
-	cJSON_AddItemToObjectCS(status, "waiters", cJSON_CreateNumber(lock->waiters));
+	add(status, "waiters", cJSON_CreateNumber(lock->waiters));
 	return object;
 }
