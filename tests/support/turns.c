@@ -29,11 +29,14 @@ static void tell(const char *what, uint64_t token, uint64_t before)
 	printf("%s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", what, token, before, now_ns());
 }
 
-/* Asks whether it holds until the time is over; the moment of the last question, 0 if lost. */
-static uint64_t hold(const mpsync_lock *lock, uint64_t grant, uint64_t token, uint64_t hold_ns)
+/*
+ * Asks whether it holds until the time is over; the moment of the last question that was answered
+ * by yes (at first: `last`, of the request), 0 if lost. From that moment on nothing is believed.
+ */
+static uint64_t hold(
+    const mpsync_lock *lock, uint64_t grant, uint64_t token, uint64_t hold_ns, uint64_t last)
 {
 	const uint64_t until = now_ns() + hold_ns;
-	uint64_t last = now_ns();
 	uint64_t before;
 
 	do {
@@ -63,14 +66,11 @@ static void take_a_turn(mpsync_lock *lock, uint64_t hold_ns)
 	if (!token)
 		return; /* lost before anybody believed in it */
 	tell("acquired", token, before);
-	last = hold(lock, grant, token, hold_ns);
+	last = hold(lock, grant, token, hold_ns, before);
 	if (!last)
 		return;
-	before = now_ns();
-	if (mpsync_lock_release(lock, NULL) == MPSYNC_OK)
-		tell("released", token, before);
-	else
-		tell("ended", token, last);
+	/* Also a right that has just run out is released. */
+	tell(mpsync_lock_release(lock, NULL) == MPSYNC_OK ? "released" : "ended", token, last);
 }
 
 int main(int argc, char **argv)
