@@ -218,7 +218,7 @@ class Recipe(EtcdCase):
 
 
 class Cluster(EtcdCase):
-    """Three members; each in turn is killed and started again while a lock is held (test_history: under load)."""
+    """Three members; each in turn is killed and started again while a lock is held (history.py: under load)."""
     members = 3
 
     def test_lock_outlives_each_member(self):
