@@ -355,6 +355,22 @@ class WithPassword(EtcdCase):
             self.etcdctl(*command)
         self.addCleanup(self.etcdctl, "--user", "root:secret", "auth", "disable")
 
+    def held_and_waited_for(self, ttl):
+        """A holder of x, one who waits for it, and another."""
+        holder, waiter, other = (self.probe(self.url, ttl=ttl) for _ in range(3))
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        waiter.send("acquire x -1")
+        waiter.expect("waiting x")
+        return holder, waiter, other
+
+    def hand_over(self, holder, waiter):
+        holder.send("held x")
+        holder.expect("is_held x 1")
+        holder.send("release x")
+        holder.expect("released x")
+        waiter.expect("held x")
+
     def take_turns(self, probe, name, seconds):
         """So long that a token of a second has run out several times."""
         until = time.monotonic() + seconds
@@ -380,17 +396,9 @@ class SignedTokens(WithPassword):
 
     def test_tokens_are_renewed_while_locks_are_held_waited_for_and_taken(self):
         with self.environment(ETCDCTL_USER="root:secret"):
-            holder, waiter, other = (self.probe(self.url, ttl="3s") for _ in range(3))
-            holder.send("acquire x -1")
-            holder.expect("held x")
-            waiter.send("acquire x -1")
-            waiter.expect("waiting x")
+            holder, waiter, other = self.held_and_waited_for("3s")
             self.take_turns(other, "y", seconds=5)
-            holder.send("held x")
-            holder.expect("is_held x 1")
-            holder.send("release x")
-            holder.expect("released x")
-            waiter.expect("held x")
+            self.hand_over(holder, waiter)
 
 
 class ForgottenTokens(WithPassword):
@@ -400,11 +408,7 @@ class ForgottenTokens(WithPassword):
 
     def test_each_member_goes_and_comes_back(self):
         with self.environment(ETCDCTL_USER="root:secret"):
-            holder, waiter, other = (self.probe(self.url, ttl="10s") for _ in range(3))
-            holder.send("acquire x -1")
-            holder.expect("held x")
-            waiter.send("acquire x -1")
-            waiter.expect("waiting x")
+            holder, waiter, other = self.held_and_waited_for("10s")
             for member in self.cluster:
                 member.kill()
                 self.take_turns(other, "y", seconds=2)
@@ -412,11 +416,7 @@ class ForgottenTokens(WithPassword):
                 self.take_turns(newcomer, "z", seconds=0.1)
                 member.start()
                 self.until(lambda: self.etcdctl("endpoint", "health").returncode == 0)
-            holder.send("held x")
-            holder.expect("is_held x 1")
-            holder.send("release x")
-            holder.expect("released x")
-            waiter.expect("held x")
+            self.hand_over(holder, waiter)
 
 
 class Users(WithPassword):
