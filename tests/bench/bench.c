@@ -1,8 +1,8 @@
 /*
  * Speeds, printed as medians and 99th percentiles; never a test.
  *
- *   bench is_held URL | bench pair URL | bench handoff URL | bench crowd URL COUNT
- *   bench renew URL COUNT | bench idle URL
+ *   bench is_held URL | bench pair URL | bench handoff URL | bench drain URL COUNT
+ *   bench contend URL COUNT HOLD_MS SECONDS | bench renew URL COUNT | bench idle URL
  */
 #include <mpsync.h>
 
@@ -15,8 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HANDOFFS 500
-#define CALLS    1000000
+#define HANDOFFS   500
+#define CALLS      1000000
+#define MOST_TURNS 50000
+#define WARM_S     5
 
 static double now_us(void)
 {
@@ -91,27 +93,68 @@ static void pair(const char *url)
 	mpsync_client_close(client);
 }
 
-/* Many clients wait for one name; each lets go as soon as it has it. */
-static void crowd(const char *url, int count)
+/* Many clients that want one name. */
+struct crowd {
+	mpsync_queue *queue;
+	mpsync_client **clients;
+	mpsync_lock **locks;
+	int count;
+};
+
+/* An acquire's op_id says whose it is; a release's is greater by the size of the crowd. */
+static void ask(const struct crowd *crowd, int i)
 {
-	mpsync_queue *queue = mpsync_queue_new(NULL);
-	mpsync_client **clients = calloc((size_t)count, sizeof(mpsync_client *));
-	mpsync_lock **locks = calloc((size_t)count, sizeof(mpsync_lock *));
+	mpsync_lock_acquire_start(crowd->locks[i], (uint64_t)i + 1, -1, NULL);
+}
+
+static void let_go(const struct crowd *crowd, int i)
+{
+	mpsync_lock_release_start(crowd->locks[i], (uint64_t)(crowd->count + i) + 1, 0, NULL);
+}
+
+static struct crowd crowd_new(const char *url, int count)
+{
+	struct crowd crowd = {
+	    .queue = mpsync_queue_new(NULL),
+	    .clients = calloc((size_t)count, sizeof(mpsync_client *)),
+	    .locks = calloc((size_t)count, sizeof(mpsync_lock *)),
+	    .count = count,
+	};
+
+	for (int i = 0; i < count; i++) {
+		crowd.clients[i] = mpsync_client_open(url, NULL, crowd.queue, NULL);
+		crowd.locks[i] = mpsync_lock_new(crowd.clients[i], "crowd", NULL, NULL);
+		ask(&crowd, i);
+	}
+	return crowd;
+}
+
+static void crowd_free(struct crowd *crowd)
+{
+	for (int i = 0; i < crowd->count; i++) {
+		mpsync_lock_free(crowd->locks[i]);
+		mpsync_client_close(crowd->clients[i]);
+	}
+	mpsync_queue_free(crowd->queue);
+	free(crowd->locks);
+	free(crowd->clients);
+}
+
+/* All wait; each lets go as soon as it has it. */
+static void drain(const char *url, int count)
+{
 	double *took_us = calloc((size_t)count, sizeof *took_us);
 	mpsync_client *first = open_client(url);
 	mpsync_lock *gate = mpsync_lock_new(first, "crowd", NULL, NULL);
+	struct crowd crowd;
 	double released_us;
 	int waiting = 0;
 	int held = 0;
 
 	mpsync_lock_acquire(gate, -1, NULL);
-	for (int i = 0; i < count; i++) {
-		clients[i] = mpsync_client_open(url, NULL, queue, NULL);
-		locks[i] = mpsync_lock_new(clients[i], "crowd", NULL, NULL);
-		mpsync_lock_acquire_start(locks[i], (uint64_t)i + 1, -1, NULL);
-	}
+	crowd = crowd_new(url, count);
 	while (waiting < count) {
-		mpsync_event *event = mpsync_queue_wait(queue, -1);
+		mpsync_event *event = mpsync_queue_wait(crowd.queue, -1);
 
 		waiting += event && event->type == MPSYNC_EVENT_WAITING;
 		mpsync_event_free(event);
@@ -119,27 +162,82 @@ static void crowd(const char *url, int count)
 	released_us = now_us();
 	mpsync_lock_release(gate, NULL);
 	while (held < count) {
-		mpsync_event *event = mpsync_queue_wait(queue, -1);
+		mpsync_event *event = mpsync_queue_wait(crowd.queue, -1);
 
 		if (event && event->type == MPSYNC_EVENT_HELD) {
 			took_us[held++] = now_us() - released_us;
 			released_us = now_us();
-			mpsync_lock_release_start(locks[event->op_id - 1], (uint64_t)count + 1, 0, NULL);
+			let_go(&crowd, (int)event->op_id - 1);
 		}
 		mpsync_event_free(event);
 	}
 	printf("%d waiters: ", count);
 	show("hand-off", url, took_us, count);
-	for (int i = 0; i < count; i++) {
-		mpsync_lock_free(locks[i]);
-		mpsync_client_close(clients[i]);
-	}
+	crowd_free(&crowd);
 	mpsync_lock_free(gate);
 	mpsync_client_close(first);
-	mpsync_queue_free(queue);
 	free(took_us);
-	free(locks);
-	free(clients);
+}
+
+static double jain(const int *grants, int count)
+{
+	double sum = 0;
+	double squares = 0;
+
+	for (int i = 0; i < count; i++) {
+		sum += grants[i];
+		squares += (double)grants[i] * grants[i];
+	}
+	return sum * sum / (count * squares);
+}
+
+/* For so long each asks again as soon as it has let go; the number of hand-offs. */
+static int take_turns_for(const struct crowd *crowd, useconds_t hold_us, double seconds,
+    double took_us[MOST_TURNS], int *grants)
+{
+	const double end_us = now_us() + seconds * 1e6;
+	double released_us = 0;
+	int turns = 0;
+
+	while (turns < MOST_TURNS && now_us() < end_us) {
+		mpsync_event *event = mpsync_queue_wait(crowd->queue, 100);
+
+		if (event && event->type == MPSYNC_EVENT_HELD) {
+			grants[event->op_id - 1]++;
+			if (released_us > 0)
+				took_us[turns++] = now_us() - released_us;
+			usleep(hold_us);
+			released_us = now_us();
+			let_go(crowd, (int)event->op_id - 1);
+		} else if (event && event->type == MPSYNC_EVENT_RELEASED) {
+			ask(crowd, (int)event->op_id - 1 - crowd->count);
+		}
+		mpsync_event_free(event);
+	}
+	return turns;
+}
+
+/* The line before the result says when what is measured begins. */
+static void contend(const char *url, int count, int hold_ms, double seconds)
+{
+	const useconds_t hold_us = (useconds_t)hold_ms * 1000;
+	double *took_us = calloc(MOST_TURNS, sizeof *took_us);
+	int *grants = calloc((size_t)count, sizeof *grants);
+	struct crowd crowd = crowd_new(url, count);
+	int turns;
+
+	take_turns_for(&crowd, hold_us, WARM_S, took_us, grants);
+	memset(grants, 0, (size_t)count * sizeof *grants);
+	puts("warm");
+	fflush(stdout);
+	turns = take_turns_for(&crowd, hold_us, seconds, took_us, grants);
+	printf("%d again and again, each for %d ms, Jain's fairness %.3f: ", count, hold_ms,
+	    jain(grants, count));
+	show("hand-off", url, took_us, turns);
+	fflush(stdout);
+	crowd_free(&crowd);
+	free(grants);
+	free(took_us);
 }
 
 /* Holds one lock until its input ends, to be measured from outside. */
@@ -245,8 +343,10 @@ int main(int argc, char **argv)
 		pair(argv[2]);
 	else if (strcmp(argv[1], "idle") == 0)
 		idle(argv[2]);
-	else if (strcmp(argv[1], "crowd") == 0 && argc > 3)
-		crowd(argv[2], atoi(argv[3]));
+	else if (strcmp(argv[1], "drain") == 0 && argc > 3)
+		drain(argv[2], atoi(argv[3]));
+	else if (strcmp(argv[1], "contend") == 0 && argc > 5)
+		contend(argv[2], atoi(argv[3]), atoi(argv[4]), atof(argv[5]));
 	else if (strcmp(argv[1], "handoff") == 0)
 		handoff(argv[2]);
 	else if (strcmp(argv[1], "renew") == 0 && argc > 3)

@@ -4,14 +4,12 @@
 """
 import os
 import pathlib
-import queue
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -49,69 +47,24 @@ def median_and_last(took):
     return f"median {took[len(took) // 2] * 1000:.0f} ms, worst {took[-1] * 1000:.0f} ms, of {len(took)}"
 
 
-def crowd(plane, url, count):
+def drain(plane, url, count):
     before = requests_of(plane)
-    print(subprocess.run([BENCH, "crowd", url, str(count)], capture_output=True, text=True, check=True).stdout.strip())
+    print(subprocess.run([BENCH, "drain", url, str(count)], capture_output=True, text=True, check=True).stdout.strip())
     made = difference(before, requests_of(plane))
     writes = sum(made.get(verb, 0) for verb in WRITES)
     print(f"  {writes / (count + 1):.1f} writes a hand-off ({made})")
 
 
-class Contenders:
-    """Processes that take one name again and again, each holding it for a moment."""
-
-    def __init__(self, url, count):
-        self.lines = queue.Queue()
-        self.processes = [subprocess.Popen(
-            [PROBE], env={**os.environ, "MPSYNC_URL": url}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            for _ in range(count)]
-        for process in self.processes:
-            threading.Thread(target=self.read, args=(process,), daemon=True).start()
-
-    def read(self, process):
-        for line in process.stdout:
-            self.lines.put((process, line.split()[0], time.monotonic()))
-
-    @staticmethod
-    def tell(process, text):
-        process.stdin.write(text + "\n")
-        process.stdin.flush()
-
-    def run(self, seconds):
-        """How long each hand-over took, and how many grants each contender had."""
-        grants = dict.fromkeys(self.processes, 0)
-        took, released, end = [], None, time.monotonic() + seconds
-        while time.monotonic() < end:
-            process, what, when = self.lines.get()
-            if what in ("ready", "released"):
-                self.tell(process, "acquire contended -1")
-            elif what == "held":
-                grants[process] += 1
-                if released:
-                    took.append(when - released)
-                released = time.monotonic()
-                self.tell(process, "release contended")
-        return took, list(grants.values())
-
-    def end(self):
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-
-def contention(plane, url, count):
-    contenders = Contenders(url, count)
-    contenders.run(5)
-    before = requests_of(plane)
-    took, grants = contenders.run(15)
-    made = difference(before, requests_of(plane))
-    contenders.end()
-    took.sort()
+def contend(plane, url, count, hold_ms):
+    with subprocess.Popen([BENCH, "contend", url, str(count), str(hold_ms), "15"],
+                          stdout=subprocess.PIPE, text=True) as contenders:
+        contenders.stdout.readline()
+        before = requests_of(plane)
+        result = contenders.stdout.readline().strip()
+        made = difference(before, requests_of(plane))
     writes = sum(made.get(verb, 0) for verb in WRITES)
-    fairness = sum(grants) ** 2 / (len(grants) * sum(grant * grant for grant in grants))
-    print(f"{count} contenders again and again: hand-off median {took[len(took) // 2] * 1000:.1f} ms, "
-          f"p99 {took[len(took) * 99 // 100] * 1000:.1f} ms, of {len(took)}; {writes / len(took):.1f} writes each; "
-          f"Jain's fairness {fairness:.3f} ({made})")
+    print(result)
+    print(f"  {writes / int(result.split()[-1]):.1f} writes a hand-off ({made})")
 
 
 def requests_an_hour(plane, url):
@@ -186,9 +139,10 @@ def main():
             subprocess.run([BENCH, "handoff", url], check=True)
         subprocess.run([BENCH, "pair", url], check=True)
         for count in (2, 10, 100):
-            crowd(plane, url, count)
-        for count in (2, 10, 100):
-            contention(plane, url, count)
+            drain(plane, url, count)
+        for hold_ms in (15, 0):
+            for count in (2, 10, 100):
+                contend(plane, url, count, hold_ms)
         failover_by_proof(url)
         failover_by_ttl(url)
         subprocess.run([CLIENT_GO, plane.admin_kubeconfig, "default", "handoff"], check=True)

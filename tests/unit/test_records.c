@@ -16,6 +16,9 @@ struct fixture {
 	uint64_t wake_at_ms;
 	char removed[64];
 	uint64_t removed_version;
+	const struct record *there; /* what a read finds */
+	unsigned writes;
+	uint64_t retry_in_ms; /* of the last answer */
 };
 
 static struct fixture *of(struct record_backend *backend)
@@ -23,9 +26,16 @@ static struct fixture *of(struct record_backend *backend)
 	return (struct fixture *)backend;
 }
 
-static void backend_request(struct record_backend *backend, struct record_request *request)
+static void backend_read(struct record_backend *backend, struct record_request *request)
 {
-	(void)backend;
+	const struct record *there = of(backend)->there;
+
+	request->done(request, there ? RECORD_OK : RECORD_ABSENT, there, MPSYNC_OK, NULL, 0);
+}
+
+static void backend_write(struct record_backend *backend, struct record_request *request)
+{
+	of(backend)->writes++;
 	request->done(request, RECORD_UNKNOWN, NULL, MPSYNC_E_UNREACHABLE, "not here", 0);
 }
 
@@ -62,8 +72,8 @@ static void backend_query(struct record_backend *backend, struct store_query *qu
 }
 
 static const struct record_backend_ops ops = {
-    .read = backend_request,
-    .write = backend_request,
+    .read = backend_read,
+    .write = backend_write,
     .remove = backend_remove,
     .cancel = backend_cancel,
     .batch_begin = backend_batch,
@@ -96,6 +106,18 @@ static void wake_at(void *engine, uint64_t at_ms)
 	((struct fixture *)engine)->wake_at_ms = at_ms;
 }
 
+static void note_answer(void *engine, struct store_claim *claim, enum claim_event event,
+    const struct claim_answer *answer, const struct store_word *word)
+{
+	struct fixture *fixture = engine;
+
+	(void)word;
+	if (event == CLAIM_CHANGED)
+		fixture->store->ops->attempt(fixture->store, claim);
+	else
+		fixture->retry_in_ms = answer->retry_in_ms;
+}
+
 static int set_up(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof *fixture);
@@ -106,7 +128,8 @@ static int set_up(void **state)
 	fixture->backend.late_grants = true;
 	fixture->now_ms = 1000;
 	fixture->store = records_new(&fixture->backend, &clock);
-	fixture->store->sink = (struct store_sink){.wake_at = wake_at, .engine = fixture};
+	fixture->store->sink =
+	    (struct store_sink){.answer = note_answer, .wake_at = wake_at, .engine = fixture};
 	*state = fixture;
 	return 0;
 }
@@ -194,6 +217,44 @@ static void test_free_record_of_a_lock_is_removed(void **state)
 	assert_string_equal(fixture->removed, "x");
 }
 
+static void becomes(struct fixture *fixture, const struct record *record)
+{
+	fixture->there = record;
+	records_changed(fixture->backend.records, "x", true, record);
+}
+
+/*
+ * Goal: a place counts from the moment that nobody holds the name any more, each time anew: who was
+ * second, and is first now, does not wait for what is left of its second place (rule 49).
+ */
+static void test_a_place_counts_from_each_release(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store_claim claim = {.name = "x", .digest = {{3}}, .ttl_ms = TTL, .holder = "me"};
+	struct record held = left_behind(7, false);
+	struct record free = {.version = 8, .uid = {{1}}, .ttl_ms = TTL};
+	char next[RECORD_NEXT_SIZE];
+
+	fixture->backend.reserves = true;
+	record_next_add(NULL, &(struct id){{4}}, next);
+	record_next_add(next, &claim.digest, next);
+	held.next = free.next = next;
+	fixture->there = &held;
+	fixture->store->ops->attempt(fixture->store, &claim);
+	becomes(fixture, &free);
+	assert_int_equal(fixture->retry_in_ms, 50);
+	fixture->now_ms += 5;
+	held.version = 9;
+	record_next_behind(next, &(struct id){{4}}, next);
+	becomes(fixture, &held);
+	fixture->now_ms += 5;
+	free.version = 10;
+	assert_int_equal(fixture->writes, 0);
+	becomes(fixture, &free);
+	assert_int_equal(fixture->writes, 1);
+	fixture->store->ops->forget(fixture->store, &claim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +263,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(
 	        test_records_of_elections_and_of_others_stay, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_free_record_of_a_lock_is_removed, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_a_place_counts_from_each_release, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,9 @@
 
 /* How long a place in the order is left to its owner when the name is free (rule 49, delta). */
 #define PLACE_MS 50
+/* Where nobody has a place: each race that is lost spreads those who contend by so much more. */
+#define SPREAD_MS   25
+#define MOST_SPREAD 20
 /* Those who come together do not write together. */
 #define RESERVE_JITTER_MS 100
 /* Each race that is lost doubles it, up to this. */
@@ -64,6 +67,7 @@ struct watched_name {
 	struct observation seen;
 	uint64_t newest_version;
 	uint64_t linger_until_ms;
+	uint32_t contention; /* races that a claim of ours is likely to lose here */
 };
 
 /* What one claim is doing at the backend. */
@@ -329,6 +333,7 @@ static bool start_waiting(struct task *task)
 		return false;
 	task->next = task->watched->waiting;
 	task->watched->waiting = task;
+	task->lost_races = task->watched->contention;
 	return true;
 }
 
@@ -345,7 +350,7 @@ static uint64_t linger_until(
 
 	if (worth_watching(records, watched))
 		return now - watched->seen.unchanged_ms + 2 * (uint64_t)watched->seen.ttl_ms;
-	return record && record->next ? now + CONTENDED_LINGER_MS : 0;
+	return watched->contention > 0 || (record && record->next) ? now + CONTENDED_LINGER_MS : 0;
 }
 
 static void see(struct records *records, struct watched_name *watched, const struct record *record)
@@ -600,7 +605,7 @@ static uint64_t place_ms(const struct task *task, const struct record *record)
 	ahead = record_next_ahead(record->next, &task->claim->digest);
 	/* Nobody has a place, but others were quicker before: there are many. */
 	if (record_next_count(record->next) == 0 && task->lost_races > 0)
-		return random_below(records, PLACE_MS * smaller(task->lost_races, 2));
+		return random_below(records, SPREAD_MS * smaller(task->lost_races, MOST_SPREAD));
 	return (uint64_t)ahead * PLACE_MS +
 	       (ahead == RECORD_MOST_NEXT ? random_below(records, PLACE_MS) : 0);
 }
@@ -762,22 +767,30 @@ static bool awaits_news(struct task *task)
 	return first && task->queued && task->records->backend->reserves;
 }
 
+static void on_granted(struct task *task, const struct record *record)
+{
+	const bool reserves = task->records->backend->reserves;
+
+	take_over_version(task, record);
+	task->claim->token = record->version;
+	if (reserves && task->watched)
+		task->watched->contention = task->lost_races * 3 / 4;
+	if (reserves && (task->queued || record->next))
+		watch_while_holding(task);
+	else
+		stop_watching(task);
+	task->queued = false;
+	task->reserved = false;
+	answer_right(task, CLAIM_GRANTED);
+}
+
 static void on_attempt_written(
     struct task *task, enum record_result result, const struct record *record)
 {
 	task->granting = false;
 	if (result == RECORD_OK) {
-		take_over_version(task, record);
 		assert(record);
-		task->claim->token = record->version;
-		if (task->records->backend->reserves && (task->queued || record->next))
-			watch_while_holding(task);
-		else
-			stop_watching(task);
-		task->queued = false;
-		task->reserved = false;
-		task->lost_races = 0;
-		answer_right(task, CLAIM_GRANTED);
+		on_granted(task, record);
 	} else if (++task->races < MOST_RACES && result == RECORD_ABSENT) {
 		judge(task, NULL);
 	} else if (awaits_news(task)) {
@@ -1514,6 +1527,9 @@ static void wake_waiting(struct records *records, struct watched_name *watched, 
 		const struct record *last = watched->has_last ? &watched->last : NULL;
 
 		next = task->next;
+		/* Its place counts from the next time that nobody holds it. */
+		if (last && last->holder)
+			task->place_until_ms = 0;
 		if (task->phase != IDLE || !known || wants_place(task, last) ||
 		    record_busy_ms(&watched->seen, last, &view, records_now(records)) == 0)
 			sink->answer(sink->engine, task->claim, CLAIM_CHANGED, NULL, NULL);
