@@ -242,34 +242,6 @@ class Cluster(EtcdCase):
         holder.expect("released x")
         self.assertGreater(self.token_of(waiter.expect("held x")), before)
 
-    def test_members_stand_still_and_die_in_turn_under_load(self):
-        """Workers count under the lock all the while: no step is lost, and the tokens rise in the order of the steps."""
-        counter, tokens, stop = (pathlib.Path(self.folder, name) for name in ("counter", "tokens", "stop"))
-        counter.write_text("0")
-        step = f"n=$(cat {counter}); echo $MPSYNC_TOKEN >> {tokens}; echo $((n + 1)) > {counter}.new; mv {counter}.new {counter}"
-        loop = f"while [ ! -e {stop} ]; do {MPSYNC} lock x -- sh -c '{step}'; done; echo done"
-        workers = [self.start(["sh", "-c", loop], {"MPSYNC_URL": self.url}, stderr=subprocess.DEVNULL)
-                   for _ in range(4)]
-        for member in self.cluster:
-            member.process.signal(signal.SIGSTOP)
-            self.goes_on(counter)
-            member.process.signal(signal.SIGCONT)
-            self.goes_on(counter)
-            member.kill()
-            self.goes_on(counter)
-            member.start()
-            self.until(lambda: self.etcdctl("endpoint", "health").returncode == 0)
-        stop.touch()
-        for worker in workers:
-            worker.expect("done")
-        told = [int(line) for line in tokens.read_text().split()]
-        self.assertEqual(int(counter.read_text()), len(told))
-        self.assertEqual(told, sorted(set(told)))
-
-    def goes_on(self, counter):
-        before = int(counter.read_text())
-        self.until(lambda: int(counter.read_text()) >= before + 10)
-
     def test_without_quorum_the_holder_loses_in_time_and_the_waiter_waits(self):
         holder, waiter = self.probe(self.url, ttl="3s"), self.probe(self.url, ttl="3s")
         holder.send("acquire x -1")

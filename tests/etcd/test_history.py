@@ -1,9 +1,4 @@
-"""etcd under load: the network breaks, members stop and die, and what everybody believed is judged.
-
-    python3 -m unittest -v history
-
-Not in a tier yet: it has to be shown first that it never fails without a fault.
-"""
+"""etcd under load: the network breaks, members stop and die, and what everybody believed is judged."""
 import os
 import pathlib
 import random
@@ -146,12 +141,10 @@ class Faults(Case):
         return [worker for worker in self.workers if CLIENTS[worker.number % 2] == group]
 
     def judge_history(self):
+        """Nobody held what another held, and tokens rose, in some order that the moments allow."""
         history = "".join(step for worker in self.stop_workers() for step in worker.steps)
         judged = subprocess.run([self.judge], input=history, capture_output=True, text=True, cwd=self.folder, check=False)
         self.assertEqual(judged.returncode, 0, judged.stdout + judged.stderr)
-        tokens = [int(line.split()[2]) for line in sorted(history.splitlines(), key=lambda step: int(step.split()[4]))
-                  if " acquired " in line]
-        self.assertEqual(tokens, sorted(set(tokens)), "tokens rise")
 
     def test_the_leader_is_cut_off(self):
         """The others elect one and everybody goes on; nobody held what another held."""
