@@ -21,8 +21,8 @@ for turn in 1 2; do
 	build/bin/bench handoff "$url"
 	"$folder/go-client" handoff "$url"
 done
-build/bin/bench crowd "$url" 10
-build/bin/bench crowd "$url" 1000
+build/bin/bench drain "$url" 10
+build/bin/bench drain "$url" 1000
 for program in "build/bin/bench" "$folder/go-client"; do
 	mkfifo "$folder/input"
 	"$program" idle "$url" <"$folder/input" >"$folder/held" &
