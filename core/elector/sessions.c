@@ -2,10 +2,10 @@
 
 #include "duration.h"
 #include "heap.h"
+#include "id_table.h"
 #include "wire.h"
 
 #include <inttypes.h>
-#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +35,7 @@ struct timed {
 };
 
 struct ticket {
-	struct id claim; /* first: the key */
+	struct id_entry entry; /* the claim */
 	struct sessions *sessions;
 	char *name;
 	char *holder;
@@ -73,7 +73,7 @@ struct session_event {
 };
 
 struct session {
-	struct id id; /* first: the key */
+	struct id_entry entry;
 	struct sessions *sessions;
 	char *holder;
 	struct ticket *tickets;
@@ -103,7 +103,7 @@ struct follower {
 };
 
 struct tombstone {
-	struct id claim;
+	struct id_entry entry; /* the claim */
 	uint64_t until_ms;
 };
 
@@ -114,14 +114,13 @@ struct sessions {
 	struct sessions_counters counters;
 	char instance[ID_HEX_SIZE];
 	char *anonymous;
-	void *tickets; /* tsearch trees */
-	void *sessions;
+	struct id_table tickets;
+	struct id_table sessions;
 	struct heap timers;
 	struct follower *followers;
 	struct tombstone *tombstones; /* a ring */
 	size_t tombstone_next;
-	void *tombstone_index; /* tsearch tree of those in the ring */
-	size_t ticket_count;
+	struct id_table tombstone_index; /* of those in the ring */
 	size_t most_tickets;
 	uint64_t armed_ms;
 };
@@ -131,16 +130,14 @@ static uint64_t now_ms(const struct sessions *sessions)
 	return sessions->clock.boot_ms(sessions->clock.context);
 }
 
-static int compare_ids(const void *a, const void *b)
+static struct ticket *find_ticket(const struct sessions *sessions, const struct id *claim)
 {
-	return memcmp(a, b, sizeof(struct id));
+	return (struct ticket *)id_table_find(&sessions->tickets, claim);
 }
 
-static void *find_by_id(void *const *tree, const struct id *id)
+static struct session *find_session(const struct sessions *sessions, const struct id *id)
 {
-	void *found = tfind(id, tree, compare_ids);
-
-	return found ? *(void **)found : NULL;
+	return (struct session *)id_table_find(&sessions->sessions, id);
 }
 
 static void arm(struct sessions *sessions)
@@ -322,7 +319,7 @@ static cJSON *event_data(const struct ticket *ticket)
 	cJSON *data = cJSON_CreateObject();
 	char claim[ID_HEX_SIZE];
 
-	id_to_hex(&ticket->claim, claim);
+	id_to_hex(&ticket->entry.id, claim);
 	cJSON_AddStringToObject(data, "name", ticket->name);
 	cJSON_AddStringToObject(data, "claim", claim);
 	return data;
@@ -382,20 +379,20 @@ static void bury(struct sessions *sessions, const struct id *claim)
 {
 	struct tombstone *stone = &sessions->tombstones[sessions->tombstone_next];
 
-	if (find_by_id(&sessions->tombstone_index, claim))
+	if (id_table_find(&sessions->tombstone_index, claim))
 		return;
 	if (stone->until_ms)
-		tdelete(stone, &sessions->tombstone_index, compare_ids);
-	stone->claim = *claim;
+		id_table_remove(&sessions->tombstone_index, &stone->entry);
+	stone->entry.id = *claim;
 	stone->until_ms = now_ms(sessions) + TOMBSTONE_MS;
-	if (!tsearch(stone, &sessions->tombstone_index, compare_ids))
-		stone->until_ms = 0;
+	id_table_add(&sessions->tombstone_index, &stone->entry);
 	sessions->tombstone_next = (sessions->tombstone_next + 1) % MOST_TOMBSTONES;
 }
 
 static bool is_buried(const struct sessions *sessions, const struct id *claim)
 {
-	const struct tombstone *stone = find_by_id(&sessions->tombstone_index, claim);
+	const struct tombstone *stone =
+	    (struct tombstone *)id_table_find(&sessions->tombstone_index, claim);
 
 	return stone && now_ms(sessions) < stone->until_ms;
 }
@@ -423,7 +420,7 @@ static void on_session_timer(struct timed *timed)
 		return;
 	}
 	set_timer(sessions, &session->timer, HEAP_NEVER);
-	tdelete(session, &sessions->sessions, compare_ids);
+	id_table_remove(&sessions->sessions, &session->entry);
 	sessions->counters.sessions--;
 	free_session(session);
 }
@@ -447,7 +444,7 @@ static struct session *session_use(
 
 	if (id_is_none(id))
 		return NULL;
-	session = find_by_id(&sessions->sessions, id);
+	session = find_session(sessions, id);
 	if (session) {
 		session->used_ms = now_ms(sessions);
 		return session;
@@ -455,7 +452,7 @@ static struct session *session_use(
 	session = calloc(1, sizeof *session);
 	if (!session)
 		return NULL;
-	session->id = *id;
+	session->entry.id = *id;
 	session->sessions = sessions;
 	session->timer.item.index = HEAP_ABSENT;
 	session->timer.ring = on_session_timer;
@@ -463,13 +460,12 @@ static struct session *session_use(
 	session->event_base = session->event_id = draw_base(sessions, EVENT_BITS);
 	session->generation = draw_base(sessions, GENERATION_BITS);
 	session->holder = strdup(holder);
-	if (!session->holder ||
-	    !heap_reserve(
-	        &sessions->timers, sessions->ticket_count + sessions->counters.sessions + 2) ||
-	    !tsearch(session, &sessions->sessions, compare_ids)) {
+	if (!session->holder || !heap_reserve(&sessions->timers,
+	                            sessions->tickets.count + sessions->counters.sessions + 2)) {
 		free_session(session);
 		return NULL;
 	}
+	id_table_add(&sessions->sessions, &session->entry);
 	sessions->counters.sessions++;
 	set_timer(sessions, &session->timer, session->used_ms + IDLE_SESSION_MS);
 	return session;
@@ -551,7 +547,7 @@ static void end_ticket(struct ticket *ticket)
 static void release_ticket(struct ticket *ticket, uint64_t *cause)
 {
 	++*cause;
-	bury(ticket->sessions, &ticket->claim);
+	bury(ticket->sessions, &ticket->entry.id);
 	engine_release(ticket->engine_claim);
 }
 
@@ -599,7 +595,7 @@ static void on_lost(struct ticket *ticket, const struct engine_event *event)
 	if (ticket->session)
 		post_lost(ticket, event->reason);
 	request = take_request(ticket);
-	bury(sessions, &ticket->claim);
+	bury(sessions, &ticket->entry.id);
 	end_ticket(ticket);
 	if (request)
 		answer_error(sessions, request, 409, "lost", "the grant has ended");
@@ -760,8 +756,7 @@ static void on_ended(void *owner)
 
 	if (ticket->state != TICKET_LEAVING)
 		end_ticket(ticket);
-	tdelete(ticket, &sessions->tickets, compare_ids);
-	sessions->ticket_count--;
+	id_table_remove(&sessions->tickets, &ticket->entry);
 	free_ticket(ticket);
 }
 
@@ -775,7 +770,7 @@ static struct ticket *ticket_new(struct sessions *sessions, const struct put *pu
 
 	if (!ticket)
 		return NULL;
-	ticket->claim = put->claim;
+	ticket->entry.id = put->claim;
 	ticket->sessions = sessions;
 	ticket->timer.item.index = HEAP_ABSENT;
 	ticket->timer.ring = on_ticket_timer;
@@ -789,12 +784,11 @@ static struct ticket *ticket_new(struct sessions *sessions, const struct put *pu
 	ticket->value = put->value ? strdup(put->value) : NULL;
 	if (!ticket->name || !ticket->holder || (put->value && !ticket->value) ||
 	    !heap_reserve(
-	        &sessions->timers, sessions->ticket_count + sessions->counters.sessions + 2) ||
-	    !tsearch(ticket, &sessions->tickets, compare_ids)) {
+	        &sessions->timers, sessions->tickets.count + sessions->counters.sessions + 2)) {
 		free_ticket(ticket);
 		return NULL;
 	}
-	sessions->ticket_count++;
+	id_table_add(&sessions->tickets, &ticket->entry);
 	join_session(ticket, session_use(sessions, &put->session, put->holder));
 	return ticket;
 }
@@ -805,7 +799,7 @@ static void contend(struct ticket *ticket, uint64_t wait_ms, uint64_t adopt_toke
 	    .name = ticket->name,
 	    .holder = ticket->holder,
 	    .value = ticket->value,
-	    .secret = ticket->claim,
+	    .secret = ticket->entry.id,
 	    .ttl_ms = ticket->ttl_ms,
 	    .wait_ms = wait_ms,
 	    .adopt_token = adopt_token,
@@ -839,7 +833,7 @@ static bool is_in_doubt(const struct ticket *ticket)
 /* Without a stream here nobody could be told of a queued claim's grant. */
 static bool has_stream(const struct sessions *sessions, const struct id *id)
 {
-	const struct session *session = find_by_id(&sessions->sessions, id);
+	const struct session *session = find_session(sessions, id);
 
 	return session && session->stream;
 }
@@ -855,7 +849,7 @@ static void put_new(
 		    "this claim was cancelled or has ended; draw a new one");
 		return;
 	}
-	if (sessions->ticket_count >= sessions->most_tickets) {
+	if (sessions->tickets.count >= sessions->most_tickets) {
 		answer_error(sessions, request, 503, "too_many", "too many waiters; raise --max-waiters");
 		return;
 	}
@@ -957,7 +951,7 @@ static void put_waiting(
 void sessions_put(
     struct sessions *sessions, const struct put *put, struct sessions_request *request)
 {
-	struct ticket *ticket = find_by_id(&sessions->tickets, &put->claim);
+	struct ticket *ticket = find_ticket(sessions, &put->claim);
 
 	if (put->queue && !has_stream(sessions, &put->session))
 		answer_error(sessions, request, 404, "unknown_session",
@@ -1016,7 +1010,7 @@ static void release_adopted(
 void sessions_delete(
     struct sessions *sessions, const struct put *put, struct sessions_request *request)
 {
-	struct ticket *ticket = find_by_id(&sessions->tickets, &put->claim);
+	struct ticket *ticket = find_ticket(sessions, &put->claim);
 	struct sessions_request *earlier;
 
 	if (!ticket) {
@@ -1047,7 +1041,7 @@ void sessions_delete(
 	if (ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED) {
 		release_ticket(ticket, &sessions->counters.takeovers_goodbye);
 	} else {
-		bury(sessions, &ticket->claim);
+		bury(sessions, &ticket->entry.id);
 		engine_cancel(ticket->engine_claim);
 	}
 }
@@ -1079,7 +1073,7 @@ void sessions_put_anonymous(struct sessions *sessions, const char *name, bool cr
 	    .ttl_ms = ANONYMOUS_TTL_MS,
 	    .read_ms = read_ms,
 	};
-	struct ticket *ticket = find_by_id(&sessions->tickets, &put.claim);
+	struct ticket *ticket = find_ticket(sessions, &put.claim);
 
 	if (ticket && ticket->state == TICKET_HELD && create) {
 		answer_holder(sessions, request, 409, 0);
@@ -1246,7 +1240,7 @@ static bool acknowledge(struct session *session, uint64_t seen)
 void sessions_heartbeat(
     struct sessions *sessions, const struct heartbeat *heartbeat, struct sessions_request *request)
 {
-	struct session *session = find_by_id(&sessions->sessions, &heartbeat->session);
+	struct session *session = find_session(sessions, &heartbeat->session);
 	struct beat beat = {.grants = 0};
 	uint64_t told_ms;
 
@@ -1328,7 +1322,7 @@ static void hand_over(struct session *session)
 		if (ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED) {
 			release_ticket(ticket, &sessions->counters.takeovers_proof);
 		} else if (ticket->state == TICKET_WAITING) {
-			bury(sessions, &ticket->claim);
+			bury(sessions, &ticket->entry.id);
 			engine_cancel(ticket->engine_claim);
 		}
 	}
@@ -1392,18 +1386,17 @@ void sessions_unfollow(struct sessions *sessions, void *stream)
 	free(follower);
 }
 
-static void stop_stream(const void *node, VISIT visit, void *context)
+static void stop_stream(struct id_entry *entry)
 {
-	struct session *session = *(struct session *const *)node;
+	const struct session *session = (struct session *)entry;
 
-	(void)context;
-	if ((visit == postorder || visit == leaf) && session->stream)
+	if (session->stream)
 		end_stream(session->stream, "stopping");
 }
 
 void sessions_stop(struct sessions *sessions)
 {
-	twalk_r(sessions->sessions, stop_stream, NULL);
+	id_table_each(&sessions->sessions, stop_stream);
 }
 
 /* ---- Time ---- */
@@ -1463,6 +1456,14 @@ const struct sessions_counters *sessions_counters(const struct sessions *session
 
 /* ---- Beginning and end ---- */
 
+static bool init_table(const struct sessions *sessions, struct id_table *table)
+{
+	const struct store_clock *clock = &sessions->clock;
+	const uint64_t upper = clock->random(clock->context);
+
+	return id_table_init(table, upper << 32 | clock->random(clock->context));
+}
+
 struct sessions *sessions_new(struct engine *engine, const struct store_clock *clock,
     const struct sessions_host *host, const struct id *instance, const char *anonymous,
     size_t most_tickets)
@@ -1479,28 +1480,25 @@ struct sessions *sessions_new(struct engine *engine, const struct store_clock *c
 	id_to_hex(instance, sessions->instance);
 	sessions->anonymous = strdup(anonymous);
 	sessions->tombstones = calloc(MOST_TOMBSTONES, sizeof *sessions->tombstones);
-	if (sessions->anonymous && sessions->tombstones)
+	if (sessions->anonymous && sessions->tombstones && init_table(sessions, &sessions->tickets) &&
+	    init_table(sessions, &sessions->sessions) &&
+	    init_table(sessions, &sessions->tombstone_index))
 		return sessions;
 	sessions_free(sessions);
 	return NULL;
 }
 
-static void free_session_node(void *node)
+static void free_session_entry(struct id_entry *entry)
 {
-	struct session *session = node;
+	struct session *session = (struct session *)entry;
 
 	free(session->stream);
 	free_session(session);
 }
 
-static void free_ticket_node(void *node)
+static void free_ticket_entry(struct id_entry *entry)
 {
-	free_ticket(node);
-}
-
-static void keep_stone(void *node)
-{
-	(void)node;
+	free_ticket((struct ticket *)entry);
 }
 
 void sessions_free(struct sessions *sessions)
@@ -1509,9 +1507,11 @@ void sessions_free(struct sessions *sessions)
 		return;
 	while (sessions->followers)
 		sessions_unfollow(sessions, sessions->followers->stream);
-	tdestroy(sessions->tickets, free_ticket_node);
-	tdestroy(sessions->sessions, free_session_node);
-	tdestroy(sessions->tombstone_index, keep_stone);
+	id_table_each(&sessions->tickets, free_ticket_entry);
+	id_table_each(&sessions->sessions, free_session_entry);
+	id_table_clear(&sessions->tickets);
+	id_table_clear(&sessions->sessions);
+	id_table_clear(&sessions->tombstone_index);
 	heap_clear(&sessions->timers);
 	free(sessions->tombstones);
 	free(sessions->anonymous);
