@@ -4,12 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #define CONNECT_TIMEOUT_MS 5000
 #define MOST_ANSWER        (64 * 1024 * 1024)
 #define MOST_STREAMS       1000000L
+/* Requests that have a connection each. More at once would take longer, each and together. */
+#define MOST_AT_ONCE 64
+
+TAILQ_HEAD(call_list, http_call);
 
 struct http {
 	struct loop *loop;
@@ -17,12 +22,15 @@ struct http {
 	struct event *timer;
 	struct http_settings settings; /* its texts are our own */
 	struct curl_slist *connect_to;
-	struct http_call *calls;
+	struct call_list calls;
+	struct call_list waiting;  /* for their turn to be given to curl */
+	struct call_list finished; /* curl has told; their callers have not been */
+	unsigned at_once;
 	bool greeted; /* the first request of a shared connection has been sent */
 };
 
 struct http_call {
-	struct http_call *next;
+	TAILQ_ENTRY(http_call) link;
 	struct http *http;
 	CURL *easy;
 	struct curl_slist *headers;
@@ -34,6 +42,9 @@ struct http_call {
 	struct event *deliver; /* streams: what arrived is handed on outside of curl's callbacks */
 	curl_socket_t descriptor;
 	bool from_elector;
+	struct call_list *list; /* that it is in */
+	bool counted;           /* one of those at once */
+	CURLcode code;          /* when it is finished */
 	int grpc_status;
 	char grpc_message[200];
 	char problem[CURL_ERROR_SIZE];
@@ -41,16 +52,23 @@ struct http_call {
 
 /* ---- curl's sockets and timer on the loop ---- */
 
+static void move(struct http_call *call, struct call_list *list)
+{
+	if (call->list)
+		TAILQ_REMOVE(call->list, call, link);
+	call->list = list;
+	if (list)
+		TAILQ_INSERT_TAIL(list, call, link);
+}
+
 static void free_call(struct http_call *call)
 {
-	struct http_call **link = &call->http->calls;
+	struct http *http = call->http;
 
-	while (*link && *link != call)
-		link = &(*link)->next;
-	if (*link)
-		*link = call->next;
+	move(call, NULL);
+	http->at_once -= call->counted;
 	if (call->easy) {
-		curl_multi_remove_handle(call->http->multi, call->easy);
+		curl_multi_remove_handle(http->multi, call->easy);
 		curl_easy_cleanup(call->easy);
 	}
 	if (call->deliver)
@@ -94,25 +112,63 @@ static bool hand_on(struct http_call *call)
 	return length == 0 || call->request.data(call->request.context, call->answer, length);
 }
 
-static void take_finished(struct http *http)
+/* All of them before anybody is told: to let go of a call curl walks through what it has not told.
+ */
+static void collect_finished(struct http *http)
 {
 	CURLMsg *message;
 	int left;
 
 	while ((message = curl_multi_info_read(http->multi, &left))) {
 		struct http_call *call = NULL;
-		const CURLcode code = message->data.result;
 
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
-		/* Off the list first: whoever is told may start or cancel others, but not this one. */
+		call->code = message->data.result;
+		move(call, &http->finished);
+	}
+}
+
+/* What curl does not take is finished as well, and told from the loop. */
+static void give_to_curl(struct http_call *call)
+{
+	const struct timeval now = {0, 0};
+	struct http *http = call->http;
+
+	move(call, &http->calls);
+	if (curl_multi_add_handle(http->multi, call->easy) == CURLM_OK)
+		return;
+	call->code = CURLE_OUT_OF_MEMORY;
+	move(call, &http->finished);
+	evtimer_add(http->timer, &now);
+}
+
+static void give_waiting(struct http *http)
+{
+	while (http->at_once < MOST_AT_ONCE && !TAILQ_EMPTY(&http->waiting)) {
+		struct http_call *call = TAILQ_FIRST(&http->waiting);
+
+		call->counted = true;
+		http->at_once++;
+		give_to_curl(call);
+	}
+}
+
+static void take_finished(struct http *http)
+{
+	struct http_call *call;
+
+	collect_finished(http);
+	while ((call = TAILQ_FIRST(&http->finished))) {
+		/* Off curl's list first: whoever is told may start or cancel others, but not this one. */
 		curl_multi_remove_handle(http->multi, call->easy);
 		if (call->deliver && call->request.data)
 			hand_on(call);
-		finish(call, code);
+		finish(call, call->code);
 		free_call(call);
 	}
+	give_waiting(http);
 }
 
 static void on_deliver(evutil_socket_t descriptor, short what, void *context)
@@ -437,19 +493,28 @@ struct http_call *http_start(struct http *http, const struct http_request *reque
 		memcpy(call->body, request->body, call->request.body_size);
 		call->body[call->request.body_size] = '\0';
 	}
-	call->next = http->calls;
-	http->calls = call;
-	if (call->easy && (!request->body || call->body) && set_up(call) &&
-	    curl_multi_add_handle(http->multi, call->easy) == CURLM_OK)
-		return call;
-	free_call(call);
-	return NULL;
+	if (!call->easy || (request->body && !call->body) || !set_up(call)) {
+		free_call(call);
+		return NULL;
+	}
+	if (http->settings.shared || request->data || request->urgent) {
+		give_to_curl(call);
+	} else {
+		move(call, &http->waiting);
+		give_waiting(http);
+	}
+	return call;
 }
 
 void http_cancel(struct http_call *call)
 {
-	if (call)
-		free_call(call);
+	struct http *http;
+
+	if (!call)
+		return;
+	http = call->http;
+	free_call(call);
+	give_waiting(http);
 }
 
 int http_descriptor(const struct http_call *call)
@@ -559,6 +624,9 @@ struct http *http_new(struct loop *loop, const struct http_settings *settings)
 
 	if (!http)
 		return NULL;
+	TAILQ_INIT(&http->calls);
+	TAILQ_INIT(&http->waiting);
+	TAILQ_INIT(&http->finished);
 	http->loop = loop;
 	http->multi = curl_multi_init();
 	http->timer = evtimer_new(loop->base, on_timer, http);
@@ -576,12 +644,19 @@ struct http *http_new(struct loop *loop, const struct http_settings *settings)
 	return http;
 }
 
+static void free_calls(struct call_list *list)
+{
+	while (!TAILQ_EMPTY(list))
+		free_call(TAILQ_FIRST(list));
+}
+
 void http_free(struct http *http)
 {
 	if (!http)
 		return;
-	while (http->calls)
-		free_call(http->calls);
+	free_calls(&http->waiting);
+	free_calls(&http->finished);
+	free_calls(&http->calls);
 	if (http->multi)
 		curl_multi_cleanup(http->multi);
 	if (http->timer)

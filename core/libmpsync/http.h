@@ -54,6 +54,7 @@ struct http_request {
 	const char *authorization; /* NULL: none */
 	const char *content_type;  /* NULL: that of JSON, if there is a body */
 	uint64_t timeout_ms;       /* 0: a stream, which has none */
+	bool urgent;               /* goes before those that wait for a connection */
 	void (*done)(void *context, const struct http_answer *answer);
 	/* Streams: each piece of a 200's body; false ends it. */
 	bool (*data)(void *context, const char *bytes, size_t size);

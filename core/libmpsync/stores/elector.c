@@ -671,6 +671,7 @@ static void send_heartbeat(struct heartbeat *heartbeat)
 	    .path = remote->holder_path,
 	    .session = remote->session,
 	    .timeout_ms = shortest_timeout(heartbeat),
+	    .urgent = true,
 	    .done = on_heartbeat_done,
 	    .context = heartbeat};
 
