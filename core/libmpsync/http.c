@@ -133,7 +133,6 @@ static void collect_finished(struct http *http)
 /* What curl does not take is finished as well, and told from the loop. */
 static void give_to_curl(struct http_call *call)
 {
-	const struct timeval now = {0, 0};
 	struct http *http = call->http;
 
 	move(call, &http->calls);
@@ -141,7 +140,7 @@ static void give_to_curl(struct http_call *call)
 		return;
 	call->code = CURLE_OUT_OF_MEMORY;
 	move(call, &http->finished);
-	evtimer_add(http->timer, &now);
+	event_active(http->timer, EV_READ, 1);
 }
 
 static void give_waiting(struct http *http)

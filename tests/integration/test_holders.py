@@ -180,5 +180,37 @@ class Restart(Case):
         holder.expect("is_held x 1")
 
 
+class Many(Case):
+    def test_more_requests_at_once_than_a_client_has_connections(self):
+        """Each has its turn: what one takes together, another asks for and gives up together, and all is given back."""
+        elector = self.elector()
+        names = [f"n{number}" for number in range(200)]
+        holder, other = self.probe(elector.url), self.probe(elector.url)
+        self.send_all(holder, [f"acquire {name} -1" for name in names])
+        self.assertEqual(self.told(holder, "held", len(names)), set(names))
+        self.send_all(other, [f"acquire {name} -1" for name in names] + [f"cancel {name}" for name in names])
+        self.assertEqual(self.told(other, "cancelled", len(names)), set(names))
+        self.send_all(other, [f"acquire {name} -1" for name in names])
+        holder.send("quit")
+        self.assertEqual(self.told(other, "held", len(names)), set(names))
+        self.send_all(other, [f"release {name}" for name in names])
+        self.assertEqual(self.told(other, "released", len(names)), set(names))
+        self.assertEqual(self.metric(elector.port, "mpsync_held"), 0)
+
+    @staticmethod
+    def send_all(probe, commands):
+        probe.send("\n".join(commands))
+
+    @staticmethod
+    def told(probe, event, count):
+        """The names of the next so many events of that kind."""
+        names = []
+        while len(names) < count:
+            kind, name, *_ = probe.line().split()
+            if kind == event:
+                names.append(name)
+        return set(names)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MOST_LOCKS 64
+#define MOST_LOCKS 256
 
 struct held_lock {
 	char name[128];
