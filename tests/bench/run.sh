@@ -4,21 +4,26 @@ set -u
 cd "$(dirname "$0")/../.." || exit
 unset MPSYNC_URL
 folder=$(mktemp -d)
-elector=
-trap '[ -z "$elector" ] || kill "$elector"; rm -rf "$folder"' EXIT
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+pids=
+trap '[ -z "$pids" ] || kill $pids 2>/dev/null; rm -rf "$folder"' EXIT
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
+start_elector() { # PORT
+	url="http://127.0.0.1:$1"
+	HOME=$folder build/bin/mpsync elector --store memory: --listen "${url#http://}" 2>/dev/null &
+	elector=$!
+	pids="$pids $elector"
+	until curl -s -o /dev/null "$url/healthz"; do :; done
+}
+port=$(free_port)
 began=$(date +%s%N)
-HOME=$folder build/bin/mpsync elector --store memory: --listen "127.0.0.1:$port" 2>/dev/null &
-elector=$!
-until curl -s -o /dev/null "http://127.0.0.1:$port/healthz"; do :; done
+start_elector "$port"
 echo "elector: first answer $((($(date +%s%N) - began) / 1000000)) ms after it was started (with curl's own time)"
 grep -E 'RssAnon|VmRSS' "/proc/$elector/status"
 wakeups() { awk '/ctxt_switches/ {sum += $2} END {print sum}' "/proc/$elector/status"; }
 before=$(wakeups)
 sleep 10
 echo "elector: $(($(wakeups) - before)) wake-ups in 10 s with nothing held"
-url="http://127.0.0.1:$port"
 
 build/bin/bench is_held memory:
 build/bin/bench is_held "file:$folder/locks.db"
@@ -43,10 +48,9 @@ for count in 10 1000 10000; do
 done
 
 # PUT beside a bare evhttp and nginx, each for the same time.
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 bare=$(free_port)
 build/bin/constant "$bare" &
-bare_pid=$!
+pids="$pids $!"
 web=$(free_port)
 cat >"$folder/nginx.conf" <<NGINX
 daemon off; master_process off; worker_processes 1; pid $folder/nginx.pid; error_log /dev/null;
@@ -55,8 +59,7 @@ http { access_log off; keepalive_requests 100000000;
   server { listen 127.0.0.1:$web; location / { return 200 "$(printf %311s x | tr ' ' x)"; } } }
 NGINX
 nginx -c "$folder/nginx.conf" -p "$folder" 2>/dev/null &
-web_pid=$!
-trap 'kill "$elector" "$bare_pid" "$web_pid" 2>/dev/null; rm -rf "$folder"' EXIT
+pids="$pids $!"
 echo 'wrk.method = "PUT"' >"$folder/one.lua"
 cat >"$folder/many.lua" <<'LUA'
 local n = 0
@@ -82,12 +85,13 @@ for connections in 1 16 64; do
 		measure nginx "http://127.0.0.1:$web/locks/one" "$script" "$connections"
 	done
 done
-grep -E 'RssAnon|VmRSS' "/proc/$elector/status"
 
-echo "with 100,000 locks held:"
-before=$(awk '/RssAnon/ {print $2}' "/proc/$elector/status")
+# In an elector that has done nothing else, for memory that was freed is used again.
+start_elector "$(free_port)"
+anonymous_kb() { awk '/RssAnon/ {print $2}' "/proc/$elector/status"; }
+before=$(anonymous_kb)
 build/bin/bench renew "$url" 100000 &
 holder=$!
-sleep 12
-awk -v before="$before" '/RssAnon/ {print "RssAnon " $2 " kB, " $2 - before " kB more"}' "/proc/$elector/status"
+until curl -s "$url/metrics" | grep -q '^mpsync_held 100000$'; do sleep 0.5; done
+echo "elector: $(($(anonymous_kb) - before)) kB more with 100,000 locks held"
 wait "$holder"
