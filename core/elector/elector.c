@@ -402,7 +402,7 @@ static void on_stop(evutil_socket_t signal_number, short what, void *context)
 static bool make_sessions(
     struct server *server, const struct configuration *configuration, mpsync_error *error)
 {
-	const struct sessions_host host = {.answer = reply_answer,
+	struct sessions_host host = {.answer = reply_answer,
 	    .send = stream_send,
 	    .end = stream_end,
 	    .wake_at = wake_sessions,
@@ -410,7 +410,7 @@ static bool make_sessions(
 	char anonymous[300] = "anonymous";
 
 	anonymous_holder(anonymous, sizeof anonymous);
-	if (!id_random(&server->instance) ||
+	if (!id_random(&server->instance) || !id_random(&host.seed) ||
 	    !boot_timer_init(&server->sessions_timer, server->loop.base, on_sessions_timer, server)) {
 		fail(error, MPSYNC_E_INTERNAL, "no descriptors or random numbers");
 		return false;

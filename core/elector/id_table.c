@@ -8,19 +8,21 @@
 /* Two multiplications by odd numbers spread each bit of the id over the upper half. */
 static size_t chain_of(const struct id_table *table, const struct id *id)
 {
+	uint64_t seeds[2];
 	uint64_t halves[2];
 	uint64_t mixed;
 
+	memcpy(seeds, table->seed.bytes, sizeof seeds);
 	memcpy(halves, id->bytes, sizeof halves);
-	mixed = (halves[0] ^ table->seed) * UINT64_C(0x9e3779b97f4a7c15);
-	mixed = (mixed ^ mixed >> 32 ^ halves[1]) * UINT64_C(0xd6e8feb86659fd93);
+	mixed = (halves[0] ^ seeds[0]) * UINT64_C(0x9e3779b97f4a7c15);
+	mixed = (mixed ^ mixed >> 32 ^ halves[1] ^ seeds[1]) * UINT64_C(0xd6e8feb86659fd93);
 	return (size_t)(mixed >> 32) & (table->size - 1);
 }
 
-bool id_table_init(struct id_table *table, uint64_t seed)
+bool id_table_init(struct id_table *table, const struct id *seed)
 {
 	*table = (struct id_table){
-	    .chains = calloc(LEAST_SIZE, sizeof(struct id_entry *)), .size = LEAST_SIZE, .seed = seed};
+	    .chains = calloc(LEAST_SIZE, sizeof(struct id_entry *)), .size = LEAST_SIZE, .seed = *seed};
 	return table->chains;
 }
 

@@ -16,11 +16,11 @@ struct id_table {
 	struct id_entry **chains;
 	size_t size;
 	size_t count;
-	uint64_t seed;
+	struct id seed;
 };
 
 /* `seed` keeps those who choose their own ids from choosing one chain. False without memory. */
-bool id_table_init(struct id_table *table, uint64_t seed);
+bool id_table_init(struct id_table *table, const struct id *seed);
 struct id_entry *id_table_find(const struct id_table *table, const struct id *id);
 
 /* Never fails: where there is no memory to grow, finding takes longer. The id is not there yet. */

@@ -1456,14 +1456,6 @@ const struct sessions_counters *sessions_counters(const struct sessions *session
 
 /* ---- Beginning and end ---- */
 
-static bool init_table(const struct sessions *sessions, struct id_table *table)
-{
-	const struct store_clock *clock = &sessions->clock;
-	const uint64_t upper = clock->random(clock->context);
-
-	return id_table_init(table, upper << 32 | clock->random(clock->context));
-}
-
 struct sessions *sessions_new(struct engine *engine, const struct store_clock *clock,
     const struct sessions_host *host, const struct id *instance, const char *anonymous,
     size_t most_tickets)
@@ -1480,9 +1472,10 @@ struct sessions *sessions_new(struct engine *engine, const struct store_clock *c
 	id_to_hex(instance, sessions->instance);
 	sessions->anonymous = strdup(anonymous);
 	sessions->tombstones = calloc(MOST_TOMBSTONES, sizeof *sessions->tombstones);
-	if (sessions->anonymous && sessions->tombstones && init_table(sessions, &sessions->tickets) &&
-	    init_table(sessions, &sessions->sessions) &&
-	    init_table(sessions, &sessions->tombstone_index))
+	if (sessions->anonymous && sessions->tombstones &&
+	    id_table_init(&sessions->tickets, &host->seed) &&
+	    id_table_init(&sessions->sessions, &host->seed) &&
+	    id_table_init(&sessions->tombstone_index, &host->seed))
 		return sessions;
 	sessions_free(sessions);
 	return NULL;

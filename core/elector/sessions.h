@@ -42,6 +42,7 @@ struct sessions_host {
 	void (*end)(void *stream);
 	void (*wake_at)(void *context, uint64_t at_ms);
 	void *context;
+	struct id seed; /* that clients do not know: it spreads what they name */
 };
 
 struct sessions_counters {

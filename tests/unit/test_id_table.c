@@ -22,7 +22,7 @@ static void test_found_until_removed(void **state)
 
 	(void)state;
 	name_them(entries, 3);
-	assert_true(id_table_init(&table, 42));
+	assert_true(id_table_init(&table, &(struct id){{42}}));
 	for (int i = 0; i < COUNT; i++) {
 		assert_null(id_table_find(&table, &entries[i].id));
 		id_table_add(&table, &entries[i]);
@@ -61,7 +61,7 @@ static void test_chosen_ids_are_spread(void **state)
 		struct id_table table;
 
 		name_them(entries, place);
-		assert_true(id_table_init(&table, UINT64_C(0x0123456789abcdef)));
+		assert_true(id_table_init(&table, &(struct id){{1, 2, 3, 4, 5, 6, 7, 8}}));
 		for (int i = 0; i < COUNT; i++)
 			id_table_add(&table, &entries[i]);
 		assert_in_range(longest_chain(&table), 1, 12);
@@ -84,7 +84,7 @@ static void test_each_is_visited_once(void **state)
 
 	(void)state;
 	name_them(entries, 0);
-	assert_true(id_table_init(&table, 7));
+	assert_true(id_table_init(&table, &(struct id){{0}}));
 	for (int i = 0; i < COUNT; i++)
 		id_table_add(&table, &entries[i]);
 	id_table_each(&table, count_visit);
