@@ -112,8 +112,7 @@ static bool hand_on(struct http_call *call)
 	return length == 0 || call->request.data(call->request.context, call->answer, length);
 }
 
-/* All of them before anybody is told: to let go of a call curl walks through what it has not told.
- */
+/* All before anybody is told: to let go of a call, curl walks through those it has not told. */
 static void collect_finished(struct http *http)
 {
 	CURLMsg *message;

@@ -312,7 +312,8 @@ static void renew(const char *url, int count)
 {
 	mpsync_client *client = open_client(url);
 	mpsync_lock **locks = calloc((size_t)count, sizeof(mpsync_lock *));
-	double start;
+	double start_s;
+	double freed_us;
 	int lost = 0;
 	char name[32];
 
@@ -321,17 +322,17 @@ static void renew(const char *url, int count)
 		locks[i] = mpsync_lock_new(client, name, NULL, NULL);
 		mpsync_lock_acquire(locks[i], -1, NULL);
 	}
-	start = cpu_s();
+	start_s = cpu_s();
 	sleep(15);
 	for (int i = 0; i < count; i++)
 		lost += !mpsync_lock_is_held(locks[i], mpsync_lock_grant(locks[i]));
 	printf("%d locks held over %s: %.2f %% of one core, %d lost\n", count, url,
-	    (cpu_s() - start) / 15 * 100, lost);
-	start = now_us();
+	    (cpu_s() - start_s) / 15 * 100, lost);
+	freed_us = now_us();
 	for (int i = 0; i < count; i++)
 		mpsync_lock_free(locks[i]);
 	mpsync_client_close(client);
-	printf("given back in %.1f s\n", (now_us() - start) / 1e6);
+	printf("given back in %.1f s\n", (now_us() - freed_us) / 1e6);
 	free(locks);
 }
 

@@ -47,12 +47,15 @@ def median_and_last(took):
     return f"median {took[len(took) // 2] * 1000:.0f} ms, worst {took[-1] * 1000:.0f} ms, of {len(took)}"
 
 
+def print_writes(made, hand_offs):
+    writes = sum(made.get(verb, 0) for verb in WRITES)
+    print(f"  {writes / hand_offs:.1f} writes a hand-off ({made})")
+
+
 def drain(plane, url, count):
     before = requests_of(plane)
     print(subprocess.run([BENCH, "drain", url, str(count)], capture_output=True, text=True, check=True).stdout.strip())
-    made = difference(before, requests_of(plane))
-    writes = sum(made.get(verb, 0) for verb in WRITES)
-    print(f"  {writes / (count + 1):.1f} writes a hand-off ({made})")
+    print_writes(difference(before, requests_of(plane)), count + 1)
 
 
 def contend(plane, url, count, hold_ms):
@@ -62,9 +65,8 @@ def contend(plane, url, count, hold_ms):
         before = requests_of(plane)
         result = contenders.stdout.readline().strip()
         made = difference(before, requests_of(plane))
-    writes = sum(made.get(verb, 0) for verb in WRITES)
     print(result)
-    print(f"  {writes / int(result.split()[-1]):.1f} writes a hand-off ({made})")
+    print_writes(made, int(result.split()[-1]))
 
 
 def requests_an_hour(plane, url):

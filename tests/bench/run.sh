@@ -92,6 +92,6 @@ anonymous_kb() { awk '/RssAnon/ {print $2}' "/proc/$elector/status"; }
 before=$(anonymous_kb)
 build/bin/bench renew "$url" 100000 &
 holder=$!
-until curl -s "$url/metrics" | grep -q '^mpsync_held 100000$'; do sleep 0.5; done
+until curl -s "$url/metrics" | grep -q '^mpsync_held 100000$' || ! kill -0 "$holder" 2>/dev/null; do sleep 0.5; done
 echo "elector: $(($(anonymous_kb) - before)) kB more with 100,000 locks held"
 wait "$holder"

@@ -773,6 +773,7 @@ static void on_granted(struct task *task, const struct record *record)
 
 	take_over_version(task, record);
 	task->claim->token = record->version;
+	/* Less each time, so that a name where nobody contends any more is quick again. */
 	if (reserves && task->watched)
 		task->watched->contention = task->lost_races * 3 / 4;
 	if (reserves && (task->queued || record->next))
