@@ -131,15 +131,22 @@ static struct sim_message *answer_to(const struct sim_message *asked, int status
 	return message;
 }
 
+static void break_at_client(struct sim *sim, const struct sim_node *client);
+
 void sim_http_answer(struct sim *sim, const struct sim_message *asked, int status, const char *body)
 {
+	uint64_t at_us = sim->now_us + sim_latency_us(sim);
 	struct sim_message *message;
 
 	if (status != 0 && sim_fault(sim, FAULT_LOSE, 5))
 		return;
+	/* The stream ends while the answer is under way: another is opened before it comes. */
+	if (status != 0 && sim_fault(sim, FAULT_STREAM, 1)) {
+		break_at_client(sim, asked->client);
+		at_us += sim_random(sim, (uint64_t)sim->ttl_ms * 200);
+	}
 	message = answer_to(asked, status, body);
-	sim_at(sim, sim->now_us + sim_latency_us(sim), asked->client, on_answer, message,
-	    sim_message_free);
+	sim_at(sim, at_us, asked->client, on_answer, message, sim_message_free);
 }
 
 /* The elector's process ended before it read the request. */
@@ -446,6 +453,20 @@ void sim_connection_break(struct sim *sim)
 		deliver(sim, connection, NULL);
 	if (sim_chance(sim, 60) && connection->elector->life == connection->elector_life)
 		sim_at(sim, sim->now_us, connection->elector, sim_elector_reset, connection, NULL);
+}
+
+static void break_at_client(struct sim *sim, const struct sim_node *client)
+{
+	struct sim_connection *connection = sim->connections;
+
+	while (connection && (connection->asked.client != client || !connection->open_at_elector ||
+	                         connection->asked.client_life != client->life))
+		connection = connection->next;
+	if (!connection)
+		return;
+	sim_trace(sim, "the stream of node %d to elector %d ends before an answer comes",
+	    client->number, connection->elector->number);
+	deliver(sim, connection, NULL);
 }
 
 /* ---- The client's view of its sockets ---- */
