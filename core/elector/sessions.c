@@ -37,13 +37,10 @@ struct timed {
 struct ticket {
 	struct id_entry entry; /* the claim */
 	struct sessions *sessions;
-	char *name;
-	char *holder;
-	char *value;
 	struct session *session;
 	struct ticket *next; /* of the session */
 	struct ticket *previous;
-	struct engine_claim *engine_claim;
+	struct engine_claim *engine_claim; /* it has the name, the holder and the value */
 	enum ticket_state state;
 	uint32_t ttl_ms;
 	bool any_ttl; /* adopting: that of the grant counts */
@@ -57,11 +54,9 @@ struct ticket {
 	bool release_when_held;
 	uint64_t token;
 	uint64_t asked_token; /* adopting: what the client presented */
-	uint64_t right_until_ms;
 	uint64_t told_until_ms;
 	int64_t since_ms;
 	struct sessions_request *request; /* held back, or NULL */
-	uint64_t request_read_ms;
 	struct timed timer;
 };
 
@@ -188,9 +183,18 @@ static void no_memory(struct sessions *sessions, struct sessions_request *reques
 static uint64_t remaining_ms(const struct ticket *ticket, uint64_t read_ms, uint64_t told_ms)
 {
 	const uint64_t by_request = read_ms + claim_right_ms(ticket->ttl_ms);
-	const uint64_t end = ticket->right_until_ms < by_request ? ticket->right_until_ms : by_request;
+	const uint64_t right_until = engine_claim_right_ms(ticket->engine_claim);
+	const uint64_t end = right_until < by_request ? right_until : by_request;
 
 	return end > told_ms ? end - told_ms : 0;
+}
+
+/* Told by what is no answer to a request of the client's, and so has no other bound. */
+static uint64_t whole_remaining_ms(const struct ticket *ticket, uint64_t told_ms)
+{
+	const uint64_t until = engine_claim_right_ms(ticket->engine_claim);
+
+	return until > told_ms ? until - told_ms : 0;
 }
 
 /* The client's clock may be slower than ours by 5 %: it believes for that much longer. */
@@ -209,10 +213,11 @@ static void tell_until(struct ticket *ticket, uint64_t told_ms, uint64_t told_re
 static cJSON *lock_object(const struct ticket *ticket, uint64_t remaining)
 {
 	const struct sessions *sessions = ticket->sessions;
+	const struct store_claim *claim = engine_claim_stored(ticket->engine_claim);
 	const struct store_lock lock = {
-	    .name = ticket->name,
-	    .holder = ticket->holder,
-	    .value = ticket->value,
+	    .name = claim->name,
+	    .holder = claim->holder,
+	    .value = claim->value,
 	    .token = ticket->token,
 	    .ttl_ms = ticket->ttl_ms,
 	    .since_ms = ticket->since_ms,
@@ -245,8 +250,7 @@ static void answer_waited(struct ticket *ticket, struct sessions_request *reques
 {
 	const uint64_t told_ms = now_ms(ticket->sessions);
 
-	tell_until(
-	    ticket, told_ms, ticket->right_until_ms > told_ms ? ticket->right_until_ms - told_ms : 0);
+	tell_until(ticket, told_ms, whole_remaining_ms(ticket, told_ms));
 	ticket->sessions->host.answer(
 	    request, &(struct answer){.status = 200, .body = lock_object(ticket, 0)});
 }
@@ -320,7 +324,7 @@ static cJSON *event_data(const struct ticket *ticket)
 	char claim[ID_HEX_SIZE];
 
 	id_to_hex(&ticket->entry.id, claim);
-	cJSON_AddStringToObject(data, "name", ticket->name);
+	cJSON_AddStringToObject(data, "name", engine_claim_stored(ticket->engine_claim)->name);
 	cJSON_AddStringToObject(data, "claim", claim);
 	return data;
 }
@@ -328,15 +332,16 @@ static cJSON *event_data(const struct ticket *ticket)
 static void tell_followers(const struct ticket *ticket, const char *event)
 {
 	struct sessions *sessions = ticket->sessions;
+	const struct store_claim *claim = engine_claim_stored(ticket->engine_claim);
 
 	for (struct follower *follower = sessions->followers; follower; follower = follower->next) {
 		cJSON *data;
 		char since[WIRE_TIME_SIZE];
 
-		if (strcmp(follower->holder, ticket->holder) != 0)
+		if (strcmp(follower->holder, claim->holder) != 0)
 			continue;
 		data = cJSON_CreateObject();
-		cJSON_AddStringToObject(data, "name", ticket->name);
+		cJSON_AddStringToObject(data, "name", claim->name);
 		add_token(data, ticket->token);
 		wire_time(since, ticket->since_ms);
 		cJSON_AddStringToObject(data, "since", since);
@@ -350,8 +355,7 @@ static void post_granted(struct ticket *ticket)
 	cJSON *data = event_data(ticket);
 
 	add_token(data, ticket->token);
-	tell_until(
-	    ticket, told_ms, ticket->right_until_ms > told_ms ? ticket->right_until_ms - told_ms : 0);
+	tell_until(ticket, told_ms, whole_remaining_ms(ticket, told_ms));
 	post(ticket->session, "granted", data);
 }
 
@@ -498,14 +502,6 @@ static void leave_session(struct ticket *ticket)
 	ticket->next = ticket->previous = NULL;
 }
 
-static void free_ticket(struct ticket *ticket)
-{
-	free(ticket->name);
-	free(ticket->holder);
-	free(ticket->value);
-	free(ticket);
-}
-
 static void count_state(struct ticket *ticket, enum ticket_state state)
 {
 	struct sessions_counters *counters = &ticket->sessions->counters;
@@ -521,8 +517,8 @@ static void count_state(struct ticket *ticket, enum ticket_state state)
 static void hold_back(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms)
 {
 	ticket->request = request;
-	ticket->request_read_ms = read_ms;
 	request->ticket = ticket;
+	request->read_ms = read_ms;
 }
 
 /* NULL: nobody waits for an answer. */
@@ -564,8 +560,6 @@ static void on_held(struct ticket *ticket, const struct engine_event *event)
 		release_ticket(ticket, &sessions->counters.takeovers_goodbye);
 		return;
 	}
-	if (event->value && !ticket->value)
-		ticket->value = strdup(event->value);
 	ticket->ttl_ms = event->ttl_ms;
 	/* What a former elector has said is believed as well, and for up to a right's length. */
 	if (ticket->asked_token)
@@ -576,7 +570,7 @@ static void on_held(struct ticket *ticket, const struct engine_event *event)
 	if (request && ticket->waited)
 		answer_waited(ticket, request);
 	else if (request)
-		answer_lock(ticket, request, ticket->request_read_ms);
+		answer_lock(ticket, request, request->read_ms);
 	else if (ticket->queued && ticket->session)
 		post_granted(ticket);
 	else if (!ticket->asked_token) /* nobody to tell: keep it for a moment */
@@ -623,7 +617,8 @@ static void finish_delete(struct ticket *ticket)
 
 	end_ticket(ticket);
 	if (request)
-		answer_released(ticket->sessions, ticket->name, request);
+		answer_released(
+		    ticket->sessions, engine_claim_stored(ticket->engine_claim)->name, request);
 }
 
 static void on_released(struct ticket *ticket)
@@ -698,7 +693,7 @@ static void on_value_stored(struct ticket *ticket, const struct engine_event *ev
 	if (!request)
 		return;
 	if (event->status == MPSYNC_OK)
-		answer_lock(ticket, request, ticket->request_read_ms);
+		answer_lock(ticket, request, request->read_ms);
 	else
 		answer_error(ticket->sessions, request, 409, "lost", "the grant has ended");
 }
@@ -741,14 +736,6 @@ static void on_event(void *owner, const struct engine_event *event)
 	}
 }
 
-static void on_right(void *owner, uint64_t until_ms, int64_t wall_ahead_ms)
-{
-	struct ticket *ticket = owner;
-
-	(void)wall_ahead_ms;
-	ticket->right_until_ms = until_ms;
-}
-
 static void on_ended(void *owner)
 {
 	struct ticket *ticket = owner;
@@ -757,10 +744,10 @@ static void on_ended(void *owner)
 	if (ticket->state != TICKET_LEAVING)
 		end_ticket(ticket);
 	id_table_remove(&sessions->tickets, &ticket->entry);
-	free_ticket(ticket);
+	free(ticket);
 }
 
-static const struct engine_owner owner_ops = {on_event, on_right, on_ended};
+static const struct engine_owner owner_ops = {.event = on_event, .ended = on_ended};
 
 static void on_ticket_timer(struct timed *timed);
 
@@ -779,13 +766,9 @@ static struct ticket *ticket_new(struct sessions *sessions, const struct put *pu
 	ticket->election = put->election;
 	ticket->queued = put->queue;
 	ticket->state = TICKET_LEAVING;
-	ticket->name = strdup(put->name);
-	ticket->holder = strdup(put->holder);
-	ticket->value = put->value ? strdup(put->value) : NULL;
-	if (!ticket->name || !ticket->holder || (put->value && !ticket->value) ||
-	    !heap_reserve(
+	if (!heap_reserve(
 	        &sessions->timers, sessions->tickets.count + sessions->counters.sessions + 2)) {
-		free_ticket(ticket);
+		free(ticket);
 		return NULL;
 	}
 	id_table_add(&sessions->tickets, &ticket->entry);
@@ -793,12 +776,13 @@ static struct ticket *ticket_new(struct sessions *sessions, const struct put *pu
 	return ticket;
 }
 
-static void contend(struct ticket *ticket, uint64_t wait_ms, uint64_t adopt_token)
+static void contend(
+    struct ticket *ticket, const struct put *put, uint64_t wait_ms, uint64_t adopt_token)
 {
 	const struct engine_wish wish = {
-	    .name = ticket->name,
-	    .holder = ticket->holder,
-	    .value = ticket->value,
+	    .name = put->name,
+	    .holder = put->holder,
+	    .value = put->value,
 	    .secret = ticket->entry.id,
 	    .ttl_ms = ticket->ttl_ms,
 	    .wait_ms = wait_ms,
@@ -862,28 +846,25 @@ static void put_new(
 	ticket->asked_token = put->token;
 	/* A ticket outlives its connection: the engine waits for ever, the request does not. */
 	if (put->token) {
-		contend(ticket, claim_request_timeout_ms(put->ttl_ms) * 2, put->token);
+		contend(ticket, put, claim_request_timeout_ms(put->ttl_ms) * 2, put->token);
 	} else if (put->wait_ms == 0 && !put->queue) {
-		contend(ticket, 0, 0);
+		contend(ticket, put, 0, 0);
 	} else {
 		if (!put->queue)
 			set_timer(sessions, &ticket->timer, put->read_ms + put->wait_ms);
-		contend(ticket, CLAIM_NEVER, 0);
+		contend(ticket, put, CLAIM_NEVER, 0);
 	}
 }
 
 static void put_value(
     struct ticket *ticket, const struct put *put, struct sessions_request *request)
 {
-	char *value = put->value ? strdup(put->value) : NULL;
 	struct sessions_request *earlier;
 
 	earlier = take_request(ticket);
 	if (earlier)
 		answer_error(ticket->sessions, earlier, 503, "store_unreachable",
 		    "a newer value was set before this one was stored");
-	free(ticket->value);
-	ticket->value = value;
 	hold_back(ticket, request, put->read_ms);
 	if (!engine_set_value(ticket->engine_claim, put->value)) {
 		take_request(ticket);
@@ -916,7 +897,7 @@ static void put_held(struct ticket *ticket, const struct put *put, struct sessio
 		return;
 	}
 	answer_lock(ticket, request, put->read_ms);
-	if (ticket->right_until_ms < now + ticket->ttl_ms / 2)
+	if (engine_claim_right_ms(ticket->engine_claim) < now + ticket->ttl_ms / 2)
 		engine_renew(ticket->engine_claim);
 }
 
@@ -958,7 +939,7 @@ void sessions_put(
 		    "the session has no stream here, which queue needs; open it first");
 	else if (!ticket)
 		put_new(sessions, put, request);
-	else if (strcmp(ticket->name, put->name) != 0)
+	else if (strcmp(engine_claim_stored(ticket->engine_claim)->name, put->name) != 0)
 		answer_error(sessions, request, 400, "invalid", "this claim is for another name");
 	else if (ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED)
 		put_held(ticket, put, request);
@@ -992,7 +973,7 @@ static void delete_unknown(
 	hold_back(ticket, request, put->read_ms);
 	ticket->asked_token = put->token;
 	ticket->release_when_held = true;
-	contend(ticket, claim_request_timeout_ms(put->ttl_ms) * 2, put->token);
+	contend(ticket, put, claim_request_timeout_ms(put->ttl_ms) * 2, put->token);
 }
 
 /* What has not been adopted cannot be released yet. */
@@ -1089,7 +1070,7 @@ void sessions_put_anonymous(struct sessions *sessions, const char *name, bool cr
 		}
 		ticket->anonymous = true;
 		hold_back(ticket, request, read_ms);
-		contend(ticket, 0, 0);
+		contend(ticket, &put, 0, 0);
 	}
 }
 
@@ -1166,7 +1147,7 @@ static void promise(struct session *session, struct beat *beat, uint64_t read_ms
 		slot = slot_of(beat, ticket->ttl_ms);
 		if (slot < MOST_TTLS)
 			tell_until(ticket, told_ms, beat->remaining_ms[slot]);
-		if (ticket->right_until_ms < told_ms + ticket->ttl_ms / 2)
+		if (engine_claim_right_ms(ticket->engine_claim) < told_ms + ticket->ttl_ms / 2)
 			engine_renew(ticket->engine_claim);
 	}
 	engine_end(session->sessions->engine);
@@ -1491,7 +1472,7 @@ static void free_session_entry(struct id_entry *entry)
 
 static void free_ticket_entry(struct id_entry *entry)
 {
-	free_ticket((struct ticket *)entry);
+	free(entry);
 }
 
 void sessions_free(struct sessions *sessions)

@@ -33,7 +33,6 @@ struct engine_claim {
 	char *message; /* of the last error */
 	struct heap_item wake;
 	uint64_t right_ms; /* as told to the owner */
-	uint32_t told_position;
 	unsigned depth;
 	bool turn;
 	bool value_asked;
@@ -245,7 +244,8 @@ static void publish_right(struct engine_claim *claim)
 	if (until == claim->right_ms)
 		return;
 	claim->right_ms = until;
-	claim->ops->right(claim->owner, until, claim->claim.wall_ahead_ms);
+	if (claim->ops->right)
+		claim->ops->right(claim->owner, until, claim->claim.wall_ahead_ms);
 }
 
 static void perform(
@@ -745,14 +745,14 @@ void engine_run(struct engine *engine)
 	leave(engine);
 }
 
-const struct claim *engine_claim_state(const struct engine_claim *claim)
+const struct store_claim *engine_claim_stored(const struct engine_claim *claim)
 {
-	return &claim->claim;
+	return &claim->stored;
 }
 
-const struct id *engine_claim_digest(const struct engine_claim *claim)
+uint64_t engine_claim_right_ms(const struct engine_claim *claim)
 {
-	return &claim->stored.digest;
+	return claim->right_ms;
 }
 
 uint32_t engine_claim_position(const struct engine_claim *claim)

@@ -29,7 +29,7 @@ struct engine_event {
 struct engine_owner {
 	void (*event)(void *owner, const struct engine_event *event);
 	/* The right's end; 0: none. Called before anything is sent that could give it away (rule 37).
-	 */
+	 * NULL: the owner asks when it wants to know. */
 	void (*right)(void *owner, uint64_t until_ms, int64_t wall_ahead_ms);
 	/* The claim is freed; its pointer must not be used again. */
 	void (*ended)(void *owner);
@@ -92,8 +92,11 @@ uint64_t engine_answered_ms(const struct engine *engine);
 /* Do what is due. */
 void engine_run(struct engine *engine);
 
-const struct claim *engine_claim_state(const struct engine_claim *claim);
-const struct id *engine_claim_digest(const struct engine_claim *claim);
+/* What the store knows of it, as long as the claim lives. */
+const struct store_claim *engine_claim_stored(const struct engine_claim *claim);
+
+/* The right's end; 0: none. */
+uint64_t engine_claim_right_ms(const struct engine_claim *claim);
 
 /* How many claims of this engine come before it for its name. */
 uint32_t engine_claim_position(const struct engine_claim *claim);

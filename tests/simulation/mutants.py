@@ -111,10 +111,10 @@ MUTANTS = [
          'answer_error(sessions, request, 400, "invalid", "the ttl of a grant is fixed");\n\t\treturn;',
          "ticket->ttl_ms = put->ttl_ms;\n\t\t"
          "engine_set_ttl(ticket->engine_claim, put->ttl_ms);"),
-        ("libmpsync/engine.c", "const struct id *engine_claim_digest(",
+        ("libmpsync/engine.c", "const struct store_claim *engine_claim_stored(",
          "void engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms);\n"
          "void engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms)\n{\n"
-         "\tclaim->stored.ttl_ms = ttl_ms;\n}\nconst struct id *engine_claim_digest(")]),
+         "\tclaim->stored.ttl_ms = ttl_ms;\n}\nconst struct store_claim *engine_claim_stored(")]),
     ("21", "a granting write whose answer was lost is forgotten", [
         ("libmpsync/stores/records.c", "if (!(task->granting || task->late_grant) ||", "if (true ||")]),
     ("23", "the client believes what was asked before its present stream", [
