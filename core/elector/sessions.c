@@ -617,8 +617,7 @@ static void finish_delete(struct ticket *ticket)
 
 	end_ticket(ticket);
 	if (request)
-		answer_released(
-		    ticket->sessions, engine_claim_stored(ticket->engine_claim)->name, request);
+		answer_released(ticket->sessions, engine_claim_stored(ticket->engine_claim)->name, request);
 }
 
 static void on_released(struct ticket *ticket)

@@ -70,18 +70,31 @@ struct watched_name {
 	uint32_t contention; /* races that a claim of ours is likely to lose here */
 };
 
+/* What is kept for one claim as long as it lives: version and uid are those of the last write that
+ * is known to be there. */
+struct grant {
+	struct task *task; /* NULL: it is held, and nothing is asked for it */
+	bool held;
+	uint32_t value_version;
+	uint64_t version;
+	struct id uid;
+	uint64_t sent_at_ms;
+	uint64_t renewed_us;
+	int64_t since_ms;
+};
+
 /* What one claim is doing at the backend. */
 struct task {
 	struct record_request request;
 	struct records *records;
 	struct store_claim *claim;
+	struct grant *grant;
 	struct watched_name *watched;
 	struct task *next; /* waiting for the same name */
 	enum phase phase;
 	unsigned races;
 	bool queued;     /* stands in the backend's order */
 	bool wrote;      /* a grant may be there */
-	bool held;       /* version and uid are those of our grant's last known write */
 	bool granting;   /* a granting write is in flight */
 	bool late_grant; /* one was given up and may yet be done, if nobody else writes before */
 	bool reserved;   /* its place may stand in the record */
@@ -91,13 +104,7 @@ struct task {
 	uint64_t lost_version;      /* of the record that somebody else wrote first */
 	uint64_t remove_at_ms;
 	uint64_t asked_version; /* the newest that was known of the name when it was read last */
-	uint32_t value_version;
-	uint64_t version;
-	struct id uid;
-	uint64_t sent_at_ms;
 	uint64_t place_until_ms;
-	uint64_t renewed_us;
-	int64_t since_ms;
 	char *adopted_value; /* until it is answered */
 };
 
@@ -139,6 +146,7 @@ struct records {
 	struct dead_grant *dead;
 	struct task *lingering; /* by `next` */
 	struct errand *errands;
+	struct task *spare; /* the one that was needed last; all zero */
 	struct observers observers;
 };
 
@@ -377,13 +385,36 @@ static void see(struct records *records, struct watched_name *watched, const str
 
 /* ---- Answers ---- */
 
+static void drop_task(struct task *task)
+{
+	struct records *records = task->records;
+
+	task->grant->task = NULL;
+	free(task->adopted_value);
+	if (records->spare) {
+		free(task);
+		return;
+	}
+	*task = (struct task){.phase = IDLE};
+	records->spare = task;
+}
+
+/* All that is known of it is its grant. */
+static bool is_at_rest(const struct task *task)
+{
+	return task->grant->held && !task->watched && !task->late_grant;
+}
+
 static void answer(struct task *task, enum claim_event event,
     const struct claim_answer *particulars, const struct store_word *word)
 {
 	const struct store_sink *sink = &task->records->store.sink;
+	struct store_claim *claim = task->claim;
 
 	task->phase = IDLE;
-	sink->answer(sink->engine, task->claim, event, particulars, word);
+	if (is_at_rest(task))
+		drop_task(task);
+	sink->answer(sink->engine, claim, event, particulars, word);
 }
 
 static void answer_error(struct task *task, enum record_result result, enum mpsync_status status,
@@ -399,11 +430,11 @@ static void answer_right(struct task *task, enum claim_event event)
 	char *value = task->adopted_value;
 
 	task->adopted_value = NULL;
-	task->claim->value_stored = task->value_version;
+	task->claim->value_stored = task->grant->value_version;
 	answer(task, event,
 	    &(struct claim_answer){
 	        .token = task->claim->token,
-	        .sent_at_ms = task->sent_at_ms,
+	        .sent_at_ms = task->grant->sent_at_ms,
 	        .right_ms = claim_right_ms(task->claim->ttl_ms),
 	        .ttl_ms = task->claim->ttl_ms,
 	    },
@@ -426,7 +457,7 @@ static enum mpsync_reason reason_of(const struct task *task, const struct record
 
 static void let_go(struct task *task)
 {
-	task->held = false;
+	task->grant->held = false;
 	task->wrote = false;
 	stop_watching(task);
 }
@@ -464,8 +495,8 @@ static void prepare(struct task *task, enum phase phase)
 	    .name = task->claim->name,
 	    .claim = task->claim->digest,
 	    .ttl_ms = task->claim->ttl_ms,
-	    .version = task->version,
-	    .uid = task->uid,
+	    .version = task->grant->version,
+	    .uid = task->grant->uid,
 	    .done = on_done,
 	    .data = task->request.data,
 	};
@@ -497,12 +528,12 @@ static void write_grant(struct task *task, const struct record *there)
 
 	prepare(task, ATTEMPT_WRITE);
 	task->asked_version = newest_version(task);
-	task->sent_at_ms = records_now(task->records);
-	task->since_ms = wall_now(task->records);
-	task->value_version = claim->value_version;
+	task->grant->sent_at_ms = records_now(task->records);
+	task->grant->since_ms = wall_now(task->records);
+	task->grant->value_version = claim->value_version;
 	task->wrote = true;
 	task->request.record = record_grant(there, &view, claim->holder, claim->value, claim->ttl_ms,
-	    claim->election, task->sent_at_ms, task->since_ms);
+	    claim->election, task->grant->sent_at_ms, task->grant->since_ms);
 	/* A try that barges in takes nobody's place away. */
 	if (there && there->next && claim->once)
 		task->request.record.next = there->next;
@@ -525,12 +556,12 @@ static struct record record_held(const struct task *task)
 	const struct record_view view = view_of(task);
 	const struct store_claim *claim = task->claim;
 	struct record record = record_grant(NULL, &view, claim->holder, claim->value, claim->ttl_ms,
-	    claim->election, task->sent_at_ms, task->since_ms);
+	    claim->election, task->grant->sent_at_ms, task->grant->since_ms);
 
-	record.version = task->version;
-	record.uid = task->uid;
+	record.version = task->grant->version;
+	record.uid = task->grant->uid;
 	record.token = claim->token;
-	record.renewed_us = task->renewed_us;
+	record.renewed_us = task->grant->renewed_us;
 	return record;
 }
 
@@ -547,12 +578,12 @@ static void write_renewal(struct task *task, enum phase phase)
 	const struct record stored = record_held(task);
 
 	prepare(task, phase);
-	task->sent_at_ms = records_now(task->records);
-	task->request.durable = task->value_version != claim->value_version;
+	task->grant->sent_at_ms = records_now(task->records);
+	task->request.durable = task->grant->value_version != claim->value_version;
 	task->request.renewal = phase == RENEW_WRITE && !task->request.durable;
-	task->value_version = claim->value_version;
-	task->request.record = record_renewal(
-	    &stored, &view, value_of(task), claim->token, task->sent_at_ms, wall_now(task->records));
+	task->grant->value_version = claim->value_version;
+	task->request.record = record_renewal(&stored, &view, value_of(task), claim->token,
+	    task->grant->sent_at_ms, wall_now(task->records));
 	backend->ops->write(backend, &task->request);
 }
 
@@ -575,11 +606,11 @@ static void write_release(struct task *task)
 static void take_over_version(struct task *task, const struct record *record)
 {
 	assert(record);
-	task->version = record->version;
-	task->uid = record->uid;
-	task->renewed_us = record->renewed_us;
-	task->since_ms = record->since_ms;
-	task->held = true;
+	task->grant->version = record->version;
+	task->grant->uid = record->uid;
+	task->grant->renewed_us = record->renewed_us;
+	task->grant->since_ms = record->since_ms;
+	task->grant->held = true;
 }
 
 /* ---- Attempts ---- */
@@ -846,7 +877,7 @@ static void on_renew_written(
     struct task *task, enum record_result result, const struct record *record, enum phase phase)
 {
 	/* A write that changed nothing is no renewal: nobody can have seen it (rule 18). */
-	if (result == RECORD_OK && record && record->version != task->version) {
+	if (result == RECORD_OK && record && record->version != task->grant->version) {
 		take_over_version(task, record);
 		answer_right(task, phase == ADOPT_WRITE ? CLAIM_GRANTED : CLAIM_RENEWED);
 	} else if (++task->races < MOST_RACES) {
@@ -902,8 +933,8 @@ static void linger(struct task *task, const struct record *record)
 	struct records *records = task->records;
 
 	task->phase = WITHDRAW_LINGER;
-	task->version = record->version;
-	task->uid = record->uid;
+	task->grant->version = record->version;
+	task->grant->uid = record->uid;
 	task->remove_at_ms = records_now(records) + REMOVE_AFTER_MS;
 	task->next = records->lingering;
 	records->lingering = task;
@@ -930,7 +961,8 @@ static void remove_what_lingered(struct records *records)
 		if (now < task->remove_at_ms)
 			continue;
 		end_linger(task);
-		remove_record(task, &(struct record){.version = task->version, .uid = task->uid});
+		remove_record(
+		    task, &(struct record){.version = task->grant->version, .uid = task->grant->uid});
 	}
 }
 
@@ -1060,20 +1092,30 @@ static bool take_back_dead_grant(struct records *records, const struct store_cla
 	return taken;
 }
 
+static struct grant *grant_of(struct store_claim *claim)
+{
+	if (!claim->data)
+		claim->data = calloc(1, sizeof(struct grant));
+	return claim->data;
+}
+
 static struct task *task_of(struct records *records, struct store_claim *claim)
 {
-	struct task *task = claim->data;
+	struct grant *grant = grant_of(claim);
+	struct task *task;
 
-	if (task)
-		return task;
-	task = calloc(1, sizeof *task);
+	if (!grant || grant->task)
+		return grant ? grant->task : NULL;
+	task = records->spare ? records->spare : calloc(1, sizeof *task);
+	records->spare = NULL;
 	if (!task)
 		return NULL;
 	task->records = records;
 	task->claim = claim;
-	task->late_grant = take_back_dead_grant(records, claim);
-	task->wrote = task->late_grant;
-	claim->data = task;
+	task->grant = grant;
+	task->late_grant = !grant->held && take_back_dead_grant(records, claim);
+	task->wrote = grant->held || task->late_grant;
+	grant->task = task;
 	return task;
 }
 
@@ -1110,10 +1152,15 @@ static void records_renew(struct store *store, struct store_claim *const *claims
 
 	backend->ops->batch_begin(backend);
 	for (size_t i = 0; i < count; i++) {
-		struct task *task = claims[i]->data;
+		struct task *task = task_of(of(store), claims[i]);
 
-		task->races = 0;
-		write_renewal(task, RENEW_WRITE);
+		if (task) {
+			task->races = 0;
+			write_renewal(task, RENEW_WRITE);
+		} else {
+			store->sink.answer(store->sink.engine, claims[i], CLAIM_UNKNOWN,
+			    &(struct claim_answer){.status = MPSYNC_E_NO_MEMORY}, NULL);
+		}
 	}
 	backend->ops->batch_end(backend);
 }
@@ -1131,9 +1178,9 @@ static void records_withdraw(struct store *store, struct store_claim *claim)
 	if (task->queued)
 		records->backend->ops->dequeue(records->backend, claim);
 	task->queued = false;
-	if (!task->held)
+	if (!task->grant->held)
 		stop_watching(task);
-	if (task->held)
+	if (task->grant->held)
 		write_release(task);
 	else if (task->wrote || task->reserved)
 		read_record(task, WITHDRAW_READ, true);
@@ -1254,24 +1301,27 @@ static void remember_dead_grant(struct task *task)
 	arm_timer(records);
 }
 
-static void records_forget(struct store *store, struct store_claim *claim)
+static void forget_task(struct records *records, struct task *task)
 {
-	struct records *records = of(store);
-	struct task *task = claim->data;
-
-	if (!task)
-		return;
-	claim->data = NULL;
 	if (task->phase == WITHDRAW_LINGER)
 		end_linger(task);
 	else if (task->phase != IDLE)
 		records->backend->ops->cancel(records->backend, &task->request);
 	if (task->queued)
-		records->backend->ops->dequeue(records->backend, claim);
+		records->backend->ops->dequeue(records->backend, task->claim);
 	remember_dead_grant(task);
 	stop_watching(task);
-	free(task->adopted_value);
-	free(task);
+	drop_task(task);
+}
+
+static void records_forget(struct store *store, struct store_claim *claim)
+{
+	struct grant *grant = claim->data;
+
+	claim->data = NULL;
+	if (grant && grant->task)
+		forget_task(of(store), grant->task);
+	free(grant);
 }
 
 /* ---- Errands ---- */
@@ -1571,12 +1621,13 @@ static void keep_up(struct watched_name *watched, const struct record *record)
 	struct task *task = watched->holding;
 	struct record_view view;
 
-	if (task && task->phase == WITHDRAW_LINGER && !(record && record->version <= task->version)) {
+	if (task && task->phase == WITHDRAW_LINGER &&
+	    !(record && record->version <= task->grant->version)) {
 		end_linger(task);
 		answer_freed(task);
 		return;
 	}
-	if (!task || !record || task->phase != IDLE || record->version <= task->version)
+	if (!task || !record || task->phase != IDLE || record->version <= task->grant->version)
 		return;
 	view = view_of(task);
 	if (record_is_own(record, &view))
@@ -1643,6 +1694,7 @@ static void records_close(struct store *store)
 	free_dead(records);
 	tdestroy(records->names, free_watched);
 	records->backend->ops->close(records->backend);
+	free(records->spare);
 	free(records);
 }
 
