@@ -1,6 +1,7 @@
 #include "engine.h"
 
 #include "heap.h"
+#include "text.h"
 
 #include <assert.h>
 #include <search.h>
@@ -12,9 +13,9 @@
 
 /* The claims of one engine for one name, in the order in which they came. */
 struct name_queue {
-	char *name;
 	struct engine_claim *first;
 	struct engine_claim *last;
+	char name[];
 };
 
 struct engine_claim {
@@ -28,7 +29,7 @@ struct engine_claim {
 	struct engine_claim *next_stopped;
 	const struct engine_owner *ops;
 	void *owner;
-	char *holder;
+	struct shared_text *holder;
 	char *value;
 	char *message; /* of the last error */
 	struct heap_item wake;
@@ -42,7 +43,8 @@ struct engine_claim {
 struct engine {
 	struct engine_host host;
 	struct store *store;
-	void *names; /* tsearch tree of struct name_queue */
+	void *names;                /* tsearch tree of the names that stand in struct name_queue */
+	struct shared_text *holder; /* the latest */
 	struct heap wakes;
 	struct store_claim **batch; /* renewals that are sent together */
 	size_t batch_count;
@@ -80,23 +82,32 @@ static struct engine_claim *claim_of_wake(struct heap_item *item)
 
 static int compare_names(const void *a, const void *b)
 {
-	return strcmp(((const struct name_queue *)a)->name, ((const struct name_queue *)b)->name);
+	return strcmp(a, b);
 }
 
-static struct name_queue *queue_of(struct engine *engine, const char *name)
+static struct name_queue *queue_of_name(void *name)
 {
-	struct name_queue probe = {.name = (char *)name};
-	struct name_queue **found = tfind(&probe, &engine->names, compare_names);
-	struct name_queue *queue;
+	return (struct name_queue *)((char *)name - offsetof(struct name_queue, name));
+}
 
-	if (found)
-		return *found;
-	queue = calloc(1, sizeof *queue);
+static struct name_queue *find_queue(const struct engine *engine, const char *name)
+{
+	void **found = tfind(name, &engine->names, compare_names);
+
+	return found ? queue_of_name(*found) : NULL;
+}
+
+static struct name_queue *make_queue(struct engine *engine, const char *name)
+{
+	struct name_queue *queue = find_queue(engine, name);
+
+	if (queue)
+		return queue;
+	queue = calloc(1, sizeof *queue + strlen(name) + 1);
 	if (!queue)
 		return NULL;
-	queue->name = strdup(name);
-	if (!queue->name || !tsearch(queue, &engine->names, compare_names)) {
-		free(queue->name);
+	strcpy(queue->name, name);
+	if (!tsearch(queue->name, &engine->names, compare_names)) {
 		free(queue);
 		return NULL;
 	}
@@ -107,8 +118,7 @@ static void drop_queue_if_empty(struct engine *engine, struct name_queue *queue)
 {
 	if (queue->first)
 		return;
-	tdelete(queue, &engine->names, compare_names);
-	free(queue->name);
+	tdelete(queue->name, &engine->names, compare_names);
 	free(queue);
 }
 
@@ -282,6 +292,14 @@ static void leave_batch(struct engine_claim *claim)
 			engine->batch[i--] = engine->batch[--engine->batch_count];
 }
 
+static void free_claim(struct engine_claim *claim)
+{
+	shared_text_free(claim->holder);
+	free(claim->value);
+	free(claim->message);
+	free(claim);
+}
+
 static void drop(struct engine_claim *claim)
 {
 	struct engine *engine = claim->engine;
@@ -296,10 +314,7 @@ static void drop(struct engine_claim *claim)
 	drop_queue_if_empty(engine, queue);
 	engine->claims--;
 	claim->ops->ended(claim->owner);
-	free(claim->holder);
-	free(claim->value);
-	free(claim->message);
-	free(claim);
+	free_claim(claim);
 }
 
 static struct claim_input input_of(
@@ -489,9 +504,9 @@ struct engine *engine_new(const struct engine_host *host, struct store *store)
 	return engine;
 }
 
-static void free_queue(void *node)
+static void free_queue(void *name)
 {
-	struct name_queue *queue = node;
+	struct name_queue *queue = queue_of_name(name);
 
 	while (queue->first) {
 		struct engine_claim *claim = queue->first;
@@ -499,12 +514,8 @@ static void free_queue(void *node)
 		queue->first = claim->behind;
 		claim->engine->store->ops->forget(claim->engine->store, &claim->stored);
 		claim->ops->ended(claim->owner);
-		free(claim->holder);
-		free(claim->value);
-		free(claim->message);
-		free(claim);
+		free_claim(claim);
 	}
-	free(queue->name);
 	free(queue);
 }
 
@@ -516,6 +527,7 @@ void engine_free(struct engine *engine)
 	engine->depth++;
 	heap_clear(&engine->wakes);
 	tdestroy(engine->names, free_queue);
+	shared_text_free(engine->holder);
 	engine->store->ops->close(engine->store);
 	free(engine->batch);
 	free(engine);
@@ -534,9 +546,9 @@ static struct engine_claim *claim_new(struct engine *engine, const struct engine
 	if (!claim)
 		return NULL;
 	claim->stored.secret = wish->secret;
-	claim->holder = strdup(wish->holder);
+	claim->holder = shared_text_of(&engine->holder, wish->holder);
 	claim->value = wish->value ? strdup(wish->value) : NULL;
-	claim->queue = queue_of(engine, wish->name);
+	claim->queue = make_queue(engine, wish->name);
 	if (!claim->holder || (wish->value && !claim->value) || !claim->queue ||
 	    !heap_reserve(&engine->wakes, need) ||
 	    !grow(&engine->batch, &engine->batch_size, need, sizeof(void *)) ||
@@ -544,9 +556,7 @@ static struct engine_claim *claim_new(struct engine *engine, const struct engine
 	    !id_digest(&claim->stored.secret, &claim->stored.digest)) {
 		if (claim->queue)
 			drop_queue_if_empty(engine, claim->queue);
-		free(claim->holder);
-		free(claim->value);
-		free(claim);
+		free_claim(claim);
 		return NULL;
 	}
 	claim->engine = engine;
@@ -554,7 +564,7 @@ static struct engine_claim *claim_new(struct engine *engine, const struct engine
 	claim->owner = wish->owner;
 	claim->wake.index = HEAP_ABSENT;
 	claim->stored.name = claim->queue->name;
-	claim->stored.holder = claim->holder;
+	claim->stored.holder = claim->holder->text;
 	claim->stored.value = claim->value;
 	claim->stored.token = wish->adopt_token;
 	claim->stored.adopt = wish->adopt_token != 0;
@@ -598,7 +608,7 @@ bool engine_acquire(
 	else
 		enqueue_last(claim);
 	if (other) {
-		word.holder = other->claim.state == CLAIM_HELD ? other->holder : NULL;
+		word.holder = other->claim.state == CLAIM_HELD ? other->stored.holder : NULL;
 		word.position = engine_claim_position(claim);
 	}
 	if (claim->queue->first == claim)
@@ -665,7 +675,7 @@ static void stop_claim(struct engine_claim *claim)
 /* From the back, so that nobody gets a turn that is taken away at once. */
 static void list_queue(const void *node, VISIT visit, void *context)
 {
-	const struct name_queue *queue = *(struct name_queue *const *)node;
+	const struct name_queue *queue = queue_of_name(*(void *const *)node);
 	struct engine_claim ***end = context;
 
 	if (visit != postorder && visit != leaf)
@@ -705,12 +715,11 @@ void engine_end(struct engine *engine)
 void engine_waiting(struct engine *engine, const char *name,
     void (*found)(void *context, const char *holder), void *context)
 {
-	struct name_queue probe = {.name = (char *)name};
-	struct name_queue **queue = tfind(&probe, &engine->names, compare_names);
+	const struct name_queue *queue = find_queue(engine, name);
 
-	for (struct engine_claim *claim = queue ? (*queue)->first : NULL; claim; claim = claim->behind)
+	for (struct engine_claim *claim = queue ? queue->first : NULL; claim; claim = claim->behind)
 		if (claim->claim.state < CLAIM_HELD)
-			found(context, claim->holder);
+			found(context, claim->stored.holder);
 }
 
 size_t engine_claims(const struct engine *engine)

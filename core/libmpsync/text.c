@@ -1,5 +1,6 @@
 #include "text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* How many bytes follow a first byte, or -1; the smallest code point that may be written so. */
@@ -89,4 +90,27 @@ const char *value_problem(const char *value)
 	if (!text_is_utf8(value, length))
 		return "the value is not valid UTF-8";
 	return NULL;
+}
+
+struct shared_text *shared_text_of(struct shared_text **latest, const char *text)
+{
+	struct shared_text *shared = *latest;
+
+	if (!shared || strcmp(shared->text, text) != 0) {
+		shared = malloc(sizeof *shared + strlen(text) + 1);
+		if (!shared)
+			return NULL;
+		shared->references = 1;
+		strcpy(shared->text, text);
+		shared_text_free(*latest);
+		*latest = shared;
+	}
+	shared->references++;
+	return shared;
+}
+
+void shared_text_free(struct shared_text *shared)
+{
+	if (shared && --shared->references == 0)
+		free(shared);
 }

@@ -1,4 +1,4 @@
-/* Checks on text that comes from outside. */
+/* Checks on text that comes from outside, and text that many have. */
 #ifndef MPSYNC_TEXT_H
 #define MPSYNC_TEXT_H
 
@@ -18,5 +18,16 @@ bool text_same(const char *a, const char *b);
 const char *name_problem(const char *name);
 const char *holder_problem(const char *holder);
 const char *value_problem(const char *value);
+
+/* One copy for many, on one thread: most claims of a client have the same holder. */
+struct shared_text {
+	size_t references;
+	char text[];
+};
+
+/* To be freed once for each call. `latest` is what the next call may find: NULL at first, and freed
+ * as well in the end. NULL without memory. */
+struct shared_text *shared_text_of(struct shared_text **latest, const char *text);
+void shared_text_free(struct shared_text *shared);
 
 #endif

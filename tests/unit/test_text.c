@@ -54,12 +54,34 @@ static void test_digest(void **state)
 	assert_false(id_from_hex(&back, "00"));
 }
 
+/* What is the same as the latest is not copied again, and lives as long as anybody has it. */
+static void test_shared_text(void **state)
+{
+	struct shared_text *latest = NULL;
+	struct shared_text *first = shared_text_of(&latest, "a");
+	struct shared_text *same = shared_text_of(&latest, "a");
+	struct shared_text *other = shared_text_of(&latest, "b");
+
+	(void)state;
+	assert_ptr_equal(first, same);
+	assert_ptr_not_equal(first, other);
+	assert_ptr_equal(latest, other);
+	shared_text_free(first);
+	assert_string_equal(same->text, "a");
+	shared_text_free(same);
+	shared_text_free(latest);
+	assert_string_equal(other->text, "b");
+	shared_text_free(other);
+	shared_text_free(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_utf8),
 	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_digest),
+	    cmocka_unit_test(test_shared_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

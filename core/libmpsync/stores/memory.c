@@ -1,6 +1,7 @@
 #include "memory.h"
 
 #include "../clock.h"
+#include "../text.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -15,12 +16,23 @@ struct waiter {
 	struct id claim;
 };
 
+/* A record without what is the same for all of them, or never there in memory. */
 struct row {
-	char *name;
-	bool there;
-	struct record record;
 	struct waiter *waiters; /* the first has waited longest */
-	uint32_t watchers;
+	bool there;
+	bool election;
+	bool revoked;
+	uint32_t ttl_ms;
+	uint64_t version;
+	struct id claim;
+	struct id instance;
+	struct shared_text *holder;
+	char *value;
+	uint64_t token;
+	uint64_t renewed_us;
+	uint64_t deadline_ms;
+	int64_t since_ms;
+	char name[];
 };
 
 /* One set of locks. Its mutex is held for the length of one request. */
@@ -31,6 +43,7 @@ struct memory {
 	pthread_mutex_t mutex;
 	void *rows; /* tsearch tree of struct row */
 	uint64_t revision;
+	struct shared_text *holder; /* the latest */
 	struct id boot;
 	struct backend *backends;
 };
@@ -56,17 +69,21 @@ struct backend {
 static struct memory *memories;
 static pthread_mutex_t memories_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static int compare_rows(const void *a, const void *b)
+static int compare_names(const void *a, const void *b)
 {
-	return strcmp(((const struct row *)a)->name, ((const struct row *)b)->name);
+	return strcmp(a, b);
+}
+
+static struct row *row_of(void *name)
+{
+	return (struct row *)((char *)name - offsetof(struct row, name));
 }
 
 static struct row *find_row(struct memory *memory, const char *name)
 {
-	struct row probe = {.name = (char *)name};
-	struct row **found = tfind(&probe, &memory->rows, compare_rows);
+	void **found = tfind(name, &memory->rows, compare_names);
 
-	return found ? *found : NULL;
+	return found ? row_of(*found) : NULL;
 }
 
 static struct row *make_row(struct memory *memory, const char *name)
@@ -75,21 +92,30 @@ static struct row *make_row(struct memory *memory, const char *name)
 
 	if (row)
 		return row;
-	row = calloc(1, sizeof *row);
+	row = calloc(1, sizeof *row + strlen(name) + 1);
 	if (!row)
 		return NULL;
-	row->name = strdup(name);
-	if (!row->name || !tsearch(row, &memory->rows, compare_rows)) {
-		free(row->name);
+	strcpy(row->name, name);
+	if (!tsearch(row->name, &memory->rows, compare_names)) {
 		free(row);
 		return NULL;
 	}
 	return row;
 }
 
-static void free_row(void *pointer)
+/* What is there from now on: nothing. */
+static void clear_row(struct row *row)
 {
-	struct row *row = pointer;
+	shared_text_free(row->holder);
+	free(row->value);
+	row->holder = NULL;
+	row->value = NULL;
+	row->there = false;
+}
+
+static void free_row(void *name)
+{
+	struct row *row = row_of(name);
 
 	while (row->waiters) {
 		struct waiter *waiter = row->waiters;
@@ -97,17 +123,66 @@ static void free_row(void *pointer)
 		row->waiters = waiter->next;
 		free(waiter);
 	}
-	record_clear(&row->record);
-	free(row->name);
+	clear_row(row);
 	free(row);
 }
 
 static void drop_row_if_idle(struct memory *memory, struct row *row)
 {
-	if (row->there || row->waiters || row->watchers > 0)
+	if (row->there || row->waiters)
 		return;
-	tdelete(row, &memory->rows, compare_rows);
-	free_row(row);
+	tdelete(row->name, &memory->rows, compare_names);
+	free_row(row->name);
+}
+
+/* Its strings stay the row's. */
+static struct record record_of(const struct memory *memory, const struct row *row)
+{
+	return (struct record){
+	    .version = row->version,
+	    .claim = row->claim,
+	    .instance = row->instance,
+	    .holder = row->holder ? row->holder->text : NULL,
+	    .value = row->value,
+	    .token = row->token,
+	    .renewed_us = row->renewed_us,
+	    .deadline_ms = row->deadline_ms,
+	    .host.boot = memory->boot,
+	    .since_ms = row->since_ms,
+	    .ttl_ms = row->ttl_ms,
+	    .election = row->election,
+	    .revoked = row->revoked,
+	};
+}
+
+/* False without memory: nothing has changed. */
+static bool store_record(struct memory *memory, struct row *row, const struct record *record)
+{
+	struct shared_text *holder = NULL;
+	char *value = record->value ? strdup(record->value) : NULL;
+
+	if (record->holder)
+		holder = shared_text_of(&memory->holder, record->holder);
+	if ((record->value && !value) || (record->holder && !holder)) {
+		free(value);
+		shared_text_free(holder);
+		return false;
+	}
+	clear_row(row);
+	row->there = true;
+	row->version = record->version;
+	row->claim = record->claim;
+	row->instance = record->instance;
+	row->holder = holder;
+	row->value = value;
+	row->token = record->token;
+	row->renewed_us = record->renewed_us;
+	row->deadline_ms = record->deadline_ms;
+	row->since_ms = record->since_ms;
+	row->ttl_ms = record->ttl_ms;
+	row->election = record->election;
+	row->revoked = record->revoked;
+	return true;
 }
 
 static uint32_t count_ahead(const struct row *row, const struct id *claim)
@@ -214,9 +289,11 @@ static void memory_read(struct record_backend *base, struct record_request *requ
 	pthread_mutex_lock(&memory->mutex);
 	row = find_row(memory, request->name);
 	if (row) {
+		const struct record found = record_of(memory, row);
+
 		there = row->there;
 		if (there)
-			copied = record_copy(&record, &row->record);
+			copied = record_copy(&record, &found);
 		record.ahead = count_ahead(row, &request->claim);
 	}
 	pthread_mutex_unlock(&memory->mutex);
@@ -232,11 +309,11 @@ static bool matches(const struct row *row, const struct record_request *request)
 {
 	if (request->create)
 		return !row->there;
-	return row->there && row->record.version == request->version;
+	return row->there && row->version == request->version;
 }
 
 /* Does another want to know of it? A renewal is nobody's news. */
-static bool is_news(const struct record *before, const struct record *after)
+static bool is_news(const struct row *before, const struct record *after)
 {
 	return !before->holder || !after->holder || !id_equal(&before->claim, &after->claim) ||
 	       strcmp(before->value ? before->value : "", after->value ? after->value : "") != 0;
@@ -245,44 +322,35 @@ static bool is_news(const struct record *before, const struct record *after)
 static void memory_write(struct record_backend *base, struct record_request *request)
 {
 	struct memory *memory = of(base)->memory;
-	struct record next = request->record;
-	struct record copy;
-	struct record result;
+	struct record record = request->record;
+	enum record_result result = RECORD_CONFLICT;
 	struct row *row;
-	bool done;
 
-	if (!record_copy(&copy, &next)) {
-		out_of_memory(request);
-		return;
-	}
 	pthread_mutex_lock(&memory->mutex);
 	row = make_row(memory, request->name);
-	done = row && matches(row, request);
-	if (done) {
-		const bool news = !row->there || is_news(&row->record, &copy);
+	if (!row) {
+		result = RECORD_REFUSED;
+	} else if (matches(row, request)) {
+		const bool news = !row->there || is_news(row, &record);
 
-		copy.version = ++memory->revision;
+		record.version = memory->revision + 1;
 		if (request->grant)
-			copy.token = copy.version;
-		record_clear(&row->record);
-		row->record = copy;
-		row->there = true;
-		remove_waiter(row, &copy.claim);
-		if (news)
+			record.token = record.version;
+		result = store_record(memory, row, &record) ? RECORD_OK : RECORD_REFUSED;
+		if (result == RECORD_OK) {
+			memory->revision++;
+			remove_waiter(row, &record.claim);
+		}
+		if (result == RECORD_OK && news)
 			tell_watchers(memory, row);
-	} else if (row) {
+	}
+	if (row)
 		drop_row_if_idle(memory, row);
-	}
 	pthread_mutex_unlock(&memory->mutex);
-	if (!done) {
-		record_clear(&copy);
-		request->done(request, RECORD_CONFLICT, NULL, MPSYNC_OK, NULL, 0);
-		return;
-	}
-	result = next;
-	result.version = copy.version;
-	result.token = copy.token;
-	request->done(request, RECORD_OK, &result, MPSYNC_OK, NULL, 0);
+	if (result == RECORD_REFUSED)
+		out_of_memory(request);
+	else
+		request->done(request, result, result == RECORD_OK ? &record : NULL, MPSYNC_OK, NULL, 0);
 }
 
 static void memory_remove(struct record_backend *base, struct record_request *request)
@@ -295,8 +363,7 @@ static void memory_remove(struct record_backend *base, struct record_request *re
 	row = find_row(memory, request->name);
 	done = row && matches(row, request);
 	if (done) {
-		row->there = false;
-		record_clear(&row->record);
+		clear_row(row);
 		tell_watchers(memory, row);
 		drop_row_if_idle(memory, row);
 	}
@@ -365,20 +432,20 @@ static void memory_watch(struct record_backend *base, const char *name, bool on)
 }
 
 struct listing {
+	const struct memory *memory;
 	struct store_query *query;
 	uint64_t now_ms;
 	size_t found;
 };
 
-static void list_row(const void *node, VISIT visit, void *context)
+static void list_row(struct listing *listing, const struct row *row)
 {
-	const struct row *row = *(struct row *const *)node;
-	struct listing *listing = context;
 	const struct store_query *query = listing->query;
+	struct record record;
 	struct store_lock lock;
 	uint32_t waiters = 0;
 
-	if ((visit != postorder && visit != leaf) || !row->there || !row->record.holder)
+	if (!row->there || !row->holder)
 		return;
 	if (query->prefix && strncmp(row->name, query->prefix, strlen(query->prefix)) != 0)
 		return;
@@ -387,24 +454,31 @@ static void list_row(const void *node, VISIT visit, void *context)
 	for (const struct waiter *waiter = row->waiters; waiter; waiter = waiter->next)
 		waiters++;
 	listing->found++;
-	lock = record_as_lock(&row->record, row->name, listing->now_ms, waiters);
+	record = record_of(listing->memory, row);
+	lock = record_as_lock(&record, row->name, listing->now_ms, waiters);
 	listing->query->found(listing->query, &lock);
+}
+
+static void visit_row(const void *node, VISIT visit, void *context)
+{
+	if (visit == postorder || visit == leaf)
+		list_row(context, row_of(*(void *const *)node));
 }
 
 static void memory_query(struct record_backend *base, struct store_query *query)
 {
 	struct memory *memory = of(base)->memory;
-	struct listing listing = {.query = query, .now_ms = clock_boot_ms()};
+	struct listing listing = {.memory = memory, .query = query, .now_ms = clock_boot_ms()};
 
 	pthread_mutex_lock(&memory->mutex);
 	if (query->kind == STORE_LIST) {
-		twalk_r(memory->rows, list_row, &listing);
+		twalk_r(memory->rows, visit_row, &listing);
 	} else if (query->kind == STORE_GET) {
-		struct row *row = find_row(memory, query->name);
+		const struct row *row = find_row(memory, query->name);
 
 		query->limit = 1;
 		if (row)
-			list_row(&row, leaf, &listing);
+			list_row(&listing, row);
 	}
 	pthread_mutex_unlock(&memory->mutex);
 	query->done(query,
@@ -463,6 +537,7 @@ static void memory_unshare(struct memory *memory)
 	*link = memory->next;
 	pthread_mutex_unlock(&memories_mutex);
 	tdestroy(memory->rows, free_row);
+	shared_text_free(memory->holder);
 	pthread_mutex_destroy(&memory->mutex);
 	free(memory->name);
 	free(memory);
