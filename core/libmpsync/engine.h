@@ -28,8 +28,10 @@ struct engine_event {
 /* Whoever asked for a claim. */
 struct engine_owner {
 	void (*event)(void *owner, const struct engine_event *event);
-	/* The right's end; 0: none. Called before anything is sent that could give it away (rule 37).
-	 * NULL: the owner asks when it wants to know. */
+	/*
+	 * The right's end; 0: none. Called before anything is sent that could give it away (rule 37).
+	 * NULL: the owner asks when it wants to know.
+	 */
 	void (*right)(void *owner, uint64_t until_ms, int64_t wall_ahead_ms);
 	/* The claim is freed; its pointer must not be used again. */
 	void (*ended)(void *owner);

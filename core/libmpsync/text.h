@@ -25,8 +25,10 @@ struct shared_text {
 	char text[];
 };
 
-/* To be freed once for each call. `latest` is what the next call may find: NULL at first, and freed
- * as well in the end. NULL without memory. */
+/*
+ * To be freed once for each call. `latest` is what the next call may find: NULL at first, and freed
+ * as well in the end. NULL without memory.
+ */
 struct shared_text *shared_text_of(struct shared_text **latest, const char *text);
 void shared_text_free(struct shared_text *shared);
 

@@ -70,8 +70,10 @@ struct watched_name {
 	uint32_t contention; /* races that a claim of ours is likely to lose here */
 };
 
-/* What is kept for one claim as long as it lives: version and uid are those of the last write that
- * is known to be there. */
+/*
+ * What is kept for one claim as long as it lives. Version and uid are those of its last write that
+ * is known to be there.
+ */
 struct grant {
 	struct task *task; /* NULL: it is held, and nothing is asked for it */
 	bool held;
