@@ -22,20 +22,20 @@ SEEDS = 100000
 # number, what is broken, [(file, text, replacement)], the mode it is looked for in (all, if none)
 MUTANTS = [
     ("1", "sent_at is read after the answer", [
-        ("libmpsync/stores/records.c", ".sent_at_ms = task->sent_at_ms,\n\t\t\t.right_ms",
+        ("libmpsync/stores/records.c", ".sent_at_ms = task->grant->sent_at_ms,\n\t\t\t.right_ms",
          ".sent_at_ms = records_now(task->records),\n\t\t\t.right_ms")]),
     ("2", "sent_at is taken at the re-read after a lost answer", [
         ("libmpsync/stores/records.c", "watch_while_holding(task);\n\twrite_renewal(task, RENEW_WRITE);",
-         "watch_while_holding(task);\n\ttask->sent_at_ms = records_now(task->records);\n"
+         "watch_while_holding(task);\n\ttask->grant->sent_at_ms = records_now(task->records);\n"
          "\tanswer_right(task, CLAIM_RENEWED);")]),
     ("3", "no margin between a right and its ttl", [
         ("libmpsync/claim.c", "return ttl_ms - ttl_ms / 5;", "return ttl_ms;")]),
     ("3 (elector)", "an elector tells of a right without the margin", [
         ("elector/sessions.c", "read_ms + claim_right_ms(ticket->ttl_ms);",
          "read_ms + ticket->ttl_ms;"),
-        ("elector/sessions.c", "ticket->right_until_ms < by_request ? ticket->right_until_ms",
-         "ticket->right_until_ms + ticket->ttl_ms / 5 < by_request\n"
-         "\t\t? ticket->right_until_ms + ticket->ttl_ms / 5")]),
+        ("elector/sessions.c", "right_until < by_request ? right_until",
+         "right_until + ticket->ttl_ms / 5 < by_request\n"
+         "\t\t? right_until + ticket->ttl_ms / 5")]),
     ("4", "the client counts from the answer's arrival", [
         ("libmpsync/stores/elector.c", ".sent_at_ms = remote->sent_at_ms,",
          ".sent_at_ms = now_ms(remote->remote),")]),
@@ -47,10 +47,10 @@ MUTANTS = [
          "	case ATTEMPT_READ:\n\t\tif (task->races > 0)\n\t\t\twrite_grant(task, there);\n"
          "\t\telse\n\t\t\tjudge(task, record);")]),
     ("7", "writes do not carry the uid", [
-        ("libmpsync/stores/records.c", "\t\t.uid = task->uid,\n", "")]),
+        ("libmpsync/stores/records.c", "\t\t.uid = task->grant->uid,\n", "")]),
     ("8", "a renewal changes the token", [
         ("libmpsync/stores/records.c", ".token = task->claim->token,\n\t\t\t.sent_at_ms",
-         ".token = task->version,\n\t\t\t.sent_at_ms"),
+         ".token = task->grant->version,\n\t\t\t.sent_at_ms"),
         ("libmpsync/claim.c", "\tclaim->wall_ahead_ms = input->wall_ms - (int64_t)input->now_ms;\n",
          "\tclaim->wall_ahead_ms = input->wall_ms - (int64_t)input->now_ms;\n"
          "\tclaim->token = input->answer.token;\n")]),
@@ -69,7 +69,7 @@ MUTANTS = [
          "{\n\t\tclaim->attempted = false;\n\t\treturn;\n\t}")]),
     ("12", "a write that changes nothing counts as a renewal", [
         ("libmpsync/record.c", "there->renewed_us + second_us", "there->renewed_us"),
-        ("libmpsync/stores/records.c", "record->version != task->version", "true")]),
+        ("libmpsync/stores/records.c", "record->version != task->grant->version", "true")]),
     ("13", "our claim written by another elector counts as our own write", [
         ("libmpsync/record.c",
          "id_equal(&record->claim, &view->claim) && id_equal(&record->instance, &view->instance)",
@@ -102,7 +102,7 @@ MUTANTS = [
          "\tif (claim->state >= CLAIM_HELD)\n\t\tlose(claim, input->answer.reason"),
         ("libmpsync/stores/records.c", "static void answer_freed(struct task *task)\n{\n",
          "static void answer_freed(struct task *task)\n{\n"
-         "\tif (records_now(task->records) > task->sent_at_ms + task->claim->ttl_ms) {\n"
+         "\tif (records_now(task->records) > task->grant->sent_at_ms + task->claim->ttl_ms) {\n"
          "\t\tanswer_gone(task, NULL);\n\t\treturn;\n\t}\n")]),
     ("20", "another ttl takes effect in the middle of a grant", [
         ("elector/sessions.c", '#include "sessions.h"',
