@@ -20,7 +20,7 @@ struct session_stream;
 /* Stands inside of the server's request; `ticket` NULL when nothing here waits to answer it. */
 struct sessions_request {
 	struct ticket *ticket;
-	uint64_t read_ms;
+	uint64_t read_ms; /* when it was read, while it waits here */
 };
 
 /* An answer to a request. `body` NULL: an error object of code and message, or want_lock. */

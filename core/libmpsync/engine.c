@@ -80,11 +80,6 @@ static struct engine_claim *claim_of_wake(struct heap_item *item)
 
 /* ---- Queues of one name ---- */
 
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
 static struct name_queue *queue_of_name(void *name)
 {
 	return (struct name_queue *)((char *)name - offsetof(struct name_queue, name));
@@ -92,7 +87,7 @@ static struct name_queue *queue_of_name(void *name)
 
 static struct name_queue *find_queue(const struct engine *engine, const char *name)
 {
-	void **found = tfind(name, &engine->names, compare_names);
+	void **found = tfind(name, &engine->names, text_compare);
 
 	return found ? queue_of_name(*found) : NULL;
 }
@@ -107,7 +102,7 @@ static struct name_queue *make_queue(struct engine *engine, const char *name)
 	if (!queue)
 		return NULL;
 	strcpy(queue->name, name);
-	if (!tsearch(queue->name, &engine->names, compare_names)) {
+	if (!tsearch(queue->name, &engine->names, text_compare)) {
 		free(queue);
 		return NULL;
 	}
@@ -118,7 +113,7 @@ static void drop_queue_if_empty(struct engine *engine, struct name_queue *queue)
 {
 	if (queue->first)
 		return;
-	tdelete(queue->name, &engine->names, compare_names);
+	tdelete(queue->name, &engine->names, text_compare);
 	free(queue);
 }
 

@@ -28,6 +28,11 @@ bool text_same(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+int text_compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
 bool text_is_utf8(const char *text, size_t length)
 {
 	const unsigned char *bytes = (const unsigned char *)text;

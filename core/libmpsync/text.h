@@ -14,12 +14,16 @@ bool text_is_utf8(const char *text, size_t length);
 /* NULL is the same as NULL alone. */
 bool text_same(const char *a, const char *b);
 
+/* Of two texts, for tsearch. */
+int text_compare(const void *a, const void *b);
+
 /* NULL, or what is wrong with it. */
 const char *name_problem(const char *name);
 const char *holder_problem(const char *holder);
 const char *value_problem(const char *value);
 
-/* One copy for many, on one thread: most claims of a client have the same holder. */
+/* One copy for many, on one thread or under one lock: most claims of a client have the same holder.
+ */
 struct shared_text {
 	size_t references;
 	char text[];

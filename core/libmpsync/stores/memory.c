@@ -41,7 +41,7 @@ struct memory {
 	char *name;
 	unsigned references;
 	pthread_mutex_t mutex;
-	void *rows; /* tsearch tree of struct row */
+	void *rows; /* tsearch tree of the names that stand in struct row */
 	uint64_t revision;
 	struct shared_text *holder; /* the latest */
 	struct id boot;
@@ -69,11 +69,6 @@ struct backend {
 static struct memory *memories;
 static pthread_mutex_t memories_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
 static struct row *row_of(void *name)
 {
 	return (struct row *)((char *)name - offsetof(struct row, name));
@@ -81,7 +76,7 @@ static struct row *row_of(void *name)
 
 static struct row *find_row(struct memory *memory, const char *name)
 {
-	void **found = tfind(name, &memory->rows, compare_names);
+	void **found = tfind(name, &memory->rows, text_compare);
 
 	return found ? row_of(*found) : NULL;
 }
@@ -96,7 +91,7 @@ static struct row *make_row(struct memory *memory, const char *name)
 	if (!row)
 		return NULL;
 	strcpy(row->name, name);
-	if (!tsearch(row->name, &memory->rows, compare_names)) {
+	if (!tsearch(row->name, &memory->rows, text_compare)) {
 		free(row);
 		return NULL;
 	}
@@ -131,7 +126,7 @@ static void drop_row_if_idle(struct memory *memory, struct row *row)
 {
 	if (row->there || row->waiters)
 		return;
-	tdelete(row->name, &memory->rows, compare_names);
+	tdelete(row->name, &memory->rows, text_compare);
 	free_row(row->name);
 }
 

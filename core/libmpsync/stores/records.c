@@ -1121,9 +1121,9 @@ static struct task *task_of(struct records *records, struct store_claim *claim)
 	return task;
 }
 
-static void no_memory(struct records *records, struct store_claim *claim)
+static void no_memory(struct records *records, struct store_claim *claim, enum claim_event event)
 {
-	records->store.sink.answer(records->store.sink.engine, claim, CLAIM_REFUSED,
+	records->store.sink.answer(records->store.sink.engine, claim, event,
 	    &(struct claim_answer){.status = MPSYNC_E_NO_MEMORY},
 	    &(struct store_word){.message = "out of memory"});
 }
@@ -1134,7 +1134,7 @@ static void records_attempt(struct store *store, struct store_claim *claim)
 	struct task *task = task_of(records, claim);
 
 	if (!task) {
-		no_memory(records, claim);
+		no_memory(records, claim, CLAIM_REFUSED);
 		return;
 	}
 	task->races = 0;
@@ -1144,7 +1144,7 @@ static void records_attempt(struct store *store, struct store_claim *claim)
 		sweep_lingering(records);
 		read_record(task, ATTEMPT_READ, task->wrote);
 	} else {
-		no_memory(records, claim);
+		no_memory(records, claim, CLAIM_REFUSED);
 	}
 }
 
@@ -1160,8 +1160,7 @@ static void records_renew(struct store *store, struct store_claim *const *claims
 			task->races = 0;
 			write_renewal(task, RENEW_WRITE);
 		} else {
-			store->sink.answer(store->sink.engine, claims[i], CLAIM_UNKNOWN,
-			    &(struct claim_answer){.status = MPSYNC_E_NO_MEMORY}, NULL);
+			no_memory(of(store), claims[i], CLAIM_UNKNOWN);
 		}
 	}
 	backend->ops->batch_end(backend);
@@ -1173,7 +1172,7 @@ static void records_withdraw(struct store *store, struct store_claim *claim)
 	struct task *task = task_of(records, claim);
 
 	if (!task) {
-		no_memory(records, claim);
+		no_memory(records, claim, CLAIM_REFUSED);
 		return;
 	}
 	task->races = 0;
