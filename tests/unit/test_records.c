@@ -18,8 +18,22 @@ struct fixture {
 	uint64_t removed_version;
 	const struct record *there; /* what a read finds */
 	unsigned writes;
-	uint64_t retry_in_ms; /* of the last answer */
+	bool grants;            /* writes succeed */
+	bool silent;            /* writes are not answered */
+	enum claim_event event; /* the last answer's */
+	enum mpsync_status status;
+	uint64_t retry_in_ms;
 };
+
+static bool no_memory;
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return no_memory ? NULL : __real_calloc(count, size);
+}
 
 static struct fixture *of(struct record_backend *backend)
 {
@@ -35,8 +49,13 @@ static void backend_read(struct record_backend *backend, struct record_request *
 
 static void backend_write(struct record_backend *backend, struct record_request *request)
 {
-	of(backend)->writes++;
-	request->done(request, RECORD_UNKNOWN, NULL, MPSYNC_E_UNREACHABLE, "not here", 0);
+	struct record written = request->record;
+
+	written.version = ++of(backend)->writes;
+	if (of(backend)->grants)
+		request->done(request, RECORD_OK, &written, MPSYNC_OK, NULL, 0);
+	else if (!of(backend)->silent)
+		request->done(request, RECORD_UNKNOWN, NULL, MPSYNC_E_UNREACHABLE, "not here", 0);
 }
 
 static void backend_remove(struct record_backend *backend, struct record_request *request)
@@ -112,10 +131,13 @@ static void note_answer(void *engine, struct store_claim *claim, enum claim_even
 	struct fixture *fixture = engine;
 
 	(void)word;
-	if (event == CLAIM_CHANGED)
+	if (event == CLAIM_CHANGED) {
 		fixture->store->ops->attempt(fixture->store, claim);
-	else
-		fixture->retry_in_ms = answer->retry_in_ms;
+		return;
+	}
+	fixture->event = event;
+	fixture->status = answer->status;
+	fixture->retry_in_ms = answer->retry_in_ms;
 }
 
 static int set_up(void **state)
@@ -255,6 +277,36 @@ static void test_a_place_counts_from_each_release(void **state)
 	fixture->store->ops->forget(fixture->store, &claim);
 }
 
+/*
+ * Goal: a renewal for which there is no memory is answered as one that went unanswered, and is made
+ * when it is asked for again. What one claim needs at a time is kept.
+ */
+static void test_renewals_without_memory(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store_claim one = {.name = "x", .digest = {{3}}, .ttl_ms = TTL, .holder = "me"};
+	struct store_claim other = {.name = "y", .digest = {{4}}, .ttl_ms = TTL, .holder = "me"};
+	struct store_claim *both[] = {&one, &other};
+
+	fixture->grants = true;
+	fixture->store->ops->attempt(fixture->store, &one);
+	fixture->store->ops->attempt(fixture->store, &other);
+	assert_int_equal(fixture->event, CLAIM_GRANTED);
+	fixture->grants = false;
+	fixture->silent = true;
+	no_memory = true;
+	fixture->store->ops->renew(fixture->store, both, 2);
+	no_memory = false;
+	assert_int_equal(fixture->writes, 3);
+	assert_int_equal(fixture->event, CLAIM_UNKNOWN);
+	assert_int_equal(fixture->status, MPSYNC_E_NO_MEMORY);
+	fixture->grants = true;
+	fixture->store->ops->renew(fixture->store, &both[1], 1);
+	assert_int_equal(fixture->event, CLAIM_RENEWED);
+	fixture->store->ops->forget(fixture->store, &one);
+	fixture->store->ops->forget(fixture->store, &other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +316,7 @@ int main(void)
 	        test_records_of_elections_and_of_others_stay, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_free_record_of_a_lock_is_removed, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_a_place_counts_from_each_release, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_renewals_without_memory, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
