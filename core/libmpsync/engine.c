@@ -26,7 +26,6 @@ struct engine_claim {
 	struct engine_claim *ahead;
 	struct engine_claim *behind;
 	struct engine_claim *next_turn; /* in the engine's list of claims whose turn has come */
-	struct engine_claim *next_stopped;
 	const struct engine_owner *ops;
 	void *owner;
 	struct shared_text *holder;
@@ -35,7 +34,9 @@ struct engine_claim {
 	struct heap_item wake;
 	uint64_t right_ms; /* as told to the owner */
 	unsigned depth;
-	bool turn;
+	bool turn;     /* it had one, or has it now */
+	bool listed;   /* among those whose turn has come */
+	bool stopping; /* its turn is to let go */
 	bool value_asked;
 	bool ended;
 };
@@ -152,13 +153,21 @@ static void dequeue(struct engine_claim *claim)
 		queue->last = claim->ahead;
 }
 
+static void list_turn(struct engine_claim *claim)
+{
+	if (claim->listed)
+		return;
+	claim->listed = true;
+	claim->next_turn = claim->engine->turns;
+	claim->engine->turns = claim;
+}
+
 static void give_turn(struct engine_claim *claim)
 {
 	if (!claim || claim->turn || claim->ended)
 		return;
 	claim->turn = true;
-	claim->next_turn = claim->engine->turns;
-	claim->engine->turns = claim;
+	list_turn(claim);
 }
 
 static void take_turn_back(struct engine_claim *claim)
@@ -388,6 +397,15 @@ static void send_batch(struct engine *engine)
 	free(batch);
 }
 
+static void take_turn(struct engine_claim *claim)
+{
+	claim->listed = false;
+	if (!claim->stopping)
+		feed(claim, CLAIM_TURN, NULL, NULL);
+	else
+		feed(claim, claim->claim.state == CLAIM_HELD ? CLAIM_RELEASE : CLAIM_CANCEL, NULL, NULL);
+}
+
 static void enter(struct engine *engine)
 {
 	engine->depth++;
@@ -409,7 +427,7 @@ static void leave(struct engine *engine)
 			continue;
 		}
 		engine->turns = claim->next_turn;
-		feed(claim, CLAIM_TURN, NULL, NULL);
+		take_turn(claim);
 	}
 	engine->depth--;
 	wake_at = heap_next_ms(&engine->wakes);
@@ -662,38 +680,24 @@ bool engine_set_value(struct engine_claim *claim, const char *value)
 	return true;
 }
 
-static void stop_claim(struct engine_claim *claim)
-{
-	feed(claim, claim->claim.state == CLAIM_HELD ? CLAIM_RELEASE : CLAIM_CANCEL, NULL, NULL);
-}
-
-/* From the back, so that nobody gets a turn that is taken away at once. */
-static void list_queue(const void *node, VISIT visit, void *context)
+static void stop_queue(const void *node, VISIT visit, void *context)
 {
 	const struct name_queue *queue = queue_of_name(*(void *const *)node);
-	struct engine_claim ***end = context;
 
+	(void)context;
 	if (visit != postorder && visit != leaf)
 		return;
-	for (struct engine_claim *claim = queue->last; claim; claim = claim->ahead) {
-		**end = claim;
-		*end = &claim->next_stopped;
+	/* The last is stopped first, so that nobody gets a turn that is taken away at once. */
+	for (struct engine_claim *claim = queue->first; claim; claim = claim->behind) {
+		claim->stopping = true;
+		list_turn(claim);
 	}
 }
 
 void engine_stop(struct engine *engine)
 {
-	struct engine_claim *first = NULL;
-	struct engine_claim **end = &first;
-	struct engine_claim *next;
-
 	enter(engine);
-	twalk_r(engine->names, list_queue, &end);
-	*end = NULL;
-	for (struct engine_claim *claim = first; claim; claim = next) {
-		next = claim->next_stopped;
-		stop_claim(claim);
-	}
+	twalk_r(engine->names, stop_queue, NULL);
 	leave(engine);
 }
 
