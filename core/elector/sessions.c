@@ -746,7 +746,7 @@ static void on_ended(void *owner)
 	free(ticket);
 }
 
-static const struct engine_owner owner_ops = {.event = on_event, .ended = on_ended};
+const struct engine_owner sessions_owner = {.event = on_event, .ended = on_ended};
 
 static void on_ticket_timer(struct timed *timed);
 
@@ -788,7 +788,6 @@ static void contend(
 	    .adopt_token = adopt_token,
 	    .any_ttl = ticket->any_ttl,
 	    .election = ticket->election,
-	    .ops = &owner_ops,
 	    .owner = ticket,
 	};
 	struct sessions_request *request;

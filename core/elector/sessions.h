@@ -75,6 +75,9 @@ struct put {
 	bool election;
 };
 
+/* What the engine that is given to sessions_new tells. */
+extern const struct engine_owner sessions_owner;
+
 struct sessions *sessions_new(struct engine *engine, const struct store_clock *clock,
     const struct sessions_host *host, const struct id *instance, const char *anonymous,
     size_t most_tickets);

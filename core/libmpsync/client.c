@@ -310,7 +310,7 @@ static bool resolve(mpsync_client *client, struct url *url, const char *text,
 
 static bool open_engine(mpsync_client *client, const struct url *url, mpsync_error *error)
 {
-	struct engine_host host = {.wake_at = wake_at};
+	struct engine_host host = {.owner = &lock_owner, .wake_at = wake_at};
 	struct store *store;
 
 	if (!loop_init(&client->loop, false, on_timer, client)) {

@@ -114,7 +114,9 @@ void client_stop_observing(mpsync_client *client);
 void call_init(struct call *call);
 mpsync_status call_wait(struct call *call, mpsync_error *error);
 
-/* ---- lock.c, for election.c ---- */
+/* ---- lock.c ---- */
+/* What the engine tells those who ask for locks. */
+extern const struct engine_owner lock_owner;
 mpsync_lock *lock_new(mpsync_client *client, const char *name, const mpsync_options *options,
     bool election, mpsync_error *error);
 mpsync_status lock_acquire(mpsync_lock *lock, uint64_t op_id, struct call *call, const char *value,

@@ -11,41 +11,33 @@
 /* Who waits shorter than that is gone before its place comes up. */
 #define BRIEF_WAIT_MS 1000
 
-/* The claims of one engine for one name, in the order in which they came. */
-struct name_queue {
-	struct engine_claim *first;
-	struct engine_claim *last;
-	char name[];
-};
-
+/*
+ * One allocation, for an elector has a hundred thousand: behind it stand what the store keeps of it
+ * and the name. The claims of one engine for one name are a queue, in the order in which they came.
+ */
 struct engine_claim {
 	struct claim claim;
-	struct store_claim stored;
 	struct engine *engine;
-	struct name_queue *queue;
-	struct engine_claim *ahead;
+	void *owner;
+	struct engine_claim *ahead; /* of the first: the last */
 	struct engine_claim *behind;
 	struct engine_claim *next_turn; /* in the engine's list of claims whose turn has come */
-	const struct engine_owner *ops;
-	void *owner;
-	struct shared_text *holder;
-	char *value;
-	char *message; /* of the last error */
+	char *message;                  /* of the last error */
 	struct heap_item wake;
-	uint64_t right_ms; /* as told to the owner */
-	unsigned depth;
+	uint16_t depth;
 	bool turn;     /* it had one, or has it now */
 	bool listed;   /* among those whose turn has come */
 	bool stopping; /* its turn is to let go */
 	bool value_asked;
 	bool ended;
+	struct store_claim stored;
 };
 
 struct engine {
 	struct engine_host host;
 	struct store *store;
-	void *names;                /* tsearch tree of the names that stand in struct name_queue */
-	struct shared_text *holder; /* the latest */
+	void *queues; /* tsearch tree of the first claim of each name, by that name */
+	char *holder; /* the latest, as a shared text */
 	struct heap wakes;
 	struct store_claim **batch; /* renewals that are sent together */
 	size_t batch_count;
@@ -79,78 +71,72 @@ static struct engine_claim *claim_of_wake(struct heap_item *item)
 	return (struct engine_claim *)((char *)item - offsetof(struct engine_claim, wake));
 }
 
+static struct engine_claim *claim_of_stored(struct store_claim *stored)
+{
+	return (struct engine_claim *)((char *)stored - offsetof(struct engine_claim, stored));
+}
+
 /* ---- Queues of one name ---- */
 
-static struct name_queue *queue_of_name(void *name)
+static int compare_names(const void *a, const void *b)
 {
-	return (struct name_queue *)((char *)name - offsetof(struct name_queue, name));
+	return strcmp(((const struct engine_claim *)a)->stored.name,
+	    ((const struct engine_claim *)b)->stored.name);
 }
 
-static struct name_queue *find_queue(const struct engine *engine, const char *name)
+/* Where the tree points to the first of the queue; NULL: nobody is in it. */
+static struct engine_claim **find_first(const struct engine *engine, const char *name)
 {
-	void **found = tfind(name, &engine->names, text_compare);
+	const struct engine_claim probe = {.stored.name = name};
 
-	return found ? queue_of_name(*found) : NULL;
+	return tfind(&probe, &engine->queues, compare_names);
 }
 
-static struct name_queue *make_queue(struct engine *engine, const char *name)
+static bool is_first(const struct engine_claim *claim)
 {
-	struct name_queue *queue = find_queue(engine, name);
-
-	if (queue)
-		return queue;
-	queue = calloc(1, sizeof *queue + strlen(name) + 1);
-	if (!queue)
-		return NULL;
-	strcpy(queue->name, name);
-	if (!tsearch(queue->name, &engine->names, text_compare)) {
-		free(queue);
-		return NULL;
-	}
-	return queue;
+	return !claim->ahead->behind;
 }
 
-static void drop_queue_if_empty(struct engine *engine, struct name_queue *queue)
+/* False without memory. */
+static bool enqueue_alone(struct engine_claim *claim)
 {
-	if (queue->first)
-		return;
-	tdelete(queue->name, &engine->names, text_compare);
-	free(queue);
+	claim->ahead = claim;
+	return tsearch(claim, &claim->engine->queues, compare_names);
 }
 
-static void enqueue_last(struct engine_claim *claim)
+static void enqueue_last(struct engine_claim *claim, struct engine_claim *first)
 {
-	claim->ahead = claim->queue->last;
-	if (claim->ahead)
-		claim->ahead->behind = claim;
-	else
-		claim->queue->first = claim;
-	claim->queue->last = claim;
+	claim->ahead = first->ahead;
+	first->ahead->behind = claim;
+	first->ahead = claim;
 }
 
 /* What the store already shows as this claim's waits for nobody here. */
-static void enqueue_first(struct engine_claim *claim)
+static void enqueue_first(struct engine_claim *claim, struct engine_claim **first)
 {
-	claim->behind = claim->queue->first;
-	if (claim->behind)
-		claim->behind->ahead = claim;
-	else
-		claim->queue->last = claim;
-	claim->queue->first = claim;
+	claim->ahead = (*first)->ahead;
+	claim->behind = *first;
+	(*first)->ahead = claim;
+	*first = claim;
 }
 
-static void dequeue(struct engine_claim *claim)
+/* Who is the first without it; NULL: nobody. */
+static struct engine_claim *dequeue(struct engine_claim *claim)
 {
-	struct name_queue *queue = claim->queue;
+	struct engine_claim **first = find_first(claim->engine, claim->stored.name);
 
-	if (claim->ahead)
+	if (*first != claim) {
 		claim->ahead->behind = claim->behind;
-	else
-		queue->first = claim->behind;
-	if (claim->behind)
-		claim->behind->ahead = claim->ahead;
-	else
-		queue->last = claim->ahead;
+		(claim->behind ? claim->behind : *first)->ahead = claim->ahead;
+		return *first;
+	}
+	if (!claim->behind) {
+		tdelete(claim, &claim->engine->queues, compare_names);
+		return NULL;
+	}
+	claim->behind->ahead = claim->ahead;
+	*first = claim->behind;
+	return *first;
 }
 
 static void list_turn(struct engine_claim *claim)
@@ -184,7 +170,7 @@ static void take_turn_back(struct engine_claim *claim)
 
 static void tell(struct engine_claim *claim, const struct engine_event *event)
 {
-	claim->ops->event(claim->owner, event);
+	claim->engine->host.owner->event(claim->owner, event);
 }
 
 static enum mpsync_event_type report_type(enum claim_report report)
@@ -245,21 +231,23 @@ static void report(struct engine_claim *claim, const struct store_word *word)
 	                .reason = claim->claim.reason,
 	                .token = claim->claim.token,
 	                .holder = word ? word->holder : NULL,
-	                .value = claim->claim.report == CLAIM_REPORT_HELD ? claim->value : NULL,
+	                .value = claim->claim.report == CLAIM_REPORT_HELD ? claim->stored.value : NULL,
 	                .ttl_ms = claim->claim.ttl_ms,
 	                .message = claim->claim.report == CLAIM_REPORT_FAILED ? claim->message : NULL,
 	            });
 }
 
-static void publish_right(struct engine_claim *claim)
+/* Before anything is done about it (rule 37). */
+static struct claim_output step(struct engine_claim *claim, const struct claim_input *input)
 {
-	const uint64_t until = claim->claim.state == CLAIM_HELD ? claim->claim.valid_until_ms : 0;
+	const struct engine_owner *owner = claim->engine->host.owner;
+	const uint64_t before = engine_claim_right_ms(claim);
+	const struct claim_output output = claim_step(&claim->claim, input);
+	const uint64_t until = engine_claim_right_ms(claim);
 
-	if (until == claim->right_ms)
-		return;
-	claim->right_ms = until;
-	if (claim->ops->right)
-		claim->ops->right(claim->owner, until, claim->claim.wall_ahead_ms);
+	if (owner->right && until != before)
+		owner->right(claim->owner, until, claim->claim.wall_ahead_ms);
+	return output;
 }
 
 static void perform(
@@ -298,8 +286,8 @@ static void leave_batch(struct engine_claim *claim)
 
 static void free_claim(struct engine_claim *claim)
 {
-	shared_text_free(claim->holder);
-	free(claim->value);
+	shared_text_free(claim->stored.holder);
+	free(claim->stored.value);
 	free(claim->message);
 	free(claim);
 }
@@ -307,17 +295,14 @@ static void free_claim(struct engine_claim *claim)
 static void drop(struct engine_claim *claim)
 {
 	struct engine *engine = claim->engine;
-	struct name_queue *queue = claim->queue;
 
 	leave_batch(claim);
 	engine->store->ops->forget(engine->store, &claim->stored);
 	take_turn_back(claim);
 	heap_set(&engine->wakes, &claim->wake, HEAP_NEVER);
-	dequeue(claim);
-	give_turn(queue->first);
-	drop_queue_if_empty(engine, queue);
+	give_turn(dequeue(claim));
 	engine->claims--;
-	claim->ops->ended(claim->owner);
+	engine->host.owner->ended(claim->owner);
 	free_claim(claim);
 }
 
@@ -342,9 +327,8 @@ static void feed(struct engine_claim *claim, enum claim_event event,
 
 	claim->depth++;
 	while (!claim->ended) {
-		const struct claim_output output = claim_step(&claim->claim, &input);
+		const struct claim_output output = step(claim, &input);
 
-		publish_right(claim);
 		if (output.action == CLAIM_SLEEP) {
 			heap_set(&claim->engine->wakes, &claim->wake, output.wake_at_ms);
 			break;
@@ -448,10 +432,8 @@ static void remember_message(struct engine_claim *claim, const char *message)
  * show. */
 static void take_value(struct engine_claim *claim, const char *value)
 {
-	if (!value || claim->value)
-		return;
-	claim->value = strdup(value);
-	claim->stored.value = claim->value;
+	if (value && !claim->stored.value)
+		claim->stored.value = strdup(value);
 }
 
 static void tell_waiting(struct engine_claim *claim, const struct store_word *word)
@@ -468,8 +450,7 @@ static void on_answer(void *context, struct store_claim *stored, enum claim_even
     const struct claim_answer *answer, const struct store_word *word)
 {
 	struct engine *engine = context;
-	struct engine_claim *claim =
-	    (struct engine_claim *)((char *)stored - offsetof(struct engine_claim, stored));
+	struct engine_claim *claim = claim_of_stored(stored);
 
 	enter(engine);
 	claim->depth++;
@@ -517,19 +498,18 @@ struct engine *engine_new(const struct engine_host *host, struct store *store)
 	return engine;
 }
 
-static void free_queue(void *name)
+static void free_queue(void *first)
 {
-	struct name_queue *queue = queue_of_name(name);
+	struct engine_claim *next;
 
-	while (queue->first) {
-		struct engine_claim *claim = queue->first;
+	for (struct engine_claim *claim = first; claim; claim = next) {
+		struct engine *engine = claim->engine;
 
-		queue->first = claim->behind;
-		claim->engine->store->ops->forget(claim->engine->store, &claim->stored);
-		claim->ops->ended(claim->owner);
+		next = claim->behind;
+		engine->store->ops->forget(engine->store, &claim->stored);
+		engine->host.owner->ended(claim->owner);
 		free_claim(claim);
 	}
-	free(queue);
 }
 
 void engine_free(struct engine *engine)
@@ -539,7 +519,7 @@ void engine_free(struct engine *engine)
 	/* From here on the store is only told what to forget: nothing is timed or sent any more. */
 	engine->depth++;
 	heap_clear(&engine->wakes);
-	tdestroy(engine->names, free_queue);
+	tdestroy(engine->queues, free_queue);
 	shared_text_free(engine->holder);
 	engine->store->ops->close(engine->store);
 	free(engine->batch);
@@ -551,34 +531,41 @@ struct store *engine_store(struct engine *engine)
 	return engine->store;
 }
 
+static struct engine_claim *allocate(const struct engine *engine, const char *name)
+{
+	const size_t kept = engine->store->claim_size;
+	struct engine_claim *claim = calloc(1, sizeof *claim + kept + strlen(name) + 1);
+
+	if (claim)
+		claim->stored.name = strcpy((char *)store_claim_data(&claim->stored) + kept, name);
+	return claim;
+}
+
+static bool draw_secret(struct store_claim *stored, const struct engine_wish *wish)
+{
+	stored->secret = wish->secret;
+	return (!id_is_none(&wish->secret) || id_random(&stored->secret)) &&
+	       id_digest(&stored->secret, &stored->digest);
+}
+
 static struct engine_claim *claim_new(struct engine *engine, const struct engine_wish *wish)
 {
-	struct engine_claim *claim = calloc(1, sizeof *claim);
+	struct engine_claim *claim = allocate(engine, wish->name);
 	const size_t need = engine->claims + 1;
 
 	if (!claim)
 		return NULL;
-	claim->stored.secret = wish->secret;
-	claim->holder = shared_text_of(&engine->holder, wish->holder);
-	claim->value = wish->value ? strdup(wish->value) : NULL;
-	claim->queue = make_queue(engine, wish->name);
-	if (!claim->holder || (wish->value && !claim->value) || !claim->queue ||
-	    !heap_reserve(&engine->wakes, need) ||
-	    !grow(&engine->batch, &engine->batch_size, need, sizeof(void *)) ||
-	    (id_is_none(&wish->secret) && !id_random(&claim->stored.secret)) ||
-	    !id_digest(&claim->stored.secret, &claim->stored.digest)) {
-		if (claim->queue)
-			drop_queue_if_empty(engine, claim->queue);
+	claim->stored.holder = shared_text_of(&engine->holder, wish->holder);
+	claim->stored.value = wish->value ? strdup(wish->value) : NULL;
+	if (!claim->stored.holder || (wish->value && !claim->stored.value) ||
+	    !draw_secret(&claim->stored, wish) || !heap_reserve(&engine->wakes, need) ||
+	    !grow(&engine->batch, &engine->batch_size, need, sizeof(void *))) {
 		free_claim(claim);
 		return NULL;
 	}
 	claim->engine = engine;
-	claim->ops = wish->ops;
 	claim->owner = wish->owner;
 	claim->wake.index = HEAP_ABSENT;
-	claim->stored.name = claim->queue->name;
-	claim->stored.holder = claim->holder->text;
-	claim->stored.value = claim->value;
 	claim->stored.token = wish->adopt_token;
 	claim->stored.adopt = wish->adopt_token != 0;
 	claim->stored.any_ttl = wish->any_ttl;
@@ -593,38 +580,25 @@ static struct engine_claim *claim_new(struct engine *engine, const struct engine
 }
 
 /* A try does not queue behind anyone who has the name or wants it. */
-static struct engine_claim *in_the_way(const struct name_queue *queue)
+static struct engine_claim *in_the_way(struct engine_claim *first)
 {
-	struct engine_claim *claim = queue->first;
+	struct engine_claim *claim = first;
 
 	while (claim && claim->claim.state >= CLAIM_LEAVING)
 		claim = claim->behind;
 	return claim;
 }
 
-bool engine_acquire(
-    struct engine *engine, const struct engine_wish *wish, struct engine_claim **created)
+/* Its first step, which may be its last. `other` has the name, or wants it. */
+static void begin(struct engine_claim *claim, const struct engine_claim *other)
 {
-	struct engine_claim *claim = claim_new(engine, wish);
-	struct engine_claim *other;
 	struct store_word word = {0};
 
-	*created = claim;
-	if (!claim)
-		return false;
-	enter(engine);
-	claim->depth++;
-	engine->claims++;
-	other = claim->claim.adopting ? NULL : in_the_way(claim->queue);
-	if (claim->claim.adopting)
-		enqueue_first(claim);
-	else
-		enqueue_last(claim);
 	if (other) {
 		word.holder = other->claim.state == CLAIM_HELD ? other->stored.holder : NULL;
 		word.position = engine_claim_position(claim);
 	}
-	if (claim->queue->first == claim)
+	if (is_first(claim))
 		give_turn(claim);
 	else if (other && claim->stored.once)
 		feed(claim, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = CLAIM_NEVER}, &word);
@@ -632,6 +606,31 @@ bool engine_acquire(
 		feed(claim, CLAIM_TICK, NULL, NULL);
 	if (other && !claim->ended)
 		tell_waiting(claim, &word);
+}
+
+bool engine_acquire(
+    struct engine *engine, const struct engine_wish *wish, struct engine_claim **created)
+{
+	struct engine_claim *claim = claim_new(engine, wish);
+	struct engine_claim **first = find_first(engine, wish->name);
+	struct engine_claim *other = first ? in_the_way(*first) : NULL;
+
+	*created = claim;
+	if (!claim)
+		return false;
+	if (!first && !enqueue_alone(claim)) {
+		*created = NULL;
+		free_claim(claim);
+		return false;
+	}
+	if (first && claim->claim.adopting)
+		enqueue_first(claim, first);
+	else if (first)
+		enqueue_last(claim, *first);
+	enter(engine);
+	claim->depth++;
+	engine->claims++;
+	begin(claim, claim->claim.adopting ? NULL : other);
 	claim->depth--;
 	if (claim->ended) {
 		*created = NULL;
@@ -671,8 +670,7 @@ bool engine_set_value(struct engine_claim *claim, const char *value)
 
 	if (value && !copy)
 		return false;
-	free(claim->value);
-	claim->value = copy;
+	free(claim->stored.value);
 	claim->stored.value = copy;
 	claim->stored.value_version++;
 	claim->value_asked = true;
@@ -682,13 +680,12 @@ bool engine_set_value(struct engine_claim *claim, const char *value)
 
 static void stop_queue(const void *node, VISIT visit, void *context)
 {
-	const struct name_queue *queue = queue_of_name(*(void *const *)node);
-
 	(void)context;
 	if (visit != postorder && visit != leaf)
 		return;
 	/* The last is stopped first, so that nobody gets a turn that is taken away at once. */
-	for (struct engine_claim *claim = queue->first; claim; claim = claim->behind) {
+	for (struct engine_claim *claim = *(struct engine_claim *const *)node; claim;
+	     claim = claim->behind) {
 		claim->stopping = true;
 		list_turn(claim);
 	}
@@ -697,7 +694,7 @@ static void stop_queue(const void *node, VISIT visit, void *context)
 void engine_stop(struct engine *engine)
 {
 	enter(engine);
-	twalk_r(engine->names, stop_queue, NULL);
+	twalk_r(engine->queues, stop_queue, NULL);
 	leave(engine);
 }
 
@@ -714,9 +711,9 @@ void engine_end(struct engine *engine)
 void engine_waiting(struct engine *engine, const char *name,
     void (*found)(void *context, const char *holder), void *context)
 {
-	const struct name_queue *queue = find_queue(engine, name);
+	struct engine_claim **first = find_first(engine, name);
 
-	for (struct engine_claim *claim = queue ? queue->first : NULL; claim; claim = claim->behind)
+	for (const struct engine_claim *claim = first ? *first : NULL; claim; claim = claim->behind)
 		if (claim->claim.state < CLAIM_HELD)
 			found(context, claim->stored.holder);
 }
@@ -760,14 +757,16 @@ const struct store_claim *engine_claim_stored(const struct engine_claim *claim)
 
 uint64_t engine_claim_right_ms(const struct engine_claim *claim)
 {
-	return claim->right_ms;
+	return claim->claim.state == CLAIM_HELD ? claim->claim.valid_until_ms : 0;
 }
 
 uint32_t engine_claim_position(const struct engine_claim *claim)
 {
 	uint32_t position = 0;
 
-	for (const struct engine_claim *other = claim->ahead; other; other = other->ahead)
-		position += other->claim.state < CLAIM_LEAVING;
+	while (!is_first(claim)) {
+		claim = claim->ahead;
+		position += claim->claim.state < CLAIM_LEAVING;
+	}
 	return position;
 }

@@ -25,7 +25,7 @@ struct engine_event {
 	const char *message;
 };
 
-/* Whoever asked for a claim. */
+/* What those who ask for claims are told. */
 struct engine_owner {
 	void (*event)(void *owner, const struct engine_event *event);
 	/*
@@ -47,7 +47,6 @@ struct engine_wish {
 	uint64_t adopt_token;
 	bool any_ttl; /* adopting: ttl_ms is a guess */
 	bool election;
-	const struct engine_owner *ops;
 	void *owner;
 };
 
@@ -55,6 +54,7 @@ struct engine_wish {
  * all. */
 struct engine_host {
 	struct store_clock clock;
+	const struct engine_owner *owner;
 	void (*wake_at)(void *context, uint64_t at_ms);
 };
 

@@ -192,7 +192,7 @@ static void on_ended(void *owner)
 	unreference(lock);
 }
 
-static const struct engine_owner owner_ops = {on_event, on_right, on_ended};
+const struct engine_owner lock_owner = {on_event, on_right, on_ended};
 
 /* ---- Commands, run on the client's thread ---- */
 
@@ -249,7 +249,6 @@ static struct engine_wish wish_of(
 	    .ttl_ms = (uint32_t)options_ms(&lock->options, OPTION_TTL),
 	    .wait_ms = command->wait_ms,
 	    .election = lock->election,
-	    .ops = &owner_ops,
 	    .owner = (void *)(uintptr_t)lock,
 	};
 }

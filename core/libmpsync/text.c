@@ -97,25 +97,36 @@ const char *value_problem(const char *value)
 	return NULL;
 }
 
-struct shared_text *shared_text_of(struct shared_text **latest, const char *text)
-{
-	struct shared_text *shared = *latest;
+struct shared_text {
+	size_t references;
+	char text[];
+};
 
-	if (!shared || strcmp(shared->text, text) != 0) {
+static struct shared_text *shared_of(char *text)
+{
+	return (struct shared_text *)(text - offsetof(struct shared_text, text));
+}
+
+char *shared_text_of(char **latest, const char *text)
+{
+	struct shared_text *shared;
+
+	if (!*latest || strcmp(*latest, text) != 0) {
 		shared = malloc(sizeof *shared + strlen(text) + 1);
 		if (!shared)
 			return NULL;
 		shared->references = 1;
-		strcpy(shared->text, text);
 		shared_text_free(*latest);
-		*latest = shared;
+		*latest = strcpy(shared->text, text);
 	}
-	shared->references++;
-	return shared;
+	shared_of(*latest)->references++;
+	return *latest;
 }
 
-void shared_text_free(struct shared_text *shared)
+void shared_text_free(char *text)
 {
+	struct shared_text *shared = text ? shared_of(text) : NULL;
+
 	if (shared && --shared->references == 0)
 		free(shared);
 }

@@ -22,18 +22,12 @@ const char *name_problem(const char *name);
 const char *holder_problem(const char *holder);
 const char *value_problem(const char *value);
 
-/* One copy for many, on one thread or under one lock: most claims of a client have the same holder.
- */
-struct shared_text {
-	size_t references;
-	char text[];
-};
-
 /*
- * To be freed once for each call. `latest` is what the next call may find: NULL at first, and freed
- * as well in the end. NULL without memory.
+ * One copy for many, on one thread or under one lock: most claims of a client have the same holder.
+ * Nobody writes into it; to be freed once for each call. `latest` is what the next call may find:
+ * NULL at first, and freed as well in the end. NULL without memory.
  */
-struct shared_text *shared_text_of(struct shared_text **latest, const char *text);
-void shared_text_free(struct shared_text *shared);
+char *shared_text_of(char **latest, const char *text);
+void shared_text_free(char *text);
 
 #endif

@@ -26,6 +26,7 @@
 #include "sim.h"
 
 #include "options.h"
+#include "sessions.h"
 #include "stores/elector.h"
 #include "stores/etcd.h"
 #include "url.h"
@@ -256,13 +257,12 @@ static uint64_t pick_wait_ms(struct sim *sim)
 
 static void user_act(struct sim *sim, void *argument)
 {
-	static const struct engine_owner owner = {on_event, on_right, on_ended};
 	struct action *action = argument;
 	struct user *user = action->user;
 	const bool stale = action->request != user->request || user->claim || !user->node->engine ||
 	                   workload_of(sim)->ending;
 	char holder[32];
-	struct engine_wish wish = {.holder = holder, .ops = &owner, .owner = user};
+	struct engine_wish wish = {.holder = holder, .owner = user};
 
 	free(action);
 	if (stale)
@@ -319,11 +319,13 @@ static struct store *open_store(struct sim_node *node)
 
 static void node_start(struct sim_node *node)
 {
+	static const struct engine_owner users = {on_event, on_right, on_ended};
 	struct engine_host host = {.clock = sim_clock(node), .wake_at = sim_wake_at};
 	struct workload *workload = workload_of(node->sim);
 
 	sim_trace(node->sim, "node %d starts", node->number);
 	node->alive = true;
+	host.owner = node->is_elector ? &sessions_owner : &users;
 	node->engine = engine_new(&host, open_store(node));
 	if (!node->engine)
 		abort();

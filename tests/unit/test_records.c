@@ -245,6 +245,12 @@ static void becomes(struct fixture *fixture, const struct record *record)
 	records_changed(fixture->backend.records, "x", true, record);
 }
 
+/* With room for what the store keeps of it. */
+struct kept_claim {
+	struct store_claim claim;
+	uint64_t kept[16];
+};
+
 /*
  * Goal: a place counts from the moment that nobody holds the name any more, each time anew: who was
  * second, and is first now, does not wait for what is left of its second place (rule 49).
@@ -252,17 +258,18 @@ static void becomes(struct fixture *fixture, const struct record *record)
 static void test_a_place_counts_from_each_release(void **state)
 {
 	struct fixture *fixture = *state;
-	struct store_claim claim = {.name = "x", .digest = {{3}}, .ttl_ms = TTL, .holder = "me"};
+	struct kept_claim claim = {
+	    .claim = {.name = "x", .digest = {{3}}, .ttl_ms = TTL, .holder = "me"}};
 	struct record held = left_behind(7, false);
 	struct record free = {.version = 8, .uid = {{1}}, .ttl_ms = TTL};
 	char next[RECORD_NEXT_SIZE];
 
 	fixture->backend.reserves = true;
 	record_next_add(NULL, &(struct id){{4}}, next);
-	record_next_add(next, &claim.digest, next);
+	record_next_add(next, &claim.claim.digest, next);
 	held.next = free.next = next;
 	fixture->there = &held;
-	fixture->store->ops->attempt(fixture->store, &claim);
+	fixture->store->ops->attempt(fixture->store, &claim.claim);
 	becomes(fixture, &free);
 	assert_int_equal(fixture->retry_in_ms, 50);
 	fixture->now_ms += 5;
@@ -274,7 +281,7 @@ static void test_a_place_counts_from_each_release(void **state)
 	assert_int_equal(fixture->writes, 0);
 	becomes(fixture, &free);
 	assert_int_equal(fixture->writes, 1);
-	fixture->store->ops->forget(fixture->store, &claim);
+	fixture->store->ops->forget(fixture->store, &claim.claim);
 }
 
 /*
@@ -284,13 +291,16 @@ static void test_a_place_counts_from_each_release(void **state)
 static void test_renewals_without_memory(void **state)
 {
 	struct fixture *fixture = *state;
-	struct store_claim one = {.name = "x", .digest = {{3}}, .ttl_ms = TTL, .holder = "me"};
-	struct store_claim other = {.name = "y", .digest = {{4}}, .ttl_ms = TTL, .holder = "me"};
-	struct store_claim *both[] = {&one, &other};
+	struct kept_claim one = {
+	    .claim = {.name = "x", .digest = {{3}}, .ttl_ms = TTL, .holder = "me"}};
+	struct kept_claim other = {
+	    .claim = {.name = "y", .digest = {{4}}, .ttl_ms = TTL, .holder = "me"}};
+	struct store_claim *both[] = {&one.claim, &other.claim};
 
+	assert_true(fixture->store->claim_size <= sizeof one.kept);
 	fixture->grants = true;
-	fixture->store->ops->attempt(fixture->store, &one);
-	fixture->store->ops->attempt(fixture->store, &other);
+	fixture->store->ops->attempt(fixture->store, &one.claim);
+	fixture->store->ops->attempt(fixture->store, &other.claim);
 	assert_int_equal(fixture->event, CLAIM_GRANTED);
 	fixture->grants = false;
 	fixture->silent = true;
@@ -303,8 +313,8 @@ static void test_renewals_without_memory(void **state)
 	fixture->grants = true;
 	fixture->store->ops->renew(fixture->store, &both[1], 1);
 	assert_int_equal(fixture->event, CLAIM_RENEWED);
-	fixture->store->ops->forget(fixture->store, &one);
-	fixture->store->ops->forget(fixture->store, &other);
+	fixture->store->ops->forget(fixture->store, &one.claim);
+	fixture->store->ops->forget(fixture->store, &other.claim);
 }
 
 int main(void)

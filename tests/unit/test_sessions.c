@@ -66,7 +66,8 @@ static void ignore_timer(void *context)
 static int set_up(void **state)
 {
 	const struct store_clock clock = {boot_ms, wall_ms, no_jitter, &world};
-	const struct engine_host engine_host = {.clock = clock, .wake_at = on_wake};
+	const struct engine_host engine_host = {
+	    .clock = clock, .owner = &sessions_owner, .wake_at = on_wake};
 	const struct sessions_host host = {on_answer, on_send, on_end, on_wake, &world, {{0}}};
 	const struct id instance = {{1}};
 

@@ -27,7 +27,7 @@ enum phase { IDLE, NEEDS_STREAM, ATTEMPT, CONFIRM, RENEW, HEARTBEAT, WITHDRAW };
 
 /* One claim, as the elector knows it. */
 struct remote_claim {
-	struct remote *remote;
+	struct remote *remote; /* NULL before its first attempt */
 	struct store_claim *claim;
 	struct remote_claim *next;
 	struct remote_claim *previous;
@@ -710,7 +710,7 @@ static void elector_renew(struct store *store, struct store_claim *const *claims
 	struct remote_claim *claim;
 
 	for (size_t i = 0; i < count; i++) {
-		claim = claims[i]->data;
+		claim = store_claim_data(claims[i]);
 		if (!heartbeat || claims[i]->value_version != claims[i]->value_stored) {
 			send_renewal(claim);
 		} else {
@@ -1056,32 +1056,30 @@ static void connect_stream(struct remote *remote)
 
 /* ---- The store contract ---- */
 
-static struct remote_claim *claim_new(struct remote *remote, struct store_claim *stored)
+/* False without randomness. */
+static bool begin_claim(struct remote *remote, struct store_claim *stored)
 {
-	struct remote_claim *claim = calloc(1, sizeof *claim);
+	struct remote_claim *claim = store_claim_data(stored);
 
-	if (!claim)
-		return NULL;
-	if (!id_random(&claim->secret)) {
-		free(claim);
-		return NULL;
-	}
+	if (claim->remote)
+		return true;
+	if (!id_random(&claim->secret))
+		return false;
 	claim->remote = remote;
 	claim->claim = stored;
 	claim->next = remote->claims;
 	if (claim->next)
 		claim->next->previous = claim;
 	remote->claims = claim;
-	stored->data = claim;
-	return claim;
+	return true;
 }
 
 static void elector_attempt(struct store *store, struct store_claim *stored)
 {
 	struct remote *remote = of(store);
-	struct remote_claim *claim = stored->data ? stored->data : claim_new(remote, stored);
+	struct remote_claim *claim = store_claim_data(stored);
 
-	if (!claim) {
+	if (!begin_claim(remote, stored)) {
 		store->sink.answer(store->sink.engine, stored, CLAIM_REFUSED,
 		    &(struct claim_answer){.status = MPSYNC_E_NO_MEMORY}, NULL);
 		return;
@@ -1102,11 +1100,11 @@ static void elector_attempt(struct store *store, struct store_claim *stored)
 
 static void elector_withdraw(struct store *store, struct store_claim *stored)
 {
-	struct remote_claim *claim = stored->data;
+	struct remote_claim *claim = store_claim_data(stored);
 	cJSON *body;
 
 	(void)store;
-	if (!claim || !claim->sent) {
+	if (!claim->sent) {
 		store->sink.answer(store->sink.engine, stored, CLAIM_FREED, NULL, NULL);
 		return;
 	}
@@ -1133,11 +1131,10 @@ static void close_stream(struct remote *remote)
 static void elector_forget(struct store *store, struct store_claim *stored)
 {
 	struct remote *remote = of(store);
-	struct remote_claim *claim = stored->data;
+	struct remote_claim *claim = store_claim_data(stored);
 
-	if (!claim)
+	if (!claim->remote)
 		return;
-	stored->data = NULL;
 	http_cancel(claim->call);
 	if (claim->heartbeat)
 		leave_heartbeat(claim);
@@ -1147,7 +1144,6 @@ static void elector_forget(struct store *store, struct store_claim *stored)
 		claim->previous->next = claim->next;
 	else
 		remote->claims = claim->next;
-	free(claim);
 }
 
 /* ---- Queries ---- */
@@ -1499,6 +1495,7 @@ struct store *elector_open(const struct url *url, const struct mpsync_options *o
 	remote->store.ops = &elector_ops;
 	remote->store.clock = *clock;
 	remote->store.kind = "elector";
+	remote->store.claim_size = sizeof(struct remote_claim);
 	remote->store.shortest_ttl_ms = 50;
 	atomic_init(&remote->store.fence.descriptor, -1);
 	remote->reconnect_at_ms = CLAIM_NEVER;

@@ -640,7 +640,7 @@ static void etcd_renew(struct store *store, struct store_claim *const *claims, s
 {
 	(void)store;
 	for (size_t i = 0; i < count; i++) {
-		struct etcd_entry *entry = claims[i]->data;
+		struct etcd_entry *entry = store_claim_data(claims[i]);
 		const struct etcd_session *session = entry->session;
 
 		assert(entry->held);
@@ -747,31 +747,29 @@ void etcd_entry_gone(struct etcd_entry *entry)
 
 /* ---- The store contract ---- */
 
-static struct etcd_entry *entry_new(struct etcd *etcd, struct store_claim *claim)
+/* False without memory. */
+static bool begin_entry(struct etcd *etcd, struct store_claim *claim)
 {
-	struct etcd_entry *entry = calloc(1, sizeof *entry);
+	struct etcd_entry *entry = store_claim_data(claim);
+	struct etcd_session *session;
 
-	if (!entry)
-		return NULL;
+	if (entry->etcd)
+		return true;
+	session = etcd_session_of(etcd, claim->ttl_ms);
+	entry->queue = session ? etcd_queue_path(etcd->prefix, claim->name) : NULL;
+	if (!entry->queue)
+		return false;
 	entry->etcd = etcd;
 	entry->claim = claim;
-	entry->queue = etcd_queue_path(etcd->prefix, claim->name);
-	entry->session = etcd_session_of(etcd, claim->ttl_ms);
-	if (!entry->queue || !entry->session) {
-		free(entry->queue);
-		free(entry);
-		return NULL;
-	}
-	join_session(entry, entry->session);
-	claim->data = entry;
-	return entry;
+	join_session(entry, session);
+	return true;
 }
 
 static void etcd_attempt(struct store *store, struct store_claim *claim)
 {
-	struct etcd_entry *entry = claim->data ? claim->data : entry_new(of(store), claim);
+	struct etcd_entry *entry = store_claim_data(claim);
 
-	if (!entry) {
+	if (!begin_entry(of(store), claim)) {
 		store->sink.answer(store->sink.engine, claim, CLAIM_REFUSED,
 		    &(struct claim_answer){.status = MPSYNC_E_NO_MEMORY},
 		    &(struct store_word){.message = "out of memory"});
@@ -828,9 +826,9 @@ static void on_doubt_resolved(struct etcd_call *call, const struct etcd_answer *
 
 static void etcd_withdraw(struct store *store, struct store_claim *claim)
 {
-	struct etcd_entry *entry = claim->data;
+	struct etcd_entry *entry = store_claim_data(claim);
 
-	if (!entry || !entry->session->lease || (!entry->created && !entry->doubtful)) {
+	if (!entry->etcd || !entry->session->lease || (!entry->created && !entry->doubtful)) {
 		store->sink.answer(store->sink.engine, claim, CLAIM_FREED, NULL, NULL);
 		return;
 	}
@@ -849,12 +847,11 @@ static void etcd_withdraw(struct store *store, struct store_claim *claim)
 
 static void etcd_forget(struct store *store, struct store_claim *claim)
 {
-	struct etcd_entry *entry = claim->data;
+	struct etcd_entry *entry = store_claim_data(claim);
 
 	(void)store;
-	if (!entry)
+	if (!entry->etcd)
 		return;
-	claim->data = NULL;
 	etcd_cancel(&entry->call);
 	etcd_cancel(&entry->check);
 	etcd_unwatch(&entry->before);
@@ -865,7 +862,6 @@ static void etcd_forget(struct store *store, struct store_claim *claim)
 	free(entry->before_key);
 	free(entry->owner_facts);
 	free(entry->adopted_value);
-	free(entry);
 }
 
 static void etcd_run(struct store *store)
@@ -931,6 +927,7 @@ struct store *etcd_open(const struct url *url, const struct mpsync_options *opti
 		return NULL;
 	}
 	etcd->store.ops = &etcd_ops;
+	etcd->store.claim_size = sizeof(struct etcd_entry);
 	etcd->store.clock = *clock;
 	etcd->store.kind = "etcd";
 	etcd->store.shortest_ttl_ms = LEAST_TTL_MS;

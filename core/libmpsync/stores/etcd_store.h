@@ -31,7 +31,7 @@ enum etcd_phase {
 
 /* One claim, and its place in the queue of its name. */
 struct etcd_entry {
-	struct etcd *etcd;
+	struct etcd *etcd; /* NULL before its first attempt */
 	struct store_claim *claim;
 	struct etcd_session *session;
 	struct etcd_entry *next; /* of the session */

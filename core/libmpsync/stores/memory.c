@@ -26,7 +26,7 @@ struct row {
 	uint64_t version;
 	struct id claim;
 	struct id instance;
-	struct shared_text *holder;
+	char *holder; /* a shared text */
 	char *value;
 	uint64_t token;
 	uint64_t renewed_us;
@@ -43,7 +43,7 @@ struct memory {
 	pthread_mutex_t mutex;
 	void *rows; /* tsearch tree of the names that stand in struct row */
 	uint64_t revision;
-	struct shared_text *holder; /* the latest */
+	char *holder; /* the latest, as a shared text */
 	struct id boot;
 	struct backend *backends;
 };
@@ -137,7 +137,7 @@ static struct record record_of(const struct memory *memory, const struct row *ro
 	    .version = row->version,
 	    .claim = row->claim,
 	    .instance = row->instance,
-	    .holder = row->holder ? row->holder->text : NULL,
+	    .holder = row->holder,
 	    .value = row->value,
 	    .token = row->token,
 	    .renewed_us = row->renewed_us,
@@ -153,7 +153,7 @@ static struct record record_of(const struct memory *memory, const struct row *ro
 /* False without memory: nothing has changed. */
 static bool store_record(struct memory *memory, struct row *row, const struct record *record)
 {
-	struct shared_text *holder = NULL;
+	char *holder = NULL;
 	char *value = record->value ? strdup(record->value) : NULL;
 
 	if (record->holder)

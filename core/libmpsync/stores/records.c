@@ -1094,20 +1094,14 @@ static bool take_back_dead_grant(struct records *records, const struct store_cla
 	return taken;
 }
 
-static struct grant *grant_of(struct store_claim *claim)
-{
-	if (!claim->data)
-		claim->data = calloc(1, sizeof(struct grant));
-	return claim->data;
-}
-
+/* NULL without memory. */
 static struct task *task_of(struct records *records, struct store_claim *claim)
 {
-	struct grant *grant = grant_of(claim);
+	struct grant *grant = store_claim_data(claim);
 	struct task *task;
 
-	if (!grant || grant->task)
-		return grant ? grant->task : NULL;
+	if (grant->task)
+		return grant->task;
 	task = records->spare ? records->spare : calloc(1, sizeof *task);
 	records->spare = NULL;
 	if (!task)
@@ -1317,12 +1311,10 @@ static void forget_task(struct records *records, struct task *task)
 
 static void records_forget(struct store *store, struct store_claim *claim)
 {
-	struct grant *grant = claim->data;
+	const struct grant *grant = store_claim_data(claim);
 
-	claim->data = NULL;
-	if (grant && grant->task)
+	if (grant->task)
 		forget_task(of(store), grant->task);
-	free(grant);
 }
 
 /* ---- Errands ---- */
@@ -1733,6 +1725,7 @@ struct store *records_new(struct record_backend *backend, const struct store_clo
 	records->store.clock = *clock;
 	atomic_init(&records->store.fence.descriptor, -1);
 	records->store.kind = backend->kind;
+	records->store.claim_size = sizeof(struct grant);
 	records->store.shortest_ttl_ms = backend->shortest_ttl_ms;
 	records->store.ttl_step_ms = backend->ttl_step_ms;
 	records->backend = backend;

@@ -22,21 +22,26 @@ struct store;
 /* What a store must know of a claim. Strings are the engine's: copy what outlives the call. */
 struct store_claim {
 	const char *name;
-	const char *holder;
-	const char *value;
+	char *holder;
+	char *value;
 	struct id secret;
 	struct id digest; /* what others may see */
 	uint64_t token;   /* of the grant, or of the one to adopt */
 	uint32_t ttl_ms;
-	bool election;
-	bool adopt;             /* `attempt` confirms the grant that a former instance had */
-	bool any_ttl;           /* adopt: the grant's own counts, and is set here */
-	bool once;              /* will not wait: do not queue it */
-	bool brief;             /* waits so short a time that a place in a queue is not worth a write */
 	uint32_t value_version; /* rises when the engine changes `value` */
 	uint32_t value_stored;  /* the one that the store has, set by it before CLAIM_RENEWED */
-	void *data;             /* the store's own, freed by `forget` */
+	bool election : 1;
+	bool adopt : 1;   /* `attempt` confirms the grant that a former instance had */
+	bool any_ttl : 1; /* adopt: the grant's own counts, and is set here */
+	bool once : 1;    /* will not wait: do not queue it */
+	bool brief : 1;   /* waits so short a time that a place in a queue is not worth a write */
 };
+
+/* The store's own: so many bytes as its `claim_size` says, all zero at first. */
+static inline void *store_claim_data(struct store_claim *claim)
+{
+	return claim + 1;
+}
 
 /* The particulars of an answer that only people need. Borrowed during the call. */
 struct store_word {
@@ -108,7 +113,7 @@ struct store_ops {
 	void (*renew)(struct store *store, struct store_claim *const *claims, size_t count);
 	/* See to it that the claim neither holds nor waits; CLAIM_FREED. */
 	void (*withdraw)(struct store *store, struct store_claim *claim);
-	/* The engine frees the claim: no answer any more; free `data`. */
+	/* The engine frees the claim: no answer any more. */
 	void (*forget)(struct store *store, struct store_claim *claim);
 	void (*query)(struct store *store, struct store_query *query);
 	/* The query's `done` must not be called any more. */
@@ -142,6 +147,7 @@ struct store {
 	struct store_clock clock;
 	const char *warning; /* what people should know of how it was opened, or NULL */
 	const char *kind;    /* for logs and metrics: "memory", "file", "elector" */
+	size_t claim_size;   /* what it keeps of each claim, a multiple of 8 */
 	uint32_t shortest_ttl_ms;
 	uint32_t ttl_step_ms; /* ttls are a multiple of it; 0: any */
 };
