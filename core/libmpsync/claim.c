@@ -22,7 +22,7 @@ void claim_init(struct claim *claim, uint32_t ttl_ms, uint64_t now_ms, uint64_t 
 	    .state = CLAIM_QUEUED,
 	    .ttl_ms = ttl_ms,
 	    .once = wait_ms == 0,
-	    .wait_until_ms = wait_ms > CLAIM_NEVER - now_ms ? CLAIM_NEVER : now_ms + wait_ms,
+	    .give_up_ms = wait_ms > CLAIM_NEVER - now_ms ? CLAIM_NEVER : now_ms + wait_ms,
 	    .next_try_ms = now_ms,
 	};
 }
@@ -63,7 +63,7 @@ static void leave(struct claim *claim, enum claim_report report, uint64_t now_ms
 	claim->state = claim->attempted ? CLAIM_LEAVING : CLAIM_ENDED;
 	claim->backoff_ms = 0;
 	claim->next_try_ms = now_ms;
-	claim->insist_until_ms = later(now_ms, claim->ttl_ms);
+	claim->give_up_ms = later(now_ms, claim->ttl_ms);
 }
 
 static void lose(struct claim *claim, enum mpsync_reason reason, uint64_t now_ms)
@@ -107,7 +107,7 @@ static void pass_time(struct claim *claim, const struct claim_input *input)
 		else if (clock_ran_ahead(claim, input))
 			lose_in_doubt(claim, MPSYNC_REASON_CLOCK, input->now_ms);
 	} else if (claim->state == CLAIM_QUEUED || claim->state == CLAIM_WAITING) {
-		if (input->now_ms >= claim->wait_until_ms && !claim->once)
+		if (input->now_ms >= claim->give_up_ms && !claim->once)
 			give_up(claim, input->now_ms);
 	} else if (claim->state == CLAIM_LEAVING && claim->release_asked) {
 		/* The store has not confirmed, but the right is over by its own end. */
@@ -188,7 +188,7 @@ static void on_refused(struct claim *claim, const struct claim_input *input)
 		leave(claim, CLAIM_REPORT_FAILED, input->now_ms);
 		claim->attempted = false;
 	} else if (claim->state == CLAIM_LEAVING) {
-		if (input->now_ms < claim->insist_until_ms)
+		if (input->now_ms < claim->give_up_ms)
 			back_off(claim, input);
 		else
 			claim->attempted = false; /* by now it has run out by itself */
@@ -296,8 +296,8 @@ static struct claim_output sleep_until(const struct claim *claim)
 		wake = claim->withdraw_from_ms;
 	if ((claim->state == CLAIM_HELD || claim->release_asked) && claim->valid_until_ms < wake)
 		wake = claim->valid_until_ms;
-	if (claim->state <= CLAIM_WAITING && !claim->once && claim->wait_until_ms < wake)
-		wake = claim->wait_until_ms;
+	if (claim->state <= CLAIM_WAITING && !claim->once && claim->give_up_ms < wake)
+		wake = claim->give_up_ms;
 	return (struct claim_output){CLAIM_SLEEP, wake};
 }
 

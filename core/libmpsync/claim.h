@@ -89,27 +89,27 @@ struct claim_output {
 	uint64_t wake_at_ms;
 };
 
+/* Kept small: an elector has a hundred thousand. */
 struct claim {
-	enum claim_state state;
-	enum claim_action in_flight; /* SLEEP: nothing was asked of the store, or it has answered */
-	enum claim_report report;    /* not yet told */
-	enum mpsync_reason reason;
-	enum mpsync_status status; /* the last error, cleared by an answer */
-	bool once;                 /* a try: one answer of the store decides */
-	bool adopting;             /* GONE ends it: a grant of a former elector is confirmed or over */
-	bool attempted;            /* the store may know of this claim */
-	bool doubtful;             /* a request went unanswered: it may have been done */
-	bool changed;              /* it may be free: attempt again */
-	bool renew_now;
-	bool release_asked;
+	enum claim_state state : 8;
+	enum claim_action in_flight : 8; /* SLEEP: nothing was asked of the store, or it has answered */
+	enum claim_report report : 8;    /* not yet told */
+	enum mpsync_reason reason : 8;
+	enum mpsync_status status : 8; /* the last error, cleared by an answer */
+	bool once : 1;                 /* a try: one answer of the store decides */
+	bool adopting : 1;  /* GONE ends it: a grant of a former elector is confirmed or over */
+	bool attempted : 1; /* the store may know of this claim */
+	bool doubtful : 1;  /* a request went unanswered: it may have been done */
+	bool changed : 1;   /* it may be free: attempt again */
+	bool renew_now : 1;
+	bool release_asked : 1;
 	uint32_t ttl_ms;
 	uint32_t backoff_ms;
 	uint64_t token;
-	uint64_t wait_until_ms;
+	uint64_t give_up_ms;       /* QUEUED, WAITING: the wait's end; LEAVING: that of trying again */
 	uint64_t next_try_ms;      /* when to attempt, renew or withdraw */
 	uint64_t valid_until_ms;   /* HELD: the end of the right */
 	uint64_t withdraw_from_ms; /* LEAVING: others may still be told that it is held */
-	uint64_t insist_until_ms;  /* LEAVING: how long to try again after a refusal */
 	int64_t wall_ahead_ms;     /* wall clock minus boot clock when the right was last confirmed */
 };
 

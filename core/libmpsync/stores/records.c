@@ -80,7 +80,6 @@ struct grant {
 	uint32_t value_version;
 	uint64_t version;
 	struct id uid;
-	uint64_t sent_at_ms;
 	uint64_t renewed_us;
 	int64_t since_ms;
 };
@@ -95,6 +94,7 @@ struct task {
 	struct task *next; /* waiting for the same name */
 	enum phase phase;
 	unsigned races;
+	uint64_t sent_at_ms; /* of the latest write that grants or renews */
 	bool queued;     /* stands in the backend's order */
 	bool wrote;      /* a grant may be there */
 	bool granting;   /* a granting write is in flight */
@@ -436,7 +436,7 @@ static void answer_right(struct task *task, enum claim_event event)
 	answer(task, event,
 	    &(struct claim_answer){
 	        .token = task->claim->token,
-	        .sent_at_ms = task->grant->sent_at_ms,
+	        .sent_at_ms = task->sent_at_ms,
 	        .right_ms = claim_right_ms(task->claim->ttl_ms),
 	        .ttl_ms = task->claim->ttl_ms,
 	    },
@@ -530,12 +530,12 @@ static void write_grant(struct task *task, const struct record *there)
 
 	prepare(task, ATTEMPT_WRITE);
 	task->asked_version = newest_version(task);
-	task->grant->sent_at_ms = records_now(task->records);
+	task->sent_at_ms = records_now(task->records);
 	task->grant->since_ms = wall_now(task->records);
 	task->grant->value_version = claim->value_version;
 	task->wrote = true;
 	task->request.record = record_grant(there, &view, claim->holder, claim->value, claim->ttl_ms,
-	    claim->election, task->grant->sent_at_ms, task->grant->since_ms);
+	    claim->election, task->sent_at_ms, task->grant->since_ms);
 	/* A try that barges in takes nobody's place away. */
 	if (there && there->next && claim->once)
 		task->request.record.next = there->next;
@@ -558,7 +558,7 @@ static struct record record_held(const struct task *task)
 	const struct record_view view = view_of(task);
 	const struct store_claim *claim = task->claim;
 	struct record record = record_grant(NULL, &view, claim->holder, claim->value, claim->ttl_ms,
-	    claim->election, task->grant->sent_at_ms, task->grant->since_ms);
+	    claim->election, task->sent_at_ms, task->grant->since_ms);
 
 	record.version = task->grant->version;
 	record.uid = task->grant->uid;
@@ -580,12 +580,12 @@ static void write_renewal(struct task *task, enum phase phase)
 	const struct record stored = record_held(task);
 
 	prepare(task, phase);
-	task->grant->sent_at_ms = records_now(task->records);
+	task->sent_at_ms = records_now(task->records);
 	task->request.durable = task->grant->value_version != claim->value_version;
 	task->request.renewal = phase == RENEW_WRITE && !task->request.durable;
 	task->grant->value_version = claim->value_version;
 	task->request.record = record_renewal(&stored, &view, value_of(task), claim->token,
-	    task->grant->sent_at_ms, wall_now(task->records));
+	    task->sent_at_ms, wall_now(task->records));
 	backend->ops->write(backend, &task->request);
 }
 
