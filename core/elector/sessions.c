@@ -28,36 +28,25 @@ enum ticket_state {
 	TICKET_LEAVING, /* released or cancelled; the engine has not finished */
 };
 
-/* Something that is due at a time. */
-struct timed {
-	struct heap_item item;
-	void (*ring)(struct timed *timed);
-};
-
 struct ticket {
 	struct id_entry entry; /* the claim */
 	struct sessions *sessions;
 	struct session *session;
 	struct ticket *next; /* of the session */
 	struct ticket *previous;
-	struct engine_claim *engine_claim; /* it has the name, the holder and the value */
+	struct engine_claim *engine_claim; /* it has the name, the holder, the value, ttl and token */
 	enum ticket_state state;
-	uint32_t ttl_ms;
-	bool any_ttl; /* adopting: that of the grant counts */
-	bool election;
-	bool anonymous;
 	bool queued; /* its grant is told by an event */
 	bool waited;
+	bool granted;
 	bool told; /* `granted` or 200 went out */
 	bool deleting;
 	bool expiring;
 	bool release_when_held;
-	uint64_t token;
-	uint64_t asked_token; /* adopting: what the client presented */
 	uint64_t told_until_ms;
 	int64_t since_ms;
 	struct sessions_request *request; /* held back, or NULL */
-	struct timed timer;
+	struct heap_item timer;
 };
 
 struct session_event {
@@ -81,7 +70,7 @@ struct session {
 	uint64_t event_id;
 	uint64_t generation;
 	uint64_t fence_generation;
-	struct timed timer; /* when it is idle for too long */
+	struct heap_item timer; /* when it is idle for too long */
 	uint64_t used_ms;
 };
 
@@ -111,7 +100,8 @@ struct sessions {
 	char *anonymous;
 	struct id_table tickets;
 	struct id_table sessions;
-	struct heap timers;
+	struct heap ticket_timers;
+	struct heap session_timers;
 	struct follower *followers;
 	struct tombstone *tombstones; /* a ring */
 	size_t tombstone_next;
@@ -135,9 +125,16 @@ static struct session *find_session(const struct sessions *sessions, const struc
 	return (struct session *)id_table_find(&sessions->sessions, id);
 }
 
+static const struct store_claim *claim_of(const struct ticket *ticket)
+{
+	return engine_claim_stored(ticket->engine_claim);
+}
+
 static void arm(struct sessions *sessions)
 {
-	const uint64_t at_ms = heap_next_ms(&sessions->timers);
+	const uint64_t ticket_ms = heap_next_ms(&sessions->ticket_timers);
+	const uint64_t session_ms = heap_next_ms(&sessions->session_timers);
+	const uint64_t at_ms = ticket_ms < session_ms ? ticket_ms : session_ms;
 
 	if (at_ms == sessions->armed_ms)
 		return;
@@ -145,10 +142,16 @@ static void arm(struct sessions *sessions)
 	sessions->host.wake_at(sessions->host.context, at_ms);
 }
 
-static void set_timer(struct sessions *sessions, struct timed *timed, uint64_t at_ms)
+static void set_timer(struct ticket *ticket, uint64_t at_ms)
 {
-	heap_set(&sessions->timers, &timed->item, at_ms);
-	arm(sessions);
+	heap_set(&ticket->sessions->ticket_timers, &ticket->timer, at_ms);
+	arm(ticket->sessions);
+}
+
+static void set_session_timer(struct session *session, uint64_t at_ms)
+{
+	heap_set(&session->sessions->session_timers, &session->timer, at_ms);
+	arm(session->sessions);
 }
 
 /* ---- Answers ---- */
@@ -182,7 +185,7 @@ static void no_memory(struct sessions *sessions, struct sessions_request *reques
 /* How long the right lasts, told at this moment, of a request read at read_ms (rule 4). */
 static uint64_t remaining_ms(const struct ticket *ticket, uint64_t read_ms, uint64_t told_ms)
 {
-	const uint64_t by_request = read_ms + claim_right_ms(ticket->ttl_ms);
+	const uint64_t by_request = read_ms + claim_right_ms(claim_of(ticket)->ttl_ms);
 	const uint64_t right_until = engine_claim_right_ms(ticket->engine_claim);
 	const uint64_t end = right_until < by_request ? right_until : by_request;
 
@@ -206,23 +209,23 @@ static void tell_until(struct ticket *ticket, uint64_t told_ms, uint64_t told_re
 	if (until > ticket->told_until_ms)
 		ticket->told_until_ms = until;
 	/* Mostly it rings too early, and is set anew then: cheaper than to move it each time. */
-	if (ticket->timer.item.index == HEAP_ABSENT || ticket->timer.item.at_ms > ticket->told_until_ms)
-		set_timer(ticket->sessions, &ticket->timer, ticket->told_until_ms);
+	if (ticket->timer.index == HEAP_ABSENT || ticket->timer.at_ms > ticket->told_until_ms)
+		set_timer(ticket, ticket->told_until_ms);
 }
 
 static cJSON *lock_object(const struct ticket *ticket, uint64_t remaining)
 {
 	const struct sessions *sessions = ticket->sessions;
-	const struct store_claim *claim = engine_claim_stored(ticket->engine_claim);
+	const struct store_claim *claim = claim_of(ticket);
 	const struct store_lock lock = {
 	    .name = claim->name,
 	    .holder = claim->holder,
 	    .value = claim->value,
-	    .token = ticket->token,
-	    .ttl_ms = ticket->ttl_ms,
+	    .token = claim->token,
+	    .ttl_ms = claim->ttl_ms,
 	    .since_ms = ticket->since_ms,
 	    .expires_in_ms = remaining,
-	    .election = ticket->election,
+	    .election = claim->election,
 	};
 	cJSON *object = wire_lock(&lock, sessions->clock.wall_ms(sessions->clock.context));
 	char text[DURATION_TEXT_SIZE];
@@ -324,7 +327,7 @@ static cJSON *event_data(const struct ticket *ticket)
 	char claim[ID_HEX_SIZE];
 
 	id_to_hex(&ticket->entry.id, claim);
-	cJSON_AddStringToObject(data, "name", engine_claim_stored(ticket->engine_claim)->name);
+	cJSON_AddStringToObject(data, "name", claim_of(ticket)->name);
 	cJSON_AddStringToObject(data, "claim", claim);
 	return data;
 }
@@ -332,7 +335,7 @@ static cJSON *event_data(const struct ticket *ticket)
 static void tell_followers(const struct ticket *ticket, const char *event)
 {
 	struct sessions *sessions = ticket->sessions;
-	const struct store_claim *claim = engine_claim_stored(ticket->engine_claim);
+	const struct store_claim *claim = claim_of(ticket);
 
 	for (struct follower *follower = sessions->followers; follower; follower = follower->next) {
 		cJSON *data;
@@ -342,7 +345,7 @@ static void tell_followers(const struct ticket *ticket, const char *event)
 			continue;
 		data = cJSON_CreateObject();
 		cJSON_AddStringToObject(data, "name", claim->name);
-		add_token(data, ticket->token);
+		add_token(data, claim->token);
 		wire_time(since, ticket->since_ms);
 		cJSON_AddStringToObject(data, "since", since);
 		sessions->host.send(follower->stream, 0, event, data);
@@ -354,7 +357,7 @@ static void post_granted(struct ticket *ticket)
 	const uint64_t told_ms = now_ms(ticket->sessions);
 	cJSON *data = event_data(ticket);
 
-	add_token(data, ticket->token);
+	add_token(data, claim_of(ticket)->token);
 	tell_until(ticket, told_ms, whole_remaining_ms(ticket, told_ms));
 	post(ticket->session, "granted", data);
 }
@@ -363,7 +366,7 @@ static void post_lost(struct ticket *ticket, enum mpsync_reason reason)
 {
 	cJSON *data = event_data(ticket);
 
-	add_token(data, ticket->token);
+	add_token(data, claim_of(ticket)->token);
 	cJSON_AddStringToObject(data, "reason", mpsync_reason_text((int32_t)reason));
 	post(ticket->session, "lost", data);
 }
@@ -411,19 +414,17 @@ static void free_session(struct session *session)
 	free(session);
 }
 
-static void on_session_timer(struct timed *timed)
+static void on_session_timer(struct session *session)
 {
-	struct session *session = (struct session *)((char *)timed - offsetof(struct session, timer));
 	struct sessions *sessions = session->sessions;
 	const uint64_t idle_at = session->used_ms + IDLE_SESSION_MS;
+	const uint64_t now = now_ms(sessions);
 
-	if (session->tickets || session->stream || now_ms(sessions) < idle_at) {
-		const uint64_t next = now_ms(sessions) + IDLE_SESSION_MS;
-
-		set_timer(sessions, &session->timer, idle_at > now_ms(sessions) ? idle_at : next);
+	if (session->tickets || session->stream || now < idle_at) {
+		set_session_timer(session, idle_at > now ? idle_at : now + IDLE_SESSION_MS);
 		return;
 	}
-	set_timer(sessions, &session->timer, HEAP_NEVER);
+	set_session_timer(session, HEAP_NEVER);
 	id_table_remove(&sessions->sessions, &session->entry);
 	sessions->counters.sessions--;
 	free_session(session);
@@ -458,20 +459,19 @@ static struct session *session_use(
 		return NULL;
 	session->entry.id = *id;
 	session->sessions = sessions;
-	session->timer.item.index = HEAP_ABSENT;
-	session->timer.ring = on_session_timer;
+	session->timer.index = HEAP_ABSENT;
 	session->used_ms = now_ms(sessions);
 	session->event_base = session->event_id = draw_base(sessions, EVENT_BITS);
 	session->generation = draw_base(sessions, GENERATION_BITS);
 	session->holder = strdup(holder);
-	if (!session->holder || !heap_reserve(&sessions->timers,
-	                            sessions->tickets.count + sessions->counters.sessions + 2)) {
+	if (!session->holder ||
+	    !heap_reserve(&sessions->session_timers, sessions->counters.sessions + 1)) {
 		free_session(session);
 		return NULL;
 	}
 	id_table_add(&sessions->sessions, &session->entry);
 	sessions->counters.sessions++;
-	set_timer(sessions, &session->timer, session->used_ms + IDLE_SESSION_MS);
+	set_session_timer(session, session->used_ms + IDLE_SESSION_MS);
 	return session;
 }
 
@@ -537,7 +537,7 @@ static void end_ticket(struct ticket *ticket)
 {
 	count_state(ticket, TICKET_LEAVING);
 	leave_session(ticket);
-	set_timer(ticket->sessions, &ticket->timer, HEAP_NEVER);
+	set_timer(ticket, HEAP_NEVER);
 }
 
 static void release_ticket(struct ticket *ticket, uint64_t *cause)
@@ -552,7 +552,7 @@ static void on_held(struct ticket *ticket, const struct engine_event *event)
 	struct sessions *sessions = ticket->sessions;
 	struct sessions_request *request;
 
-	ticket->token = event->token;
+	ticket->granted = true;
 	ticket->since_ms = sessions->clock.wall_ms(sessions->clock.context);
 	sessions->counters.grants++;
 	if (ticket->state == TICKET_ADOPTING && ticket->release_when_held) {
@@ -560,10 +560,9 @@ static void on_held(struct ticket *ticket, const struct engine_event *event)
 		release_ticket(ticket, &sessions->counters.takeovers_goodbye);
 		return;
 	}
-	ticket->ttl_ms = event->ttl_ms;
 	/* What a former elector has said is believed as well, and for up to a right's length. */
-	if (ticket->asked_token)
-		tell_until(ticket, now_ms(sessions), claim_right_ms(ticket->ttl_ms));
+	if (claim_of(ticket)->adopt)
+		tell_until(ticket, now_ms(sessions), claim_right_ms(event->ttl_ms));
 	request = take_request(ticket);
 	count_state(ticket, ticket->waited || !request ? TICKET_GRANTED : TICKET_HELD);
 	tell_followers(ticket, "held");
@@ -573,8 +572,8 @@ static void on_held(struct ticket *ticket, const struct engine_event *event)
 		answer_lock(ticket, request, request->read_ms);
 	else if (ticket->queued && ticket->session)
 		post_granted(ticket);
-	else if (!ticket->asked_token) /* nobody to tell: keep it for a moment */
-		set_timer(sessions, &ticket->timer, now_ms(sessions) + PLACE_KEPT_MS);
+	else if (!claim_of(ticket)->adopt) /* nobody to tell: keep it for a moment */
+		set_timer(ticket, now_ms(sessions) + PLACE_KEPT_MS);
 }
 
 static void on_lost(struct ticket *ticket, const struct engine_event *event)
@@ -617,7 +616,7 @@ static void finish_delete(struct ticket *ticket)
 
 	end_ticket(ticket);
 	if (request)
-		answer_released(ticket->sessions, engine_claim_stored(ticket->engine_claim)->name, request);
+		answer_released(ticket->sessions, claim_of(ticket)->name, request);
 }
 
 static void on_released(struct ticket *ticket)
@@ -668,7 +667,7 @@ static void on_not_held(struct ticket *ticket, const struct engine_event *event)
 	end_ticket(ticket);
 	if (!request)
 		return;
-	if (event->type == MPSYNC_EVENT_BUSY && ticket->asked_token)
+	if (event->type == MPSYNC_EVENT_BUSY && claim_of(ticket)->adopt)
 		answer_in_doubt(sessions, request);
 	else if (event->type == MPSYNC_EVENT_BUSY)
 		answer_holder(sessions, request, 409, 0);
@@ -748,8 +747,6 @@ static void on_ended(void *owner)
 
 const struct engine_owner sessions_owner = {.event = on_event, .ended = on_ended};
 
-static void on_ticket_timer(struct timed *timed);
-
 static struct ticket *ticket_new(struct sessions *sessions, const struct put *put)
 {
 	struct ticket *ticket = calloc(1, sizeof *ticket);
@@ -758,15 +755,10 @@ static struct ticket *ticket_new(struct sessions *sessions, const struct put *pu
 		return NULL;
 	ticket->entry.id = put->claim;
 	ticket->sessions = sessions;
-	ticket->timer.item.index = HEAP_ABSENT;
-	ticket->timer.ring = on_ticket_timer;
-	ticket->ttl_ms = put->ttl_ms;
-	ticket->any_ttl = !put->ttl_given;
-	ticket->election = put->election;
+	ticket->timer.index = HEAP_ABSENT;
 	ticket->queued = put->queue;
 	ticket->state = TICKET_LEAVING;
-	if (!heap_reserve(
-	        &sessions->timers, sessions->tickets.count + sessions->counters.sessions + 2)) {
+	if (!heap_reserve(&sessions->ticket_timers, sessions->tickets.count + 1)) {
 		free(ticket);
 		return NULL;
 	}
@@ -783,11 +775,11 @@ static void contend(
 	    .holder = put->holder,
 	    .value = put->value,
 	    .secret = ticket->entry.id,
-	    .ttl_ms = ticket->ttl_ms,
+	    .ttl_ms = put->ttl_ms,
 	    .wait_ms = wait_ms,
 	    .adopt_token = adopt_token,
-	    .any_ttl = ticket->any_ttl,
-	    .election = ticket->election,
+	    .any_ttl = !put->ttl_given,
+	    .election = put->election,
 	    .owner = ticket,
 	};
 	struct sessions_request *request;
@@ -807,7 +799,7 @@ static void contend(
 static bool is_in_doubt(const struct ticket *ticket)
 {
 	return ticket->expiring ||
-	       (ticket->state == TICKET_LEAVING && ticket->asked_token && !ticket->token);
+	       (ticket->state == TICKET_LEAVING && claim_of(ticket)->adopt && !ticket->granted);
 }
 
 /* ---- PUT ---- */
@@ -841,7 +833,6 @@ static void put_new(
 		return;
 	}
 	hold_back(ticket, request, put->read_ms);
-	ticket->asked_token = put->token;
 	/* A ticket outlives its connection: the engine waits for ever, the request does not. */
 	if (put->token) {
 		contend(ticket, put, claim_request_timeout_ms(put->ttl_ms) * 2, put->token);
@@ -849,7 +840,7 @@ static void put_new(
 		contend(ticket, put, 0, 0);
 	} else {
 		if (!put->queue)
-			set_timer(sessions, &ticket->timer, put->read_ms + put->wait_ms);
+			set_timer(ticket, put->read_ms + put->wait_ms);
 		contend(ticket, put, CLAIM_NEVER, 0);
 	}
 }
@@ -875,11 +866,11 @@ static void put_held(struct ticket *ticket, const struct put *put, struct sessio
 	struct sessions *sessions = ticket->sessions;
 	const uint64_t now = now_ms(sessions);
 
-	if (put->token && put->token != ticket->token) {
+	if (put->token && put->token != claim_of(ticket)->token) {
 		answer_error(sessions, request, 400, "invalid", "this token was never given to this claim");
 		return;
 	}
-	if (put->ttl_given && put->ttl_ms != ticket->ttl_ms) {
+	if (put->ttl_given && put->ttl_ms != claim_of(ticket)->ttl_ms) {
 		answer_error(sessions, request, 400, "invalid", "the ttl of a grant is fixed");
 		return;
 	}
@@ -895,7 +886,7 @@ static void put_held(struct ticket *ticket, const struct put *put, struct sessio
 		return;
 	}
 	answer_lock(ticket, request, put->read_ms);
-	if (engine_claim_right_ms(ticket->engine_claim) < now + ticket->ttl_ms / 2)
+	if (engine_claim_right_ms(ticket->engine_claim) < now + claim_of(ticket)->ttl_ms / 2)
 		engine_renew(ticket->engine_claim);
 }
 
@@ -916,14 +907,14 @@ static void put_waiting(
 	join_session(ticket, session_use(sessions, &put->session, put->holder));
 	ticket->queued |= put->queue;
 	if (put->queue) {
-		set_timer(sessions, &ticket->timer, HEAP_NEVER);
+		set_timer(ticket, HEAP_NEVER);
 		answer_holder(sessions, request, 202, position);
 	} else if (put->wait_ms == 0) {
-		set_timer(sessions, &ticket->timer, put->read_ms + PLACE_KEPT_MS);
+		set_timer(ticket, put->read_ms + PLACE_KEPT_MS);
 		answer_holder(sessions, request, 409, position);
 	} else {
 		hold_back(ticket, request, put->read_ms);
-		set_timer(sessions, &ticket->timer, put->read_ms + put->wait_ms);
+		set_timer(ticket, put->read_ms + put->wait_ms);
 	}
 }
 
@@ -937,7 +928,7 @@ void sessions_put(
 		    "the session has no stream here, which queue needs; open it first");
 	else if (!ticket)
 		put_new(sessions, put, request);
-	else if (strcmp(engine_claim_stored(ticket->engine_claim)->name, put->name) != 0)
+	else if (strcmp(claim_of(ticket)->name, put->name) != 0)
 		answer_error(sessions, request, 400, "invalid", "this claim is for another name");
 	else if (ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED)
 		put_held(ticket, put, request);
@@ -969,7 +960,6 @@ static void delete_unknown(
 		return;
 	}
 	hold_back(ticket, request, put->read_ms);
-	ticket->asked_token = put->token;
 	ticket->release_when_held = true;
 	contend(ticket, put, claim_request_timeout_ms(put->ttl_ms) * 2, put->token);
 }
@@ -1008,7 +998,7 @@ void sessions_delete(
 		answer_released(sessions, put->name, request);
 		return;
 	}
-	if (put->token && ticket->token && put->token != ticket->token) {
+	if (put->token && ticket->granted && put->token != claim_of(ticket)->token) {
 		answer_error(sessions, request, 400, "invalid", "this token was never given to this claim");
 		return;
 	}
@@ -1066,7 +1056,6 @@ void sessions_put_anonymous(struct sessions *sessions, const char *name, bool cr
 			no_memory(sessions, request);
 			return;
 		}
-		ticket->anonymous = true;
 		hold_back(ticket, request, read_ms);
 		contend(ticket, &put, 0, 0);
 	}
@@ -1083,7 +1072,7 @@ void sessions_abandon(struct sessions *sessions, struct sessions_request *reques
 	take_request(ticket);
 	/* The wait has ended, not the claim: its place is kept for a moment. */
 	if (ticket->state == TICKET_WAITING && !ticket->queued)
-		set_timer(sessions, &ticket->timer, now_ms(sessions) + PLACE_KEPT_MS);
+		set_timer(ticket, now_ms(sessions) + PLACE_KEPT_MS);
 }
 
 /* ---- Heartbeats ---- */
@@ -1121,7 +1110,7 @@ static void measure(struct session *session, struct beat *beat, uint64_t read_ms
 		/* What has not been confirmed is not renewed by this. */
 		if (ticket->state != TICKET_HELD || ticket->deleting)
 			continue;
-		slot = slot_of(beat, ticket->ttl_ms);
+		slot = slot_of(beat, claim_of(ticket)->ttl_ms);
 		if (slot == MOST_TTLS)
 			continue;
 		beat->grants++;
@@ -1142,10 +1131,10 @@ static void promise(struct session *session, struct beat *beat, uint64_t read_ms
 		if (ticket->state != TICKET_HELD || ticket->deleting ||
 		    remaining_ms(ticket, read_ms, told_ms) == 0)
 			continue;
-		slot = slot_of(beat, ticket->ttl_ms);
+		slot = slot_of(beat, claim_of(ticket)->ttl_ms);
 		if (slot < MOST_TTLS)
 			tell_until(ticket, told_ms, beat->remaining_ms[slot]);
-		if (engine_claim_right_ms(ticket->engine_claim) < told_ms + ticket->ttl_ms / 2)
+		if (engine_claim_right_ms(ticket->engine_claim) < told_ms + claim_of(ticket)->ttl_ms / 2)
 			engine_renew(ticket->engine_claim);
 	}
 	engine_end(session->sessions->engine);
@@ -1162,7 +1151,7 @@ static void add_claims(cJSON *body, const struct session *session)
 		if (ticket->state != TICKET_HELD || ticket->deleting)
 			continue;
 		item = event_data(ticket);
-		add_token(item, ticket->token);
+		add_token(item, claim_of(ticket)->token);
 		cJSON_AddItemToArray(list, item);
 	}
 }
@@ -1314,7 +1303,7 @@ static void keep_places_for_a_moment(struct session *session)
 
 	for (struct ticket *ticket = session->tickets; ticket; ticket = ticket->next)
 		if (ticket->state == TICKET_WAITING && !ticket->request)
-			set_timer(session->sessions, &ticket->timer, until);
+			set_timer(ticket, until);
 }
 
 void sessions_stream_closed(
@@ -1388,43 +1377,43 @@ static void on_wait_over(struct ticket *ticket)
 	request = take_request(ticket);
 	if (request) {
 		/* The place is kept, for the client may ask again at once (rule 13). */
-		set_timer(sessions, &ticket->timer, now_ms(sessions) + PLACE_KEPT_MS);
+		set_timer(ticket, now_ms(sessions) + PLACE_KEPT_MS);
 		answer_holder(sessions, request, 409, engine_claim_position(ticket->engine_claim) + 1);
 	} else if (ticket->queued && ticket->session && ticket->session->stream) {
-		set_timer(sessions, &ticket->timer, HEAP_NEVER);
+		set_timer(ticket, HEAP_NEVER);
 	} else {
 		engine_cancel(ticket->engine_claim);
 	}
 }
 
-static void on_ticket_timer(struct timed *timed)
+static void on_ticket_timer(struct ticket *ticket)
 {
-	struct ticket *ticket = (struct ticket *)((char *)timed - offsetof(struct ticket, timer));
 	struct sessions *sessions = ticket->sessions;
 	const uint64_t now = now_ms(sessions);
 
 	if (ticket->state == TICKET_WAITING) {
 		on_wait_over(ticket);
 	} else if (ticket->told && now < ticket->told_until_ms) {
-		set_timer(sessions, &ticket->timer, ticket->told_until_ms);
+		set_timer(ticket, ticket->told_until_ms);
 	} else if (ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED) {
 		/* Nobody believes any more: release at once, do not let it run out (rule 6). */
 		ticket->expiring = true;
-		set_timer(sessions, &ticket->timer, HEAP_NEVER);
+		set_timer(ticket, HEAP_NEVER);
 		release_ticket(ticket, &sessions->counters.takeovers_expiry);
 	} else {
-		set_timer(sessions, &ticket->timer, HEAP_NEVER);
+		set_timer(ticket, HEAP_NEVER);
 	}
 }
 
 void sessions_run(struct sessions *sessions)
 {
 	sessions->armed_ms = HEAP_NEVER;
-	while (heap_next_ms(&sessions->timers) <= now_ms(sessions)) {
-		struct timed *timed = (struct timed *)heap_first(&sessions->timers);
-
-		timed->ring(timed);
-	}
+	while (heap_next_ms(&sessions->ticket_timers) <= now_ms(sessions))
+		on_ticket_timer((struct ticket *)((char *)heap_first(&sessions->ticket_timers) -
+		                                  offsetof(struct ticket, timer)));
+	while (heap_next_ms(&sessions->session_timers) <= now_ms(sessions))
+		on_session_timer((struct session *)((char *)heap_first(&sessions->session_timers) -
+		                                    offsetof(struct session, timer)));
 	arm(sessions);
 }
 
@@ -1484,7 +1473,8 @@ void sessions_free(struct sessions *sessions)
 	id_table_clear(&sessions->tickets);
 	id_table_clear(&sessions->sessions);
 	id_table_clear(&sessions->tombstone_index);
-	heap_clear(&sessions->timers);
+	heap_clear(&sessions->ticket_timers);
+	heap_clear(&sessions->session_timers);
 	free(sessions->tombstones);
 	free(sessions->anonymous);
 	free(sessions);

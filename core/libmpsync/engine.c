@@ -223,8 +223,10 @@ static void end_value(struct engine_claim *claim, enum mpsync_status status)
 static void report(struct engine_claim *claim, const struct store_word *word)
 {
 	end_value(claim, MPSYNC_E_LOST);
-	if (claim->claim.report == CLAIM_REPORT_HELD)
+	if (claim->claim.report == CLAIM_REPORT_HELD) {
 		claim->stored.token = claim->claim.token;
+		claim->stored.ttl_ms = claim->claim.ttl_ms;
+	}
 	tell(claim, &(struct engine_event){
 	                .type = report_type(claim->claim.report),
 	                .status = report_status(&claim->claim),

@@ -148,7 +148,9 @@ struct records {
 	struct dead_grant *dead;
 	struct task *lingering; /* by `next` */
 	struct errand *errands;
-	struct task *spare; /* the one that was needed last; all zero */
+	/* Those that were needed last; all zero. Made anew between what stays they would leave holes. */
+	struct task *spare;
+	struct watched_name *spare_watched;
 	struct observers observers;
 };
 
@@ -188,19 +190,28 @@ static struct watched_name *find_watched(struct records *records, const char *na
 	return found ? *found : NULL;
 }
 
+static void free_watched(void *node)
+{
+	struct watched_name *watched = node;
+
+	record_clear(&watched->last);
+	free(watched->name);
+	free(watched);
+}
+
 static struct watched_name *watch_name(struct records *records, const char *name)
 {
 	struct watched_name *watched = find_watched(records, name);
 
 	if (watched)
 		return watched;
-	watched = calloc(1, sizeof *watched);
+	watched = records->spare_watched ? records->spare_watched : calloc(1, sizeof *watched);
+	records->spare_watched = NULL;
 	if (!watched)
 		return NULL;
 	watched->name = strdup(name);
 	if (!watched->name || !tsearch(watched, &records->names, compare_names)) {
-		free(watched->name);
-		free(watched);
+		free_watched(watched);
 		return NULL;
 	}
 	watched->next = records->watched;
@@ -211,13 +222,16 @@ static struct watched_name *watch_name(struct records *records, const char *name
 	return watched;
 }
 
-static void free_watched(void *node)
+static void drop_watched(struct records *records, struct watched_name *watched)
 {
-	struct watched_name *watched = node;
-
+	if (records->spare_watched) {
+		free_watched(watched);
+		return;
+	}
 	record_clear(&watched->last);
 	free(watched->name);
-	free(watched);
+	*watched = (struct watched_name){.users = 0};
+	records->spare_watched = watched;
 }
 
 static bool awaits_dead_grant(const struct records *records, const struct watched_name *watched)
@@ -264,7 +278,7 @@ static void unwatch_if_idle(struct records *records, struct watched_name *watche
 	else
 		records->watched = watched->next;
 	tdelete(watched, &records->names, compare_names);
-	free_watched(watched);
+	drop_watched(records, watched);
 }
 
 /* A few at a time, whenever something is attempted: lingering needs no timer. */
@@ -1688,6 +1702,7 @@ static void records_close(struct store *store)
 	tdestroy(records->names, free_watched);
 	records->backend->ops->close(records->backend);
 	free(records->spare);
+	free(records->spare_watched);
 	free(records);
 }
 
