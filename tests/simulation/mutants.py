@@ -22,20 +22,20 @@ SEEDS = 100000
 # number, what is broken, [(file, text, replacement)], the mode it is looked for in (all, if none)
 MUTANTS = [
     ("1", "sent_at is read after the answer", [
-        ("libmpsync/stores/records.c", ".sent_at_ms = task->grant->sent_at_ms,\n\t\t\t.right_ms",
+        ("libmpsync/stores/records.c", ".sent_at_ms = task->sent_at_ms,\n\t\t\t.right_ms",
          ".sent_at_ms = records_now(task->records),\n\t\t\t.right_ms")]),
     ("2", "sent_at is taken at the re-read after a lost answer", [
         ("libmpsync/stores/records.c", "watch_while_holding(task);\n\twrite_renewal(task, RENEW_WRITE);",
-         "watch_while_holding(task);\n\ttask->grant->sent_at_ms = records_now(task->records);\n"
+         "watch_while_holding(task);\n\ttask->sent_at_ms = records_now(task->records);\n"
          "\tanswer_right(task, CLAIM_RENEWED);")]),
     ("3", "no margin between a right and its ttl", [
         ("libmpsync/claim.c", "return ttl_ms - ttl_ms / 5;", "return ttl_ms;")]),
     ("3 (elector)", "an elector tells of a right without the margin", [
-        ("elector/sessions.c", "read_ms + claim_right_ms(ticket->ttl_ms);",
-         "read_ms + ticket->ttl_ms;"),
+        ("elector/sessions.c", "read_ms + claim_right_ms(claim_of(ticket)->ttl_ms);",
+         "read_ms + claim_of(ticket)->ttl_ms;"),
         ("elector/sessions.c", "right_until < by_request ? right_until",
-         "right_until + ticket->ttl_ms / 5 < by_request\n"
-         "\t\t? right_until + ticket->ttl_ms / 5")]),
+         "right_until + claim_of(ticket)->ttl_ms / 5 < by_request\n"
+         "\t\t? right_until + claim_of(ticket)->ttl_ms / 5")]),
     ("4", "the client counts from the answer's arrival", [
         ("libmpsync/stores/elector.c", ".sent_at_ms = remote->sent_at_ms,",
          ".sent_at_ms = now_ms(remote->remote),")]),
@@ -80,9 +80,8 @@ MUTANTS = [
         ("libmpsync/stores/etcd.c", "} else if (oldest && oldest->create_revision == entry->created) {\n"
          "\t\tetcd_unwatch", "} else if (!before) {\n\t\tetcd_unwatch")]),
     ("15", "is_held is cleared after the release was sent", [
-        ("libmpsync/engine.c", "\t\tpublish_right(claim);\n\t\tif (output.action == CLAIM_SLEEP)",
-         "\t\tif (output.action != CLAIM_WITHDRAW)\n\t\t\tpublish_right(claim);\n"
-         "\t\tif (output.action == CLAIM_SLEEP)")]),
+        ("libmpsync/engine.c", "if (owner->right && until != before)",
+         "if (owner->right && until != before && output.action != CLAIM_WITHDRAW)")]),
     ("16", "a held record that vanishes is free", [
         ("libmpsync/record.c", "seen->state = SEEN_VANISHED;", "seen->state = SEEN_FREE;")]),
     ("17", "the elector's answers count from the last timer's time", [
@@ -102,14 +101,14 @@ MUTANTS = [
          "\tif (claim->state >= CLAIM_HELD)\n\t\tlose(claim, input->answer.reason"),
         ("libmpsync/stores/records.c", "static void answer_freed(struct task *task)\n{\n",
          "static void answer_freed(struct task *task)\n{\n"
-         "\tif (records_now(task->records) > task->grant->sent_at_ms + task->claim->ttl_ms) {\n"
+         "\tif ((uint64_t)wall_now(task->records) * 1000 >\n"
+         "\t    task->grant->renewed_us + (uint64_t)task->claim->ttl_ms * 1000) {\n"
          "\t\tanswer_gone(task, NULL);\n\t\treturn;\n\t}\n")]),
     ("20", "another ttl takes effect in the middle of a grant", [
         ("elector/sessions.c", '#include "sessions.h"',
          '#include "sessions.h"\nvoid engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms);'),
         ("elector/sessions.c",
          'answer_error(sessions, request, 400, "invalid", "the ttl of a grant is fixed");\n\t\treturn;',
-         "ticket->ttl_ms = put->ttl_ms;\n\t\t"
          "engine_set_ttl(ticket->engine_claim, put->ttl_ms);"),
         ("libmpsync/engine.c", "const struct store_claim *engine_claim_stored(",
          "void engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms);\n"

@@ -95,11 +95,11 @@ struct task {
 	enum phase phase;
 	unsigned races;
 	uint64_t sent_at_ms; /* of the latest write that grants or renews */
-	bool queued;     /* stands in the backend's order */
-	bool wrote;      /* a grant may be there */
-	bool granting;   /* a granting write is in flight */
-	bool late_grant; /* one was given up and may yet be done, if nobody else writes before */
-	bool reserved;   /* its place may stand in the record */
+	bool queued;         /* stands in the backend's order */
+	bool wrote;          /* a grant may be there */
+	bool granting;       /* a granting write is in flight */
+	bool late_grant;     /* one was given up and may yet be done, if nobody else writes before */
+	bool reserved;       /* its place may stand in the record */
 	uint64_t reserve_at_ms;
 	uint32_t reserve_window_ms; /* 0: the first */
 	uint32_t lost_races;        /* for the record, while it waits */
@@ -148,7 +148,8 @@ struct records {
 	struct dead_grant *dead;
 	struct task *lingering; /* by `next` */
 	struct errand *errands;
-	/* Those that were needed last; all zero. Made anew between what stays they would leave holes. */
+	/* Those that were needed last; all zero. Made anew between what stays they would leave holes.
+	 */
 	struct task *spare;
 	struct watched_name *spare_watched;
 	struct observers observers;
@@ -598,8 +599,8 @@ static void write_renewal(struct task *task, enum phase phase)
 	task->request.durable = task->grant->value_version != claim->value_version;
 	task->request.renewal = phase == RENEW_WRITE && !task->request.durable;
 	task->grant->value_version = claim->value_version;
-	task->request.record = record_renewal(&stored, &view, value_of(task), claim->token,
-	    task->sent_at_ms, wall_now(task->records));
+	task->request.record = record_renewal(
+	    &stored, &view, value_of(task), claim->token, task->sent_at_ms, wall_now(task->records));
 	backend->ops->write(backend, &task->request);
 }
 
