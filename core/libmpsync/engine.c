@@ -97,13 +97,6 @@ static bool is_first(const struct engine_claim *claim)
 	return !claim->ahead->behind;
 }
 
-/* False without memory. */
-static bool enqueue_alone(struct engine_claim *claim)
-{
-	claim->ahead = claim;
-	return tsearch(claim, &claim->engine->queues, compare_names);
-}
-
 static void enqueue_last(struct engine_claim *claim, struct engine_claim *first)
 {
 	claim->ahead = first->ahead;
@@ -112,12 +105,30 @@ static void enqueue_last(struct engine_claim *claim, struct engine_claim *first)
 }
 
 /* What the store already shows as this claim's waits for nobody here. */
-static void enqueue_first(struct engine_claim *claim, struct engine_claim **first)
+static void enqueue_first(struct engine_claim *claim, struct engine_claim *first)
 {
-	claim->ahead = (*first)->ahead;
-	claim->behind = *first;
-	(*first)->ahead = claim;
-	*first = claim;
+	claim->ahead = first->ahead;
+	claim->behind = first;
+	first->ahead = claim;
+}
+
+/* False without memory. */
+static bool enqueue(struct engine_claim *claim)
+{
+	struct engine_claim **first = find_first(claim->engine, claim->stored.name);
+
+	if (!first) {
+		claim->ahead = claim;
+		return tsearch(claim, &claim->engine->queues, compare_names);
+	}
+	assert(*first);
+	if (claim->stored.adopt) {
+		enqueue_first(claim, *first);
+		*first = claim;
+	} else {
+		enqueue_last(claim, *first);
+	}
+	return true;
 }
 
 /* Who is the first without it; NULL: nobody. */
@@ -125,6 +136,7 @@ static struct engine_claim *dequeue(struct engine_claim *claim)
 {
 	struct engine_claim **first = find_first(claim->engine, claim->stored.name);
 
+	assert(first && *first);
 	if (*first != claim) {
 		claim->ahead->behind = claim->behind;
 		(claim->behind ? claim->behind : *first)->ahead = claim->ahead;
@@ -582,9 +594,10 @@ static struct engine_claim *claim_new(struct engine *engine, const struct engine
 }
 
 /* A try does not queue behind anyone who has the name or wants it. */
-static struct engine_claim *in_the_way(struct engine_claim *first)
+static struct engine_claim *in_the_way(const struct engine *engine, const char *name)
 {
-	struct engine_claim *claim = first;
+	struct engine_claim **first = find_first(engine, name);
+	struct engine_claim *claim = first ? *first : NULL;
 
 	while (claim && claim->claim.state >= CLAIM_LEAVING)
 		claim = claim->behind;
@@ -614,25 +627,21 @@ bool engine_acquire(
     struct engine *engine, const struct engine_wish *wish, struct engine_claim **created)
 {
 	struct engine_claim *claim = claim_new(engine, wish);
-	struct engine_claim **first = find_first(engine, wish->name);
-	struct engine_claim *other = first ? in_the_way(*first) : NULL;
+	struct engine_claim *other;
 
 	*created = claim;
 	if (!claim)
 		return false;
-	if (!first && !enqueue_alone(claim)) {
+	other = claim->stored.adopt ? NULL : in_the_way(engine, wish->name);
+	if (!enqueue(claim)) {
 		*created = NULL;
 		free_claim(claim);
 		return false;
 	}
-	if (first && claim->claim.adopting)
-		enqueue_first(claim, first);
-	else if (first)
-		enqueue_last(claim, *first);
 	enter(engine);
 	claim->depth++;
 	engine->claims++;
-	begin(claim, claim->claim.adopting ? NULL : other);
+	begin(claim, other);
 	claim->depth--;
 	if (claim->ended) {
 		*created = NULL;
