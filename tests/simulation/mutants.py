@@ -31,11 +31,11 @@ MUTANTS = [
     ("3", "no margin between a right and its ttl", [
         ("libmpsync/claim.c", "return ttl_ms - ttl_ms / 5;", "return ttl_ms;")]),
     ("3 (elector)", "an elector tells of a right without the margin", [
-        ("elector/sessions.c", "read_ms + claim_right_ms(claim_of(ticket)->ttl_ms);",
-         "read_ms + claim_of(ticket)->ttl_ms;"),
-        ("elector/sessions.c", "right_until < by_request ? right_until",
-         "right_until + claim_of(ticket)->ttl_ms / 5 < by_request\n"
-         "\t\t? right_until + claim_of(ticket)->ttl_ms / 5")]),
+        ("elector/tickets.c", "read_ms + claim_right_ms(ticket_claim(ticket)->ttl_ms);",
+         "read_ms + ticket_claim(ticket)->ttl_ms;"),
+        ("elector/tickets.c", "right_until < by_request ? right_until",
+         "right_until + ticket_claim(ticket)->ttl_ms / 5 < by_request\n"
+         "\t\t? right_until + ticket_claim(ticket)->ttl_ms / 5")]),
     ("4", "the client counts from the answer's arrival", [
         ("libmpsync/stores/elector.c", ".sent_at_ms = remote->sent_at_ms,",
          ".sent_at_ms = now_ms(remote->remote),")]),
@@ -85,13 +85,13 @@ MUTANTS = [
     ("16", "a held record that vanishes is free", [
         ("libmpsync/record.c", "seen->state = SEEN_VANISHED;", "seen->state = SEEN_FREE;")]),
     ("17", "the elector's answers count from the last timer's time", [
-        ("elector/sessions.c", "static void arm(struct sessions *sessions)\n{",
-         "static uint64_t loop_ms;\nstatic void arm(struct sessions *sessions)\n{"
-         "\tloop_ms = now_ms(sessions);\n"),
-        ("elector/sessions.c", "const uint64_t told_ms = now_ms(ticket->sessions);\n"
-         "\tconst uint64_t remaining = remaining_ms(ticket, read_ms, told_ms);",
-         "const uint64_t told_ms = loop_ms;\n"
-         "\tconst uint64_t remaining = remaining_ms(ticket, read_ms, told_ms);")]),
+        ("elector/sessions.c", "void sessions_arm(struct sessions *sessions)\n{",
+         "uint64_t loop_ms;\nvoid sessions_arm(struct sessions *sessions)\n{"
+         "\tloop_ms = sessions_now(sessions);\n"),
+        ("elector/tickets.c", "const uint64_t told_ms = sessions_now(ticket->sessions);\n"
+         "\tconst uint64_t remaining = ticket_remaining_ms(ticket, read_ms, told_ms);",
+         "extern uint64_t loop_ms;\n\tconst uint64_t told_ms = loop_ms;\n"
+         "\tconst uint64_t remaining = ticket_remaining_ms(ticket, read_ms, told_ms);")]),
     ("18", "another boot is free at once", [
         ("libmpsync/record.c", "\tif (record && same_clock(&record->host, &view->host))",
          "\tif (record && !id_equal(&record->host.boot, &view->host.boot))\n\t\treturn 0;\n"
@@ -105,9 +105,9 @@ MUTANTS = [
          "\t    task->grant->renewed_us + (uint64_t)task->claim->ttl_ms * 1000) {\n"
          "\t\tanswer_gone(task, NULL);\n\t\treturn;\n\t}\n")]),
     ("20", "another ttl takes effect in the middle of a grant", [
-        ("elector/sessions.c", '#include "sessions.h"',
-         '#include "sessions.h"\nvoid engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms);'),
-        ("elector/sessions.c",
+        ("elector/ticket_requests.c", '#include "tickets.h"',
+         '#include "tickets.h"\nvoid engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms);'),
+        ("elector/ticket_requests.c",
          'answer_error(sessions, request, 400, "invalid", "the ttl of a grant is fixed");\n\t\treturn;',
          "engine_set_ttl(ticket->engine_claim, put->ttl_ms);"),
         ("libmpsync/engine.c", "const struct store_claim *engine_claim_stored(",

@@ -1,0 +1,287 @@
+#include "tickets.h"
+
+#include <string.h>
+
+#define ANONYMOUS_TTL_MS 30000
+
+/* Only the store knows: this elector could not confirm a former one's grant, or lets one run out.
+ */
+static bool is_in_doubt(const struct ticket *ticket)
+{
+	return ticket->expiring ||
+	       (ticket->state == TICKET_LEAVING && ticket_claim(ticket)->adopt && !ticket->granted);
+}
+
+/* ---- PUT ---- */
+
+/* Without a stream here nobody could be told of a queued claim's grant. */
+static bool has_stream(const struct sessions *sessions, const struct id *id)
+{
+	const struct session *session = session_find(sessions, id);
+
+	return session && session->stream;
+}
+
+static void put_new(
+    struct sessions *sessions, const struct put *put, struct sessions_request *request)
+{
+	struct ticket *ticket;
+
+	/* Of a grant the store knows: what ended here may live on at another elector. */
+	if (!put->token &&
+	    tombstones_have(&sessions->tombstones, &put->claim, sessions_now(sessions))) {
+		answer_error(sessions, request, 409, "cancelled",
+		    "this claim was cancelled or has ended; draw a new one");
+		return;
+	}
+	if (sessions->tickets.count >= sessions->most_tickets) {
+		answer_error(sessions, request, 503, "too_many", "too many waiters; raise --max-waiters");
+		return;
+	}
+	ticket = ticket_new(sessions, put);
+	if (!ticket) {
+		answer_no_memory(sessions, request);
+		return;
+	}
+	ticket_hold_back(ticket, request, put->read_ms);
+	/* A ticket outlives its connection: the engine waits for ever, the request does not. */
+	if (put->token) {
+		ticket_contend(ticket, put, claim_request_timeout_ms(put->ttl_ms) * 2, put->token);
+	} else if (put->wait_ms == 0 && !put->queue) {
+		ticket_contend(ticket, put, 0, 0);
+	} else {
+		if (!put->queue)
+			ticket_set_timer(ticket, put->read_ms + put->wait_ms);
+		ticket_contend(ticket, put, CLAIM_NEVER, 0);
+	}
+}
+
+static void put_value(
+    struct ticket *ticket, const struct put *put, struct sessions_request *request)
+{
+	struct sessions_request *earlier;
+
+	earlier = ticket_take_request(ticket);
+	if (earlier)
+		answer_error(ticket->sessions, earlier, 503, "store_unreachable",
+		    "a newer value was set before this one was stored");
+	ticket_hold_back(ticket, request, put->read_ms);
+	if (!engine_set_value(ticket->engine_claim, put->value)) {
+		ticket_take_request(ticket);
+		answer_no_memory(ticket->sessions, request);
+	}
+}
+
+static void put_held(struct ticket *ticket, const struct put *put, struct sessions_request *request)
+{
+	struct sessions *sessions = ticket->sessions;
+	const uint64_t now = sessions_now(sessions);
+
+	if (put->token && put->token != ticket_claim(ticket)->token) {
+		answer_error(sessions, request, 400, "invalid", "this token was never given to this claim");
+		return;
+	}
+	if (put->ttl_given && put->ttl_ms != ticket_claim(ticket)->ttl_ms) {
+		answer_error(sessions, request, 400, "invalid", "the ttl of a grant is fixed");
+		return;
+	}
+	ticket_join_session(ticket, session_use(sessions, &put->session, put->holder));
+	ticket_set_state(ticket, TICKET_HELD);
+	if (put->token && put->has_value) {
+		put_value(ticket, put, request);
+		return;
+	}
+	if (ticket_remaining_ms(ticket, put->read_ms, now) == 0) {
+		answer_error(sessions, request, 503, "store_unreachable",
+		    "the store has not confirmed the grant in time; ask again");
+		return;
+	}
+	ticket_answer_lock(ticket, request, put->read_ms);
+	if (engine_claim_right_ms(ticket->engine_claim) < now + ticket_claim(ticket)->ttl_ms / 2)
+		engine_renew(ticket->engine_claim);
+}
+
+static void put_waiting(
+    struct ticket *ticket, const struct put *put, struct sessions_request *request)
+{
+	struct sessions *sessions = ticket->sessions;
+	const uint32_t position = engine_claim_position(ticket->engine_claim) + 1;
+	struct sessions_request *earlier;
+
+	if (ticket->state == TICKET_ADOPTING) {
+		answer_in_doubt(sessions, request);
+		return;
+	}
+	earlier = ticket_take_request(ticket);
+	if (earlier)
+		answer_holder(sessions, earlier, 409, position);
+	ticket_join_session(ticket, session_use(sessions, &put->session, put->holder));
+	ticket->queued |= put->queue;
+	if (put->queue) {
+		ticket_set_timer(ticket, HEAP_NEVER);
+		answer_holder(sessions, request, 202, position);
+	} else if (put->wait_ms == 0) {
+		ticket_set_timer(ticket, put->read_ms + PLACE_KEPT_MS);
+		answer_holder(sessions, request, 409, position);
+	} else {
+		ticket_hold_back(ticket, request, put->read_ms);
+		ticket_set_timer(ticket, put->read_ms + put->wait_ms);
+	}
+}
+
+void sessions_put(
+    struct sessions *sessions, const struct put *put, struct sessions_request *request)
+{
+	struct ticket *ticket = ticket_find(sessions, &put->claim);
+
+	if (put->queue && !has_stream(sessions, &put->session))
+		answer_error(sessions, request, 404, "unknown_session",
+		    "the session has no stream here, which queue needs; open it first");
+	else if (!ticket)
+		put_new(sessions, put, request);
+	else if (strcmp(ticket_claim(ticket)->name, put->name) != 0)
+		answer_error(sessions, request, 400, "invalid", "this claim is for another name");
+	else if (ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED)
+		put_held(ticket, put, request);
+	else if (is_in_doubt(ticket))
+		answer_in_doubt(sessions, request);
+	else if (ticket->state == TICKET_LEAVING || ticket->deleting)
+		answer_error(sessions, request, 409, put->token ? "lost" : "cancelled",
+		    "this claim was cancelled or has ended; draw a new one");
+	else
+		put_waiting(ticket, put, request);
+}
+
+/* ---- DELETE ---- */
+
+static void delete_unknown(
+    struct sessions *sessions, const struct put *put, struct sessions_request *request)
+{
+	struct ticket *ticket;
+
+	if (!put->token) {
+		tombstones_bury(&sessions->tombstones, &put->claim, sessions_now(sessions));
+		answer_released(sessions, put->name, request);
+		return;
+	}
+	/* A grant of a former elector: adopt it, to release it. */
+	ticket = ticket_new(sessions, put);
+	if (!ticket) {
+		answer_no_memory(sessions, request);
+		return;
+	}
+	ticket_hold_back(ticket, request, put->read_ms);
+	ticket->release_when_held = true;
+	ticket_contend(ticket, put, claim_request_timeout_ms(put->ttl_ms) * 2, put->token);
+}
+
+/* What has not been adopted cannot be released yet. */
+static void release_adopted(
+    struct ticket *ticket, const struct put *put, struct sessions_request *request)
+{
+	struct sessions_request *earlier = ticket_take_request(ticket);
+
+	if (earlier)
+		answer_in_doubt(ticket->sessions, earlier);
+	ticket_hold_back(ticket, request, put->read_ms);
+	ticket->release_when_held = true;
+}
+
+void sessions_delete(
+    struct sessions *sessions, const struct put *put, struct sessions_request *request)
+{
+	struct ticket *ticket = ticket_find(sessions, &put->claim);
+	struct sessions_request *earlier;
+
+	if (!ticket) {
+		delete_unknown(sessions, put, request);
+		return;
+	}
+	if (is_in_doubt(ticket)) {
+		answer_in_doubt(sessions, request);
+		return;
+	}
+	if (ticket->state == TICKET_ADOPTING) {
+		release_adopted(ticket, put, request);
+		return;
+	}
+	if (ticket->state == TICKET_LEAVING || ticket->deleting) {
+		answer_released(sessions, put->name, request);
+		return;
+	}
+	if (put->token && ticket->granted && put->token != ticket_claim(ticket)->token) {
+		answer_error(sessions, request, 400, "invalid", "this token was never given to this claim");
+		return;
+	}
+	earlier = ticket_take_request(ticket);
+	if (earlier)
+		answer_error(sessions, earlier, 409, "cancelled", "this claim was cancelled");
+	ticket_hold_back(ticket, request, put->read_ms);
+	ticket->deleting = true;
+	if (ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED) {
+		ticket_release(ticket, &sessions->counters.takeovers_goodbye);
+	} else {
+		tombstones_bury(&sessions->tombstones, &ticket->entry.id, sessions_now(sessions));
+		engine_cancel(ticket->engine_claim);
+	}
+}
+
+/* ---- The old wire ---- */
+
+/* One claim a name, the same for each elector of this identity, so that a restart adopts it. */
+static struct id anonymous_claim(const struct sessions *sessions, const char *name)
+{
+	struct id claim = {{0}};
+	uint64_t hash[2] = {14695981039346656037u, 1099511628211u};
+
+	for (const char *text = sessions->anonymous; text; text = text == name ? NULL : name)
+		for (const char *c = text; *c; c++) {
+			hash[0] = (hash[0] ^ (unsigned char)*c) * 1099511628211u;
+			hash[1] = (hash[1] + (unsigned char)*c) * 6364136223846793005u + hash[0];
+		}
+	memcpy(claim.bytes, hash, sizeof claim.bytes);
+	return claim;
+}
+
+void sessions_put_anonymous(struct sessions *sessions, const char *name, bool create,
+    uint64_t read_ms, struct sessions_request *request)
+{
+	const struct put put = {
+	    .name = name,
+	    .holder = sessions->anonymous,
+	    .claim = anonymous_claim(sessions, name),
+	    .ttl_ms = ANONYMOUS_TTL_MS,
+	    .read_ms = read_ms,
+	};
+	struct ticket *ticket = ticket_find(sessions, &put.claim);
+
+	if (ticket && ticket->state == TICKET_HELD && create) {
+		answer_holder(sessions, request, 409, 0);
+	} else if (ticket && ticket->state == TICKET_HELD) {
+		put_held(ticket, &put, request);
+	} else if (ticket) {
+		answer_holder(sessions, request, 409, 0);
+	} else {
+		ticket = ticket_new(sessions, &put);
+		if (!ticket) {
+			answer_no_memory(sessions, request);
+			return;
+		}
+		ticket_hold_back(ticket, request, read_ms);
+		ticket_contend(ticket, &put, 0, 0);
+	}
+}
+
+/* ---- Requests whose client is gone ---- */
+
+void sessions_abandon(struct sessions *sessions, struct sessions_request *request)
+{
+	struct ticket *ticket = request->ticket;
+
+	if (!ticket)
+		return;
+	ticket_take_request(ticket);
+	/* The wait has ended, not the claim: its place is kept for a moment. */
+	if (ticket->state == TICKET_WAITING && !ticket->queued)
+		ticket_set_timer(ticket, sessions_now(sessions) + PLACE_KEPT_MS);
+}
