@@ -22,10 +22,10 @@ SEEDS = 100000
 # number, what is broken, [(file, text, replacement)], the mode it is looked for in (all, if none)
 MUTANTS = [
     ("1", "sent_at is read after the answer", [
-        ("libmpsync/stores/records.c", ".sent_at_ms = task->sent_at_ms,\n\t\t\t.right_ms",
+        ("libmpsync/stores/records_tasks.c", ".sent_at_ms = task->sent_at_ms,\n\t\t\t.right_ms",
          ".sent_at_ms = records_now(task->records),\n\t\t\t.right_ms")]),
     ("2", "sent_at is taken at the re-read after a lost answer", [
-        ("libmpsync/stores/records.c", "watch_while_holding(task);\n\twrite_renewal(task, RENEW_WRITE);",
+        ("libmpsync/stores/records_tasks.c", "watch_while_holding(task);\n\twrite_renewal(task, RENEW_WRITE);",
          "watch_while_holding(task);\n\ttask->sent_at_ms = records_now(task->records);\n"
          "\tanswer_right(task, CLAIM_RENEWED);")]),
     ("3", "no margin between a right and its ttl", [
@@ -43,13 +43,13 @@ MUTANTS = [
         ("libmpsync/record.c", "if (before && record_same_holding(before, record) &&",
          "if (before && before->holder && record->holder &&")]),
     ("6", "a takeover goes on after another's write", [
-        ("libmpsync/stores/records.c", "	case ATTEMPT_READ:\n\t\tjudge(task, record);",
+        ("libmpsync/stores/records_tasks.c", "	case ATTEMPT_READ:\n\t\tjudge(task, record);",
          "	case ATTEMPT_READ:\n\t\tif (task->races > 0)\n\t\t\twrite_grant(task, there);\n"
          "\t\telse\n\t\t\tjudge(task, record);")]),
     ("7", "writes do not carry the uid", [
-        ("libmpsync/stores/records.c", "\t\t.uid = task->grant->uid,\n", "")]),
+        ("libmpsync/stores/records_tasks.c", "\t\t.uid = task->grant->uid,\n", "")]),
     ("8", "a renewal changes the token", [
-        ("libmpsync/stores/records.c", ".token = task->claim->token,\n\t\t\t.sent_at_ms",
+        ("libmpsync/stores/records_tasks.c", ".token = task->claim->token,\n\t\t\t.sent_at_ms",
          ".token = task->grant->version,\n\t\t\t.sent_at_ms"),
         ("libmpsync/claim.c", "\tclaim->wall_ahead_ms = input->wall_ms - (int64_t)input->now_ms;\n",
          "\tclaim->wall_ahead_ms = input->wall_ms - (int64_t)input->now_ms;\n"
@@ -69,7 +69,7 @@ MUTANTS = [
          "{\n\t\tclaim->attempted = false;\n\t\treturn;\n\t}")]),
     ("12", "a write that changes nothing counts as a renewal", [
         ("libmpsync/record.c", "there->renewed_us + second_us", "there->renewed_us"),
-        ("libmpsync/stores/records.c", "record->version != task->grant->version", "true")]),
+        ("libmpsync/stores/records_tasks.c", "record->version != task->grant->version", "true")]),
     ("13", "our claim written by another elector counts as our own write", [
         ("libmpsync/record.c",
          "id_equal(&record->claim, &view->claim) && id_equal(&record->instance, &view->instance)",
@@ -99,7 +99,7 @@ MUTANTS = [
     ("19", "a release's answer after the end tells of a loss", [
         ("libmpsync/claim.c", "\tif (claim->state == CLAIM_HELD)\n\t\tlose(claim, input->answer.reason",
          "\tif (claim->state >= CLAIM_HELD)\n\t\tlose(claim, input->answer.reason"),
-        ("libmpsync/stores/records.c", "static void answer_freed(struct task *task)\n{\n",
+        ("libmpsync/stores/records_tasks.c", "static void answer_freed(struct task *task)\n{\n",
          "static void answer_freed(struct task *task)\n{\n"
          "\tif ((uint64_t)wall_now(task->records) * 1000 >\n"
          "\t    task->grant->renewed_us + (uint64_t)task->claim->ttl_ms * 1000) {\n"
@@ -115,7 +115,7 @@ MUTANTS = [
          "void engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms)\n{\n"
          "\tclaim->stored.ttl_ms = ttl_ms;\n}\nconst struct store_claim *engine_claim_stored(")]),
     ("21", "a granting write whose answer was lost is forgotten", [
-        ("libmpsync/stores/records.c", "if (!(task->granting || task->late_grant) ||", "if (true ||")]),
+        ("libmpsync/stores/records_errands.c", "if (!(task->granting || task->late_grant) ||", "if (true ||")]),
     ("23", "the client believes what was asked before its present stream", [
         ("libmpsync/stores/elector.c",
          "return sent_hellos == remote->hellos && is_current(remote, body);",
@@ -139,7 +139,7 @@ MUTANTS = [
         ("libmpsync/record.c", "a->revoked == b->revoked;",
          "a->revoked == b->revoked && text_same(a->next, b->next);")], "0"),
     ("22", "an answer that was overtaken counts", [
-        ("libmpsync/stores/records.c", "return record && record->version < watched->newest_version;",
+        ("libmpsync/stores/records_names.c", "return record && record->version < watched->newest_version;",
          "return false && record && watched;")]),
 ]
 
