@@ -37,8 +37,8 @@ MUTANTS = [
          "right_until + ticket_claim(ticket)->ttl_ms / 5 < by_request\n"
          "\t\t? right_until + ticket_claim(ticket)->ttl_ms / 5")]),
     ("4", "the client counts from the answer's arrival", [
-        ("libmpsync/stores/elector.c", ".sent_at_ms = remote->sent_at_ms,",
-         ".sent_at_ms = now_ms(remote->remote),")]),
+        ("libmpsync/stores/elector_claims.c", ".sent_at_ms = remote->sent_at_ms,",
+         ".sent_at_ms = remote_now(remote->remote),")]),
     ("5", "the takeover's time counts from the first sight of the holder", [
         ("libmpsync/record.c", "if (before && record_same_holding(before, record) &&",
          "if (before && before->holder && record->holder &&")]),
@@ -117,11 +117,11 @@ MUTANTS = [
     ("21", "a granting write whose answer was lost is forgotten", [
         ("libmpsync/stores/records_errands.c", "if (!(task->granting || task->late_grant) ||", "if (true ||")]),
     ("23", "the client believes what was asked before its present stream", [
-        ("libmpsync/stores/elector.c",
-         "return sent_hellos == remote->hellos && is_current(remote, body);",
-         "return sent_hellos <= remote->hellos && is_current(remote, body);")], "2"),
+        ("libmpsync/stores/elector_claims.c",
+         "return sent_hellos == remote->hellos && remote_is_current(remote, body);",
+         "return sent_hellos <= remote->hellos && remote_is_current(remote, body);")], "2"),
     ("24", "the client believes an elector that does not have its stream", [
-        ("libmpsync/stores/elector.c", "return id_equal(&elector, &remote->elector);",
+        ("libmpsync/stores/elector_claims.c", "return id_equal(&elector, &remote->elector);",
          "return id_equal(&elector, &elector) && remote->greeted;")]),
     ("25", "etcd: a keep-alive counts whoever leads", [
         ("libmpsync/stores/etcd_session.c", "else if (answer->term != session->term)",

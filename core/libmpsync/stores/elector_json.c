@@ -5,6 +5,8 @@
 #include "../rfc3339.h"
 #include "../wire.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 const char *json_text(const cJSON *object, const char *name)
@@ -86,4 +88,21 @@ enum mpsync_status json_status(long http_status, const char *code)
 	default:
 		return MPSYNC_E_INVALID;
 	}
+}
+
+void json_add_token(cJSON *object, uint64_t token)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%" PRIu64, token);
+	cJSON_AddStringToObject(object, "token", text);
+}
+
+struct id json_elector(const cJSON *object)
+{
+	struct id elector = {{0}};
+
+	if (!id_from_hex(&elector, json_text(object, "elector")))
+		elector = (struct id){{0}};
+	return elector;
 }

@@ -214,8 +214,7 @@ static bool collect_arguments(struct words *words, const cJSON *exec, const char
 	const cJSON *item;
 	bool good = add_word(words, strdup(command));
 
-	cJSON_ArrayForEach(item, list)
-	{
+	cJSON_ArrayForEach (item, list) {
 		if (cJSON_IsString(item))
 			good = good && add_word(words, strdup(item->valuestring));
 	}
@@ -229,8 +228,7 @@ static bool collect_environment(struct words *words, const struct kube_config *c
 	const cJSON *item;
 	bool good = add_word(words, exec_info(config));
 
-	cJSON_ArrayForEach(item, list)
-	{
+	cJSON_ArrayForEach (item, list) {
 		char *pair = NULL;
 
 		if (!text(item, "name") || !text(item, "value"))

@@ -185,7 +185,8 @@ static void on_found(void *context, const struct kube_answer *answer)
 		end(run, answer->problem, answer->message);
 		return;
 	}
-	cJSON_ArrayForEach(item, items) add_object(run, item);
+	cJSON_ArrayForEach (item, items)
+		add_object(run, item);
 	if (query->kind == STORE_GET && answer->status == 200 && !add_object(run, answer->json)) {
 		end(run, MPSYNC_E_CORRUPT, "the Lease of that name is none that this library can read");
 		return;

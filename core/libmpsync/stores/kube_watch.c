@@ -120,8 +120,7 @@ static void on_listed(void *context, const struct kube_answer *answer)
 	watch->version = version;
 	begin(watch);
 	watch->telling = true;
-	cJSON_ArrayForEach(item, items)
-	{
+	cJSON_ArrayForEach (item, items) {
 		if (!watch->dead)
 			watch->sink.object(watch->sink.context, item, false);
 	}

@@ -114,8 +114,7 @@ static bool find(const struct kubeconfigs *files, const char *list, const char *
 		const cJSON *entries = get(files->documents[i], list);
 		const cJSON *item;
 
-		cJSON_ArrayForEach(item, entries)
-		{
+		cJSON_ArrayForEach (item, entries) {
 			const char *own = text(item, "name");
 
 			if (!own || strcmp(own, name) != 0)
