@@ -7,6 +7,15 @@
 
 #define MOST 8
 
+/* Whoever asks, and what was told. */
+struct asker {
+	struct engine_claim *claim;
+	enum mpsync_event_type told[MOST];
+	size_t count;
+	uint32_t position;
+	bool ended;
+};
+
 /* A store that does nothing by itself: the tests answer for it. */
 struct fixture {
 	struct store store;
@@ -17,16 +26,8 @@ struct fixture {
 	struct store_claim *withdrawn[MOST];
 	size_t withdrawals;
 	size_t renewals;
-	bool clean; /* what was kept of each claim was zero at first */
-};
-
-/* Whoever asks, and what was told. */
-struct asker {
-	struct engine_claim *claim;
-	enum mpsync_event_type told[MOST];
-	size_t count;
-	uint32_t position;
-	bool ended;
+	bool clean;                /* what was kept of each claim was zero at first */
+	struct asker askers[MOST]; /* as long as there are claims */
 };
 
 static uint64_t boot_ms(void *context)
@@ -161,7 +162,7 @@ static void answer(struct fixture *fixture, size_t attempt, enum claim_event eve
 static void test_one_name_is_a_queue(void **state)
 {
 	struct fixture *fixture = *state;
-	struct asker askers[5];
+	struct asker *askers = fixture->askers;
 
 	for (int i = 0; i < 5; i++)
 		ask(fixture, &askers[i], "one", CLAIM_NEVER, 0);
@@ -192,18 +193,18 @@ static void test_one_name_is_a_queue(void **state)
 static void test_names_do_not_wait_for_each_other(void **state)
 {
 	struct fixture *fixture = *state;
-	struct asker one;
-	struct asker other;
+	struct asker *one = &fixture->askers[0];
+	struct asker *other = &fixture->askers[1];
 
-	ask(fixture, &one, "one", CLAIM_NEVER, 0);
-	ask(fixture, &other, "other", CLAIM_NEVER, 0);
+	ask(fixture, one, "one", CLAIM_NEVER, 0);
+	ask(fixture, other, "other", CLAIM_NEVER, 0);
 	assert_int_equal(fixture->attempts, 2);
-	assert_string_equal(engine_claim_stored(one.claim)->name, "one");
-	assert_string_equal(engine_claim_stored(other.claim)->name, "other");
-	engine_cancel(one.claim);
+	assert_string_equal(engine_claim_stored(one->claim)->name, "one");
+	assert_string_equal(engine_claim_stored(other->claim)->name, "other");
+	engine_cancel(one->claim);
 	answer(fixture, 0, CLAIM_BUSY);
 	assert_int_equal(engine_claims(fixture->engine), 1);
-	ask(fixture, &one, "one", CLAIM_NEVER, 0);
+	ask(fixture, one, "one", CLAIM_NEVER, 0);
 	assert_int_equal(fixture->attempts, 3);
 }
 
@@ -211,37 +212,37 @@ static void test_names_do_not_wait_for_each_other(void **state)
 static void test_a_try_does_not_queue(void **state)
 {
 	struct fixture *fixture = *state;
-	struct asker first;
-	struct asker try;
+	struct asker *first = &fixture->askers[0];
+	struct asker *try = &fixture->askers[1];
 
-	ask(fixture, &first, "one", CLAIM_NEVER, 0);
-	ask(fixture, &try, "one", 0, 0);
-	assert_null(try.claim);
-	assert_true(try.ended);
-	assert_int_equal(try.told[0], MPSYNC_EVENT_BUSY);
+	ask(fixture, first, "one", CLAIM_NEVER, 0);
+	ask(fixture, try, "one", 0, 0);
+	assert_null(try->claim);
+	assert_true(try->ended);
+	assert_int_equal(try->told[0], MPSYNC_EVENT_BUSY);
 	assert_int_equal(fixture->attempts, 1);
-	assert_int_equal(engine_claim_position(first.claim), 0);
+	assert_int_equal(engine_claim_position(first->claim), 0);
 }
 
 /* Goal: what the store shows as this claim's already waits for nobody here (rule 9). */
 static void test_an_adopted_grant_goes_first(void **state)
 {
 	struct fixture *fixture = *state;
-	struct asker waiting;
-	struct asker adopting;
-	struct asker last;
+	struct asker *waiting = &fixture->askers[0];
+	struct asker *adopting = &fixture->askers[1];
+	struct asker *last = &fixture->askers[2];
 
-	ask(fixture, &waiting, "one", CLAIM_NEVER, 0);
-	ask(fixture, &adopting, "one", CLAIM_NEVER, 5);
-	ask(fixture, &last, "one", CLAIM_NEVER, 0);
+	ask(fixture, waiting, "one", CLAIM_NEVER, 0);
+	ask(fixture, adopting, "one", CLAIM_NEVER, 5);
+	ask(fixture, last, "one", CLAIM_NEVER, 0);
 	assert_int_equal(fixture->attempts, 2);
 	assert_true(fixture->attempted[1]->adopt);
-	assert_int_equal(engine_claim_position(adopting.claim), 0);
-	assert_int_equal(engine_claim_position(waiting.claim), 1);
-	assert_int_equal(engine_claim_position(last.claim), 2);
+	assert_int_equal(engine_claim_position(adopting->claim), 0);
+	assert_int_equal(engine_claim_position(waiting->claim), 1);
+	assert_int_equal(engine_claim_position(last->claim), 2);
 	answer(fixture, 1, CLAIM_GONE);
-	assert_true(adopting.ended);
-	assert_int_equal(engine_claim_position(waiting.claim), 0);
+	assert_true(adopting->ended);
+	assert_int_equal(engine_claim_position(waiting->claim), 0);
 }
 
 /*
@@ -251,7 +252,7 @@ static void test_an_adopted_grant_goes_first(void **state)
 static void test_stopping_ends_everything(void **state)
 {
 	struct fixture *fixture = *state;
-	struct asker askers[4];
+	struct asker *askers = fixture->askers;
 
 	for (int i = 0; i < 3; i++)
 		ask(fixture, &askers[i], "one", CLAIM_NEVER, 0);
@@ -272,7 +273,7 @@ static void test_stopping_ends_everything(void **state)
 static void test_renewals_join(void **state)
 {
 	struct fixture *fixture = *state;
-	struct asker askers[3];
+	struct asker *askers = fixture->askers;
 	static const char *const names[] = {"one", "two", "three"};
 
 	for (size_t i = 0; i < 3; i++) {
@@ -289,7 +290,7 @@ static void test_renewals_join(void **state)
 static void test_freed_with_claims(void **state)
 {
 	struct fixture *fixture = *state;
-	struct asker askers[3];
+	struct asker *askers = fixture->askers;
 
 	for (int i = 0; i < 3; i++)
 		ask(fixture, &askers[i], i < 2 ? "one" : "other", CLAIM_NEVER, 0);
