@@ -3,6 +3,16 @@ package mpsync
 // #cgo pkg-config: mpsync
 // #include <mpsync.h>
 // #include <stdlib.h>
+//
+// /* Frees the events that were taken before, and takes those that there are. */
+// static int32_t exchange(mpsync_queue *queue, mpsync_event **events, int32_t taken, int32_t room)
+// {
+//	while (taken > 0)
+//		mpsync_event_free(events[--taken]);
+//	while (taken < room && (events[taken] = mpsync_queue_next(queue)))
+//		taken++;
+//	return taken;
+// }
 import "C"
 
 import (
@@ -154,21 +164,23 @@ func (c *client) ask(call func(op C.uint64_t, e *C.mpsync_error)) error {
 }
 
 // pump waits in the runtime's poller, as for a socket: no thread stands still in C, and from the
-// event to the goroutine that it is for there is no other thread to wake.
+// event to the goroutine that it is for there is no other thread to wake. What has been handed out
+// is freed with the next call into C, so that the goroutine does not wait for that either.
 func (c *client) pump() {
-	var native *C.mpsync_event
-	next := func(uintptr) bool {
-		native = C.mpsync_queue_next(c.queue)
-		return native != nil
-	}
-	for {
-		if err := c.readable.Read(next); err != nil {
-			panic(err) // it is never closed
+	var events [16]*C.mpsync_event
+	var taken C.int32_t
+	handOut := func(uintptr) bool {
+		for {
+			taken = C.exchange(c.queue, &events[0], taken, C.int32_t(len(events)))
+			for _, native := range events[:taken] {
+				c.dispatch(eventOf(native))
+			}
+			if int(taken) < len(events) {
+				return false
+			}
 		}
-		e := eventOf(native)
-		C.mpsync_event_free(native)
-		c.dispatch(e)
 	}
+	panic(c.readable.Read(handOut)) // the descriptor is never closed
 }
 
 func (c *client) dispatch(e event) {
