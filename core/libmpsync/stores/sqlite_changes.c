@@ -1,0 +1,401 @@
+#include "sqlite_store.h"
+
+#include "../clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A file that another process writes is tried again after a random part of this, and given up. */
+#define BUSY_RETRY_US   2000
+#define BUSY_GIVE_UP_MS 2000
+
+/* A change on its way into the file. Several go in one transaction. */
+struct change {
+	struct change *next;
+	enum { CHANGE_WRITE, CHANGE_REMOVE, CHANGE_ENQUEUE, CHANGE_DEQUEUE } kind;
+	struct record_request *request; /* NULL: cancelled, or nobody asks */
+	char *name;
+	char claim[ID_HEX_SIZE];
+	char *holder;
+	struct record record; /* copies of its strings */
+	bool grant;
+	bool renewal;
+	bool durable;
+	bool create;
+	uint64_t expected;
+	uint64_t since_ms;
+	enum record_result result;
+};
+
+static void free_change(struct change *change)
+{
+	record_clear(&change->record);
+	free(change->name);
+	free(change->holder);
+	free(change);
+}
+
+/* ---- One change ---- */
+
+static int step_and_reset(sqlite3_stmt *statement)
+{
+	const int code = sqlite3_step(statement);
+
+	sqlite3_reset(statement);
+	return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+static int next_version(struct sqlite *sqlite, uint64_t *version)
+{
+	sqlite3_stmt *statement = sqlite->statements[NEXT_VERSION];
+	const int code = sqlite3_step(statement);
+
+	if (code == SQLITE_ROW)
+		*version = (uint64_t)sqlite3_column_int64(statement, 0);
+	sqlite3_reset(statement);
+	return code == SQLITE_ROW ? SQLITE_OK : code == SQLITE_DONE ? SQLITE_CORRUPT : code;
+}
+
+static int remove_waiter(struct sqlite *sqlite, const char *claim)
+{
+	sqlite3_stmt *statement = sqlite->statements[REMOVE_WAITER];
+
+	sqlite3_bind_text(statement, 1, claim, -1, SQLITE_STATIC);
+	return step_and_reset(statement);
+}
+
+/* What most writes are: thousands of them may go in one transaction. */
+static int apply_renewal(struct sqlite *sqlite, struct change *change, uint64_t version)
+{
+	sqlite3_stmt *statement = sqlite->statements[RENEW];
+	int code;
+
+	sqlite3_bind_int64(statement, 1, (sqlite3_int64)change->record.deadline_ms);
+	sqlite3_bind_int64(statement, 2, (sqlite3_int64)change->record.renewed_us);
+	sqlite3_bind_int64(statement, 3, (sqlite3_int64)version);
+	sqlite3_bind_text(statement, 4, change->name, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(statement, 5, (sqlite3_int64)change->expected);
+	code = step_and_reset(statement);
+	change->result = sqlite3_changes(sqlite->database) == 1 ? RECORD_OK : RECORD_CONFLICT;
+	change->record.version = version;
+	return code;
+}
+
+static int apply_write(struct sqlite *sqlite, struct change *change, uint64_t version)
+{
+	sqlite3_stmt *statement = sqlite->statements[change->create ? INSERT : UPDATE];
+	int code;
+
+	if (change->grant)
+		change->record.token = version;
+	sqlite_bind_record(statement, change->name, &change->record, version);
+	if (!change->create)
+		sqlite3_bind_int64(statement, 19, (sqlite3_int64)change->expected);
+	code = step_and_reset(statement);
+	change->result = sqlite3_changes(sqlite->database) == 1 ? RECORD_OK : RECORD_CONFLICT;
+	change->record.version = version;
+	if (code == SQLITE_OK && change->grant && change->result == RECORD_OK)
+		code = remove_waiter(sqlite, change->claim);
+	return code;
+}
+
+static int apply_remove(struct sqlite *sqlite, struct change *change)
+{
+	sqlite3_stmt *statement = sqlite->statements[DELETE];
+	int code;
+
+	sqlite3_bind_text(statement, 1, change->name, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(statement, 2, (sqlite3_int64)change->expected);
+	code = step_and_reset(statement);
+	change->result = sqlite3_changes(sqlite->database) == 1 ? RECORD_OK : RECORD_CONFLICT;
+	return code;
+}
+
+static int apply_enqueue(struct sqlite *sqlite, const struct change *change)
+{
+	sqlite3_stmt *statement = sqlite->statements[ADD_WAITER];
+
+	sqlite3_bind_text(statement, 1, change->name, -1, SQLITE_STATIC);
+	sqlite3_bind_text(statement, 2, change->claim, -1, SQLITE_STATIC);
+	sqlite3_bind_text(statement, 3, change->holder, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(statement, 4, sqlite->self.pid);
+	sqlite3_bind_int64(statement, 5, (sqlite3_int64)sqlite->self.pid_start);
+	sqlite3_bind_int64(statement, 6, sqlite->self.pidns);
+	sqlite3_bind_int64(statement, 7, clock_wall_ms());
+	return step_and_reset(statement);
+}
+
+/* One version serves a transaction: a name gets a new holder in it once at most. */
+static int apply(struct sqlite *sqlite, struct change *change, uint64_t version)
+{
+	switch (change->kind) {
+	case CHANGE_WRITE:
+		return change->renewal ? apply_renewal(sqlite, change, version)
+		                       : apply_write(sqlite, change, version);
+	case CHANGE_REMOVE:
+		return apply_remove(sqlite, change);
+	case CHANGE_ENQUEUE:
+		return apply_enqueue(sqlite, change);
+	case CHANGE_DEQUEUE:
+		return remove_waiter(sqlite, change->claim);
+	}
+	return SQLITE_INTERNAL;
+}
+
+/* ---- Transactions ---- */
+
+static void set_synchronous(struct sqlite *sqlite, bool full)
+{
+	if (full == sqlite->full_sync)
+		return;
+	sqlite3_exec(sqlite->database,
+	    full ? "PRAGMA synchronous=FULL; PRAGMA fullfsync=1" : "PRAGMA synchronous=NORMAL", NULL,
+	    NULL, NULL);
+	sqlite->full_sync = full;
+}
+
+static bool any_durable(const struct change *change)
+{
+	while (change && !change->durable)
+		change = change->next;
+	return change;
+}
+
+static bool any_write(const struct change *change)
+{
+	while (change && change->kind != CHANGE_WRITE)
+		change = change->next;
+	return change;
+}
+
+static int transact(struct sqlite *sqlite, struct change *changes)
+{
+	uint64_t version = 0;
+	int code;
+
+	set_synchronous(sqlite, any_durable(changes));
+	code = sqlite3_exec(sqlite->database, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	if (code == SQLITE_OK && any_write(changes))
+		code = next_version(sqlite, &version);
+	for (struct change *change = changes; change && code == SQLITE_OK; change = change->next)
+		code = apply(sqlite, change, version);
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(sqlite->database, "COMMIT", NULL, NULL, NULL);
+	if (code != SQLITE_OK && !sqlite3_get_autocommit(sqlite->database))
+		sqlite3_exec(sqlite->database, "ROLLBACK", NULL, NULL, NULL);
+	return code;
+}
+
+int sqlite_try_writing(struct sqlite *sqlite)
+{
+	return transact(sqlite, NULL);
+}
+
+/* Frees, grants and values are news to others; a renewal is not. */
+static bool is_news(const struct change *changes)
+{
+	for (; changes; changes = changes->next)
+		if ((changes->durable && changes->result == RECORD_OK) || changes->kind == CHANGE_DEQUEUE)
+			return true;
+	return false;
+}
+
+/* After the commit, for what is told before it cannot be read yet. */
+static void notify_others(struct sqlite *sqlite)
+{
+	if (pwrite(sqlite->notify_fd, "\n", 1, 0) < 0)
+		return; /* they notice by the event on the -wal */
+}
+
+static void answer_change(struct sqlite *sqlite, struct change *change, int code)
+{
+	struct record_request *request = change->request;
+
+	if (!request)
+		return;
+	if (code != SQLITE_OK)
+		sqlite_fail_request(sqlite, request, code);
+	else
+		request->done(request, change->result,
+		    change->kind == CHANGE_WRITE && change->result == RECORD_OK ? &change->record : NULL,
+		    MPSYNC_OK, NULL, 0);
+}
+
+static void retry_soon(struct sqlite *sqlite)
+{
+	const struct store_clock clock = clock_real(NULL);
+	const struct timeval soon = {0, 100 + (long)(clock.random(NULL) % BUSY_RETRY_US)};
+
+	evtimer_add(sqlite->retry, &soon);
+}
+
+static bool given_up(const struct change *change)
+{
+	return clock_boot_ms() - change->since_ms > BUSY_GIVE_UP_MS;
+}
+
+/* All that has gathered, in one transaction. Answers may bring more. */
+static void flush(struct sqlite *sqlite)
+{
+	struct change *changes = sqlite->first;
+	int code;
+
+	if (!changes || sqlite->running || sqlite->batches > 0)
+		return;
+	if (!sqlite_reopen_if_replaced(sqlite))
+		code = SQLITE_CANTOPEN;
+	else
+		code = transact(sqlite, changes);
+	if ((code & 0xff) == SQLITE_BUSY && !given_up(changes)) {
+		retry_soon(sqlite);
+		return;
+	}
+	sqlite->first = NULL;
+	sqlite->last = NULL;
+	if (code == SQLITE_OK && is_news(changes))
+		notify_others(sqlite);
+	sqlite->running = true;
+	while (changes) {
+		struct change *next = changes->next;
+
+		answer_change(sqlite, changes, code);
+		free_change(changes);
+		changes = next;
+	}
+	sqlite->running = false;
+	flush(sqlite);
+}
+
+static void on_retry(evutil_socket_t descriptor, short what, void *context)
+{
+	(void)descriptor, (void)what;
+	flush(context);
+}
+
+/* ---- What is asked ---- */
+
+static void submit(struct sqlite *sqlite, struct change *change)
+{
+	change->since_ms = clock_boot_ms();
+	if (sqlite->first)
+		sqlite->last->next = change;
+	else
+		sqlite->first = change;
+	sqlite->last = change;
+	if (!evtimer_pending(sqlite->retry, NULL))
+		flush(sqlite);
+}
+
+static struct change *change_new(const char *name, const struct id *claim)
+{
+	struct change *change = calloc(1, sizeof *change);
+
+	if (!change)
+		return NULL;
+	change->name = strdup(name);
+	if (!change->name) {
+		free(change);
+		return NULL;
+	}
+	id_to_hex(claim, change->claim);
+	return change;
+}
+
+static void submit_request(struct record_backend *base, struct record_request *request, bool write)
+{
+	struct change *change = change_new(request->name, &request->claim);
+
+	if (change && write && !record_copy(&change->record, &request->record)) {
+		free_change(change);
+		change = NULL;
+	}
+	if (!change) {
+		request->done(request, RECORD_REFUSED, NULL, MPSYNC_E_NO_MEMORY, "out of memory", 0);
+		return;
+	}
+	change->kind = write ? CHANGE_WRITE : CHANGE_REMOVE;
+	change->request = request;
+	change->grant = request->grant;
+	change->renewal = request->renewal;
+	change->durable = request->durable;
+	change->create = request->create;
+	change->expected = request->version;
+	submit(sqlite_of(base), change);
+}
+
+void sqlite_write(struct record_backend *base, struct record_request *request)
+{
+	submit_request(base, request, true);
+}
+
+void sqlite_remove(struct record_backend *base, struct record_request *request)
+{
+	submit_request(base, request, false);
+}
+
+/* The change itself is done: a release that nobody waits for is still a release. */
+void sqlite_cancel(struct record_backend *base, struct record_request *request)
+{
+	for (struct change *change = sqlite_of(base)->first; change; change = change->next)
+		if (change->request == request)
+			change->request = NULL;
+}
+
+void sqlite_batch_begin(struct record_backend *base)
+{
+	sqlite_of(base)->batches++;
+}
+
+void sqlite_batch_end(struct record_backend *base)
+{
+	struct sqlite *sqlite = sqlite_of(base);
+
+	sqlite->batches--;
+	if (!evtimer_pending(sqlite->retry, NULL))
+		flush(sqlite);
+}
+
+void sqlite_enqueue(struct record_backend *base, const struct store_claim *claim)
+{
+	struct change *change = change_new(claim->name, &claim->digest);
+
+	if (!change)
+		return; /* it waits all the same, out of order */
+	change->kind = CHANGE_ENQUEUE;
+	change->holder = strdup(claim->holder);
+	if (change->holder)
+		submit(sqlite_of(base), change);
+	else
+		free_change(change);
+}
+
+void sqlite_dequeue(struct record_backend *base, const struct store_claim *claim)
+{
+	struct change *change = change_new(claim->name, &claim->digest);
+
+	if (!change)
+		return;
+	change->kind = CHANGE_DEQUEUE;
+	submit(sqlite_of(base), change);
+}
+
+/* ---- Beginning and end ---- */
+
+bool sqlite_changes_init(struct sqlite *sqlite)
+{
+	sqlite->retry = evtimer_new(sqlite->loop->base, on_retry, sqlite);
+	return sqlite->retry;
+}
+
+void sqlite_changes_clear(struct sqlite *sqlite)
+{
+	while (sqlite->first) {
+		struct change *change = sqlite->first;
+
+		sqlite->first = change->next;
+		free_change(change);
+	}
+	if (sqlite->retry)
+		event_free(sqlite->retry);
+}
