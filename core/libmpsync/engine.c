@@ -172,10 +172,11 @@ static void take_turn_back(struct engine_claim *claim)
 {
 	struct engine_claim **link = &claim->engine->turns;
 
-	while (*link && *link != claim)
+	if (!claim->listed)
+		return;
+	while (*link != claim)
 		link = &(*link)->next_turn;
-	if (*link)
-		*link = claim->next_turn;
+	*link = claim->next_turn;
 }
 
 /* ---- Stepping a claim ---- */
