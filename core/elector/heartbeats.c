@@ -1,8 +1,6 @@
 #include "duration.h"
 #include "tickets.h"
-
-#include <inttypes.h>
-#include <stdio.h>
+#include "wire.h"
 
 /* The smallest remaining of each ttl; few ttls are in use at once. */
 #define MOST_TTLS 16
@@ -108,8 +106,7 @@ static cJSON *beat_body(
 	for (const struct session_event *event = session->events; event; event = event->next) {
 		cJSON *item = cJSON_CreateObject();
 
-		snprintf(text, sizeof text, "%" PRIu64, event->id);
-		cJSON_AddStringToObject(item, "id", text);
+		wire_add_decimal(item, "id", event->id);
 		cJSON_AddStringToObject(item, "event", event->event);
 		cJSON_AddItemToObject(item, "data", cJSON_Duplicate(event->data, true));
 		cJSON_AddItemToArray(list, item);

@@ -103,7 +103,6 @@ void session_post(struct session *session, const char *name, cJSON *data)
 		forget_events(session);
 }
 
-/* False: an id of another elector, or of none. */
 bool session_acknowledge(struct session *session, uint64_t seen)
 {
 	if (seen < session->event_base || seen > session->event_id)
@@ -228,15 +227,8 @@ static void hand_over(struct session *session)
 	engine_begin(sessions->engine);
 	for (struct ticket *ticket = session->tickets; ticket; ticket = next) {
 		next = ticket->next;
-		if (ticket->deleting)
-			continue;
-		ticket->deleting = true;
-		if (ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED) {
-			ticket_release(ticket, &sessions->counters.takeovers_proof);
-		} else if (ticket->state == TICKET_WAITING) {
-			tombstones_bury(&sessions->tombstones, &ticket->entry.id, sessions_now(sessions));
-			engine_cancel(ticket->engine_claim);
-		}
+		if (!ticket->deleting)
+			ticket_let_go(ticket, &sessions->counters.takeovers_proof);
 	}
 	engine_end(sessions->engine);
 }

@@ -12,6 +12,19 @@ static bool is_in_doubt(const struct ticket *ticket)
 	       (ticket->state == TICKET_LEAVING && ticket_claim(ticket)->adopt && !ticket->granted);
 }
 
+/* A new one, whose answer is the request's. NULL without memory: it has been answered. */
+static struct ticket *ticket_for(
+    struct sessions *sessions, const struct put *put, struct sessions_request *request)
+{
+	struct ticket *ticket = ticket_new(sessions, put);
+
+	if (ticket)
+		ticket_hold_back(ticket, request, put->read_ms);
+	else
+		answer_no_memory(sessions, request);
+	return ticket;
+}
+
 /* ---- PUT ---- */
 
 /* Without a stream here nobody could be told of a queued claim's grant. */
@@ -38,12 +51,9 @@ static void put_new(
 		answer_error(sessions, request, 503, "too_many", "too many waiters; raise --max-waiters");
 		return;
 	}
-	ticket = ticket_new(sessions, put);
-	if (!ticket) {
-		answer_no_memory(sessions, request);
+	ticket = ticket_for(sessions, put, request);
+	if (!ticket)
 		return;
-	}
-	ticket_hold_back(ticket, request, put->read_ms);
 	/* A ticket outlives its connection: the engine waits for ever, the request does not. */
 	if (put->token) {
 		ticket_contend(ticket, put, claim_request_timeout_ms(put->ttl_ms) * 2, put->token);
@@ -165,12 +175,9 @@ static void delete_unknown(
 		return;
 	}
 	/* A grant of a former elector: adopt it, to release it. */
-	ticket = ticket_new(sessions, put);
-	if (!ticket) {
-		answer_no_memory(sessions, request);
+	ticket = ticket_for(sessions, put, request);
+	if (!ticket)
 		return;
-	}
-	ticket_hold_back(ticket, request, put->read_ms);
 	ticket->release_when_held = true;
 	ticket_contend(ticket, put, claim_request_timeout_ms(put->ttl_ms) * 2, put->token);
 }
@@ -217,13 +224,7 @@ void sessions_delete(
 	if (earlier)
 		answer_error(sessions, earlier, 409, "cancelled", "this claim was cancelled");
 	ticket_hold_back(ticket, request, put->read_ms);
-	ticket->deleting = true;
-	if (ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED) {
-		ticket_release(ticket, &sessions->counters.takeovers_goodbye);
-	} else {
-		tombstones_bury(&sessions->tombstones, &ticket->entry.id, sessions_now(sessions));
-		engine_cancel(ticket->engine_claim);
-	}
+	ticket_let_go(ticket, &sessions->counters.takeovers_goodbye);
 }
 
 /* ---- The old wire ---- */
@@ -262,13 +263,9 @@ void sessions_put_anonymous(struct sessions *sessions, const char *name, bool cr
 	} else if (ticket) {
 		answer_holder(sessions, request, 409, 0);
 	} else {
-		ticket = ticket_new(sessions, &put);
-		if (!ticket) {
-			answer_no_memory(sessions, request);
-			return;
-		}
-		ticket_hold_back(ticket, request, read_ms);
-		ticket_contend(ticket, &put, 0, 0);
+		ticket = ticket_for(sessions, &put, request);
+		if (ticket)
+			ticket_contend(ticket, &put, 0, 0);
 	}
 }
 

@@ -3,8 +3,6 @@
 #include "duration.h"
 #include "wire.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +70,6 @@ void answer_released(struct sessions *sessions, const char *name, struct session
 
 /* ---- What a client may believe ---- */
 
-/* How long the right lasts, told at this moment, of a request read at read_ms (rule 4). */
 uint64_t ticket_remaining_ms(const struct ticket *ticket, uint64_t read_ms, uint64_t told_ms)
 {
 	const uint64_t by_request = read_ms + claim_right_ms(ticket_claim(ticket)->ttl_ms);
@@ -150,14 +147,6 @@ static void answer_waited(struct ticket *ticket, struct sessions_request *reques
 
 /* ---- What is told of it ---- */
 
-static void add_token(cJSON *data, uint64_t token)
-{
-	char text[24];
-
-	snprintf(text, sizeof text, "%" PRIu64, token);
-	cJSON_AddStringToObject(data, "token", text);
-}
-
 static cJSON *event_data(const struct ticket *ticket)
 {
 	cJSON *data = cJSON_CreateObject();
@@ -173,7 +162,7 @@ cJSON *ticket_grant_data(const struct ticket *ticket)
 {
 	cJSON *data = event_data(ticket);
 
-	add_token(data, ticket_claim(ticket)->token);
+	wire_add_decimal(data, "token", ticket_claim(ticket)->token);
 	return data;
 }
 
@@ -190,7 +179,7 @@ static void tell_followers(const struct ticket *ticket, const char *event)
 			continue;
 		data = cJSON_CreateObject();
 		cJSON_AddStringToObject(data, "name", claim->name);
-		add_token(data, claim->token);
+		wire_add_decimal(data, "token", claim->token);
 		wire_time(since, ticket->since_ms);
 		cJSON_AddStringToObject(data, "since", since);
 		sessions->host.send(follower->stream, 0, event, data);
@@ -269,7 +258,6 @@ void ticket_hold_back(struct ticket *ticket, struct sessions_request *request, u
 	request->read_ms = read_ms;
 }
 
-/* NULL: nobody waits for an answer. */
 struct sessions_request *ticket_take_request(struct ticket *ticket)
 {
 	struct sessions_request *request = ticket->request;
@@ -288,12 +276,29 @@ static void end_ticket(struct ticket *ticket)
 	ticket_set_timer(ticket, HEAP_NEVER);
 }
 
-void ticket_release(struct ticket *ticket, uint64_t *cause)
+static void bury(const struct ticket *ticket)
+{
+	struct sessions *sessions = ticket->sessions;
+
+	tombstones_bury(&sessions->tombstones, &ticket->entry.id, sessions_now(sessions));
+}
+
+static void release_ticket(struct ticket *ticket, uint64_t *cause)
 {
 	++*cause;
-	tombstones_bury(
-	    &ticket->sessions->tombstones, &ticket->entry.id, sessions_now(ticket->sessions));
+	bury(ticket);
 	engine_release(ticket->engine_claim);
+}
+
+void ticket_let_go(struct ticket *ticket, uint64_t *cause)
+{
+	ticket->deleting = true;
+	if (ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED) {
+		release_ticket(ticket, cause);
+	} else if (ticket->state == TICKET_WAITING) {
+		bury(ticket);
+		engine_cancel(ticket->engine_claim);
+	}
 }
 
 static void on_held(struct ticket *ticket, const struct engine_event *event)
@@ -306,7 +311,7 @@ static void on_held(struct ticket *ticket, const struct engine_event *event)
 	sessions->counters.grants++;
 	if (ticket->state == TICKET_ADOPTING && ticket->release_when_held) {
 		ticket_set_state(ticket, TICKET_HELD);
-		ticket_release(ticket, &sessions->counters.takeovers_goodbye);
+		release_ticket(ticket, &sessions->counters.takeovers_goodbye);
 		return;
 	}
 	/* What a former elector has said is believed as well, and for up to a right's length. */
@@ -337,7 +342,7 @@ static void on_lost(struct ticket *ticket, const struct engine_event *event)
 	if (ticket->session)
 		post_lost(ticket, event->reason);
 	request = ticket_take_request(ticket);
-	tombstones_bury(&sessions->tombstones, &ticket->entry.id, sessions_now(sessions));
+	bury(ticket);
 	end_ticket(ticket);
 	if (request)
 		answer_error(sessions, request, 409, "lost", "the grant has ended");
@@ -554,7 +559,7 @@ void ticket_ring(struct ticket *ticket)
 		/* Nobody believes any more: release at once, do not let it run out (rule 6). */
 		ticket->expiring = true;
 		ticket_set_timer(ticket, HEAP_NEVER);
-		ticket_release(ticket, &sessions->counters.takeovers_expiry);
+		release_ticket(ticket, &sessions->counters.takeovers_expiry);
 	} else {
 		ticket_set_timer(ticket, HEAP_NEVER);
 	}

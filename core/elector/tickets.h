@@ -124,8 +124,8 @@ void ticket_contend(
 void ticket_join_session(struct ticket *ticket, struct session *session);
 void ticket_set_state(struct ticket *ticket, enum ticket_state state);
 void ticket_set_timer(struct ticket *ticket, uint64_t at_ms);
-/* `cause` counts it. */
-void ticket_release(struct ticket *ticket, uint64_t *cause);
+/* Give back what it holds, which `cause` counts, or wait no longer. */
+void ticket_let_go(struct ticket *ticket, uint64_t *cause);
 /* Its timer has come. */
 void ticket_ring(struct ticket *ticket);
 

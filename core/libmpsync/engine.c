@@ -112,23 +112,23 @@ static void enqueue_first(struct engine_claim *claim, struct engine_claim *first
 	first->ahead = claim;
 }
 
-/* False without memory. */
-static bool enqueue(struct engine_claim *claim)
+/* Who is the first then; NULL without memory. */
+static struct engine_claim *enqueue(struct engine_claim *claim)
 {
-	struct engine_claim **first = find_first(claim->engine, claim->stored.name);
+	struct engine_claim **first = tsearch(claim, &claim->engine->queues, compare_names);
 
-	if (!first) {
-		claim->ahead = claim;
-		return tsearch(claim, &claim->engine->queues, compare_names);
-	}
+	if (!first)
+		return NULL;
 	assert(*first);
-	if (claim->stored.adopt) {
+	if (*first == claim) {
+		claim->ahead = claim;
+	} else if (claim->stored.adopt) {
 		enqueue_first(claim, *first);
 		*first = claim;
 	} else {
 		enqueue_last(claim, *first);
 	}
-	return true;
+	return *first;
 }
 
 /* Who is the first without it; NULL: nobody. */
@@ -236,10 +236,8 @@ static void end_value(struct engine_claim *claim, enum mpsync_status status)
 static void report(struct engine_claim *claim, const struct store_word *word)
 {
 	end_value(claim, MPSYNC_E_LOST);
-	if (claim->claim.report == CLAIM_REPORT_HELD) {
+	if (claim->claim.report == CLAIM_REPORT_HELD)
 		claim->stored.token = claim->claim.token;
-		claim->stored.ttl_ms = claim->claim.ttl_ms;
-	}
 	tell(claim, &(struct engine_event){
 	                .type = report_type(claim->claim.report),
 	                .status = report_status(&claim->claim),
@@ -594,15 +592,13 @@ static struct engine_claim *claim_new(struct engine *engine, const struct engine
 	return claim;
 }
 
-/* A try does not queue behind anyone who has the name or wants it. */
-static struct engine_claim *in_the_way(const struct engine *engine, const char *name)
+/* Who has the name before it, or wants it; NULL: nobody. A try does not queue behind them. */
+static const struct engine_claim *in_the_way(
+    const struct engine_claim *first, const struct engine_claim *claim)
 {
-	struct engine_claim **first = find_first(engine, name);
-	struct engine_claim *claim = first ? *first : NULL;
-
-	while (claim && claim->claim.state >= CLAIM_LEAVING)
-		claim = claim->behind;
-	return claim;
+	while (first != claim && first->claim.state >= CLAIM_LEAVING)
+		first = first->behind;
+	return first == claim ? NULL : first;
 }
 
 /* Its first step, which may be its last. `other` has the name, or wants it. */
@@ -628,13 +624,13 @@ bool engine_acquire(
     struct engine *engine, const struct engine_wish *wish, struct engine_claim **created)
 {
 	struct engine_claim *claim = claim_new(engine, wish);
-	struct engine_claim *other;
+	const struct engine_claim *first;
 
 	*created = claim;
 	if (!claim)
 		return false;
-	other = claim->stored.adopt ? NULL : in_the_way(engine, wish->name);
-	if (!enqueue(claim)) {
+	first = enqueue(claim);
+	if (!first) {
 		*created = NULL;
 		free_claim(claim);
 		return false;
@@ -642,7 +638,7 @@ bool engine_acquire(
 	enter(engine);
 	claim->depth++;
 	engine->claims++;
-	begin(claim, other);
+	begin(claim, in_the_way(first, claim));
 	claim->depth--;
 	if (claim->ended) {
 		*created = NULL;

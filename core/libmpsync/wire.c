@@ -44,6 +44,14 @@ void wire_add_text(cJSON *object, const char *key, const char *text)
 	add(object, key, cJSON_CreateString(text));
 }
 
+void wire_add_decimal(cJSON *object, const char *key, uint64_t number)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%" PRIu64, number);
+	wire_add_text(object, key, text);
+}
+
 static void add_spec(cJSON *spec, const struct store_lock *lock, int64_t wall_now_ms)
 {
 	char text[DURATION_TEXT_SIZE];
@@ -52,8 +60,7 @@ static void add_spec(cJSON *spec, const struct store_lock *lock, int64_t wall_no
 	wire_add_text(spec, "owner", lock->holder ? lock->holder : "");
 	wire_time(time, wall_now_ms + (int64_t)lock->expires_in_ms);
 	wire_add_text(spec, "expiry", time);
-	snprintf(text, sizeof text, "%" PRIu64, lock->token);
-	wire_add_text(spec, "token", text);
+	wire_add_decimal(spec, "token", lock->token);
 	duration_format(text, lock->ttl_ms);
 	wire_add_text(spec, "ttl", text);
 	wire_add_text(spec, "type", lock->election ? "election" : "lock");

@@ -15,6 +15,9 @@ cJSON *wire_lock(const struct store_lock *lock, int64_t wall_now_ms);
 /* As cJSON_AddStringToObject, for a key that is never freed: it is not copied. */
 void wire_add_text(cJSON *object, const char *key, const char *text);
 
+/* A token or another number of 64 bits, as its decimal digits. */
+void wire_add_decimal(cJSON *object, const char *key, uint64_t number);
+
 /* RFC 3339, UTC, milliseconds. */
 #define WIRE_TIME_SIZE RFC3339_SIZE
 void wire_time(char text[WIRE_TIME_SIZE], int64_t unix_ms);

@@ -1,6 +1,7 @@
 #include "elector_store.h"
 
 #include "../duration.h"
+#include "../wire.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,7 +197,6 @@ void remote_claim_attempt(struct remote_claim *remote)
 	send_request(remote, ATTEMPT, "PUT", body, on_attempt_done);
 }
 
-/* A grant that was waited for counts only from a request of its own (rule 5). */
 void remote_claim_confirm(struct remote_claim *remote)
 {
 	cJSON *body = body_of(remote);
@@ -204,7 +204,7 @@ void remote_claim_confirm(struct remote_claim *remote)
 
 	duration_format(ttl, remote->claim->ttl_ms);
 	cJSON_AddStringToObject(body, "ttl", ttl);
-	json_add_token(body, remote->granted_token);
+	wire_add_decimal(body, "token", remote->granted_token);
 	send_request(remote, CONFIRM, "PUT", body, on_attempt_done);
 }
 
@@ -217,7 +217,7 @@ void remote_claim_renew(struct remote_claim *remote)
 	duration_format(ttl, claim->ttl_ms);
 	cJSON_AddStringToObject(body, "ttl", ttl);
 	cJSON_AddStringToObject(body, "type", claim->election ? "election" : "lock");
-	json_add_token(body, remote->token);
+	wire_add_decimal(body, "token", remote->token);
 	if (claim->value_version != claim->value_stored) {
 		if (claim->value)
 			cJSON_AddStringToObject(body, "value", claim->value);
@@ -241,13 +241,12 @@ void remote_claim_withdraw(struct remote_claim *remote)
 	remote->call = NULL;
 	body = body_of(remote);
 	if (remote->held)
-		json_add_token(body, remote->token);
+		wire_add_decimal(body, "token", remote->token);
 	send_request(remote, WITHDRAW, "DELETE", body, on_withdraw_done);
 }
 
 /* ---- What the elector answers ---- */
 
-/* The elector has no use for this claim any more: the next attempt is a new one. */
 bool remote_claim_draw_secret(struct remote_claim *remote)
 {
 	remote->granted = false;
@@ -336,7 +335,6 @@ static void on_attempt_done(void *context, const struct http_answer *http)
 	cJSON_Delete(body);
 }
 
-/* By another elector than ours, or of a right that is over: it has to be asked for again. */
 void remote_claim_renew_again(struct remote_claim *remote, const cJSON *body)
 {
 	if (!remote_is_current(remote->remote, body))

@@ -1,7 +1,7 @@
 #include "elector_store.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include "../wire.h"
+
 #include <stdlib.h>
 
 struct heartbeat {
@@ -135,7 +135,6 @@ static void send_heartbeat(struct heartbeat *heartbeat)
 {
 	struct remote *remote = heartbeat->remote;
 	cJSON *body = cJSON_CreateObject();
-	char seen[24];
 	char *text;
 	struct http_request request = {.method = "PUT",
 	    .path = remote->holder_path,
@@ -145,8 +144,7 @@ static void send_heartbeat(struct heartbeat *heartbeat)
 	    .done = on_heartbeat_done,
 	    .context = heartbeat};
 
-	snprintf(seen, sizeof seen, "%" PRIu64, remote->seen);
-	cJSON_AddStringToObject(body, "seen", seen);
+	wire_add_decimal(body, "seen", remote->seen);
 	cJSON_AddStringToObject(body, "fence", remote->fence_stands ? "stream" : "time");
 	cJSON_AddNumberToObject(body, "grants", (double)count_known(remote));
 	if (remote->fence_stands)

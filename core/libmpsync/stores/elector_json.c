@@ -5,8 +5,6 @@
 #include "../rfc3339.h"
 #include "../wire.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 const char *json_text(const cJSON *object, const char *name)
@@ -88,14 +86,6 @@ enum mpsync_status json_status(long http_status, const char *code)
 	default:
 		return MPSYNC_E_INVALID;
 	}
-}
-
-void json_add_token(cJSON *object, uint64_t token)
-{
-	char text[24];
-
-	snprintf(text, sizeof text, "%" PRIu64, token);
-	cJSON_AddStringToObject(object, "token", text);
 }
 
 struct id json_elector(const cJSON *object)

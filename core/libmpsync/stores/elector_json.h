@@ -11,8 +11,6 @@ const char *json_text(const cJSON *object, const char *name);
 uint64_t json_token(const cJSON *object, const char *name);
 uint64_t json_duration_ms(const cJSON *object, const char *name);
 
-void json_add_token(cJSON *object, uint64_t token);
-
 /* The instance that answers; none when it does not say. */
 struct id json_elector(const cJSON *object);
 

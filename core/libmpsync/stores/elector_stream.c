@@ -65,7 +65,7 @@ static void give_back(struct remote *remote, const cJSON *grant)
 		remote->errands = errand;
 		cJSON_AddStringToObject(body, "holder", remote->holder);
 		cJSON_AddStringToObject(body, "claim", json_text(grant, "claim"));
-		json_add_token(body, json_token(grant, "token"));
+		wire_add_decimal(body, "token", json_token(grant, "token"));
 		errand->call = remote_start_for_name(remote, &request, json_text(grant, "name"), body);
 	}
 	cJSON_Delete(body);
@@ -325,10 +325,6 @@ void remote_stream_connect(struct remote *remote)
 	remote->stream = http_start(remote->http, &request);
 }
 
-/*
- * Another elector answers now than the one that has our stream: go there with it. Behind a switch
- * that sends every request elsewhere that must not become a loop.
- */
 void remote_stream_move(struct remote *remote)
 {
 	const uint64_t now = remote_now(remote);

@@ -18,7 +18,7 @@
 
 enum operation { READ, WRITE, REMOVE };
 
-/* One request of records.c under way. */
+/* One request of the records under way. */
 struct flight {
 	struct backend *backend;
 	struct record_request *request;

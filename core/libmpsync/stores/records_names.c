@@ -178,7 +178,6 @@ bool task_start_waiting(struct task *task)
 
 /* ---- What is seen of it ---- */
 
-/* An answer that was overtaken by a newer event would undo what that event told. */
 bool watched_is_stale(const struct watched_name *watched, const struct record *record)
 {
 	return record && record->version < watched->newest_version;

@@ -55,7 +55,6 @@ static bool open_database(struct sqlite *sqlite, mpsync_error *error)
 	return true;
 }
 
-/* A file that was removed and made anew is another file: what we held in the old one is gone. */
 bool sqlite_reopen_if_replaced(struct sqlite *sqlite)
 {
 	struct stat status;

@@ -86,7 +86,6 @@ static void column_id(sqlite3_stmt *statement, int column, struct id *id)
 		*id = (struct id){{0}};
 }
 
-/* Strings are borrowed until the statement is reset. */
 struct record sqlite_column_record(sqlite3_stmt *statement)
 {
 	struct record record = {

@@ -92,7 +92,6 @@ static void watch_holder(
 	sqlite->holders = holder;
 }
 
-/* Only a process of our own pid namespace and kernel can be looked at. */
 bool sqlite_holder_is_dead(struct sqlite *sqlite, const char *name, const struct record *record)
 {
 	struct watched_holder *known = find_holder(sqlite, name);

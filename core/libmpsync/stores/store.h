@@ -37,7 +37,7 @@ struct store_claim {
 	bool brief : 1;   /* waits so short a time that a place in a queue is not worth a write */
 };
 
-/* The store's own: so many bytes as its `claim_size` says, all zero at first. */
+/* The store's own, behind the claim: as many bytes as its `claim_size` says, all zero at first. */
 static inline void *store_claim_data(struct store_claim *claim)
 {
 	return claim + 1;
