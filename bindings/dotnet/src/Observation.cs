@@ -14,6 +14,8 @@ namespace Metaparticle.Sync
 
         internal Observation(Handle handle, Action<Leader> told)
         {
+            if (told == null)
+                throw new InvalidArgumentException("told: null is given");
             client = handle.Client;
             this.told = told;
             var name = Text.ToC("name", handle.Name);

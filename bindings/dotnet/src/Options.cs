@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 
 namespace Metaparticle.Sync
@@ -13,6 +14,7 @@ namespace Metaparticle.Sync
         /// Where the locks live: <c>file:locks.db</c>, <c>http://…</c>, <c>kubernetes:</c>, <c>etcd://…</c>,
         /// <c>memory:</c>. Null: the environment's MPSYNC_URL, else the elector next to this program.
         /// </summary>
+        [AllowNull, MaybeNull]
         public string Url { get; set; }
 
         /// <summary>How long a right lasts without renewal.</summary>

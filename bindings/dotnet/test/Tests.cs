@@ -36,7 +36,7 @@ internal static class Program
 }
 
 /// <summary>Locks and elections in the memory of this process.</summary>
-internal sealed class SyncTests
+internal sealed partial class SyncTests
 {
     private static int stores;
     private readonly string url = "memory:" + Interlocked.Increment(ref stores);
@@ -117,6 +117,8 @@ internal sealed class SyncTests
     {
         foreach (var name in new[] { "", "a\0b", "\ud800", new string('n', 1025), null })
             Throws<InvalidArgumentException>(() => new Lock(name, url));
+        Throws<InvalidArgumentException>(() => new Lock("x", (Options)null));
+        Throws<InvalidArgumentException>(() => new Election("x", NewOptions()).Observe(null));
         Throws<InvalidArgumentException>(() => new Lock("x", "gopher:x"));
         Throws<InvalidArgumentException>(() => new Lock("x", NewOptions().Set("colour", "red")));
         Throws<InvalidArgumentException>(() => NewLock().Acquire(TimeSpan.FromSeconds(-1)));
