@@ -75,9 +75,9 @@ MUTANTS = [
          "id_equal(&record->claim, &view->claim) && id_equal(&record->instance, &view->instance)",
          "id_equal(&record->claim, &view->claim)")]),
     ("14", "etcd: held when nobody stands before, without a look at the own key", [
-        ("libmpsync/stores/etcd.c", "if (!own || own->create_revision != entry->created) {",
+        ("libmpsync/stores/etcd_place.c", "if (!own || own->create_revision != entry->created) {",
          "if (false) {"),
-        ("libmpsync/stores/etcd.c", "} else if (oldest && oldest->create_revision == entry->created) {\n"
+        ("libmpsync/stores/etcd_place.c", "} else if (oldest && oldest->create_revision == entry->created) {\n"
          "\t\tetcd_unwatch", "} else if (!before) {\n\t\tetcd_unwatch")]),
     ("15", "is_held is cleared after the release was sent", [
         ("libmpsync/engine.c", "if (owner->right && until != before)",
@@ -127,13 +127,13 @@ MUTANTS = [
         ("libmpsync/stores/etcd_session.c", "else if (answer->term != session->term)",
          "else if (false)")]),
     ("26", "etcd: the right counts from the answer, not from the last keep-alive", [
-        ("libmpsync/stores/etcd.c", ".sent_at_ms = session->confirmed_ms,",
+        ("libmpsync/stores/etcd_entry.c", ".sent_at_ms = session->confirmed_ms,",
          ".sent_at_ms = etcd_now(entry->etcd),")]),
     ("27", "etcd: a waiter asks again and again", [
-        ("libmpsync/stores/etcd.c",
-         "answer(entry, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = CLAIM_NEVER}, "
+        ("libmpsync/stores/etcd_place.c",
+         "etcd_entry_answer(entry, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = CLAIM_NEVER}, "
          "&(struct store_word){ .holder = known",
-         "answer(entry, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = 20}, "
+         "etcd_entry_answer(entry, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = 20}, "
          "&(struct store_word){ .holder = known")]),
     ("28", "a place that a waiter takes counts as a sign of life of the holder", [
         ("libmpsync/record.c", "a->revoked == b->revoked;",

@@ -3,14 +3,14 @@
 
 #include "../http.h"
 #include "../status.h"
+#include "etcd_config.h"
 #include "etcd_proto.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
-#define MOST_MEMBERS         16
-#define MOST_PASSWORD        1024
 #define LOGIN_TIMEOUT_MS     5000
 #define MOST_STALE_TOKENS    3
 #define GRPC_INVALID         3
@@ -31,9 +31,12 @@ struct link {
 	bool broken; /* nothing more is sent on it */
 };
 
+TAILQ_HEAD(flight_list, flight);
+
 /* A call, or a watch, under way. */
 struct flight {
-	struct flight *next;
+	TAILQ_ENTRY(flight) entry;
+	struct flight_list *list; /* that it is in */
 	struct etcd_rpc *rpc;
 	struct link *link; /* NULL: it waits for the login, or its watch has ended */
 	struct http_call *http;
@@ -48,25 +51,22 @@ struct flight {
 	bool first;   /* of its link: the one that greets the member in HTTP/2 */
 	bool telling; /* freed, or ended, when that is over */
 	bool dead;
-	bool ended;
 };
 
 struct etcd_rpc {
 	struct loop *loop;
-	struct mpsync_options options;
-	char *members[MOST_MEMBERS];
-	size_t member_count;
+	struct etcd_config config;
 	size_t member;       /* the present one */
 	size_t refused;      /* members that could not be reached, in a row, since the start */
 	bool answered;       /* by an etcd, once */
 	struct link *links;  /* the first is the present one */
 	struct link *failed; /* where the last request went unanswered */
-	struct flight *flights;
-	struct etcd_call *unsent; /* for want of memory */
+	struct flight_list flights;
+	struct flight_list waiting; /* for the login */
+	struct flight_list ended;   /* watches that have not been told yet */
+	struct etcd_call *unsent;   /* for want of memory */
 	struct etcd_watch *unwatched;
 	struct event *later; /* what must not be done inside of a call */
-	char *user;
-	char *password;
 	char *token;
 	unsigned token_number; /* of the present, or the last one */
 	struct http_call *login;
@@ -78,14 +78,15 @@ struct etcd_rpc {
 
 static struct link *link_new(struct etcd_rpc *rpc)
 {
-	struct http_settings settings = http_settings_of(rpc->members[rpc->member], &rpc->options);
+	struct http_settings settings =
+	    http_settings_of(rpc->config.members[rpc->member], &rpc->config.options);
 	struct link *link = calloc(1, sizeof *link);
 
 	if (!link)
 		return NULL;
 	settings.shared = true;
 	link->rpc = rpc;
-	link->member = rpc->members[rpc->member];
+	link->member = rpc->config.members[rpc->member];
 	link->http = http_new(rpc->loop, &settings);
 	if (!link->http) {
 		free(link);
@@ -110,17 +111,22 @@ static void leave_link(struct link **link)
 	*link = NULL;
 }
 
+static void move(struct flight *flight, struct flight_list *list)
+{
+	if (flight->list)
+		TAILQ_REMOVE(flight->list, flight, entry);
+	flight->list = list;
+	if (list)
+		TAILQ_INSERT_TAIL(list, flight, entry);
+}
+
 static void drop_flight(struct flight *flight)
 {
-	struct flight **entry = &flight->rpc->flights;
-
 	if (flight->telling) {
 		flight->dead = true;
 		return;
 	}
-	while (*entry != flight)
-		entry = &(*entry)->next;
-	*entry = flight->next;
+	move(flight, NULL);
 	http_cancel(flight->http);
 	leave_link(&flight->link);
 	free(flight->request.bytes);
@@ -145,15 +151,6 @@ static void release_links(struct etcd_rpc *rpc)
 		http_free(link->http);
 		free(link);
 	}
-}
-
-static struct flight *ended_watch(const struct etcd_rpc *rpc)
-{
-	struct flight *flight = rpc->flights;
-
-	while (flight && !flight->ended)
-		flight = flight->next;
-	return flight;
 }
 
 static void tell_unsent(struct etcd_rpc *rpc)
@@ -185,7 +182,7 @@ static void on_later(evutil_socket_t descriptor, short what, void *context)
 
 	(void)descriptor, (void)what;
 	tell_unsent(rpc);
-	while ((flight = ended_watch(rpc))) {
+	while ((flight = TAILQ_FIRST(&rpc->ended))) {
 		struct etcd_watch *watch = flight->watch;
 
 		drop_flight(flight);
@@ -197,7 +194,7 @@ static void on_later(evutil_socket_t descriptor, short what, void *context)
 
 static void end_watch_later(struct flight *flight)
 {
-	flight->ended = true;
+	move(flight, &flight->rpc->ended);
 	do_later(flight->rpc);
 	if (flight->telling)
 		return;
@@ -211,14 +208,16 @@ static void change_link(struct etcd_rpc *rpc)
 	struct link *former = rpc->links;
 	const size_t member = rpc->member;
 
-	rpc->member = (rpc->member + 1) % rpc->member_count;
+	rpc->member = (rpc->member + 1) % rpc->config.member_count;
 	if (!link_new(rpc)) {
 		rpc->member = member;
 		return;
 	}
-	for (struct flight *flight = rpc->flights; flight; flight = flight->next)
-		if (flight->watch && flight->link == former && !flight->ended)
+	for (struct flight *flight = TAILQ_FIRST(&rpc->flights), *next; flight; flight = next) {
+		next = TAILQ_NEXT(flight, entry);
+		if (flight->watch && flight->link == former)
 			end_watch_later(flight);
+	}
 	do_later(rpc);
 }
 
@@ -257,7 +256,7 @@ static struct etcd_answer refused(enum mpsync_status status)
 static struct etcd_answer unanswered(struct etcd_rpc *rpc, const struct http_answer *http)
 {
 	/* Where no member ever answered there may be none: that is an error, not an outage. */
-	if (http->refused && !rpc->answered && ++rpc->refused >= rpc->member_count)
+	if (http->refused && !rpc->answered && ++rpc->refused >= rpc->config.member_count)
 		return refused(MPSYNC_E_UNREACHABLE);
 	return (struct etcd_answer){.result = ETCD_UNKNOWN, .status = MPSYNC_E_UNREACHABLE};
 }
@@ -277,7 +276,7 @@ static struct etcd_answer problem_of(struct flight *flight, const struct http_an
 	case GRPC_INVALID: /* as it says when it wants a user */
 		return refused(MPSYNC_E_UNAUTHENTICATED);
 	case GRPC_UNAUTHENTICATED:
-		if (!flight->rpc->user)
+		if (!flight->rpc->config.user)
 			return refused(MPSYNC_E_UNAUTHENTICATED);
 		break; /* it gave the token itself: members that do not agree yet */
 	default:
@@ -320,7 +319,7 @@ static void on_call_done(void *context, const struct http_answer *http)
 		rpc->answered = true;
 	else
 		flight->link->broken = true;
-	if (http->grpc_status == GRPC_UNAUTHENTICATED && rpc->user && log_in_again(flight))
+	if (http->grpc_status == GRPC_UNAUTHENTICATED && rpc->config.user && log_in_again(flight))
 		return;
 	problem = problem_of(flight, http);
 	problem.message = explain(flight->link, http);
@@ -366,7 +365,7 @@ static bool on_watch_data(void *context, const char *bytes, size_t size)
 		good = take_messages(flight);
 		flight->telling = false;
 	}
-	return good && !flight->dead && !flight->ended;
+	return good && !flight->dead && flight->list != &flight->rpc->ended;
 }
 
 static void on_watch_done(void *context, const struct http_answer *http)
@@ -432,6 +431,7 @@ static void launch(struct flight *flight)
 	    .data = flight->watch ? on_watch_data : NULL,
 	    .context = flight};
 
+	move(flight, &rpc->flights);
 	flight->http = flight->request.bytes ? http_start(link->http, &request) : NULL;
 	if (!flight->http) {
 		fail_later(flight);
@@ -454,22 +454,7 @@ static struct flight *flight_new(struct etcd_rpc *rpc, struct etcd_bytes request
 	}
 	flight->rpc = rpc;
 	flight->request = request;
-	flight->next = rpc->flights;
-	rpc->flights = flight;
-	return flight;
-}
-
-static bool waits_for_login(const struct flight *flight)
-{
-	return !flight->http && !flight->link && !flight->ended && !flight->dead;
-}
-
-static struct flight *first_waiting(const struct etcd_rpc *rpc)
-{
-	struct flight *flight = rpc->flights;
-
-	while (flight && !waits_for_login(flight))
-		flight = flight->next;
+	move(flight, &rpc->flights);
 	return flight;
 }
 
@@ -478,7 +463,7 @@ static void refuse_waiting(struct etcd_rpc *rpc, const struct etcd_answer *probl
 {
 	struct flight *flight;
 
-	while ((flight = first_waiting(rpc))) {
+	while ((flight = TAILQ_FIRST(&rpc->waiting))) {
 		struct etcd_call *call = flight->call;
 
 		if (flight->watch) {
@@ -514,7 +499,7 @@ static void on_logged_in(void *context, const struct http_answer *http)
 	leave_link(&rpc->login_link); /* freed later, if at all */
 	if (rpc->token) {
 		rpc->token_number++;
-		while ((flight = first_waiting(rpc)))
+		while ((flight = TAILQ_FIRST(&rpc->waiting)))
 			launch(flight);
 		return;
 	}
@@ -529,7 +514,8 @@ static void on_logged_in(void *context, const struct http_answer *http)
 
 static struct http_call *start_login(struct etcd_rpc *rpc, struct http *http)
 {
-	const struct etcd_bytes message = etcd_encode_authenticate(rpc->user, rpc->password);
+	const struct etcd_bytes message =
+	    etcd_encode_authenticate(rpc->config.user, rpc->config.password);
 	const struct http_request request = {.method = "POST",
 	    .path = ETCD_AUTHENTICATE_PATH,
 	    .body = (const char *)message.bytes,
@@ -567,10 +553,12 @@ static void send_or_log_in(struct flight *flight)
 {
 	struct etcd_rpc *rpc = flight->rpc;
 
-	if (rpc->user && !rpc->token)
+	if (rpc->config.user && !rpc->token) {
+		move(flight, &rpc->waiting);
 		log_in(rpc);
-	else
+	} else {
 		launch(flight);
+	}
 }
 
 void etcd_send(struct etcd_rpc *rpc, struct etcd_call *call)
@@ -637,152 +625,41 @@ void etcd_unwatch(struct etcd_watch *watch)
 
 /* ---- Opening and closing ---- */
 
-static bool add_member(struct etcd_rpc *rpc, const char *text, size_t length, bool tls)
-{
-	char **member = &rpc->members[rpc->member_count];
-
-	if (length == 0)
-		return true;
-	if (asprintf(member, "%s://%.*s", tls ? "https" : "http", (int)length, text) < 0)
-		return false;
-	rpc->member_count++;
-	return true;
-}
-
-/* host:port,host:port */
-static bool add_members(struct etcd_rpc *rpc, const struct url *url, mpsync_error *error)
-{
-	const char *text = url->target;
-
-	while (*text) {
-		const size_t length = strcspn(text, ",");
-
-		if (rpc->member_count == MOST_MEMBERS) {
-			fail(error, MPSYNC_E_INVALID, "\"%.80s\" names more than %d members", url->text,
-			    MOST_MEMBERS);
-			return false;
-		}
-		if (memchr(text, '/', length) || !memchr(text, ':', length)) {
-			fail(error, MPSYNC_E_INVALID,
-			    "\"%.80s\": write %s://HOST:PORT, further members behind commas", url->text,
-			    url->tls ? "etcds" : "etcd");
-			return false;
-		}
-		if (!add_member(rpc, text, length, url->tls)) {
-			fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
-			return false;
-		}
-		text += length;
-		text += *text == ',';
-	}
-	return true;
-}
-
-static char *read_password(const char *path, mpsync_error *error)
-{
-	FILE *file = fopen(path, "re");
-	char *line = calloc(1, MOST_PASSWORD);
-
-	if (file && line && !fgets(line, MOST_PASSWORD, file))
-		*line = '\0';
-	if (line)
-		line[strcspn(line, "\r\n")] = '\0';
-	if (file)
-		fclose(file);
-	if (file && line && *line)
-		return line;
-	fail(error, MPSYNC_E_INVALID, "password_file: \"%.100s\" cannot be read, or is empty", path);
-	free(line);
-	return NULL;
-}
-
-/* What etcdctl is told by its environment, where no option says it. */
-static bool inherit_files_of_etcdctl(struct mpsync_options *options)
-{
-	static const struct {
-		enum setting option;
-		const char *variable;
-	} table[] = {
-	    {OPTION_CA, "ETCDCTL_CACERT"}, {OPTION_CERT, "ETCDCTL_CERT"}, {OPTION_KEY, "ETCDCTL_KEY"}};
-
-	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-		const char *value = getenv(table[i].variable);
-
-		if (options_text(options, table[i].option) || !value || !*value)
-			continue;
-		options->values[table[i].option] = strdup(value);
-		if (!options->values[table[i].option])
-			return false;
-	}
-	return true;
-}
-
-/* ETCDCTL_USER is NAME:PASSWORD, or NAME with ETCDCTL_PASSWORD beside it. */
-static bool set_user_of_etcdctl(struct etcd_rpc *rpc, mpsync_error *error)
-{
-	const char *user = getenv("ETCDCTL_USER");
-	const char *password = getenv("ETCDCTL_PASSWORD");
-	const size_t length = user ? strcspn(user, ":") : 0;
-
-	if (length == 0)
-		return true;
-	if (user[length] == ':')
-		password = user + length + 1;
-	if (!password || !*password) {
-		fail(error, MPSYNC_E_INVALID,
-		    "ETCDCTL_USER names a user without a password; write NAME:PASSWORD, or set "
-		    "ETCDCTL_PASSWORD");
-		return false;
-	}
-	rpc->user = strndup(user, length);
-	rpc->password = strdup(password);
-	return rpc->user && rpc->password;
-}
-
-static bool set_user(
-    struct etcd_rpc *rpc, const struct mpsync_options *options, mpsync_error *error)
-{
-	const char *user = options_text(options, OPTION_USER);
-	const char *file = options_text(options, OPTION_PASSWORD_FILE);
-
-	if (!user && !file)
-		return set_user_of_etcdctl(rpc, error);
-	if (!user || !file) {
-		fail(
-		    error, MPSYNC_E_INVALID, "etcd needs both options, user and password_file, or neither");
-		return false;
-	}
-	rpc->password = read_password(file, error);
-	rpc->user = strdup(user);
-	return rpc->password && rpc->user;
-}
-
 struct etcd_rpc *etcd_rpc_new(const struct url *url, const struct mpsync_options *options,
     struct loop *loop, const struct store_clock *clock, mpsync_error *error)
 {
 	struct etcd_rpc *rpc = calloc(1, sizeof *rpc);
 
 	(void)clock;
-	succeed(error);
 	if (rpc) {
+		TAILQ_INIT(&rpc->flights);
+		TAILQ_INIT(&rpc->waiting);
+		TAILQ_INIT(&rpc->ended);
 		rpc->loop = loop;
 		rpc->later = evtimer_new(loop->base, on_later, rpc);
-		if (rpc->later && options_inherit(&rpc->options, options) &&
-		    inherit_files_of_etcdctl(&rpc->options) && add_members(rpc, url, error) &&
-		    set_user(rpc, options, error) && link_new(rpc))
+		if (!etcd_config_read(&rpc->config, url, options, error)) {
+			etcd_rpc_free(rpc);
+			return NULL;
+		}
+		if (rpc->later && link_new(rpc))
 			return rpc;
-	}
-	if (!error || error->status == MPSYNC_OK)
-		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
-	if (rpc)
 		etcd_rpc_free(rpc);
+	}
+	fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	return NULL;
+}
+
+static void drop_flights(struct flight_list *list)
+{
+	while (!TAILQ_EMPTY(list))
+		drop_flight(TAILQ_FIRST(list));
 }
 
 void etcd_rpc_free(struct etcd_rpc *rpc)
 {
-	while (rpc->flights)
-		drop_flight(rpc->flights);
+	drop_flights(&rpc->flights);
+	drop_flights(&rpc->waiting);
+	drop_flights(&rpc->ended);
 	while (rpc->links) {
 		struct link *link = rpc->links;
 
@@ -790,13 +667,9 @@ void etcd_rpc_free(struct etcd_rpc *rpc)
 		http_free(link->http);
 		free(link);
 	}
-	for (size_t i = 0; i < rpc->member_count; i++)
-		free(rpc->members[i]);
 	if (rpc->later)
 		event_free(rpc->later);
-	options_clear(&rpc->options);
-	free(rpc->user);
-	free(rpc->password);
+	etcd_config_clear(&rpc->config);
 	free(rpc->token);
 	free(rpc);
 }

@@ -1,5 +1,5 @@
 /*
- * What the recipe in etcd.c asks of an etcd: transactions, leases and watches, each answered once,
+ * What the recipe asks of an etcd: transactions, leases and watches, each answered once,
  * in time. etcd_rpc.c speaks etcd's gRPC; the simulation has an etcd of its own.
  */
 #ifndef MPSYNC_STORES_ETCD_RPC_H

@@ -1,5 +1,7 @@
-/* What the parts of the etcd store share: leases (etcd_session.c), claims (etcd.c), looking
- * (etcd_query.c). */
+/*
+ * What the parts of the etcd store share: leases (etcd_session.c), claims (etcd_entry.c), their
+ * places in the queue (etcd_place.c), adopting them (etcd_adopt.c), looking (etcd_query.c).
+ */
 #ifndef MPSYNC_STORES_ETCD_STORE_H
 #define MPSYNC_STORES_ETCD_STORE_H
 
@@ -21,6 +23,9 @@ struct etcd {
 	struct observers observers;
 	struct etcd_observing *observing;
 };
+
+/* Before what was just in doubt is looked at again. */
+#define ETCD_RACE_MS 50
 
 enum etcd_phase {
 	ETCD_IDLE,
@@ -118,18 +123,64 @@ void etcd_session_run(struct etcd_session *session, uint64_t now_ms);
 uint64_t etcd_session_right_ms(const struct etcd_session *session);
 uint64_t etcd_session_timeout_ms(const struct etcd_session *session);
 
-/* ---- etcd.c: what sessions tell entries ---- */
+/* ---- etcd_entry.c ---- */
 
-/* The lease is there and alive: go on. */
+/* Answers to the engine. */
+void etcd_entry_answer(struct etcd_entry *entry, enum claim_event event,
+    const struct claim_answer *particulars, const struct store_word *word);
+/* GRANTED or RENEWED. The right counts from the last keep-alive that was confirmed (rule 33). */
+void etcd_entry_answer_right(struct etcd_entry *entry, enum claim_event event);
+/* `still_there`: its key is left to be withdrawn when nobody believes in it any more. */
+void etcd_entry_answer_gone(struct etcd_entry *entry, enum mpsync_reason reason, bool still_there);
+void etcd_entry_fail(struct etcd_entry *entry, const struct etcd_answer *problem);
+void etcd_entry_fail_no_memory(struct etcd_entry *entry);
+void etcd_entry_tell_changed(struct etcd_entry *entry);
+
+/* A transaction of its own: what is left out of the call is filled in. */
+void etcd_entry_ask(struct etcd_entry *entry, const struct etcd_call *call);
+/* Says if the entry goes on with a good answer; else it has been told. */
+bool etcd_entry_is_good(struct etcd_entry *entry, const struct etcd_answer *got);
+/* The one key that was asked for, or NULL. */
+const struct etcd_key *etcd_only(const struct etcd_found *found);
+
+void etcd_entry_join(struct etcd_entry *entry, struct etcd_session *session);
+void etcd_entry_leave_session(struct etcd_entry *entry);
+/* Goes on at once, or when the session has been confirmed. */
+void etcd_entry_proceed_when_fresh(struct etcd_entry *entry);
+/* It stands nowhere any more, as far as is known. */
+void etcd_entry_lose_place(struct etcd_entry *entry);
+
+/* Those of its place on the session's present lease. False without memory. */
+bool etcd_entry_set_keys(struct etcd_entry *entry);
+/* What other clients of the recipe show as the leader's value. */
+const char *etcd_entry_public_value(const struct etcd_entry *entry);
+/* Owned by the caller; NULL without memory. `key`, `token`: of an adopted place. */
+char *etcd_entry_facts(const struct etcd_entry *entry, const char *key, uint64_t token);
+bool etcd_entry_owns(const struct etcd_entry *entry, const struct etcd_key *facts_key);
+void etcd_entry_write_value(struct etcd_entry *entry);
+
+/* What its session tells it. The lease is there and alive: go on. */
 void etcd_entry_proceed(struct etcd_entry *entry);
-/* It could not be had, or confirmed. */
-void etcd_entry_fail(struct etcd_entry *entry, const struct etcd_answer *answer);
 /* The lease has ended. */
 void etcd_entry_expire(struct etcd_entry *entry);
 /* Its facts are there: `key` is what stands there. False: they are not this entry's. */
 bool etcd_entry_see(struct etcd_entry *entry, const struct etcd_facts *facts);
 /* Its facts have gone. */
 void etcd_entry_gone(struct etcd_entry *entry);
+
+/* ---- etcd_place.c ---- */
+
+/* Into the queue; a try only where nobody stands in it. */
+void etcd_place_take(struct etcd_entry *entry);
+/* Is it the oldest? Else it waits for the one before it to go. */
+void etcd_place_look(struct etcd_entry *entry);
+/* Its key goes, also if it is not known to be there. */
+void etcd_place_give_up(struct etcd_entry *entry);
+
+/* ---- etcd_adopt.c ---- */
+
+/* A former instance's grant (rule 9). */
+void etcd_adopt(struct etcd_entry *entry);
 
 /* ---- etcd_query.c ---- */
 

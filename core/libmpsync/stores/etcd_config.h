@@ -1,0 +1,23 @@
+/* Where an etcd is and who asks: what its URL, the options and etcdctl's environment say. */
+#ifndef MPSYNC_STORES_ETCD_CONFIG_H
+#define MPSYNC_STORES_ETCD_CONFIG_H
+
+#include "../options.h"
+#include "../url.h"
+
+#define ETCD_MOST_MEMBERS 16
+
+struct etcd_config {
+	struct mpsync_options options;
+	char *members[ETCD_MOST_MEMBERS]; /* URLs for HTTP */
+	size_t member_count;
+	char *user; /* NULL: nobody needs to log in */
+	char *password;
+};
+
+/* From all zero. False: `error` says why; it is to be cleared all the same. */
+bool etcd_config_read(struct etcd_config *config, const struct url *url,
+    const struct mpsync_options *options, mpsync_error *error);
+void etcd_config_clear(struct etcd_config *config);
+
+#endif

@@ -1,0 +1,294 @@
+/* A place in the queue of a name: taking it, waiting in it, leaving it. */
+#include "etcd_store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Lost races before a request says "busy" and comes back later. */
+#define MOST_RACES 8
+
+static void remember_owner(struct etcd_entry *entry, const struct etcd_key *oldest)
+{
+	if (oldest->create_revision == entry->owner_created)
+		return;
+	free(entry->owner_facts);
+	entry->owner_facts = etcd_facts_key(entry->etcd->prefix, oldest->lease, entry->claim->name);
+	entry->owner_created = oldest->create_revision;
+}
+
+static void answer_busy(struct etcd_entry *entry, const struct etcd_key *oldest,
+    const struct etcd_key *facts_key, bool next)
+{
+	struct etcd_facts facts = {0};
+	const bool known = facts_key && etcd_facts_read(&facts, facts_key->value);
+
+	etcd_entry_answer(entry, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = CLAIM_NEVER},
+	    &(struct store_word){
+	        .holder = known            ? facts.holder
+	                  : *oldest->value ? oldest->value
+	                                   : "another client of etcd",
+	        .position = next ? 1 : 0,
+	    });
+	etcd_facts_clear(&facts);
+}
+
+static void race(struct etcd_entry *entry, void (*again)(struct etcd_entry *entry))
+{
+	if (++entry->races < MOST_RACES)
+		again(entry);
+	else
+		etcd_entry_answer(
+		    entry, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = ETCD_RACE_MS}, NULL);
+}
+
+static void on_before_put(struct etcd_watch *watch, const struct etcd_key *key)
+{
+	(void)watch, (void)key;
+}
+
+static void on_before_gone(struct etcd_watch *watch, const char *key, int64_t revision)
+{
+	struct etcd_entry *entry =
+	    (struct etcd_entry *)((char *)watch - offsetof(struct etcd_entry, before));
+
+	(void)key, (void)revision;
+	etcd_unwatch(watch);
+	etcd_entry_tell_changed(entry);
+}
+
+static void on_before_ended(struct etcd_watch *watch)
+{
+	etcd_entry_tell_changed(
+	    (struct etcd_entry *)((char *)watch - offsetof(struct etcd_entry, before)));
+}
+
+static bool watch_before(struct etcd_entry *entry, const struct etcd_key *before, int64_t revision)
+{
+	char *key = strdup(before->key);
+
+	if (!key)
+		return false;
+	etcd_unwatch(&entry->before);
+	free(entry->before_key);
+	entry->before_key = key;
+	entry->before = (struct etcd_watch){.key = key,
+	    .revision = revision,
+	    .put = on_before_put,
+	    .gone = on_before_gone,
+	    .ended = on_before_ended};
+	etcd_watch(entry->etcd->rpc, &entry->before);
+	return true;
+}
+
+/* Held is who stands there and is the oldest: never because another one went (rule 33). */
+static void on_looked(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+	const struct etcd_key *own = etcd_only(&got->found[0]);
+	const struct etcd_key *oldest = etcd_only(&got->found[1]);
+	const struct etcd_key *before = etcd_only(&got->found[2]);
+
+	if (!etcd_entry_is_good(entry, got))
+		return;
+	if (!own || own->create_revision != entry->created) {
+		etcd_entry_lose_place(entry);
+		race(entry, etcd_place_take);
+	} else if (oldest && oldest->create_revision == entry->created) {
+		etcd_unwatch(&entry->before);
+		etcd_entry_answer_right(entry, CLAIM_GRANTED);
+	} else if (!oldest || !before) {
+		race(entry, etcd_place_look);
+	} else if (!watch_before(entry, before, got->revision)) {
+		etcd_entry_fail_no_memory(entry);
+	} else {
+		const bool same = oldest->create_revision == entry->owner_created;
+		const bool next = oldest->create_revision == before->create_revision;
+
+		remember_owner(entry, oldest);
+		answer_busy(entry, oldest, same ? etcd_only(&got->found[3]) : NULL, next);
+	}
+}
+
+void etcd_place_look(struct etcd_entry *entry)
+{
+	etcd_entry_ask(
+	    entry, &(struct etcd_call){
+	               .then = {{.kind = ETCD_GET, .key = entry->key},
+	                   {.kind = ETCD_GET_OLDEST, .key = entry->queue},
+	                   {.kind = ETCD_GET_BEFORE, .key = entry->queue, .revision = entry->created},
+	                   {.kind = ETCD_GET, .key = entry->owner_facts}},
+	               .then_count = entry->owner_facts ? 4 : 3,
+	               .done = on_looked});
+}
+
+/* A try has not queued; it only asks who has the name. */
+static void on_asked_owner(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+	const struct etcd_key *oldest = etcd_only(&got->found[0]);
+
+	if (!etcd_entry_is_good(entry, got))
+		return;
+	if (oldest)
+		answer_busy(entry, oldest, etcd_only(&got->found[1]), false);
+	else
+		race(entry, etcd_place_take);
+}
+
+static void ask_owner(struct etcd_entry *entry)
+{
+	etcd_entry_ask(
+	    entry, &(struct etcd_call){.then = {{.kind = ETCD_GET_OLDEST, .key = entry->queue},
+	                                   {.kind = ETCD_GET, .key = entry->owner_facts}},
+	               .then_count = entry->owner_facts ? 2 : 1,
+	               .done = on_asked_owner});
+}
+
+static void on_cleared(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+
+	if (etcd_entry_is_good(entry, got))
+		race(entry, etcd_place_take);
+}
+
+/* What stands at our own place is of an earlier claim of this client, done late (rule 40). */
+static void clear_place(struct etcd_entry *entry, const struct etcd_key *own)
+{
+	etcd_entry_ask(entry, &(struct etcd_call){.compares = {{.key = entry->key,
+	                                              .created = own ? own->create_revision : 0}},
+	                          .compare_count = 1,
+	                          .then = {{.kind = ETCD_DELETE, .key = entry->key},
+	                              {.kind = ETCD_DELETE, .key = entry->facts}},
+	                          .then_count = 2,
+	                          .done = on_cleared});
+}
+
+static void judge(struct etcd_entry *entry, const struct etcd_key *oldest)
+{
+	if (oldest && oldest->create_revision == entry->created) {
+		etcd_entry_answer_right(entry, CLAIM_GRANTED);
+		return;
+	}
+	if (oldest)
+		remember_owner(entry, oldest);
+	etcd_place_look(entry);
+}
+
+static void on_entered(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+	const struct etcd_key *own = etcd_only(&got->found[0]);
+	const struct etcd_key *facts = etcd_only(&got->found[1]);
+	const struct etcd_key *oldest = etcd_only(&got->found[2]);
+
+	entry->doubtful |= got->result == ETCD_UNKNOWN;
+	if (!etcd_entry_is_good(entry, got))
+		return;
+	if (got->succeeded) {
+		entry->created = entry->facts_created = got->revision;
+		judge(entry, oldest);
+	} else if (own && etcd_entry_owns(entry, facts)) {
+		entry->created = own->create_revision;
+		entry->facts_created = facts->create_revision;
+		judge(entry, oldest);
+	} else if (own || facts) {
+		clear_place(entry, own);
+	} else if (oldest) {
+		remember_owner(entry, oldest);
+		ask_owner(entry);
+	} else {
+		race(entry, etcd_place_take);
+	}
+}
+
+void etcd_place_take(struct etcd_entry *entry)
+{
+	const struct store_claim *claim = entry->claim;
+	char *facts = etcd_entry_set_keys(entry) ? etcd_entry_facts(entry, NULL, 0) : NULL;
+	const int64_t lease = entry->session->lease;
+
+	if (!facts) {
+		etcd_entry_fail_no_memory(entry);
+		return;
+	}
+	entry->value_version = claim->value_version;
+	etcd_entry_ask(entry,
+	    &(struct etcd_call){
+	        .compares = {{.key = claim->once ? entry->queue : entry->key, .all = claim->once},
+	            {.key = entry->facts}},
+	        .compare_count = 2,
+	        .then = {{.kind = ETCD_PUT,
+	                     .key = entry->key,
+	                     .value = etcd_entry_public_value(entry),
+	                     .lease = lease},
+	            {.kind = ETCD_PUT, .key = entry->facts, .value = facts, .lease = lease},
+	            {.kind = ETCD_GET_OLDEST, .key = entry->queue}},
+	        .otherwise = {{.kind = ETCD_GET, .key = entry->key},
+	            {.kind = ETCD_GET, .key = entry->facts},
+	            {.kind = ETCD_GET_OLDEST, .key = entry->queue}},
+	        .then_count = 3,
+	        .otherwise_count = 3,
+	        .done = on_entered});
+	free(facts);
+}
+
+static void answer_freed(struct etcd_entry *entry)
+{
+	entry->doubtful = false;
+	etcd_entry_lose_place(entry);
+	etcd_entry_answer(entry, CLAIM_FREED, NULL, NULL);
+}
+
+static void on_left(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+
+	if (etcd_entry_is_good(entry, got))
+		answer_freed(entry);
+}
+
+/* The facts say whose it is: a key that another elector has adopted is not ours to delete (rule 3).
+ */
+static void leave(struct etcd_entry *entry)
+{
+	etcd_entry_ask(entry,
+	    &(struct etcd_call){.compares = {{.key = entry->facts, .created = entry->facts_created}},
+	        .compare_count = 1,
+	        .then = {{.kind = ETCD_DELETE, .key = entry->key},
+	            {.kind = ETCD_DELETE, .key = entry->facts}},
+	        .then_count = 2,
+	        .done = on_left});
+}
+
+static void on_doubt_resolved(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+	const struct etcd_key *own = etcd_only(&got->found[0]);
+	const struct etcd_key *facts = etcd_only(&got->found[1]);
+
+	if (!etcd_entry_is_good(entry, got))
+		return;
+	if (own && etcd_entry_owns(entry, facts)) {
+		entry->created = own->create_revision;
+		entry->facts_created = facts->create_revision;
+		leave(entry);
+	} else {
+		answer_freed(entry); /* if it comes later the session's watch will see it */
+	}
+}
+
+void etcd_place_give_up(struct etcd_entry *entry)
+{
+	etcd_cancel(&entry->check);
+	etcd_unwatch(&entry->before);
+	entry->withdrawing = true;
+	entry->held = false;
+	if (entry->created)
+		leave(entry);
+	else
+		etcd_entry_ask(entry, &(struct etcd_call){.then = {{.kind = ETCD_GET, .key = entry->key},
+		                                              {.kind = ETCD_GET, .key = entry->facts}},
+		                          .then_count = 2,
+		                          .done = on_doubt_resolved});
+}
