@@ -28,7 +28,8 @@ for program in "build/bin/bench" "$folder/go-client"; do
 	"$program" idle "$url" <"$folder/input" >"$folder/held" &
 	exec 3>"$folder/input"
 	until [ -s "$folder/held" ]; do :; done
-	echo "$(basename "$program") holding one lock: $(awk '/VmRSS/ {print $2, $3}' "/proc/$!/status")"
+	echo "$(basename "$program") holding one lock: $(awk '/VmRSS/ {print $2, $3}' "/proc/$!/status") resident," \
+		"$(awk '/^Private/ {sum += $2} END {print sum, $3}' "/proc/$!/smaps_rollup") its own"
 	exec 3>&-
 	wait $!
 	rm "$folder/input" "$folder/held"
