@@ -60,7 +60,6 @@ static void adopt_with_ttl(struct etcd_entry *entry, uint32_t ttl_ms)
 static void adopt(struct etcd_entry *entry, const struct etcd_key *former_facts)
 {
 	const struct store_claim *claim = entry->claim;
-	const int64_t lease = entry->session->lease;
 	const bool same_place = strcmp(former_facts->key, entry->facts) == 0;
 	const uint32_t ttl_ms = take_terms(entry, former_facts);
 	char *facts;
@@ -80,11 +79,7 @@ static void adopt(struct etcd_entry *entry, const struct etcd_key *former_facts)
 	               .compares = {{.key = entry->key, .created = (int64_t)claim->token},
 	                   {.key = former_facts->key, .created = former_facts->create_revision}},
 	               .compare_count = 2,
-	               .then = {{.kind = ETCD_PUT,
-	                            .key = entry->key,
-	                            .value = etcd_entry_public_value(entry),
-	                            .lease = lease},
-	                   {.kind = ETCD_PUT, .key = entry->facts, .value = facts, .lease = lease},
+	               .then = {etcd_entry_put_key(entry), etcd_entry_put_facts(entry, facts),
 	                   {.kind = ETCD_DELETE, .key = former_facts->key}},
 	               .then_count = same_place ? 2 : 3,
 	               .done = on_adopted});

@@ -154,7 +154,8 @@ static const char *value_of(const struct etcd_entry *entry)
 	return entry->claim->value ? entry->claim->value : entry->adopted_value;
 }
 
-const char *etcd_entry_public_value(const struct etcd_entry *entry)
+/* What other clients of the recipe show as the leader's value. */
+static const char *public_value(const struct etcd_entry *entry)
 {
 	const char *value = value_of(entry);
 
@@ -190,6 +191,20 @@ bool etcd_entry_owns(const struct etcd_entry *entry, const struct etcd_key *fact
 	return own;
 }
 
+struct etcd_op etcd_entry_put_key(const struct etcd_entry *entry)
+{
+	return (struct etcd_op){.kind = ETCD_PUT,
+	    .key = entry->key,
+	    .value = public_value(entry),
+	    .lease = entry->session->lease};
+}
+
+struct etcd_op etcd_entry_put_facts(const struct etcd_entry *entry, const char *facts)
+{
+	return (struct etcd_op){
+	    .kind = ETCD_PUT, .key = entry->facts, .value = facts, .lease = entry->session->lease};
+}
+
 static void on_value_written(struct etcd_call *call, const struct etcd_answer *got)
 {
 	struct etcd_entry *entry = call->context;
@@ -205,7 +220,6 @@ static void on_value_written(struct etcd_call *call, const struct etcd_answer *g
 void etcd_entry_write_value(struct etcd_entry *entry)
 {
 	const struct store_claim *claim = entry->claim;
-	const int64_t lease = entry->session->lease;
 	char *facts = etcd_entry_facts(entry, entry->key, claim->token);
 
 	if (!facts) {
@@ -217,11 +231,7 @@ void etcd_entry_write_value(struct etcd_entry *entry)
 	    entry, &(struct etcd_call){.compares = {{.key = entry->key, .created = entry->created},
 	                                   {.key = entry->facts, .created = entry->facts_created}},
 	               .compare_count = 2,
-	               .then = {{.kind = ETCD_PUT,
-	                            .key = entry->key,
-	                            .value = etcd_entry_public_value(entry),
-	                            .lease = lease},
-	                   {.kind = ETCD_PUT, .key = entry->facts, .value = facts, .lease = lease}},
+	               .then = {etcd_entry_put_key(entry), etcd_entry_put_facts(entry, facts)},
 	               .then_count = 2,
 	               .done = on_value_written});
 	free(facts);

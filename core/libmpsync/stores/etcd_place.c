@@ -206,7 +206,6 @@ void etcd_place_take(struct etcd_entry *entry)
 {
 	const struct store_claim *claim = entry->claim;
 	char *facts = etcd_entry_set_keys(entry) ? etcd_entry_facts(entry, NULL, 0) : NULL;
-	const int64_t lease = entry->session->lease;
 
 	if (!facts) {
 		etcd_entry_fail_no_memory(entry);
@@ -218,11 +217,7 @@ void etcd_place_take(struct etcd_entry *entry)
 	        .compares = {{.key = claim->once ? entry->queue : entry->key, .all = claim->once},
 	            {.key = entry->facts}},
 	        .compare_count = 2,
-	        .then = {{.kind = ETCD_PUT,
-	                     .key = entry->key,
-	                     .value = etcd_entry_public_value(entry),
-	                     .lease = lease},
-	            {.kind = ETCD_PUT, .key = entry->facts, .value = facts, .lease = lease},
+	        .then = {etcd_entry_put_key(entry), etcd_entry_put_facts(entry, facts),
 	            {.kind = ETCD_GET_OLDEST, .key = entry->queue}},
 	        .otherwise = {{.kind = ETCD_GET, .key = entry->key},
 	            {.kind = ETCD_GET, .key = entry->facts},

@@ -152,10 +152,11 @@ void etcd_entry_lose_place(struct etcd_entry *entry);
 
 /* Those of its place on the session's present lease. False without memory. */
 bool etcd_entry_set_keys(struct etcd_entry *entry);
-/* What other clients of the recipe show as the leader's value. */
-const char *etcd_entry_public_value(const struct etcd_entry *entry);
 /* Owned by the caller; NULL without memory. `key`, `token`: of an adopted place. */
 char *etcd_entry_facts(const struct etcd_entry *entry, const char *key, uint64_t token);
+/* Both on the session's present lease. */
+struct etcd_op etcd_entry_put_key(const struct etcd_entry *entry);
+struct etcd_op etcd_entry_put_facts(const struct etcd_entry *entry, const char *facts);
 bool etcd_entry_owns(const struct etcd_entry *entry, const struct etcd_key *facts_key);
 void etcd_entry_write_value(struct etcd_entry *entry);
 
