@@ -90,7 +90,7 @@ dotnet_projects() {
 	dotnet_sdk && rm -rf build/dotnet/packages &&
 		with_swig last_lines 1 with_dotnet pack bindings/dotnet -o "$root/build/dotnet/packages" \
 			'-p:TargetFrameworks="netstandard2.1;netcoreapp3.1"' &&
-		python3 -m zipfile -l build/dotnet/packages/*.nupkg | grep -q '^runtimes/linux-x64/native/libmpsync_dotnet.so ' &&
+		python3 -m zipfile -l build/dotnet/packages/*.nupkg | grep -q '^runtimes/linux-.*/native/libmpsync_dotnet.so ' &&
 		with_swig last_lines 1 with_dotnet build bindings/dotnet/test -p:TargetFrameworks=netcoreapp3.1 &&
 		last_lines 2 "$dotnet/dotnet" bindings/dotnet/test/bin/Release/netcoreapp3.1/Metaparticle.Sync.Tests.dll &&
 		with_swig last_lines 1 with_dotnet build tests/conformance/dotnet -p:TargetFrameworks=netcoreapp3.1
