@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 void etcd_entry_answer(struct etcd_entry *entry, enum claim_event event,
     const struct claim_answer *particulars, const struct store_word *word)

@@ -144,6 +144,17 @@ static void ask_owner(struct etcd_entry *entry)
 	               .done = on_asked_owner});
 }
 
+static void delete_keys(struct etcd_entry *entry, struct etcd_compare unchanged,
+    void (*done)(struct etcd_call *call, const struct etcd_answer *got))
+{
+	etcd_entry_ask(entry, &(struct etcd_call){.compares = {unchanged},
+	                          .compare_count = 1,
+	                          .then = {{.kind = ETCD_DELETE, .key = entry->key},
+	                              {.kind = ETCD_DELETE, .key = entry->facts}},
+	                          .then_count = 2,
+	                          .done = done});
+}
+
 static void on_cleared(struct etcd_call *call, const struct etcd_answer *got)
 {
 	struct etcd_entry *entry = call->context;
@@ -155,13 +166,9 @@ static void on_cleared(struct etcd_call *call, const struct etcd_answer *got)
 /* What stands at our own place is of an earlier claim of this client, done late (rule 40). */
 static void clear_place(struct etcd_entry *entry, const struct etcd_key *own)
 {
-	etcd_entry_ask(entry, &(struct etcd_call){.compares = {{.key = entry->key,
-	                                              .created = own ? own->create_revision : 0}},
-	                          .compare_count = 1,
-	                          .then = {{.kind = ETCD_DELETE, .key = entry->key},
-	                              {.kind = ETCD_DELETE, .key = entry->facts}},
-	                          .then_count = 2,
-	                          .done = on_cleared});
+	delete_keys(entry,
+	    (struct etcd_compare){.key = entry->key, .created = own ? own->create_revision : 0},
+	    on_cleared);
 }
 
 static void judge(struct etcd_entry *entry, const struct etcd_key *oldest)
@@ -247,13 +254,8 @@ static void on_left(struct etcd_call *call, const struct etcd_answer *got)
  */
 static void leave(struct etcd_entry *entry)
 {
-	etcd_entry_ask(entry,
-	    &(struct etcd_call){.compares = {{.key = entry->facts, .created = entry->facts_created}},
-	        .compare_count = 1,
-	        .then = {{.kind = ETCD_DELETE, .key = entry->key},
-	            {.kind = ETCD_DELETE, .key = entry->facts}},
-	        .then_count = 2,
-	        .done = on_left});
+	delete_keys(entry, (struct etcd_compare){.key = entry->facts, .created = entry->facts_created},
+	    on_left);
 }
 
 static void on_doubt_resolved(struct etcd_call *call, const struct etcd_answer *got)
