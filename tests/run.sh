@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/.." || exit
 root=$(pwd)
 
-all="setup build unit fuzz simulation mutants integration etcd kubernetes python node java dotnet rust go conformance clang asan tsan valgrind lint exports abi openapi coverage"
+all="setup build unit fuzz simulation mutants integration edges etcd kubernetes python node java dotnet rust go conformance clang asan tsan valgrind lint exports abi openapi coverage"
 SEEDS=${SEEDS:-20000}
 export MPSYNC_BUILD="$root/build"
 unset MPSYNC_URL
@@ -77,6 +77,12 @@ integration_with() ( # BUILD FOLDER
 	cd tests/integration && MPSYNC_BUILD="$root/$1" python3 -m unittest -v
 )
 tier_integration() { last_lines 60 integration_with build; }
+
+# What the simulation takes as given: processes, files, sockets and servers as they really are.
+edges_with() ( # BUILD
+	cd tests/edges && MPSYNC_BUILD="$root/$1" python3 -m unittest -v
+)
+tier_edges() { last_lines 60 edges_with build; }
 etcd_with() ( # BUILD
 	cd tests/etcd && MPSYNC_BUILD="$root/$1" python3 -m unittest -v
 )
@@ -126,7 +132,7 @@ tier_asan() {
 	configure_and_build asan &&
 		last_lines 4 ctest --no-tests=error --test-dir build-asan --output-on-failure &&
 		build-asan/bin/simulation --seeds 500 && last_lines 4 integration_with build-asan &&
-		last_lines 4 etcd_with build-asan && build_kubernetes &&
+		last_lines 4 edges_with build-asan && last_lines 4 etcd_with build-asan && build_kubernetes &&
 		last_lines 4 kubernetes_with build-asan test_kubernetes.Store test_kubernetes.OtherHands \
 			test_kubernetes.Authentication test_kubernetes.Permissions test_kubernetes.Outage
 }
