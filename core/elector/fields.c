@@ -1,6 +1,7 @@
 #include "fields.h"
 
 #include "duration.h"
+#include "json_number.h"
 #include "text.h"
 #include "wire.h"
 
@@ -8,6 +9,8 @@
 #include <string.h>
 
 #define MOST_WAIT_MS 300000
+/* JSON has larger numbers, but not each of them. */
+#define MOST_NUMBER (UINT64_C(1) << 53)
 
 /* Who knows which one was meant? */
 static const char *duplicate_key(const cJSON *object)
@@ -213,17 +216,15 @@ static const char *beat_field_problem(struct heartbeat *beat, const cJSON *item,
 		                                            : "fence: it has to be \"time\" or \"stream\"";
 	}
 	if (strcmp(item->string, "grants") == 0) {
-		if (!cJSON_IsNumber(item) || item->valuedouble < 0 || item->valuedouble > 1e15)
-			return "grants: it has to be how many grants the client knows of";
-		beat->grants = (uint64_t)item->valuedouble;
-		return NULL;
+		return json_number_read(item, MOST_NUMBER, &beat->grants)
+		           ? NULL
+		           : "grants: it has to be how many grants the client knows of";
 	}
 	if (strcmp(item->string, "stream") != 0)
 		return "there is no such field; a heartbeat has seen, fence, stream, grants";
-	if (!cJSON_IsNumber(item) || item->valuedouble < 0 || item->valuedouble > 1e15)
-		return "stream: it has to be the number that hello gave";
-	beat->stream = (uint64_t)item->valuedouble;
-	return NULL;
+	return json_number_read(item, MOST_NUMBER, &beat->stream)
+	           ? NULL
+	           : "stream: it has to be the number that hello gave";
 }
 
 bool heartbeat_parse(struct heartbeat *beat, const cJSON *object, const char *session,

@@ -1,6 +1,7 @@
 #include "server.h"
 
 #include "clock.h"
+#include "json_number.h"
 #include "wire.h"
 
 #include <event2/buffer.h>
@@ -154,7 +155,7 @@ void reply_error(struct request *request, int status, const char *code, const ch
 
 struct line {
 	cJSON *queue;
-	double length;
+	uint32_t length;
 };
 
 static void add_waiter(void *context, const char *holder)
@@ -173,7 +174,7 @@ cJSON *add_queue(const struct request *request, const char *name, cJSON *lock)
 	struct line line = {.queue = cJSON_AddArrayToObject(status, "queue")};
 
 	engine_waiting(request->server->engine, name, add_waiter, &line);
-	if (count && count->valuedouble < line.length)
+	if (count && json_number(count, UINT32_MAX) < line.length)
 		cJSON_SetNumberValue(count, line.length);
 	return status;
 }

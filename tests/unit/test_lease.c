@@ -121,6 +121,31 @@ static void test_what_no_contender_may_touch(void **state)
 		read_text(bad[i], "x", false);
 }
 
+/* Goal: a number beyond its bounds is the bound, and what is written over it is what an API server
+ * takes: 32 bits with a sign. */
+static void test_numbers_beyond_their_bounds(void **state)
+{
+	struct record record = read_text("{\"metadata\":{\"name\":\"x\",\"uid\":\"" UID
+	                                 "\",\"resourceVersion\":\"7\"},\"spec\":{"
+	                                 "\"holderIdentity\":\"a\",\"leaseDurationSeconds\":1e99,"
+	                                 "\"leaseTransitions\":2.1e60}}",
+	    "x", true);
+	const struct record_view view = {.ttl_ms = 15000};
+	struct record next = record_grant(&record, &view, "b", NULL, UINT32_MAX, false, 1, 1);
+	cJSON *patch = lease_patch(&next, LEASE_GRANT, &record.uid, 7);
+	const cJSON *spec = cJSON_GetObjectItem(patch, "spec");
+	const cJSON *transitions = cJSON_GetObjectItem(spec, "leaseTransitions");
+	const cJSON *seconds = cJSON_GetObjectItem(spec, "leaseDurationSeconds");
+
+	(void)state;
+	assert_int_equal(record.transitions, INT32_MAX);
+	assert_int_equal(record.ttl_ms, 4294967000);
+	assert_true(transitions->valuedouble == INT32_MAX);
+	assert_true(seconds->valuedouble == 4294968);
+	cJSON_Delete(patch);
+	record_clear(&record);
+}
+
 static void test_names(void **state)
 {
 	static const char *const own[] = {"x", "a.b-c.d", "0"};
@@ -165,6 +190,7 @@ int main(void)
 	    cmocka_unit_test(test_annotations_count_for_their_claim_only),
 	    cmocka_unit_test(test_microseconds_of_others_are_seen),
 	    cmocka_unit_test(test_what_no_contender_may_touch),
+	    cmocka_unit_test(test_numbers_beyond_their_bounds),
 	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_changes_carry_uid_and_version),
 	};

@@ -1,5 +1,6 @@
 #include "unit.h"
 
+#include "stores/elector_json.h"
 #include "wire.h"
 
 #include <string.h>
@@ -37,11 +38,31 @@ static void test_lock_object(void **state)
 	cJSON_Delete(object);
 }
 
+static struct store_lock read_lock(const char *text)
+{
+	cJSON *object = cJSON_Parse(text);
+	const struct store_lock lock = json_lock(object);
+
+	assert_non_null(object);
+	cJSON_Delete(object);
+	return lock;
+}
+
+/* Goal: whatever an elector says of its waiters is a number of ours. */
+static void test_waiters_of_a_lock_object(void **state)
+{
+	(void)state;
+	assert_int_equal(read_lock("{\"status\":{\"waiters\":7}}").waiters, 7);
+	assert_int_equal(read_lock("{\"status\":{\"waiters\":-1e999}}").waiters, 0);
+	assert_int_equal(read_lock("{\"status\":{\"waiters\":1e999}}").waiters, UINT32_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_tokens_are_exact),
 	    cmocka_unit_test(test_lock_object),
+	    cmocka_unit_test(test_waiters_of_a_lock_object),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -257,7 +257,6 @@ bool remote_claim_draw_secret(struct remote_claim *remote)
 static void answer_busy(struct remote_claim *remote, const cJSON *body)
 {
 	const cJSON *status = cJSON_GetObjectItemCaseSensitive(body, "status");
-	const cJSON *position = cJSON_GetObjectItemCaseSensitive(status, "position");
 	const char *owner = json_text(cJSON_GetObjectItemCaseSensitive(body, "spec"), "owner");
 
 	if (remote->claim->once)
@@ -267,7 +266,7 @@ static void answer_busy(struct remote_claim *remote, const cJSON *body)
 	remote_claim_answer(remote, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = CLAIM_NEVER},
 	    &(struct store_word){
 	        .holder = *owner ? owner : NULL,
-	        .position = cJSON_IsNumber(position) ? (uint32_t)position->valuedouble : 0,
+	        .position = json_count(status, "position"),
 	    });
 }
 

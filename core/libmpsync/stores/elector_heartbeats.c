@@ -1,5 +1,6 @@
 #include "elector_store.h"
 
+#include "../json_number.h"
 #include "../wire.h"
 
 #include <stdlib.h>
@@ -88,7 +89,7 @@ static bool is_stream_of(const struct remote *remote, const cJSON *body)
 	const cJSON *stream = cJSON_GetObjectItemCaseSensitive(body, "stream");
 
 	return remote_is_current(remote, body) &&
-	       (!cJSON_IsNumber(stream) || (uint64_t)stream->valuedouble == remote->generation);
+	       (!stream || json_number(stream, UINT64_MAX) == remote->generation);
 }
 
 static void on_heartbeat_done(void *context, const struct http_answer *http)

@@ -2,6 +2,7 @@
 
 #include "../clock.h"
 #include "../duration.h"
+#include "../json_number.h"
 #include "../rfc3339.h"
 #include "../wire.h"
 
@@ -28,6 +29,11 @@ uint64_t json_duration_ms(const cJSON *object, const char *name)
 	return duration_parse(json_text(object, name), &ms) ? ms : 0;
 }
 
+uint32_t json_count(const cJSON *object, const char *name)
+{
+	return (uint32_t)json_number(cJSON_GetObjectItemCaseSensitive(object, name), UINT32_MAX);
+}
+
 static int64_t unix_ms(const char *text)
 {
 	int64_t us;
@@ -39,7 +45,6 @@ struct store_lock json_lock(const cJSON *object)
 {
 	const cJSON *spec = cJSON_GetObjectItemCaseSensitive(object, "spec");
 	const cJSON *status = cJSON_GetObjectItemCaseSensitive(object, "status");
-	const cJSON *waiters = cJSON_GetObjectItemCaseSensitive(status, "waiters");
 	const cJSON *value = cJSON_GetObjectItemCaseSensitive(spec, "value");
 	const char *owner = json_text(spec, "owner");
 	const int64_t expires = unix_ms(json_text(spec, "expiry"));
@@ -53,7 +58,7 @@ struct store_lock json_lock(const cJSON *object)
 	    .ttl_ms = (uint32_t)json_duration_ms(spec, "ttl"),
 	    .since_ms = unix_ms(json_text(spec, "since")),
 	    .expires_in_ms = expires > now ? (uint64_t)(expires - now) : 0,
-	    .waiters = cJSON_IsNumber(waiters) ? (uint32_t)waiters->valuedouble : 0,
+	    .waiters = json_count(status, "waiters"),
 	    .election = strcmp(json_text(spec, "type"), "election") == 0,
 	};
 }

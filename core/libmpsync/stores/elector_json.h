@@ -10,6 +10,7 @@
 const char *json_text(const cJSON *object, const char *name);
 uint64_t json_token(const cJSON *object, const char *name);
 uint64_t json_duration_ms(const cJSON *object, const char *name);
+uint32_t json_count(const cJSON *object, const char *name);
 
 /* The instance that answers; none when it does not say. */
 struct id json_elector(const cJSON *object);

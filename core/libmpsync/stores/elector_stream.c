@@ -1,5 +1,6 @@
 #include "elector_store.h"
 
+#include "../json_number.h"
 #include "../socket_name.h"
 #include "../wire.h"
 
@@ -244,7 +245,7 @@ static void on_hello(struct remote *remote, const cJSON *data)
 		forget_confirmations(remote);
 	if (!holding)
 		store_fence_forget(&remote->store.fence);
-	remote->generation = cJSON_IsNumber(generation) ? (uint64_t)generation->valuedouble : 0;
+	remote->generation = json_number(generation, UINT64_MAX);
 	if (!resumed)
 		remote->seen = 0;
 	/* A former elector that lives must not see an end while it may have told of something. */

@@ -1,5 +1,6 @@
 #include "etcd_names.h"
 
+#include "../json_number.h"
 #include "elector_json.h"
 
 #include <ctype.h>
@@ -10,6 +11,8 @@
 
 #define SESSIONS "mpsync-session/"
 #define RESERVED "mpsync-"
+/* In microseconds, still a number of 64 bits. */
+#define MOST_SINCE_MS (INT64_MAX / 1000)
 
 static bool is_escaped(const char *name, size_t i)
 {
@@ -139,13 +142,9 @@ char *etcd_facts_write(const struct etcd_facts *facts)
 	return text;
 }
 
-static double number_of(const cJSON *json, const char *name, double most)
+static uint64_t number_of(const cJSON *json, const char *name, uint64_t most)
 {
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, name);
-
-	return cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble <= most
-	           ? item->valuedouble
-	           : 0;
+	return json_number(cJSON_GetObjectItemCaseSensitive(json, name), most);
 }
 
 bool etcd_facts_read(struct etcd_facts *facts, const char *text)
@@ -160,8 +159,8 @@ bool etcd_facts_read(struct etcd_facts *facts, const char *text)
 	    .value = cJSON_IsString(value) ? value->valuestring : NULL,
 	    .key = cJSON_IsString(key) ? key->valuestring : NULL,
 	    .token = json_token(json, "token"),
-	    .ttl_ms = (uint32_t)number_of(json, "ttl_ms", 1e9),
-	    .since_ms = (int64_t)number_of(json, "since_ms", 1e15),
+	    .ttl_ms = (uint32_t)number_of(json, "ttl_ms", UINT32_MAX),
+	    .since_ms = (int64_t)number_of(json, "since_ms", MOST_SINCE_MS),
 	    .election = strcmp(json_text(json, "type"), "election") == 0,
 	    .revoked = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "revoked")),
 	};

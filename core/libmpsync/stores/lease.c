@@ -1,5 +1,6 @@
 #include "lease.h"
 
+#include "../json_number.h"
 #include "../rfc3339.h"
 #include "../text.h"
 #include "../wire.h"
@@ -15,6 +16,8 @@
 #define UUID_SIZE    37
 #define IDENTITY_END (ID_HEX_SIZE) /* "_" and 32 hex digits */
 #define MOST_NEXT    1024
+/* What an API server takes: it keeps 32 bits with a sign. */
+#define MOST_TRANSITIONS INT32_MAX
 
 /* ---- Names ---- */
 
@@ -65,6 +68,11 @@ bool lease_object_name(const char *name, char object_name[LEASE_NAME_SIZE])
 static const char *text_of(const cJSON *object, const char *key)
 {
 	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+}
+
+static uint32_t number_of(const cJSON *object, const char *key, uint32_t most)
+{
+	return (uint32_t)json_number(cJSON_GetObjectItemCaseSensitive(object, key), most);
 }
 
 static const cJSON *metadata_of(const cJSON *object)
@@ -163,16 +171,11 @@ static bool read_holder(const cJSON *object, const char *identity, struct record
 static bool read_spec(const cJSON *object, struct record *record)
 {
 	const cJSON *spec = cJSON_GetObjectItemCaseSensitive(object, "spec");
-	const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(spec, "leaseDurationSeconds");
-	const cJSON *transitions = cJSON_GetObjectItemCaseSensitive(spec, "leaseTransitions");
 	const char *identity = text_of(spec, "holderIdentity");
 	int64_t us;
 
-	if (cJSON_IsNumber(seconds) && seconds->valuedouble > 0)
-		record->ttl_ms =
-		    seconds->valuedouble < 4000000 ? (uint32_t)(seconds->valuedouble * 1000) : UINT32_MAX;
-	if (cJSON_IsNumber(transitions) && transitions->valuedouble > 0)
-		record->transitions = (uint32_t)transitions->valuedouble;
+	record->ttl_ms = number_of(spec, "leaseDurationSeconds", UINT32_MAX / 1000) * 1000;
+	record->transitions = number_of(spec, "leaseTransitions", MOST_TRANSITIONS);
 	if (rfc3339_read(text_of(spec, "acquireTime"), &us))
 		record->since_ms = us / 1000;
 	if (rfc3339_read(text_of(spec, "renewTime"), &us) && us > 0)
@@ -292,7 +295,9 @@ static bool put_grant(
     cJSON *metadata, cJSON *annotations, cJSON *spec, const struct record *record, bool create)
 {
 	cJSON *labels = cJSON_AddObjectToObject(metadata, "labels");
-	const uint32_t seconds = (record->ttl_ms + 999) / 1000;
+	const uint32_t seconds = (uint32_t)(((uint64_t)record->ttl_ms + 999) / 1000);
+	const uint32_t transitions =
+	    record->transitions < MOST_TRANSITIONS ? record->transitions : MOST_TRANSITIONS;
 	char hex[ID_HEX_SIZE];
 
 	id_to_hex(&record->claim, hex);
@@ -307,7 +312,7 @@ static bool put_grant(
 	       cJSON_AddNumberToObject(spec, "leaseDurationSeconds", seconds) &&
 	       put_time(spec, "acquireTime", record->since_ms * 1000) &&
 	       put_time(spec, "renewTime", (int64_t)record->renewed_us) &&
-	       cJSON_AddNumberToObject(spec, "leaseTransitions", record->transitions);
+	       cJSON_AddNumberToObject(spec, "leaseTransitions", transitions);
 }
 
 static bool put_renewal(cJSON *annotations, cJSON *spec, const struct record *record)
