@@ -1,5 +1,7 @@
 #!/bin/sh
-# Runs the tests: sh tests/run.sh [TIER…]; without a name, all of them. See --list.
+# Runs the tests: sh tests/run.sh [--load N] [TIER…]; see --list.
+# Named tiers run one after another. Without a name all of them run, side by side where they can.
+# --load N: beside N busy loops, on which no test may depend.
 # A tier that cannot run for want of something says so and counts as skipped; with CI=true it fails.
 set -u
 cd "$(dirname "$0")/.." || exit
@@ -102,8 +104,8 @@ new_go() {
 	echo "$folder/bin/go"
 }
 
-# kube-apiserver takes some minutes, once.
-build_kubernetes() (
+# What more than one tier starts, made once: kube-apiserver alone takes some minutes.
+tier_programs() (
 	mkdir -p build/kubernetes
 	go=$(new_go) || return 1
 	cd tests/kubernetes/go || return 1
@@ -121,7 +123,7 @@ kubernetes_with() ( # BUILD [TEST…]
 	shift
 	python3 -m unittest -v "$@"
 )
-tier_kubernetes() { build_kubernetes && last_lines 80 kubernetes_with build; }
+tier_kubernetes() { tier_programs && last_lines 80 kubernetes_with build; }
 
 tier_clang() {
 	configure_and_build clang &&
@@ -129,16 +131,16 @@ tier_clang() {
 }
 
 tier_asan() {
-	configure_and_build asan &&
+	tier_build_asan &&
 		last_lines 4 ctest --no-tests=error --test-dir build-asan --output-on-failure &&
 		build-asan/bin/simulation --seeds 500 && last_lines 4 integration_with build-asan &&
-		last_lines 4 edges_with build-asan && last_lines 4 etcd_with build-asan && build_kubernetes &&
+		last_lines 4 edges_with build-asan && last_lines 4 etcd_with build-asan && tier_programs &&
 		last_lines 4 kubernetes_with build-asan test_kubernetes.Store test_kubernetes.OtherHands \
 			test_kubernetes.Authentication test_kubernetes.Permissions test_kubernetes.Outage
 }
 
 tier_tsan() {
-	configure_and_build tsan || return 1
+	tier_build_tsan || return 1
 	export TSAN_OPTIONS="suppressions=$root/tests/support/tsan.supp halt_on_error=1"
 	last_lines 4 ctest --no-tests=error --test-dir build-tsan -L unit --output-on-failure &&
 		last_lines 4 integration_with build-tsan
@@ -211,7 +213,7 @@ tier_abi() { sh .ci/abi.sh; }
 tier_openapi() {
 	[ -x .venv/bin/schemathesis ] || { python3 -m venv .venv && .venv/bin/pip -q install schemathesis; } ||
 		return 1
-	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	port=$(PYTHONPATH=tests/integration python3 -c 'import support; print(support.free_port())')
 	build/bin/mpsync elector --store memory: --listen "127.0.0.1:$port" 2>/dev/null &
 	elector=$!
 	until build/bin/mpsync doctor --url "http://127.0.0.1:$port" >/dev/null 2>&1; do :; done
@@ -226,7 +228,7 @@ tier_openapi() {
 }
 
 tier_coverage() {
-	configure_and_build coverage &&
+	tier_build_coverage &&
 		last_lines 2 ctest --no-tests=error --test-dir build-coverage &&
 		last_lines 1 integration_with build-coverage &&
 		last_lines 4 gcovr --root . --filter core/ --gcov-ignore-parse-errors --print-summary \
@@ -234,35 +236,36 @@ tier_coverage() {
 }
 
 . "$root/tests/languages.sh"
+. "$root/tests/schedule.sh"
 
-case "${1:-}" in
---list)
-	echo "$all"
-	exit 0
-	;;
-esac
+busy=
+running=
+clock=$(mktemp)
+trap 'end_what_runs; rm -f "$clock"' EXIT
+trap 'exit 130' INT TERM
+while [ $# -gt 0 ]; do
+	case $1 in
+	--list)
+		echo "$all"
+		exit 0
+		;;
+	--load)
+		keep_busy "${2:?how many busy loops}"
+		shift 2
+		;;
+	*) break ;;
+	esac
+done
 
 passed=0
 failed=0
 start=$(date +%s)
-# shellcheck disable=SC2048
-for tier in ${*:-$all}; do
-	began=$(date +%s)
-	echo "== $tier"
-	if ! command -v "tier_$tier" >/dev/null; then
-		echo "there is no tier \"$tier\"; there are: $all"
-		failed=$((failed + 1))
-		continue
-	fi
-	if "tier_$tier"; then
-		passed=$((passed + 1))
-		echo "== $tier passed in $(($(date +%s) - began)) s"
-	else
-		failed=$((failed + 1))
-		echo "== $tier FAILED after $(($(date +%s) - began)) s"
-		[ "$tier" = setup ] || [ "$tier" = build ] && break
-	fi
-done
+if [ $# = 0 ]; then
+	side_by_side
+else
+	one_after_another "$@"
+fi
+[ -z "${MPSYNC_ONE_OF_MANY:-}" ] || exit "$failed"
 echo "tiers took $(($(date +%s) - start)) s"
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]
