@@ -1,5 +1,6 @@
 #include "elector.h"
 
+#include "anonymous.h"
 #include "openapi.h"
 #include "server.h"
 
@@ -9,16 +10,13 @@
 
 #include <errno.h>
 #include <event2/listener.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define EXIT_STORE     122
@@ -236,57 +234,6 @@ static bool open_store(struct server *server, const struct configuration *config
 	return server->engine;
 }
 
-/* ---- The anonymous holder of the old wire ---- */
-
-static bool read_or_write_id(const char *path, char *out, size_t size)
-{
-	const int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	struct id id;
-	ssize_t length;
-
-	if (descriptor < 0)
-		return false;
-	/* Held as long as we run: two electors on one host are two holders. */
-	if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-		close(descriptor);
-		return false;
-	}
-	length = read(descriptor, out, size - 1);
-	out[length > 0 ? length : 0] = '\0';
-	if (length == ID_HEX_SIZE - 1 && id_from_hex(&id, out))
-		return true;
-	if (!id_random(&id))
-		return false;
-	id_to_hex(&id, out);
-	return ftruncate(descriptor, 0) == 0 && pwrite(descriptor, out, ID_HEX_SIZE - 1, 0) > 0;
-}
-
-/* The pod's UID, else an id of this elector's state folder, else a new one each start. */
-static void anonymous_holder(char *out, size_t size)
-{
-	const char *pod = getenv("POD_UID");
-	const char *state = getenv("XDG_STATE_HOME");
-	const char *home = getenv("HOME");
-	char folder[512] = "";
-	char path[600];
-	struct id id;
-
-	if (pod && *pod) {
-		snprintf(out, size, "%s", pod);
-		return;
-	}
-	if (state && *state)
-		snprintf(folder, sizeof folder, "%s/mpsync", state);
-	else if (home && *home)
-		snprintf(folder, sizeof folder, "%s/.local/state/mpsync", home);
-	snprintf(path, sizeof path, "%s/elector-id", folder);
-	if (*folder && (mkdir(folder, 0700) == 0 || errno == EEXIST) &&
-	    read_or_write_id(path, out, size))
-		return;
-	if (id_random(&id))
-		id_to_hex(&id, out);
-}
-
 /* ---- Listening ---- */
 
 static SSL_CTX *make_tls(const struct configuration *configuration, mpsync_error *error)
@@ -407,16 +354,15 @@ static bool make_sessions(
 	    .end = stream_end,
 	    .wake_at = wake_sessions,
 	    .context = server};
-	char anonymous[300] = "anonymous";
+	struct anonymous anonymous;
 
-	anonymous_holder(anonymous, sizeof anonymous);
-	if (!id_random(&server->instance) || !id_random(&host.seed) ||
+	if (!anonymous_open(&anonymous) || !id_random(&server->instance) || !id_random(&host.seed) ||
 	    !boot_timer_init(&server->sessions_timer, server->loop.base, on_sessions_timer, server)) {
 		fail(error, MPSYNC_E_INTERNAL, "no descriptors or random numbers");
 		return false;
 	}
 	server->sessions = sessions_new(server->engine, &engine_store(server->engine)->clock, &host,
-	    &server->instance, anonymous, configuration->most_waiters);
+	    &server->instance, &anonymous, configuration->most_waiters);
 	if (!server->sessions)
 		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	return server->sessions;

@@ -325,7 +325,7 @@ const struct sessions_counters *sessions_counters(const struct sessions *session
 /* ---- Beginning and end ---- */
 
 struct sessions *sessions_new(struct engine *engine, const struct store_clock *clock,
-    const struct sessions_host *host, const struct id *instance, const char *anonymous,
+    const struct sessions_host *host, const struct id *instance, const struct anonymous *anonymous,
     size_t most_tickets)
 {
 	struct sessions *sessions = calloc(1, sizeof *sessions);
@@ -338,8 +338,8 @@ struct sessions *sessions_new(struct engine *engine, const struct store_clock *c
 	sessions->most_tickets = most_tickets;
 	sessions->armed_ms = HEAP_NEVER;
 	id_to_hex(instance, sessions->instance);
-	sessions->anonymous = strdup(anonymous);
-	if (sessions->anonymous && tombstones_init(&sessions->tombstones, &host->seed) &&
+	sessions->anonymous = *anonymous;
+	if (tombstones_init(&sessions->tombstones, &host->seed) &&
 	    id_table_init(&sessions->tickets, &host->seed) &&
 	    id_table_init(&sessions->sessions, &host->seed))
 		return sessions;
@@ -373,6 +373,5 @@ void sessions_free(struct sessions *sessions)
 	tombstones_clear(&sessions->tombstones);
 	heap_clear(&sessions->ticket_timers);
 	heap_clear(&sessions->session_timers);
-	free(sessions->anonymous);
 	free(sessions);
 }

@@ -10,6 +10,8 @@
 #ifndef MPSYNC_SESSIONS_H
 #define MPSYNC_SESSIONS_H
 
+#include "anonymous.h"
+
 #include "engine.h"
 
 #include <cjson/cJSON.h>
@@ -79,7 +81,7 @@ struct put {
 extern const struct engine_owner sessions_owner;
 
 struct sessions *sessions_new(struct engine *engine, const struct store_clock *clock,
-    const struct sessions_host *host, const struct id *instance, const char *anonymous,
+    const struct sessions_host *host, const struct id *instance, const struct anonymous *anonymous,
     size_t most_tickets);
 void sessions_free(struct sessions *sessions);
 void sessions_run(struct sessions *sessions);

@@ -229,33 +229,22 @@ void sessions_delete(
 
 /* ---- The old wire ---- */
 
-/* One claim a name, the same for each elector of this identity, so that a restart adopts it. */
-static struct id anonymous_claim(const struct sessions *sessions, const char *name)
-{
-	struct id claim = {{0}};
-	uint64_t hash[2] = {14695981039346656037u, 1099511628211u};
-
-	for (const char *text = sessions->anonymous; text; text = text == name ? NULL : name)
-		for (const char *c = text; *c; c++) {
-			hash[0] = (hash[0] ^ (unsigned char)*c) * 1099511628211u;
-			hash[1] = (hash[1] + (unsigned char)*c) * 6364136223846793005u + hash[0];
-		}
-	memcpy(claim.bytes, hash, sizeof claim.bytes);
-	return claim;
-}
-
 void sessions_put_anonymous(struct sessions *sessions, const char *name, bool create,
     uint64_t read_ms, struct sessions_request *request)
 {
-	const struct put put = {
+	struct put put = {
 	    .name = name,
-	    .holder = sessions->anonymous,
-	    .claim = anonymous_claim(sessions, name),
+	    .holder = sessions->anonymous.holder,
 	    .ttl_ms = ANONYMOUS_TTL_MS,
 	    .read_ms = read_ms,
 	};
-	struct ticket *ticket = ticket_find(sessions, &put.claim);
+	struct ticket *ticket;
 
+	if (!anonymous_claim(&sessions->anonymous.key, name, &put.claim)) {
+		answer_no_memory(sessions, request);
+		return;
+	}
+	ticket = ticket_find(sessions, &put.claim);
 	if (ticket && ticket->state == TICKET_HELD && create) {
 		answer_holder(sessions, request, 409, 0);
 	} else if (ticket && ticket->state == TICKET_HELD) {

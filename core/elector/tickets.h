@@ -86,7 +86,7 @@ struct sessions {
 	struct sessions_host host;
 	struct sessions_counters counters;
 	char instance[ID_HEX_SIZE];
-	char *anonymous;
+	struct anonymous anonymous;
 	struct id_table tickets;
 	struct id_table sessions;
 	struct heap ticket_timers;

@@ -279,6 +279,7 @@ void sim_elector_start(struct sim_node *node)
 {
 	static const struct sessions_host host = {
 	    .answer = host_answer, .send = host_send, .end = host_end, .wake_at = host_wake_at};
+	const struct anonymous anonymous = {.holder = "anonymous"};
 	const struct store_clock clock = sim_clock(node);
 	struct sessions_host own = host;
 	struct id instance;
@@ -290,7 +291,7 @@ void sim_elector_start(struct sim_node *node)
 		abort();
 	own.context = node;
 	node->elector->sessions =
-	    sessions_new(node->engine, &clock, &own, &instance, "anonymous", MOST_TICKETS);
+	    sessions_new(node->engine, &clock, &own, &instance, &anonymous, MOST_TICKETS);
 	if (!node->elector->sessions)
 		abort();
 }

@@ -70,13 +70,14 @@ static int set_up(void **state)
 	    .clock = clock, .owner = &sessions_owner, .wake_at = on_wake};
 	const struct sessions_host host = {on_answer, on_send, on_end, on_wake, &world, {{0}}};
 	const struct id instance = {{1}};
+	const struct anonymous anonymous = {.holder = "anonymous"};
 
 	(void)state;
 	memset(&world, 0, sizeof world);
 	world.now_ms = 1000000;
 	assert_true(loop_init(&world.loop, true, ignore_timer, NULL));
 	world.engine = engine_new(&engine_host, memory_open("sessions", &world.loop, &clock));
-	world.sessions = sessions_new(world.engine, &clock, &host, &instance, "anonymous", 100);
+	world.sessions = sessions_new(world.engine, &clock, &host, &instance, &anonymous, 100);
 	return 0;
 }
 

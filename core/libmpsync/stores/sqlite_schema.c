@@ -1,6 +1,7 @@
 #include "sqlite_schema.h"
 
 #include "../clock.h"
+#include "../state_folder.h"
 #include "../status.h"
 
 #include <errno.h>
@@ -61,27 +62,12 @@ mpsync_status sqlite_status(int code)
 
 char *sqlite_path(const char *path, mpsync_error *error)
 {
-	const char *state = getenv("XDG_STATE_HOME");
-	const char *home = getenv("HOME");
-	char *result = NULL;
-	int length;
+	char *result = *path ? strdup(path) : state_file("locks.db");
 
-	if (*path)
-		length = asprintf(&result, "%s", path);
-	else if (state && *state)
-		length = asprintf(&result, "%s/mpsync/locks.db", state);
-	else if (home && *home)
-		length = asprintf(&result, "%s/.local/state/mpsync/locks.db", home);
-	else if (geteuid() == 0)
-		length = asprintf(&result, "/var/lib/mpsync/locks.db");
-	else {
-		fail(error, MPSYNC_E_INVALID, "file: needs a path here, for HOME is not set");
-		return NULL;
-	}
-	if (length >= 0)
-		return result;
-	fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
-	return NULL;
+	if (!result)
+		fail(error, MPSYNC_E_INVALID,
+		    "file: needs a path here, for HOME is not set, or there is no memory");
+	return result;
 }
 
 static bool make_folder(char *folder, mpsync_error *error)

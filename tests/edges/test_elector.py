@@ -1,0 +1,70 @@
+"""What an elector answers at its edges: whose locks it gives back, and what it costs to ask."""
+import pathlib
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+from support import MPSYNC, Case, free_port  # noqa: E402
+
+
+def once_computed(holder, name):
+    """The anonymous claim as it was made before it had a key: from what every GET shows."""
+    mask = 2**64 - 1
+    first, second = 14695981039346656037, 1099511628211
+    for byte in (holder + name).encode():
+        first = (first ^ byte) * 1099511628211 & mask
+        second = ((second + byte) * 6364136223846793005 + first) & mask
+    return (first.to_bytes(8, "little") + second.to_bytes(8, "little")).hex()
+
+
+class AnonymousHolder(Case):
+    """All callers of the old wire are one holder, and only this elector speaks for it."""
+
+    def elector_of(self, pod, folder):
+        port = free_port()
+        elector = self.start([MPSYNC, "elector", "--store", self.file_url, "--listen", f"127.0.0.1:{port}"],
+                             {"POD_UID": pod, "XDG_STATE_HOME": f"{self.folder}/{folder}"},
+                             stderr=subprocess.DEVNULL)
+        self.until(lambda: self.http(port, "GET", "/healthz")[0] == 200)
+        return elector, port
+
+    def test_its_claim_cannot_be_computed_from_what_is_shown(self):
+        _, port = self.elector_of("pod-1", "state")
+        status, lock = self.http(port, "PUT", "/locks/a")
+        self.assertEqual((status, lock["spec"]["owner"]), (200, "pod-1"))
+        claim = once_computed("pod-1", "a")
+        stranger = {"holder": "pod-1", "claim": claim, "token": lock["spec"]["token"]}
+        _, other = self.elector_of("pod-2", "other")
+        for asked in (port, other):
+            self.http(asked, "DELETE", "/locks/a", {"holder": "pod-1", "claim": claim})
+            self.http(asked, "DELETE", "/locks/a", stranger)
+            self.assertEqual(self.http(asked, "GET", "/locks/a")[1]["spec"]["owner"], "pod-1")
+            self.assertNotEqual(self.http(asked, "PUT", "/locks/a", stranger)[0], 200)
+
+    def test_its_key_outlives_the_elector_and_is_its_user_s_alone(self):
+        key = pathlib.Path(self.folder, "state", "mpsync", "elector-key")
+        keys = []
+        for _ in range(2):
+            elector, _ = self.elector_of("pod-1", "state")
+            keys.append(key.read_text())
+            self.assertEqual(key.stat().st_mode & 0o777, 0o600)
+            elector.end()
+        self.assertEqual(keys[0], keys[1])
+        self.assertRegex(keys[0], "^[0-9a-f]{32}$")
+
+    def test_another_state_folder_is_another_holder_even_under_the_same_name(self):
+        _, port = self.elector_of("pod-1", "state")
+        self.assertEqual(self.http(port, "PUT", "/locks/a")[0], 200)
+        _, other = self.elector_of("pod-1", "other")
+        self.assertEqual(self.http(other, "PUT", "/locks/a")[0], 409)
+
+    def test_two_electors_with_one_state_folder_are_two_holders(self):
+        _, port = self.elector_of("pod-1", "state")
+        self.assertEqual(self.http(port, "PUT", "/locks/a")[0], 200)
+        _, other = self.elector_of("pod-1", "state")
+        self.assertEqual(self.http(other, "PUT", "/locks/a")[0], 409)
+
+
+if __name__ == "__main__":
+    unittest.main()
