@@ -385,7 +385,10 @@ MPSYNC_API mpsync_status mpsync_election_resign_start(
 /** As mpsync_lock_release. */
 MPSYNC_API mpsync_status mpsync_election_resign(mpsync_election *election, mpsync_error *error);
 
-/** Change the value of the present term; DONE with @p op_id when the store has it. */
+/**
+ * Change the value of the present term; DONE with @p op_id when the store has this very value, or
+ * with LOST when the term ended before. A newer request ends one that is under way: CANCELLED.
+ */
 MPSYNC_API mpsync_status mpsync_election_set_value_start(
     mpsync_election *election, uint64_t op_id, const char *value, mpsync_error *error);
 

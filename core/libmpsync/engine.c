@@ -682,7 +682,10 @@ bool engine_set_value(struct engine_claim *claim, const char *value)
 	claim->stored.value = copy;
 	claim->stored.value_version++;
 	claim->value_asked = true;
-	wish_for(claim, CLAIM_RENEW_NOW);
+	if (claim->claim.state == CLAIM_HELD)
+		wish_for(claim, CLAIM_RENEW_NOW);
+	else
+		end_value(claim, MPSYNC_E_LOST); /* nothing writes it any more */
 	return true;
 }
 

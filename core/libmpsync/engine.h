@@ -72,7 +72,10 @@ bool engine_acquire(
 void engine_cancel(struct engine_claim *claim);
 void engine_release(struct engine_claim *claim);
 
-/* Renew now; with a value, store it: DONE tells when. False without memory. */
+/*
+ * Store the value: DONE tells when, or that the grant ended before. Of several that are asked for
+ * one after the other only the last is told. False without memory.
+ */
 bool engine_set_value(struct engine_claim *claim, const char *value);
 void engine_renew(struct engine_claim *claim);
 

@@ -319,9 +319,9 @@ static void run_set_value(mpsync_client *client, struct command *base)
 	if (!lock->held || lock->release.open) {
 		fail_op(lock, &command->op, MPSYNC_E_NOT_HELD, NULL);
 	} else {
-		/* The newer value is written in the same breath: the older request is answered by it. */
-		end_op(lock, &lock->value,
-		    &(mpsync_event){.type = MPSYNC_EVENT_DONE, .lock = lock->id, .name = lock->name});
+		/* Nobody waits any more for whether the older value was ever stored. */
+		fail_op(lock, &lock->value, MPSYNC_E_CANCELLED,
+		    "a newer value was set before this one was known to be stored");
 		lock->value = command->op;
 		if (!engine_set_value(lock->claim, command->value))
 			fail_op(lock, &lock->value, MPSYNC_E_NO_MEMORY, NULL);

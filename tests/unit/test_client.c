@@ -233,6 +233,37 @@ static void test_election_is_observed(void **state)
 	mpsync_queue_free(queue);
 }
 
+/*
+ * Goal: of two values that are set one right after the other each is answered, and only one that
+ * the store has is said to be stored.
+ */
+static void test_values_in_a_row(void **state)
+{
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	mpsync_client *client = open_client(queue);
+	mpsync_election *election = mpsync_election_new(client, "row", NULL, NULL);
+	bool told[2] = {false, false};
+
+	(void)state;
+	assert_int_equal(mpsync_election_campaign(election, "0", -1, NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_election_set_value_start(election, 0, "1", NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_election_set_value_start(election, 1, "2", NULL), MPSYNC_OK);
+	for (int i = 0; i < 2; i++) {
+		mpsync_event *event = mpsync_queue_wait(queue, -1);
+
+		assert_non_null(event);
+		assert_false(told[event->op_id]);
+		told[event->op_id] = true;
+		assert_true(event->status == MPSYNC_OK ||
+		            (event->op_id == 0 && event->status == MPSYNC_E_CANCELLED));
+		mpsync_event_free(event);
+	}
+	assert_int_equal(mpsync_election_resign(election, NULL), MPSYNC_OK);
+	mpsync_election_free(election);
+	mpsync_client_close(client);
+	mpsync_queue_free(queue);
+}
+
 static void test_list(void **state)
 {
 	mpsync_client *client = open_client(NULL);
@@ -325,6 +356,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_close_releases),
     cmocka_unit_test(test_force),
     cmocka_unit_test(test_election_is_observed),
+    cmocka_unit_test(test_values_in_a_row),
     cmocka_unit_test(test_list),
     cmocka_unit_test(test_fork),
     cmocka_unit_test(test_bad_input),

@@ -12,6 +12,7 @@ struct asker {
 	struct engine_claim *claim;
 	enum mpsync_event_type told[MOST];
 	size_t count;
+	enum mpsync_status stored; /* what DONE said of the value */
 	uint32_t position;
 	bool ended;
 };
@@ -59,6 +60,8 @@ static void on_event(void *owner, const struct engine_event *event)
 	asker->told[asker->count++] = event->type;
 	if (event->type == MPSYNC_EVENT_WAITING)
 		asker->position = event->position;
+	if (event->type == MPSYNC_EVENT_DONE)
+		asker->stored = event->status;
 }
 
 static void on_ended(void *owner)
@@ -301,6 +304,63 @@ static void test_freed_with_claims(void **state)
 		assert_true(askers[i].ended);
 }
 
+/* The store has written the value as it was `version` changes after the grant. */
+static void answer_renewal(struct fixture *fixture, uint32_t version)
+{
+	const struct claim_answer particulars = {.sent_at_ms = fixture->now_ms, .right_ms = 800};
+	struct store_claim *claim = fixture->attempted[0];
+
+	claim->value_stored = version;
+	fixture->store.sink.answer(fixture->engine, claim, CLAIM_RENEWED, &particulars, NULL);
+}
+
+/*
+ * Goal: a value is said to be stored by the answer to a write that had it, not by one that was
+ * under way when it was set.
+ */
+static void test_a_value_is_stored_by_its_own_write(void **state)
+{
+	struct fixture *fixture = *state;
+	struct asker *asker = &fixture->askers[0];
+
+	ask(fixture, asker, "x", 0, 0);
+	answer(fixture, 0, CLAIM_GRANTED);
+	assert_true(engine_set_value(asker->claim, "first"));
+	assert_int_equal(fixture->renewals, 1);
+	assert_true(engine_set_value(asker->claim, "second"));
+	assert_int_equal(fixture->renewals, 1);
+	answer_renewal(fixture, 1);
+	assert_int_equal(asker->count, 1);
+	assert_int_equal(fixture->renewals, 2);
+	answer_renewal(fixture, 2);
+	assert_int_equal(asker->count, 2);
+	assert_int_equal(asker->told[1], MPSYNC_EVENT_DONE);
+	assert_int_equal(asker->stored, MPSYNC_OK);
+}
+
+/* Goal: a value that is under way when the grant ends is answered, once, before its end is told. */
+static void test_a_value_is_answered_when_the_grant_ends(void **state)
+{
+	struct fixture *fixture = *state;
+	struct asker *asker = &fixture->askers[0];
+
+	ask(fixture, asker, "x", 0, 0);
+	answer(fixture, 0, CLAIM_GRANTED);
+	assert_true(engine_set_value(asker->claim, "late"));
+	fixture->now_ms += 800;
+	engine_run(fixture->engine);
+	assert_int_equal(asker->count, 3);
+	assert_int_equal(asker->told[1], MPSYNC_EVENT_DONE);
+	assert_int_equal(asker->stored, MPSYNC_E_LOST);
+	assert_int_equal(asker->told[2], MPSYNC_EVENT_LOST);
+	/* The write is still under way, and the record is not withdrawn yet. */
+	assert_false(asker->ended);
+	assert_true(engine_set_value(asker->claim, "later"));
+	assert_int_equal(asker->count, 4);
+	assert_int_equal(asker->told[3], MPSYNC_EVENT_DONE);
+	assert_int_equal(asker->stored, MPSYNC_E_LOST);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +371,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_stopping_ends_everything, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_renewals_join, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_freed_with_claims, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_a_value_is_stored_by_its_own_write, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+	        test_a_value_is_answered_when_the_grant_ends, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 
 #include "stores/records.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,9 +19,13 @@ struct fixture {
 	uint64_t removed_version;
 	const struct record *there; /* what a read finds */
 	unsigned writes;
-	bool grants;            /* writes succeed */
-	bool silent;            /* writes are not answered */
-	enum claim_event event; /* the last answer's */
+	bool grants;                      /* writes succeed */
+	bool conflicts;                   /* the next write finds another version */
+	struct record_request *held_back; /* `silent`: the last write */
+	struct record_request written;    /* the last write that succeeded, without its strings */
+	char value[32];                   /* what it wrote */
+	bool silent;                      /* writes are not answered */
+	enum claim_event event;           /* the last answer's */
 	enum mpsync_status status;
 	uint64_t retry_in_ms;
 };
@@ -52,6 +57,17 @@ static void backend_write(struct record_backend *backend, struct record_request 
 	struct record written = request->record;
 
 	written.version = ++of(backend)->writes;
+	of(backend)->held_back = request;
+	if (of(backend)->conflicts) {
+		of(backend)->conflicts = false;
+		request->done(request, RECORD_CONFLICT, NULL, MPSYNC_OK, NULL, 0);
+		return;
+	}
+	if (of(backend)->grants) {
+		of(backend)->written = *request;
+		snprintf(of(backend)->value, sizeof of(backend)->value, "%s",
+		    request->record.value ? request->record.value : "");
+	}
 	if (of(backend)->grants)
 		request->done(request, RECORD_OK, &written, MPSYNC_OK, NULL, 0);
 	else if (!of(backend)->silent)
@@ -317,6 +333,95 @@ static void test_renewals_without_memory(void **state)
 	fixture->store->ops->forget(fixture->store, &other.claim);
 }
 
+static struct kept_claim claim_with_value(void)
+{
+	return (struct kept_claim){
+	    .claim = {.name = "x", .digest = {{3}}, .ttl_ms = TTL, .holder = "me", .value = "old"}};
+}
+
+static void set_value(struct store_claim *claim, const char *value)
+{
+	claim->value = (char *)value;
+	claim->value_version++;
+}
+
+static void renew(struct fixture *fixture, struct store_claim *claim)
+{
+	fixture->store->ops->renew(fixture->store, &claim, 1);
+}
+
+/*
+ * Goal: a value whose write went unanswered is written again, and is not said to be stored by a
+ * renewal that left it out.
+ */
+static void test_a_value_without_an_answer_is_written_again(void **state)
+{
+	struct fixture *fixture = *state;
+	struct kept_claim one = claim_with_value();
+
+	fixture->grants = true;
+	fixture->store->ops->attempt(fixture->store, &one.claim);
+	set_value(&one.claim, "new");
+	fixture->grants = false;
+	renew(fixture, &one.claim);
+	assert_int_equal(fixture->event, CLAIM_UNKNOWN);
+	assert_int_not_equal(one.claim.value_stored, one.claim.value_version);
+	fixture->grants = true;
+	renew(fixture, &one.claim);
+	assert_int_equal(fixture->event, CLAIM_RENEWED);
+	assert_int_equal(one.claim.value_stored, one.claim.value_version);
+	assert_string_equal(fixture->value, "new");
+	assert_false(fixture->written.renewal);
+	assert_true(fixture->written.durable);
+	renew(fixture, &one.claim);
+	assert_true(fixture->written.renewal);
+	fixture->store->ops->forget(fixture->store, &one.claim);
+}
+
+/* Goal: the same where somebody else wrote into the record in between. */
+static void test_a_value_that_lost_a_race_is_written_again(void **state)
+{
+	struct fixture *fixture = *state;
+	struct kept_claim one = claim_with_value();
+	struct record record;
+
+	fixture->grants = true;
+	fixture->store->ops->attempt(fixture->store, &one.claim);
+	record = fixture->written.record;
+	record.version = 100;
+	record.value = NULL;
+	fixture->there = &record;
+	set_value(&one.claim, "new");
+	fixture->conflicts = true;
+	renew(fixture, &one.claim);
+	assert_int_equal(fixture->event, CLAIM_RENEWED);
+	assert_false(fixture->written.renewal);
+	assert_string_equal(fixture->value, "new");
+	fixture->store->ops->forget(fixture->store, &one.claim);
+}
+
+/* Goal: the answer to a renewal that was sent before the value was set says nothing of the value.
+ */
+static void test_an_earlier_renewal_does_not_store_the_value(void **state)
+{
+	struct fixture *fixture = *state;
+	struct kept_claim one = claim_with_value();
+	struct record record;
+
+	fixture->grants = true;
+	fixture->store->ops->attempt(fixture->store, &one.claim);
+	fixture->grants = false;
+	fixture->silent = true;
+	renew(fixture, &one.claim);
+	set_value(&one.claim, "new");
+	record = fixture->held_back->record;
+	record.version = 100;
+	fixture->held_back->done(fixture->held_back, RECORD_OK, &record, MPSYNC_OK, NULL, 0);
+	assert_int_equal(fixture->event, CLAIM_RENEWED);
+	assert_int_not_equal(one.claim.value_stored, one.claim.value_version);
+	fixture->store->ops->forget(fixture->store, &one.claim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +432,12 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_free_record_of_a_lock_is_removed, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_a_place_counts_from_each_release, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_renewals_without_memory, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+	        test_a_value_without_an_answer_is_written_again, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+	        test_a_value_that_lost_a_race_is_written_again, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+	        test_an_earlier_renewal_does_not_store_the_value, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,8 @@ struct record_request {
 	                 /* A write that neither grants nor reserves leaves `next` as it is. */
 	uint64_t version;
 	struct id uid;
-	struct record record; /* write: strings are borrowed until the call returns */
+	uint32_t value_version; /* write: which of the claim's values `record` has; not the backend's */
+	struct record record;   /* write: strings are borrowed until the call returns */
 	void (*done)(struct record_request *request, enum record_result result,
 	    const struct record *record, enum mpsync_status status, const char *message,
 	    uint64_t retry_in_ms);

@@ -55,7 +55,7 @@ struct watched_name {
 struct grant {
 	struct task *task; /* NULL: it is held, and nothing is asked for it */
 	bool held;
-	uint32_t value_version;
+	uint32_t value_version; /* of the claim's values, the one that is known to be there */
 	uint64_t version;
 	struct id uid;
 	uint64_t renewed_us;

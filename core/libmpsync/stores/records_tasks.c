@@ -181,7 +181,6 @@ static void write_grant(struct task *task, const struct record *there)
 	task->asked_version = newest_version(task);
 	task->sent_at_ms = records_now(task->records);
 	task->grant->since_ms = wall_now(task->records);
-	task->grant->value_version = claim->value_version;
 	task->wrote = true;
 	task->request.record = record_grant(there, &view, claim->holder, claim->value, claim->ttl_ms,
 	    claim->election, task->sent_at_ms, task->grant->since_ms);
@@ -194,6 +193,7 @@ static void write_grant(struct task *task, const struct record *there)
 		task->request.record.next = next;
 	task->request.grant = true;
 	task->request.durable = true;
+	task->request.value_version = claim->value_version;
 	task->request.create = !there;
 	task->granting = true;
 	task->request.version = there ? there->version : 0;
@@ -232,7 +232,7 @@ static void write_renewal(struct task *task, enum phase phase)
 	task->sent_at_ms = records_now(task->records);
 	task->request.durable = task->grant->value_version != claim->value_version;
 	task->request.renewal = phase == RENEW_WRITE && !task->request.durable;
-	task->grant->value_version = claim->value_version;
+	task->request.value_version = claim->value_version;
 	task->request.record = record_renewal(
 	    &stored, &view, value_of(task), claim->token, task->sent_at_ms, wall_now(task->records));
 	backend->ops->write(backend, &task->request);
@@ -262,6 +262,13 @@ static void take_over_version(struct task *task, const struct record *record)
 	task->grant->renewed_us = record->renewed_us;
 	task->grant->since_ms = record->since_ms;
 	task->grant->held = true;
+}
+
+/* The value counts as stored only now, and only the one that this very write had. */
+static void take_over_write(struct task *task, const struct record *record)
+{
+	take_over_version(task, record);
+	task->grant->value_version = task->request.value_version;
 }
 
 /* ---- Attempts ---- */
@@ -453,7 +460,7 @@ static void on_granted(struct task *task, const struct record *record)
 {
 	const bool reserves = task->records->backend->reserves;
 
-	take_over_version(task, record);
+	take_over_write(task, record);
 	task->claim->token = record->version;
 	/* Less each time, so that a name where nobody contends any more is quick again. */
 	if (reserves && task->watched)
@@ -529,7 +536,7 @@ static void on_renew_written(
 {
 	/* A write that changed nothing is no renewal: nobody can have seen it (rule 18). */
 	if (result == RECORD_OK && record && record->version != task->grant->version) {
-		take_over_version(task, record);
+		take_over_write(task, record);
 		answer_right(task, phase == ADOPT_WRITE ? CLAIM_GRANTED : CLAIM_RENEWED);
 	} else if (++task->races < MOST_RACES) {
 		read_record(task, phase == ADOPT_WRITE ? ADOPT_READ : RENEW_READ, true);
