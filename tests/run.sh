@@ -7,7 +7,7 @@ set -u
 cd "$(dirname "$0")/.." || exit
 root=$(pwd)
 
-all="setup build unit fuzz simulation mutants integration edges etcd kubernetes python node java dotnet rust go conformance clang asan tsan valgrind lint exports abi openapi coverage"
+all="setup build unit fuzz simulation mutants integration edges etcd kubernetes python node java dotnet rust go conformance clang asan tsan valgrind lint exports abi openapi coverage edge_mutants"
 SEEDS=${SEEDS:-20000}
 export MPSYNC_BUILD="$root/build"
 unset MPSYNC_URL
@@ -138,6 +138,9 @@ tier_asan() {
 		last_lines 4 kubernetes_with build-asan test_kubernetes.Store test_kubernetes.OtherHands \
 			test_kubernetes.Authentication test_kubernetes.Permissions test_kubernetes.Outage
 }
+
+# A sample of the mistakes at the edges, each of which a named test must notice: five minutes at most.
+tier_edge_mutants() { tier_programs && python3 tests/mutants/run.py --sample 300; }
 
 tier_tsan() {
 	tier_build_tsan || return 1

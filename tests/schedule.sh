@@ -11,6 +11,7 @@ build_asan     2     build
 tools          1     build
 asan           wait  build_asan programs
 kubernetes     wait  build programs
+edge_mutants   wait  build_asan programs
 valgrind       wait  build
 integration    wait  build
 rust           1     tools
@@ -63,14 +64,16 @@ keep_busy() { # COUNT
 	done
 }
 
-processor_s() { # by this shell's children so far
+look_at_clocks() { # sets now_s, and processor_s: of this shell's children so far
+	now_s=$(date +%s)
 	times >"$clock"
-	awk -F '[ms ]+' 'NR == 2 {printf "%d", $1 * 60 + $2 + $3 * 60 + $4}' "$clock"
+	processor_s=$(awk -F '[ms ]+' 'NR == 2 {printf "%d", $1 * 60 + $2 + $3 * 60 + $4}' "$clock")
 }
 
 run_tier() { # TIER: prints what it says, and what it took
-	began=$(date +%s)
-	before=$(processor_s)
+	look_at_clocks
+	began_s=$now_s
+	before_s=$processor_s
 	echo "== $1"
 	if ! command -v "tier_$1" >/dev/null; then
 		echo "there is no tier \"$1\"; there are: $all"
@@ -79,7 +82,8 @@ run_tier() { # TIER: prints what it says, and what it took
 	"tier_$1"
 	code=$?
 	[ "$code" = 0 ] && outcome="passed in" || outcome="FAILED after"
-	echo "== $1 $outcome $(($(date +%s) - began)) s, $(($(processor_s) - before)) s of processor time"
+	look_at_clocks
+	echo "== $1 $outcome $((now_s - began_s)) s, $((processor_s - before_s)) s of processor time"
 	return "$code"
 }
 

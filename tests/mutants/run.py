@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Mistakes at the edges, each of which a named test must notice.
+
+    run.py                    every mutant, after all of those tests have passed without any
+    run.py --sample SECONDS   some of them, by a seed that is printed (--seed N takes it again)
+    run.py --only ID…         these
+    run.py --first-sight      every test that could notice it instead of the named one
+    run.py --list             who notices what
+
+A mutant is kept as function and text in one of the lists beside this file, so that files may move.
+"""
+import argparse
+import concurrent.futures
+import dataclasses
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+import time
+
+from mutants import CORE, ROOT, Misplaced, load, place
+from tests import all_of
+
+LIMIT_S = int(os.environ.get("MPSYNC_MUTANT_LIMIT_S", 120))
+NAMESPACES = ["unshare", "--mount", "--propagation", "private", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"]
+WORLD = [sys.executable, str(pathlib.Path(__file__).resolve().parent / "world.py")]
+
+
+@dataclasses.dataclass
+class Verdict:
+    outcome: str  # killed, SURVIVED, NOT BUILDABLE, NOT FOUND
+    detail: str = ""
+
+
+def build():
+    for command in (["cmake", "-G", "Ninja", "--preset", "asan", "-DBUILD_TESTING=ON"],
+                    ["cmake", "--build", "--preset", "asan"]):
+        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+def in_a_world(tests, file=None, content=None, limit_s=LIMIT_S):
+    """The last that the world said; "hangs" if it had to be ended."""
+    with tempfile.TemporaryDirectory(prefix="mpsync-mutant-") as folder:
+        order = json.dumps({"folder": folder, "tests": tests, "file": file and str(file), "content": content})
+        with subprocess.Popen([*NAMESPACES, *WORLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as world:
+            try:
+                said, _ = world.communicate(order, timeout=limit_s)
+            except subprocess.TimeoutExpired:
+                world.kill()
+                said, _ = world.communicate()
+    lines = said.splitlines()
+    return json.loads(lines[-1]) if lines else {"outcome": "nothing", "said": "no world could be made"}
+
+
+def judge(mutant, first_sight):
+    try:
+        file, content = place(mutant)
+    except Misplaced as problem:
+        return Verdict("NOT FOUND", str(problem))
+    tests = all_of(file) if first_sight else [mutant.killed_by]
+    end = in_a_world(tests, file, content, LIMIT_S * (8 if first_sight else 1))
+    where = file.relative_to(CORE)
+    if end["outcome"] in ("fails", "hangs"):
+        return Verdict("killed", f"{where}: {end['outcome']}: {end['test']}")
+    if end["outcome"] == "passes":
+        return Verdict("SURVIVED", f"{where}: {mutant.killed_by}")
+    return Verdict(end["outcome"].upper(), end["said"][-2000:])
+
+
+def without_any(mutants):
+    """Those tests that fail by themselves would notice nothing."""
+    tests = sorted({mutant.killed_by for mutant in mutants})
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() + 1) as pool:
+        ends = dict(zip(tests, pool.map(lambda test: in_a_world([test]), tests)))
+    for test, end in ends.items():
+        if end["outcome"] != "passes":
+            print(f"FAIL  without any mistake: {test}: {end['outcome']}\n{end.get('said', '')[-2000:]}", flush=True)
+    return all(end["outcome"] == "passes" for end in ends.values())
+
+
+def judge_all(mutants, first_sight, end_at):
+    """Yields each with its verdict; none is begun when the time is over."""
+    def one(mutant):
+        if end_at is not None and time.monotonic() > end_at:
+            return mutant, None
+        return mutant, judge(mutant, first_sight)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() + 1) as pool:
+        for work in concurrent.futures.as_completed([pool.submit(one, mutant) for mutant in mutants]):
+            if work.result()[1]:
+                yield work.result()
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sample", type=int, metavar="SECONDS")
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32))
+    parser.add_argument("--only", nargs="+", metavar="ID", default=[])
+    parser.add_argument("--first-sight", action="store_true")
+    parser.add_argument("--list", action="store_true")
+    return parser.parse_args()
+
+
+def main():
+    chosen = options()
+    mutants = [mutant for mutant in load() if not chosen.only or mutant.id in chosen.only]
+    if chosen.list:
+        for mutant in mutants:
+            print(f"{mutant.id}: {mutant.function}: {mutant.reason}: {mutant.killed_by}")
+        return 0
+    started = time.monotonic()
+    build()
+    end_at = None
+    if chosen.sample:
+        print(f"seed {chosen.seed}", flush=True)
+        random.Random(chosen.seed).shuffle(mutants)
+        end_at = started + chosen.sample - LIMIT_S
+    elif not chosen.first_sight and not without_any(mutants):
+        return 1
+    killed = judged = 0
+    for mutant, verdict in judge_all(mutants, chosen.first_sight, end_at):
+        judged += 1
+        killed += verdict.outcome == "killed"
+        print(f"{verdict.outcome}  {mutant.id}: {mutant.reason}: {verdict.detail}", flush=True)
+    print(f"{killed} of {judged} killed, {len(mutants) - judged} not looked at")
+    return 0 if killed == judged else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
