@@ -5,12 +5,14 @@
 #include <string.h>
 #include <time.h>
 
-#define SECOND_US 1000000
+#define SECOND_US       1000000
+#define END_OF_YEARS_US (INT64_C(253402300800) * SECOND_US)
 
 void rfc3339_write(char text[RFC3339_SIZE], int64_t unix_us, int digits)
 {
-	const time_t seconds = (time_t)(unix_us / SECOND_US);
-	int64_t fraction = unix_us % SECOND_US;
+	/* Before 1970 too a second begins with its fraction 0. */
+	int64_t fraction = (unix_us % SECOND_US + SECOND_US) % SECOND_US;
+	const time_t seconds = (time_t)((unix_us - fraction) / SECOND_US);
 	struct tm utc;
 	size_t length;
 
@@ -39,5 +41,6 @@ bool rfc3339_read(const char *text, int64_t *unix_us)
 	if (strcmp(rest, "Z") != 0)
 		return false;
 	*unix_us = (int64_t)timegm(&utc) * SECOND_US + fraction;
-	return true;
+	/* A leap second may lead out of the years of four digits. */
+	return *unix_us < END_OF_YEARS_US;
 }

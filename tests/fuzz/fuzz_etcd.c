@@ -52,20 +52,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	struct etcd_call call = {.done = on_done};
 	struct etcd_watch watch = {.put = on_put, .gone = on_gone};
 	struct etcd_watch *watching = &watch;
-	size_t length;
 
 	if (size == 0)
 		return 0;
-	length = etcd_message_size(bytes + 1, size - 1);
-	if (*bytes % 5 == 4)
+	switch (*bytes % 6) {
+	case 3:
+		etcd_decode_watch(&watching, bytes + 1, size - 1);
+		break;
+	case 4:
 		read_text(bytes + 1, size - 1);
-	else if (length == 0 || length == SIZE_MAX)
-		return 0;
-	else if (*bytes % 5 == 3)
-		etcd_decode_watch(&watching, bytes + 1, length);
-	else {
-		call.kind = (enum etcd_call_kind)(*bytes % 5);
-		etcd_decode(&call, bytes + 1, length);
+		break;
+	case 5:
+		free(etcd_decode_authenticate(bytes + 1, size - 1));
+		break;
+	default:
+		call.kind = (enum etcd_call_kind)(*bytes % 6);
+		etcd_decode(&call, bytes + 1, size - 1);
 	}
 	return 0;
 }

@@ -1,11 +1,15 @@
-/* What an API server may answer, and what a kubeconfig may say: the first byte says which it is. */
+/* Leases, kubeconfigs and what plugins print: the first byte of an input says which it is. */
 #include "stores/kube_config.h"
+#include "stores/kube_credential.h"
 #include "stores/lease.h"
 #include "stores/yaml.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -37,6 +41,27 @@ static void read_lease(const char *text)
 	cJSON_Delete(object);
 }
 
+static void read_credential(const char *text)
+{
+	cJSON *credential;
+
+	kube_credential_read(text, &credential);
+	cJSON_Delete(credential);
+}
+
+static void load_kubeconfig(const char *text)
+{
+	struct kube_config config = {0};
+	char path[64];
+	const int file = memfd_create("kubeconfig", MFD_CLOEXEC);
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+	if (write(file, text, strlen(text)) >= 0)
+		kubeconfig_load(&config, path, NULL, NULL);
+	kube_config_clear(&config);
+	close(file);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	char problem[200];
@@ -46,6 +71,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		return 0;
 	if (bytes[0] == 'l')
 		read_lease(text);
+	else if (bytes[0] == 'p')
+		read_credential(text);
+	else if (bytes[0] == 'k')
+		load_kubeconfig(text);
 	else
 		cJSON_Delete(yaml_parse(text, strlen(text), problem, sizeof problem));
 	free(text);

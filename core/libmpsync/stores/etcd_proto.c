@@ -207,6 +207,17 @@ size_t etcd_message_size(const uint8_t *bytes, size_t size)
 	return size < HEAD_SIZE + length ? 0 : HEAD_SIZE + length;
 }
 
+/* What stands behind the head of the first whole message; NULL: there is none. */
+static const uint8_t *content(const uint8_t *bytes, size_t *size)
+{
+	const size_t whole = etcd_message_size(bytes, *size);
+
+	if (whole == 0 || whole == SIZE_MAX)
+		return NULL;
+	*size = whole - HEAD_SIZE;
+	return bytes + HEAD_SIZE;
+}
+
 /* As text: etcd's bytes may hold anything, and end in no NUL. */
 static char *copy_text(const ProtobufCBinaryData *data)
 {
@@ -303,15 +314,14 @@ static bool decode_keep_alive(struct etcd_answer *answer, const uint8_t *message
 	return true;
 }
 
-bool etcd_decode(struct etcd_call *call, const uint8_t *message, size_t size)
+bool etcd_decode(struct etcd_call *call, const uint8_t *bytes, size_t size)
 {
 	struct etcd_answer answer = {.result = ETCD_OK};
+	const uint8_t *message = content(bytes, &size);
 	bool good = false;
 
-	if (size < HEAD_SIZE)
+	if (!message)
 		return false;
-	message += HEAD_SIZE;
-	size -= HEAD_SIZE;
 	switch (call->kind) {
 	case ETCD_TXN:
 		good = decode_txn(&answer, message, size);
@@ -342,11 +352,11 @@ static bool tell_event(struct etcd_watch *watch, const Etcdpb__Event *event)
 	return good;
 }
 
-bool etcd_decode_watch(struct etcd_watch *const *watch, const uint8_t *message, size_t size)
+bool etcd_decode_watch(struct etcd_watch *const *watch, const uint8_t *bytes, size_t size)
 {
-	Etcdpb__WatchResponse *response = size < HEAD_SIZE ? NULL
-	                                                   : etcdpb__watch_response__unpack(NULL,
-	                                                         size - HEAD_SIZE, message + HEAD_SIZE);
+	const uint8_t *message = content(bytes, &size);
+	Etcdpb__WatchResponse *response =
+	    message ? etcdpb__watch_response__unpack(NULL, size, message) : NULL;
 	bool good = response && !response->canceled;
 
 	if (good && response->created && (*watch)->began)
@@ -358,12 +368,11 @@ bool etcd_decode_watch(struct etcd_watch *const *watch, const uint8_t *message, 
 	return good;
 }
 
-char *etcd_decode_authenticate(const uint8_t *message, size_t size)
+char *etcd_decode_authenticate(const uint8_t *bytes, size_t size)
 {
+	const uint8_t *message = content(bytes, &size);
 	Etcdpb__AuthenticateResponse *response =
-	    size < HEAD_SIZE
-	        ? NULL
-	        : etcdpb__authenticate_response__unpack(NULL, size - HEAD_SIZE, message + HEAD_SIZE);
+	    message ? etcdpb__authenticate_response__unpack(NULL, size, message) : NULL;
 	char *token = response && *response->token ? strdup(response->token) : NULL;
 
 	if (response)

@@ -24,17 +24,20 @@ struct etcd_bytes etcd_encode_authenticate(const char *user, const char *passwor
  */
 size_t etcd_message_size(const uint8_t *bytes, size_t size);
 
-/* Takes an answer apart, and shows it to `done` while it lasts. False: it is not what etcd sends.
+/*
+ * These read the first message of what has arrived, if it is whole.
+ *
+ * Takes an answer apart, and shows it to `done` while it lasts. False: it is not what etcd sends.
  */
-bool etcd_decode(struct etcd_call *call, const uint8_t *message, size_t size);
+bool etcd_decode(struct etcd_call *call, const uint8_t *bytes, size_t size);
 
 /*
  * Tells the watch what one message says, until *watch is NULL: whoever is told may stop watching.
  * False: the watch is over (compacted, or not etcd's).
  */
-bool etcd_decode_watch(struct etcd_watch *const *watch, const uint8_t *message, size_t size);
+bool etcd_decode_watch(struct etcd_watch *const *watch, const uint8_t *bytes, size_t size);
 
 /* The token, owned by the caller; NULL: it is not what etcd sends. */
-char *etcd_decode_authenticate(const uint8_t *message, size_t size);
+char *etcd_decode_authenticate(const uint8_t *bytes, size_t size);
 
 #endif

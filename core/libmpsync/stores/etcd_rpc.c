@@ -328,8 +328,7 @@ static void on_call_done(void *context, const struct http_answer *http)
 	do_later(rpc);
 	drop_flight(flight);
 	call->flight = NULL;
-	if (http->grpc_status != 0 || etcd_message_size(message, http->body_size) == 0 ||
-	    !etcd_decode(call, message, etcd_message_size(message, http->body_size)))
+	if (http->grpc_status != 0 || !etcd_decode(call, message, http->body_size))
 		call->done(call, &problem);
 }
 

@@ -1,5 +1,7 @@
 #include "kube_exec.h"
 
+#include "kube_credential.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -67,15 +69,15 @@ static void finish(struct kube_exec *exec, const cJSON *status, const char *prob
 
 static void finish_with_output(struct kube_exec *exec, int ended)
 {
-	cJSON *credential = exec->output ? cJSON_Parse(exec->output) : NULL;
-	const cJSON *status = cJSON_GetObjectItemCaseSensitive(credential, "status");
+	cJSON *credential;
+	const cJSON *status = kube_credential_read(exec->output, &credential);
 	char problem[300] = "";
 
 	if (ended != 0)
 		snprintf(problem, sizeof problem, "the credential plugin %.150s failed (%s %d)",
 		    exec->command, WIFSIGNALED(ended) ? "signal" : "exit code",
 		    WIFSIGNALED(ended) ? WTERMSIG(ended) : WEXITSTATUS(ended));
-	else if (!text(status, "token") && !text(status, "clientCertificateData"))
+	else if (!status)
 		snprintf(problem, sizeof problem,
 		    "the credential plugin %.150s printed no ExecCredential with a token or a certificate",
 		    exec->command);
