@@ -61,7 +61,11 @@ tier_setup() {
 
 tier_build() { configure_and_build debug && configure_and_build release; }
 tier_unit() { ctest --no-tests=error --test-dir build -L unit --output-on-failure; }
-tier_fuzz() { ctest --no-tests=error --test-dir build -L fuzz --output-on-failure; }
+# What is known to be odd, and ten seconds of what is not.
+tier_fuzz() {
+	last_lines 4 ctest --no-tests=error --test-dir build -L fuzz --output-on-failure &&
+		sh tests/fuzz/run.sh 10
+}
 tier_simulation() { build/bin/simulation --seeds "$SEEDS" &&
 	build/bin/simulation --mode 0 --seeds 1000 --ratio 1200000 &&
 	build/bin/simulation --mode 1 --seeds 300 --ratio 1200000 &&
@@ -189,7 +193,7 @@ no_unbounded_number() {
 
 tier_lint() {
 	sh .ci/format.sh --check c && no_unbounded_number &&
-		shellcheck -x -e SC2016,SC2030,SC2031 tests/run.sh tests/languages.sh bindings/dotnet/build.sh bindings/rust/generate.sh tests/bench/run.sh tests/bench/etcd.sh tests/bench/languages.sh .ci/run .ci/format.sh .ci/abi.sh examples/quickstart.sh &&
+		shellcheck -x -e SC2016,SC2030,SC2031 tests/run.sh tests/fuzz/run.sh tests/languages.sh bindings/dotnet/build.sh bindings/rust/generate.sh tests/bench/run.sh tests/bench/etcd.sh tests/bench/languages.sh .ci/run .ci/format.sh .ci/abi.sh examples/quickstart.sh &&
 		mandoc -Tlint -Wwarning docs/mpsync.1 &&
 		cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
 			--suppress=normalCheckLevelMaxBranches \

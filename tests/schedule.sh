@@ -33,7 +33,7 @@ lint           2     build
 simulation     1     build
 openapi        wait  build
 unit           wait  build
-fuzz           1     build
+fuzz           2     build
 exports        1     build
 abi            1     build
 "

@@ -31,5 +31,6 @@ seconds=${1:?SECONDS}
 shift
 cmake -G Ninja --preset fuzz >/dev/null && cmake --build --preset fuzz | tail -n 1 || exit
 mkdir -p build-fuzz/found build-fuzz/logs
+# shellcheck disable=SC2046
 [ $# -gt 0 ] || set -- $(printf '%s\n' tests/fuzz/fuzz_*.c | sed 's/.*fuzz_\(.*\)\.c/\1/')
 printf '%s\n' "$@" | xargs -P "${JOBS:-2}" -I TARGET sh tests/fuzz/run.sh --one "$seconds" TARGET
