@@ -220,8 +220,12 @@ static const char *beat_field_problem(struct heartbeat *beat, const cJSON *item,
 		           ? NULL
 		           : "grants: it has to be how many grants the client knows of";
 	}
+	if (strcmp(item->string, "low") == 0) {
+		beat->low = cJSON_IsTrue(item);
+		return cJSON_IsBool(item) ? NULL : "low: it has to be true or false";
+	}
 	if (strcmp(item->string, "stream") != 0)
-		return "there is no such field; a heartbeat has seen, fence, stream, grants";
+		return "there is no such field; a heartbeat has seen, fence, stream, grants, low";
 	return json_number_read(item, MOST_NUMBER, &beat->stream)
 	           ? NULL
 	           : "stream: it has to be the number that hello gave";

@@ -452,6 +452,7 @@ static void reply_health(struct request *request, const char *word)
 	cJSON *body = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(body, "status", word);
+	cJSON_AddItemToObject(body, "features", sessions_features());
 	reply_json(request, 200, body);
 }
 

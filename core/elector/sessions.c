@@ -172,6 +172,14 @@ struct session *session_use(struct sessions *sessions, const struct id *id, cons
 
 /* ---- Streams ---- */
 
+cJSON *sessions_features(void)
+{
+	cJSON *features = cJSON_CreateArray();
+
+	cJSON_AddItemToArray(features, cJSON_CreateString("low"));
+	return features;
+}
+
 static void send_hello(
     struct session_stream *stream, const struct sessions *sessions, const char *peer, bool resumed)
 {
@@ -181,6 +189,7 @@ static void send_hello(
 	cJSON_AddNumberToObject(data, "stream", (double)stream->generation);
 	cJSON_AddStringToObject(data, "peer", peer);
 	cJSON_AddBoolToObject(data, "resumed", resumed);
+	cJSON_AddItemToObject(data, "features", sessions_features());
 	sessions->host.send(stream->stream, 0, "hello", data);
 }
 

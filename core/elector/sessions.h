@@ -106,10 +106,14 @@ struct heartbeat {
 	uint64_t seen;
 	uint64_t stream; /* the generation that is the fence; 0: time is */
 	uint64_t grants; /* how many the client knows of; UINT64_MAX: it did not say */
+	bool low;        /* the client confirms by themselves those that are listed as low */
 	uint64_t read_ms;
 };
 void sessions_heartbeat(
     struct sessions *sessions, const struct heartbeat *heartbeat, struct sessions_request *request);
+
+/* What a client may ask for beyond the first version of the wire. Owned by the caller. */
+cJSON *sessions_features(void);
 
 /* The session's stream; the newest ends the earlier. NULL without memory. */
 struct session_stream *sessions_stream_open(struct sessions *sessions, const struct id *session,

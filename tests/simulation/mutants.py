@@ -138,6 +138,12 @@ MUTANTS = [
     ("28", "a place that a waiter takes counts as a sign of life of the holder", [
         ("libmpsync/record.c", "a->revoked == b->revoked;",
          "a->revoked == b->revoked && text_same(a->next, b->next);")], "0"),
+    ("29", "a grant that the store does not renew takes the session's others with it", [
+        ("elector/heartbeats.c", "return beat->lists_low && remaining_ms < ttl_ms / 4 &&",
+         "return false && beat->lists_low && remaining_ms < ttl_ms / 4 &&")], "2"),
+    ("30", "the client does not ask by itself for a grant that is low", [
+        ("libmpsync/stores/elector_heartbeats.c", "if (remote->low || remaining == 0 ||",
+         "if (remaining == 0 ||")], "2"),
     ("22", "an answer that was overtaken counts", [
         ("libmpsync/stores/records_names.c", "return record && record->version < watched->newest_version;",
          "return false && record && watched;")]),

@@ -32,7 +32,9 @@ enum sim_fault {
 	FAULT_FOREIGN = 1 << 12, /* client-go, or etcd's own client, takes part */
 	FAULT_FORCE = 1 << 13,   /* someone releases by force */
 	FAULT_LEADER = 1 << 14,  /* etcd: another member leads, and the former one does not know */
-	FAULT_ALL = (1 << 15) - 1
+	FAULT_NAME = 1 << 15,    /* what renews one name is forbidden for a while, others go on */
+	FAULT_COUNT = 16,
+	FAULT_ALL = (1 << FAULT_COUNT) - 1
 };
 
 enum sim_mode { MODE_LEASE, MODE_FILE, MODE_ELECTOR, MODE_ETCD, MODE_COUNT };
@@ -148,6 +150,8 @@ struct sim {
 	bool faults_on;
 	uint32_t ttl_ms;
 	uint64_t outage_until_us;
+	int forbidden_name; /* nobody may renew it */
+	uint64_t forbidden_until_us;
 	struct sim_store *store;
 	struct sim_etcd *etcd;
 	struct sim_connection *connections;

@@ -479,12 +479,24 @@ static bool unprotected(struct sim *sim, const struct stored *stored, const stru
 	           stored->saw_deletion[message->node->number] != message->node->life + 1);
 }
 
+/* A release may be done, so that nothing is left behind. */
+static bool is_forbidden(const struct sim *sim, const struct message *message)
+{
+	const struct record_request *request = &message->request;
+
+	return sim->now_us < sim->forbidden_until_us && message->name == sim->forbidden_name &&
+	       message->operation == WRITE && !request->grant && request->record.holder;
+}
+
 static void apply(struct sim *sim, struct message *message)
 {
 	struct stored *stored = &sim->store->names[message->name];
 
 	if (message->operation == READ) {
 		apply_read(sim, stored, message);
+	} else if (is_forbidden(sim, message)) {
+		message->result = RECORD_REFUSED;
+		message->status = MPSYNC_E_FORBIDDEN;
 	} else if (sim_fault(sim, FAULT_ERRORS, 3)) {
 		const bool mid_hold = message->operation == WRITE && !message->request.grant;
 

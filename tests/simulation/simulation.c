@@ -19,6 +19,7 @@
  *   P10 an elector gives nothing away that its client may believe in, but for a goodbye or a proof
  *   P11 a renewal that was believed did change the record
  *   P12 without faults, whoever waits asks only when there is news
+ *   P15 while one name cannot be renewed, the grants of others are kept
  *
  *   simulation [--seeds N] [--first S] [--seed S] [--ratio PPM] [--mode M] [--faults MASK]
  */
@@ -178,6 +179,13 @@ static void on_held(struct user *user, const struct engine_event *event)
 	    user_release);
 }
 
+/* Now, or so that a right which could not be renewed then ends now. */
+static bool was_forbidden(const struct sim *sim, int name)
+{
+	return name == sim->forbidden_name &&
+	       sim->now_us < sim->forbidden_until_us + (uint64_t)sim->ttl_ms * 1000;
+}
+
 static void on_event(void *owner, const struct engine_event *event)
 {
 	struct user *user = owner;
@@ -197,6 +205,9 @@ static void on_event(void *owner, const struct engine_event *event)
 		workload_of(user->sim)->losses++;
 		if (user->sim->faults == 0)
 			sim_violate(user->sim, "P8", "node %d lost %s though nothing failed",
+			    user->node->number, sim_name(user->name));
+		if (user->sim->faults == FAULT_NAME && !was_forbidden(user->sim, user->name))
+			sim_violate(user->sim, "P15", "node %d lost %s, though another is forbidden",
 			    user->node->number, sim_name(user->name));
 		user->asked = IDLE;
 		return;
@@ -467,6 +478,11 @@ static void strike(struct sim *sim, void *argument)
 		crash_and_restart(node);
 	if (sim_fault(sim, FAULT_OUTAGE, 15))
 		sim->outage_until_us = sim->now_us + sim_random(sim, 2 * ttl_us);
+	if (sim->now_us > sim->forbidden_until_us + 2 * ttl_us && sim_fault(sim, FAULT_NAME, 50)) {
+		sim->forbidden_name = (int)sim_random(sim, SIM_NAMES);
+		sim->forbidden_until_us = sim->now_us + sim_random(sim, 3 * ttl_us);
+		sim_trace(sim, "%s may not be renewed", sim_name(sim->forbidden_name));
+	}
 	if (sim->mode != MODE_ETCD && sim_fault(sim, FAULT_HANDS, 30))
 		sim_store_hands(sim);
 	if (sim_fault(sim, FAULT_WALL, 20))
@@ -578,7 +594,9 @@ static uint32_t pick_faults(struct sim *sim)
 		return 0;
 	if (sim_chance(sim, 5))
 		return ONLY_DEATHS & sim->options.only;
-	for (unsigned bit = 0; bit < 15; bit++)
+	if (sim_chance(sim, 5))
+		return FAULT_NAME & sim->options.only;
+	for (unsigned bit = 0; bit < FAULT_COUNT; bit++)
 		if (sim_chance(sim, 40))
 			faults |= 1u << bit;
 	return faults & sim->options.only;
@@ -619,6 +637,7 @@ static void end_well(struct sim *sim)
 
 	sim->faults_on = false;
 	sim->outage_until_us = 0;
+	sim->forbidden_until_us = 0;
 	workload->ending = true;
 	for (int i = 0; i < sim->node_count; i++) {
 		sim->nodes[i].wall_frozen = false;

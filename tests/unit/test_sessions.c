@@ -1,6 +1,7 @@
 /* What an elector may give away, and when: over a memory store, with a clock of the test's own. */
 #include "unit.h"
 
+#include "duration.h"
 #include "sessions.h"
 #include "stores/memory.h"
 
@@ -12,7 +13,10 @@ struct world {
 	struct sessions *sessions;
 	uint64_t now_ms;
 	int status; /* of the last answer */
-	uint64_t remaining_ms;
+	cJSON *body;
+	struct store_ops ops;       /* the store's, with a renewal of the test's own */
+	struct store_ops store_ops; /* the store's own */
+	const char *forbidden;      /* the name that may not be renewed */
 };
 
 static struct world world;
@@ -39,7 +43,8 @@ static void on_answer(struct sessions_request *request, struct answer *answer)
 {
 	(void)request;
 	world.status = answer->status;
-	cJSON_Delete(answer->body);
+	cJSON_Delete(world.body);
+	world.body = answer->body;
 }
 
 static void on_send(void *stream, uint64_t id, const char *event, cJSON *data)
@@ -63,6 +68,17 @@ static void ignore_timer(void *context)
 	(void)context;
 }
 
+static void renew_what_is_allowed(
+    struct store *store, struct store_claim *const *claims, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (world.forbidden && strcmp(claims[i]->name, world.forbidden) == 0)
+			store->sink.answer(store->sink.engine, claims[i], CLAIM_REFUSED,
+			    &(struct claim_answer){.status = MPSYNC_E_FORBIDDEN}, NULL);
+		else
+			world.store_ops.renew(store, &claims[i], 1);
+}
+
 static int set_up(void **state)
 {
 	const struct store_clock clock = {boot_ms, wall_ms, no_jitter, &world};
@@ -77,6 +93,9 @@ static int set_up(void **state)
 	world.now_ms = 1000000;
 	assert_true(loop_init(&world.loop, true, ignore_timer, NULL));
 	world.engine = engine_new(&engine_host, memory_open("sessions", &world.loop, &clock));
+	world.store_ops = world.ops = *engine_store(world.engine)->ops;
+	world.ops.renew = renew_what_is_allowed;
+	engine_store(world.engine)->ops = &world.ops;
 	world.sessions = sessions_new(world.engine, &clock, &host, &instance, &anonymous, 100);
 	return 0;
 }
@@ -86,6 +105,7 @@ static int tear_down(void **state)
 	(void)state;
 	engine_free(world.engine);
 	sessions_free(world.sessions);
+	cJSON_Delete(world.body);
 	loop_clear(&world.loop);
 	return 0;
 }
@@ -126,16 +146,22 @@ static struct session_stream *open_stream(uint8_t claim)
 	return sessions_stream_open(world.sessions, &session, "h", 0, "peer", &world);
 }
 
-static void beat(uint8_t claim, uint64_t generation)
+static void beat_as(uint8_t claim, uint64_t generation, bool low)
 {
 	static struct sessions_request request;
 	const struct heartbeat heartbeat = {.holder = "h",
 	    .session = {{(uint8_t)(claim + 100)}},
 	    .stream = generation,
+	    .low = low,
 	    .read_ms = world.now_ms};
 
 	sessions_heartbeat(world.sessions, &heartbeat, &request);
 	assert_int_equal(world.status, 200);
+}
+
+static void beat(uint8_t claim, uint64_t generation)
+{
+	beat_as(claim, generation, false);
 }
 
 /* Goal: nobody gets what another was told he has, until that time is over (rule 1). */
@@ -267,6 +293,82 @@ static void test_heartbeats_keep(void **state)
 	assert_int_equal(ask(&b), 409);
 }
 
+static uint64_t ms_of(const cJSON *object, const char *name)
+{
+	uint64_t ms = 0;
+
+	assert_true(
+	    duration_parse(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name)), &ms));
+	return ms;
+}
+
+static uint64_t told_remaining_ms(void)
+{
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(world.body, "remaining");
+
+	assert_int_equal(cJSON_GetArraySize(list), 1);
+	return ms_of(cJSON_GetArrayItem(list, 0), "remaining");
+}
+
+/* Two grants of one session, of which the store renews one alone; nearly all of a right has passed.
+ */
+static void hold_two_of_which_one_is_forbidden(void)
+{
+	struct put put = put_of(1);
+
+	assert_int_equal(ask(&put), 200);
+	put.name = "forbidden";
+	put.claim = (struct id){{2}};
+	assert_int_equal(ask(&put), 200);
+	world.forbidden = "forbidden";
+	for (int i = 0; i < 10; i++) {
+		pass(1000);
+		beat(1, 0);
+	}
+}
+
+/* Goal: one grant that the store does not renew takes no other with it. */
+static void test_low_grant_is_told_of_by_itself(void **state)
+{
+	const cJSON *low;
+
+	(void)state;
+	hold_two_of_which_one_is_forbidden();
+	beat_as(1, 0, true);
+	assert_true(told_remaining_ms() > 15000 / 3);
+	assert_int_equal(cJSON_GetObjectItemCaseSensitive(world.body, "grants")->valueint, 2);
+	low = cJSON_GetObjectItemCaseSensitive(world.body, "low");
+	assert_int_equal(cJSON_GetArraySize(low), 1);
+	low = cJSON_GetArrayItem(low, 0);
+	assert_string_equal(
+	    cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(low, "name")), "forbidden");
+	assert_true(ms_of(low, "remaining") < 15000 / 4);
+}
+
+/* Goal: a client that knows no `low` is told what the least of its grants has left. */
+static void test_former_client_is_told_the_least(void **state)
+{
+	(void)state;
+	hold_two_of_which_one_is_forbidden();
+	beat(1, 0);
+	assert_true(told_remaining_ms() < 15000 / 4);
+	assert_null(cJSON_GetObjectItemCaseSensitive(world.body, "low"));
+}
+
+/* Goal: what others were told does not count for a low grant: it is given away in its own time. */
+static void test_low_grant_is_given_away_in_its_own_time(void **state)
+{
+	struct put other = put_of(3);
+
+	(void)state;
+	hold_two_of_which_one_is_forbidden();
+	beat_as(1, 0, true);
+	pass(5000);
+	other.name = "forbidden";
+	other.read_ms = world.now_ms;
+	assert_int_equal(ask(&other), 200);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +382,10 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_tombstone, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_wrong_token_and_ttl, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_heartbeats_keep, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_low_grant_is_told_of_by_itself, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_former_client_is_told_the_least, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+	        test_low_grant_is_given_away_in_its_own_time, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,10 +75,20 @@ void remote_claim_answer_problem(
 	    &(struct store_word){.message = remote_explain(remote->remote, http, body)});
 }
 
+/* From c0, when to ask again: more often, at a steady pace, when little is left. */
+static uint64_t renew_in_ms(uint32_t ttl_ms, uint64_t right_ms)
+{
+	return (right_ms < ttl_ms / 4 ? ttl_ms / 60 : right_ms / 3) + 1;
+}
+
 /* The right counts from before the request; the elector said how long it lasts (rule 4). */
 void remote_claim_answer_right(
     struct remote_claim *remote, enum claim_event event, uint64_t right_ms)
 {
+	const uint32_t ttl_ms = remote->claim->ttl_ms;
+
+	if (right_ms >= ttl_ms / 4)
+		remote->low = false;
 	remote->held = true;
 	remote->granted = false;
 	remote->claim->token = remote->token;
@@ -88,7 +98,7 @@ void remote_claim_answer_right(
 	        .token = remote->token,
 	        .sent_at_ms = remote->sent_at_ms,
 	        .right_ms = right_ms,
-	        .renew_in_ms = right_ms / 3 + 1,
+	        .renew_in_ms = renew_in_ms(ttl_ms, right_ms),
 	    },
 	    NULL);
 }

@@ -13,6 +13,7 @@ struct heartbeat {
 	uint64_t sent_at_ms;
 	uint64_t sent_hellos;
 	bool greeted; /* a stream was open when it was sent */
+	bool asks_low;
 };
 
 static void drop_heartbeat(struct heartbeat *heartbeat)
@@ -67,6 +68,18 @@ static void renew_one_by_one(struct heartbeat *heartbeat)
 	}
 }
 
+static void mark_low(struct remote *remote, const cJSON *body)
+{
+	const cJSON *grant;
+
+	cJSON_ArrayForEach (grant, cJSON_GetObjectItemCaseSensitive(body, "low")) {
+		struct remote_claim *claim = remote_claim_named(remote, grant);
+
+		if (claim)
+			claim->low = true;
+	}
+}
+
 /* Each that this elector has confirmed, and not told the loss of since: the events say that. */
 static void renew_all(struct heartbeat *heartbeat, const cJSON *body)
 {
@@ -75,7 +88,8 @@ static void renew_all(struct heartbeat *heartbeat, const cJSON *body)
 	while ((remote = take_beaten(heartbeat))) {
 		const uint64_t remaining = remaining_of(body, remote->claim->ttl_ms);
 
-		if (remaining == 0 || !id_equal(&remote->confirmed_by, &remote->remote->elector))
+		if (remote->low || remaining == 0 ||
+		    !id_equal(&remote->confirmed_by, &remote->remote->elector))
 			remote_claim_renew(remote);
 		else if (remote_is_fresh(remote->remote, heartbeat->sent_hellos, body))
 			remote_claim_answer_right(remote, CLAIM_RENEWED, remaining);
@@ -108,9 +122,13 @@ static void on_heartbeat_done(void *context, const struct http_answer *http)
 			remote_stream_move(remote);
 		if (remote_is_current(remote, body))
 			remote_stream_take_events(remote, cJSON_GetObjectItemCaseSensitive(body, "events"));
+		mark_low(remote, body);
 		renew_all(heartbeat, body);
 		if (remote_is_current(remote, body))
 			remote_give_back(remote, cJSON_GetObjectItemCaseSensitive(body, "claims"));
+	} else if (http->status == 400 && http->from_elector && heartbeat->asks_low) {
+		remote->knows_low = false; /* of another elector than the one that said so */
+		renew_one_by_one(heartbeat);
 	} else if (http->status == 404 && http->from_elector) {
 		remote_stream_move(remote);
 		renew_one_by_one(heartbeat);
@@ -150,6 +168,9 @@ static void send_heartbeat(struct heartbeat *heartbeat)
 	cJSON_AddNumberToObject(body, "grants", (double)count_known(remote));
 	if (remote->fence_stands)
 		cJSON_AddNumberToObject(body, "stream", (double)remote->generation);
+	heartbeat->asks_low = remote->knows_low;
+	if (heartbeat->asks_low)
+		cJSON_AddTrueToObject(body, "low");
 	text = cJSON_PrintUnformatted(body);
 	cJSON_Delete(body);
 	request.body = text;
@@ -180,7 +201,7 @@ void elector_renew(struct store *store, struct store_claim *const *claims, size_
 
 	for (size_t i = 0; i < count; i++) {
 		claim = store_claim_data(claims[i]);
-		if (!heartbeat || claims[i]->value_version != claims[i]->value_stored) {
+		if (!heartbeat || claim->low || claims[i]->value_version != claims[i]->value_stored) {
 			remote_claim_renew(claim);
 		} else {
 			claim->phase = HEARTBEAT;

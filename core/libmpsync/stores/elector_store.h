@@ -31,6 +31,7 @@ struct remote_claim {
 	bool held;
 	bool granted; /* told by an event, to be confirmed */
 	bool ended;   /* told by an event that overtook the answer of an attempt */
+	bool low;     /* the elector could not renew it with the others: it is asked for by itself */
 	uint64_t token;
 	uint64_t granted_token;
 	uint64_t sent_at_ms;
@@ -71,6 +72,7 @@ struct remote {
 	bool fence_stands; /* the present stream is our own socket to the elector itself */
 	bool greeted;      /* the present stream has said hello */
 	bool known;        /* an elector had this session before */
+	bool knows_low;    /* the elector of the present stream lists low grants when asked to */
 	struct id elector; /* the instance that the stream is of, or was */
 	bool answered;     /* an elector did, once */
 	char message[300];
@@ -141,6 +143,8 @@ void remote_stream_connect(struct remote *remote);
  */
 void remote_stream_move(struct remote *remote);
 void remote_stream_close(struct remote *remote);
+/* The claim that an event, or an item of an answer, is about; NULL: not ours. */
+struct remote_claim *remote_claim_named(struct remote *remote, const cJSON *data);
 /* Those that a heartbeat's answer repeats. */
 void remote_stream_take_events(struct remote *remote, const cJSON *events);
 /* Grants that the elector has for us: of those that nobody here knows, or asks for, it is rid. */

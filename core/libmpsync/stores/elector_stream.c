@@ -19,7 +19,7 @@ struct errand {
 	struct http_call *call;
 };
 
-static struct remote_claim *claim_of(struct remote *remote, const cJSON *data)
+struct remote_claim *remote_claim_named(struct remote *remote, const cJSON *data)
 {
 	struct id secret;
 	struct remote_claim *claim = remote->claims;
@@ -79,7 +79,7 @@ void remote_give_back(struct remote *remote, const cJSON *claims)
 	const cJSON *grant;
 
 	cJSON_ArrayForEach (grant, claims) {
-		struct remote_claim *claim = claim_of(remote, grant);
+		struct remote_claim *claim = remote_claim_named(remote, grant);
 
 		if (!claim)
 			give_back(remote, grant);
@@ -161,7 +161,7 @@ static void take_event(struct remote *remote, uint64_t id, const char *event, co
 	if (id <= remote->seen)
 		return;
 	remote->seen = id;
-	claim = claim_of(remote, data);
+	claim = remote_claim_named(remote, data);
 	if (!claim)
 		return;
 	if (strcmp(event, "granted") == 0)
@@ -224,6 +224,16 @@ static void forget_confirmations(struct remote *remote)
 		claim->confirmed_by = (struct id){{0}};
 }
 
+static bool has_feature(const cJSON *data, const char *name)
+{
+	const cJSON *feature;
+
+	cJSON_ArrayForEach (feature, cJSON_GetObjectItemCaseSensitive(data, "features"))
+		if (cJSON_IsString(feature) && strcmp(feature->valuestring, name) == 0)
+			return true;
+	return false;
+}
+
 static void on_hello(struct remote *remote, const cJSON *data)
 {
 	const cJSON *generation = cJSON_GetObjectItemCaseSensitive(data, "stream");
@@ -246,6 +256,7 @@ static void on_hello(struct remote *remote, const cJSON *data)
 	if (!holding)
 		store_fence_forget(&remote->store.fence);
 	remote->generation = json_number(generation, UINT64_MAX);
+	remote->knows_low = has_feature(data, "low");
 	if (!resumed)
 		remote->seen = 0;
 	/* A former elector that lives must not see an end while it may have told of something. */
