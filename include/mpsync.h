@@ -14,6 +14,8 @@
  * - Text goes in as UTF-8 and is copied. Text that comes out says who owns it.
  * - @p error is always last, may be NULL, is cleared on success and filled on failure.
  * - After fork() the handles of the parent answer MPSYNC_E_FORKED in the child; open a new client.
+ *   The parent's queue has no events there and no descriptor; what waits for a request is told that
+ *   it has FAILED.
  * - `op_id`, lock and grant numbers are below 2^53, so that every language can hold them.
  */
 #ifndef MPSYNC_H

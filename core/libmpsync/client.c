@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 /* ---- Blocking calls ---- */
@@ -213,11 +212,6 @@ mpsync_client *client_reference(mpsync_client *client)
 	return client;
 }
 
-static size_t page_size(void)
-{
-	return (size_t)sysconf(_SC_PAGESIZE);
-}
-
 void client_unreference(mpsync_client *client)
 {
 	if (atomic_fetch_sub(&client->references, 1) > 1)
@@ -228,8 +222,7 @@ void client_unreference(mpsync_client *client)
 	free(client->reserved_close);
 	if (client->descriptor >= 0)
 		close(client->descriptor);
-	if (client->alive)
-		munmap((void *)(uintptr_t)client->alive, page_size());
+	fork_mark_free(client->mark);
 	pthread_mutex_destroy(&client->mutex);
 	free(client);
 }
@@ -238,53 +231,43 @@ mpsync_status client_check_usable(const mpsync_client *client, mpsync_error *err
 {
 	if (!client)
 		return fail(error, MPSYNC_E_INVALID, "no client given");
-	if (!*client->alive)
+	if (!fork_mark_is_ours(client->mark))
 		return fail(error, MPSYNC_E_FORKED, "%s", mpsync_status_text(MPSYNC_E_FORKED));
 	return MPSYNC_OK;
+}
+
+static void append(mpsync_client *client, struct command *command)
+{
+	command->next = NULL;
+	if (client->first)
+		client->last->next = command;
+	else
+		client->first = command;
+	client->last = command;
 }
 
 mpsync_status client_submit(mpsync_client *client, struct command *command, mpsync_error *error)
 {
 	const uint64_t one = 1;
 	bool closed;
+	bool woken;
 
 	pthread_mutex_lock(&client->mutex);
 	closed = client->closed;
-	command->next = NULL;
-	if (!closed) {
-		if (client->first)
-			client->last->next = command;
-		else
-			client->first = command;
-		client->last = command;
-	}
+	/* First: what cannot be announced must not be in the list, for its owner frees it. */
+	woken = !closed && write(client->descriptor, &one, sizeof one) > 0;
+	if (woken)
+		append(client, command);
 	pthread_mutex_unlock(&client->mutex);
-	if (closed) {
-		free(command);
+	if (woken)
+		return succeed(error);
+	free(command);
+	if (closed)
 		return fail(error, MPSYNC_E_CLOSED, "the client is closed");
-	}
-	if (write(client->descriptor, &one, sizeof one) < 0)
-		return fail(
-		    error, MPSYNC_E_INTERNAL, "cannot wake the client's thread: %s", strerror(errno));
-	return succeed(error);
+	return fail(error, MPSYNC_E_INTERNAL, "cannot wake the client's thread: %s", strerror(errno));
 }
 
 /* ---- Opening ---- */
-
-static const volatile unsigned char *page_wiped_on_fork(void)
-{
-	unsigned char *page =
-	    mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (page == MAP_FAILED)
-		return NULL;
-	if (madvise(page, page_size(), MADV_WIPEONFORK) != 0) {
-		munmap(page, page_size());
-		return NULL;
-	}
-	*page = 1;
-	return page;
-}
 
 /* The nearer to the call wins: call, URL, environment. */
 static bool resolve(mpsync_client *client, struct url *url, const char *text,
@@ -340,6 +323,10 @@ mpsync_client *mpsync_client_open(
 	bool good;
 
 	succeed(error);
+	if (queue && queue_check_usable(queue, error) != MPSYNC_OK) {
+		free(client);
+		return NULL;
+	}
 	if (!client) {
 		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 		return NULL;
@@ -349,9 +336,9 @@ mpsync_client *mpsync_client_open(
 	client->loop.timer.descriptor = -1;
 	client->queue = queue_reference(queue);
 	client->descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	client->alive = page_wiped_on_fork();
+	client->mark = fork_mark_new();
 	client->reserved_close = calloc(1, sizeof *client->reserved_close);
-	if (client->descriptor < 0 || !client->alive || !client->reserved_close) {
+	if (client->descriptor < 0 || !client->mark || !client->reserved_close) {
 		fail(error, MPSYNC_E_INTERNAL, "no descriptors or memory: %s", strerror(errno));
 		client_unreference(client);
 		return NULL;

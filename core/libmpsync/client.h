@@ -6,6 +6,7 @@
 #define MPSYNC_CLIENT_H
 
 #include "engine.h"
+#include "fork_mark.h"
 #include "loop.h"
 #include "options.h"
 #include "queue.h"
@@ -44,12 +45,11 @@ struct mpsync_client {
 	struct mpsync_options options; /* all layers, the nearest first */
 	char *url;
 	pthread_t thread;
-	const volatile unsigned char *alive; /* one page, zero in a forked child */
+	fork_mark mark;
 	pthread_mutex_t mutex;
 	struct command *first; /* under the mutex, as is the rest up to here */
 	struct command *last;
 	bool closed;
-	bool joined;
 	int descriptor; /* an eventfd: commands wait */
 	atomic_uint_fast64_t next_lock;
 	atomic_uint_fast64_t next_grant;
@@ -64,6 +64,8 @@ struct mpsync_client {
 	size_t open_requests;                 /* requests and grants that have not ended */
 	bool closing;
 };
+
+struct lock_command;
 
 /* What a lock and an election are. */
 struct mpsync_lock {
@@ -87,8 +89,9 @@ struct mpsync_lock {
 	struct op acquire;
 	struct op release;
 	struct op value;
-	mpsync_event *spares[3]; /* so that an end is told also without memory */
-	char *awaited;           /* who was seen to have it while we wait, or NULL */
+	mpsync_event *spares[3];               /* so that an end is told also without memory */
+	struct lock_command *reserved_abandon; /* so that dropping the handle needs no memory */
+	char *awaited;                         /* who was seen to have it while we wait, or NULL */
 	bool held;
 	uint64_t claimed_grant;
 };
@@ -99,7 +102,7 @@ void client_unreference(mpsync_client *client);
 /* OK, FORKED or CLOSED. */
 mpsync_status client_check_usable(const mpsync_client *client, mpsync_error *error);
 
-/* Runs it on the client's thread; takes it over. CLOSED if the client has ended. */
+/* Runs it on the client's thread; takes it over, also on failure. CLOSED: the client has ended. */
 mpsync_status client_submit(mpsync_client *client, struct command *command, mpsync_error *error);
 
 /* On the thread: a request ends, by an event or for a blocked caller. */

@@ -32,6 +32,7 @@ static void unreference(mpsync_lock *lock)
 	if (atomic_fetch_sub(&lock->references, 1) > 1)
 		return;
 	free_spares(lock);
+	free(lock->reserved_abandon);
 	free(lock->awaited);
 	options_clear(&lock->options);
 	client_unreference(lock->client);
@@ -205,16 +206,30 @@ struct lock_command {
 	char *value;
 };
 
+static void command_init(struct lock_command *command, mpsync_lock *lock,
+    void (*run)(mpsync_client *client, struct command *command))
+{
+	command->command.run = run;
+	command->lock = reference(lock);
+}
+
 static struct lock_command *command_new(
     mpsync_lock *lock, void (*run)(mpsync_client *client, struct command *command))
 {
 	struct lock_command *command = calloc(1, sizeof *command);
 
-	if (!command)
-		return NULL;
-	command->command.run = run;
-	command->lock = reference(lock);
+	if (command)
+		command_init(command, lock, run);
 	return command;
+}
+
+static void command_drop(struct lock_command *command)
+{
+	if (!command)
+		return;
+	unreference(command->lock);
+	free(command->value);
+	free(command);
 }
 
 static mpsync_status submit(mpsync_lock *lock, struct lock_command *command, mpsync_error *error)
@@ -383,7 +398,8 @@ mpsync_lock *lock_new(mpsync_client *client, const char *name, const mpsync_opti
 	lock->election = election;
 	lock->id = atomic_fetch_add(&client->next_lock, 1) + 1;
 	lock->name = strdup(name);
-	if (!lock->name || !options_inherit(&lock->options, options) ||
+	lock->reserved_abandon = calloc(1, sizeof *lock->reserved_abandon);
+	if (!lock->name || !lock->reserved_abandon || !options_inherit(&lock->options, options) ||
 	    !options_inherit(&lock->options, &client->options)) {
 		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 		unreference(lock);
@@ -412,9 +428,10 @@ void mpsync_lock_free(mpsync_lock *lock)
 		return;
 	atomic_store(&lock->grant, 0);
 	if (client_check_usable(lock->client, NULL) == MPSYNC_OK) {
-		command = command_new(lock, run_abandon);
-		if (command)
-			submit(lock, command, NULL);
+		command = lock->reserved_abandon;
+		lock->reserved_abandon = NULL;
+		command_init(command, lock, run_abandon);
+		submit(lock, command, NULL);
 	}
 	unreference(lock);
 }
@@ -488,9 +505,7 @@ mpsync_status lock_acquire(mpsync_lock *lock, uint64_t op_id, struct call *call,
 	if (command && value)
 		command->value = strdup(value);
 	if (!command || (value && !command->value)) {
-		if (command)
-			unreference(lock);
-		free(command);
+		command_drop(command);
 		set_asking(lock, false);
 		return fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	}
@@ -518,18 +533,16 @@ mpsync_status mpsync_lock_acquire(mpsync_lock *lock, int64_t wait_ms, mpsync_err
 	return status == MPSYNC_OK ? call_wait(&call, error) : status;
 }
 
-static mpsync_status submit_simple(
-    mpsync_lock *lock, struct lock_command *command, mpsync_error *error)
-{
-	return command ? submit(lock, command, error)
-	               : fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
-}
-
 mpsync_status mpsync_lock_cancel(mpsync_lock *lock, mpsync_error *error)
 {
 	const mpsync_status status = check_handle(lock, error);
+	struct lock_command *command;
 
-	return status == MPSYNC_OK ? submit_simple(lock, command_new(lock, run_cancel), error) : status;
+	if (status != MPSYNC_OK)
+		return status;
+	command = command_new(lock, run_cancel);
+	return command ? submit(lock, command, error)
+	               : fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 }
 
 /* is_held is no from here on: before the command, and so before anything is sent (rule 37). */
@@ -542,18 +555,20 @@ static mpsync_status release(
 
 	if (status != MPSYNC_OK)
 		return status;
+	command = command_new(lock, run_release);
+	if (!command)
+		return fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	present = atomic_load(&lock->grant);
 	if (grant == 0)
 		grant = present;
 	if (grant == 0 || grant != present ||
-	    !atomic_compare_exchange_strong(&lock->grant, &present, 0))
+	    !atomic_compare_exchange_strong(&lock->grant, &present, 0)) {
+		command_drop(command);
 		return fail(error, MPSYNC_E_NOT_HELD, "\"%.60s\" is not held", lock->name);
-	command = command_new(lock, run_release);
-	if (command) {
-		command->grant = grant;
-		command->op = (struct op){.id = op_id, .call = call, .open = true};
 	}
-	return submit_simple(lock, command, error);
+	command->grant = grant;
+	command->op = (struct op){.id = op_id, .call = call, .open = true};
+	return submit(lock, command, error);
 }
 
 mpsync_status mpsync_lock_release_start(
@@ -583,14 +598,22 @@ mpsync_status lock_set_value(
 	if (value && value_problem(value))
 		return fail(error, MPSYNC_E_INVALID, "%s", value_problem(value));
 	command = command_new(lock, run_set_value);
-	if (command) {
-		command->op = (struct op){.id = op_id, .call = call, .open = true};
-		command->value = value ? strdup(value) : NULL;
+	if (command && value)
+		command->value = strdup(value);
+	if (!command || (value && !command->value)) {
+		command_drop(command);
+		return fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	}
-	return submit_simple(lock, command, error);
+	command->op = (struct op){.id = op_id, .call = call, .open = true};
+	return submit(lock, command, error);
 }
 
 /* ---- Looking ---- */
+
+static bool is_ours(const mpsync_lock *lock)
+{
+	return lock && fork_mark_is_ours(lock->client->mark);
+}
 
 /* The end of the right if this very grant is held by the clock, else 0. */
 static uint64_t right_of(const mpsync_lock *lock, uint64_t grant, uint64_t *now_ms)
@@ -598,7 +621,7 @@ static uint64_t right_of(const mpsync_lock *lock, uint64_t grant, uint64_t *now_
 	uint64_t until_ms;
 	int64_t ahead;
 
-	if (!lock || grant == 0 || atomic_load(&lock->grant) != grant || !*lock->client->alive)
+	if (!is_ours(lock) || grant == 0 || atomic_load(&lock->grant) != grant)
 		return 0;
 	until_ms = atomic_load(&lock->until_ms);
 	ahead = atomic_load(&lock->wall_ahead_ms);
@@ -632,14 +655,14 @@ int64_t mpsync_lock_remaining_ms(const mpsync_lock *lock, uint64_t grant)
 
 uint64_t mpsync_lock_grant(const mpsync_lock *lock)
 {
-	return lock ? atomic_load(&lock->grant) : 0;
+	return is_ours(lock) ? atomic_load(&lock->grant) : 0;
 }
 
 uint64_t mpsync_lock_token(const mpsync_lock *lock, uint64_t grant)
 {
 	uint64_t token;
 
-	if (!lock || grant == 0 || atomic_load(&lock->grant) != grant)
+	if (!is_ours(lock) || grant == 0 || atomic_load(&lock->grant) != grant)
 		return 0;
 	token = atomic_load(&lock->token);
 	return atomic_load(&lock->grant) == grant ? token : 0;
@@ -647,7 +670,7 @@ uint64_t mpsync_lock_token(const mpsync_lock *lock, uint64_t grant)
 
 int32_t mpsync_lock_lost_reason(const mpsync_lock *lock, uint64_t grant)
 {
-	const uint64_t lost = lock ? atomic_load(&lock->lost) : 0;
+	const uint64_t lost = is_ours(lock) ? atomic_load(&lock->lost) : 0;
 
 	return lost >> LOST_REASON_BITS == grant ? (int32_t)(lost & LOST_REASON_MASK)
 	                                         : MPSYNC_REASON_NONE;

@@ -1,5 +1,6 @@
 #include "queue.h"
 
+#include "fork_mark.h"
 #include "status.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ struct waiter {
 
 struct mpsync_queue {
 	atomic_uint references;
+	fork_mark mark;
 	int descriptor; /* an eventfd, not zero while an event of `open` or a wake-up waits */
 	pthread_mutex_t mutex;
 	struct list open;
@@ -89,8 +91,12 @@ mpsync_queue *mpsync_queue_new(mpsync_error *error)
 		return NULL;
 	}
 	queue->descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (queue->descriptor < 0) {
-		fail(error, MPSYNC_E_INTERNAL, "no descriptor for the queue: %s", strerror(errno));
+	queue->mark = queue->descriptor < 0 ? NULL : fork_mark_new();
+	if (!queue->mark) {
+		fail(
+		    error, MPSYNC_E_INTERNAL, "no descriptor or memory for the queue: %s", strerror(errno));
+		if (queue->descriptor >= 0)
+			close(queue->descriptor);
 		free(queue);
 		return NULL;
 	}
@@ -107,6 +113,21 @@ mpsync_queue *queue_reference(mpsync_queue *queue)
 	return queue;
 }
 
+/*
+ * A child has a copy of what the parent's other threads may have been changing, and its descriptor
+ * is the parent's: it touches neither.
+ */
+static bool is_ours(const mpsync_queue *queue)
+{
+	return queue && fork_mark_is_ours(queue->mark);
+}
+
+mpsync_status queue_check_usable(const mpsync_queue *queue, mpsync_error *error)
+{
+	return is_ours(queue) ? MPSYNC_OK
+	                      : fail(error, MPSYNC_E_FORKED, "%s", mpsync_status_text(MPSYNC_E_FORKED));
+}
+
 static void free_list(struct list *list)
 {
 	while (list->first) {
@@ -119,18 +140,19 @@ static void free_list(struct list *list)
 
 void mpsync_queue_free(mpsync_queue *queue)
 {
-	if (!queue || atomic_fetch_sub(&queue->references, 1) > 1)
+	if (!is_ours(queue) || atomic_fetch_sub(&queue->references, 1) > 1)
 		return;
 	free_list(&queue->open);
 	free_list(&queue->awaited);
 	close(queue->descriptor);
+	fork_mark_free(queue->mark);
 	pthread_mutex_destroy(&queue->mutex);
 	free(queue);
 }
 
 int mpsync_queue_fd(const mpsync_queue *queue)
 {
-	return queue ? queue->descriptor : -1;
+	return is_ours(queue) ? queue->descriptor : -1;
 }
 
 /* With the mutex held. An eventfd of ours cannot fail: it is written once between two reads. */
@@ -235,7 +257,7 @@ mpsync_event *mpsync_queue_next(mpsync_queue *queue)
 {
 	struct node *node;
 
-	if (!queue)
+	if (!is_ours(queue))
 		return NULL;
 	pthread_mutex_lock(&queue->mutex);
 	node = take(queue);
@@ -248,7 +270,7 @@ mpsync_event *mpsync_queue_wait(mpsync_queue *queue, int64_t timeout_ms)
 	struct pollfd poller;
 	struct node *node;
 
-	if (!queue)
+	if (!is_ours(queue))
 		return NULL;
 	poller = (struct pollfd){.fd = queue->descriptor, .events = POLLIN};
 	if (timeout_ms < 0)
@@ -292,6 +314,11 @@ mpsync_event *mpsync_queue_wait_for(mpsync_queue *queue, uint64_t op_id)
 
 	if (!queue || !(op_id & MPSYNC_OP_AWAITED))
 		return NULL;
+	if (!is_ours(queue))
+		return queue_event(&(mpsync_event){.type = MPSYNC_EVENT_FAILED,
+		    .status = MPSYNC_E_FORKED,
+		    .op_id = op_id,
+		    .message = mpsync_status_text(MPSYNC_E_FORKED)});
 	sem_init(&waiter.told, 0, 0);
 	pthread_mutex_lock(&queue->mutex);
 	node = take_awaited(queue, op_id);
@@ -306,7 +333,7 @@ mpsync_event *mpsync_queue_wait_for(mpsync_queue *queue, uint64_t op_id)
 
 void mpsync_queue_wakeup(mpsync_queue *queue)
 {
-	if (!queue)
+	if (!is_ours(queue))
 		return;
 	pthread_mutex_lock(&queue->mutex);
 	if (!queue->wakeup && !queue->open.first)
@@ -317,7 +344,7 @@ void mpsync_queue_wakeup(mpsync_queue *queue)
 
 void mpsync_queue_notify(mpsync_queue *queue, void (*notify)(void *context), void *context)
 {
-	if (!queue)
+	if (!is_ours(queue))
 		return;
 	pthread_mutex_lock(&queue->mutex);
 	queue->notify = notify;

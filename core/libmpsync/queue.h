@@ -13,4 +13,7 @@ void queue_push(mpsync_queue *queue, mpsync_event *event);
 
 mpsync_queue *queue_reference(mpsync_queue *queue);
 
+/* OK or FORKED. */
+mpsync_status queue_check_usable(const mpsync_queue *queue, mpsync_error *error);
+
 #endif

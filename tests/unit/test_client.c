@@ -134,6 +134,63 @@ static void test_cancel_and_try(void **state)
 	mpsync_queue_free(queue);
 }
 
+/* Goal: a handle that is freed while it waits is no longer in the queue, and its request ends. */
+static void test_freed_while_it_waits(void **state)
+{
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	mpsync_client *client = open_client(queue);
+	mpsync_client *other = open_client(NULL);
+	mpsync_lock *a = new_lock(client, "freed");
+	mpsync_lock *b = new_lock(client, "freed");
+	mpsync_lock *c = new_lock(other, "freed");
+	mpsync_event *event;
+
+	(void)state;
+	assert_int_equal(mpsync_lock_acquire(a, 0, NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_lock_acquire_start(b, 7, -1, NULL), MPSYNC_OK);
+	expect_and_free(queue, MPSYNC_EVENT_WAITING);
+	mpsync_lock_free(b);
+	event = expect(queue, MPSYNC_EVENT_CANCELLED);
+	assert_int_equal(event->op_id, 7);
+	mpsync_event_free(event);
+	mpsync_lock_free(a);
+	expect_and_free(queue, MPSYNC_EVENT_RELEASED);
+	assert_int_equal(mpsync_lock_acquire(c, 10000, NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_lock_release(c, NULL), MPSYNC_OK);
+	mpsync_lock_free(c);
+	mpsync_client_close(client);
+	mpsync_client_close(other);
+	expect_and_free(queue, MPSYNC_EVENT_DONE); /* the client's end */
+	assert_null(mpsync_queue_next(queue));
+	mpsync_queue_free(queue);
+}
+
+/* Goal: who releases an earlier grant, or one that there never was, does not end the present one.
+ */
+static void test_release_of_an_earlier_grant(void **state)
+{
+	mpsync_client *client = open_client(NULL);
+	mpsync_lock *lock = new_lock(client, "earlier");
+	uint64_t first;
+	uint64_t second;
+
+	(void)state;
+	assert_int_equal(mpsync_lock_acquire(lock, 0, NULL), MPSYNC_OK);
+	first = mpsync_lock_grant(lock);
+	assert_int_equal(mpsync_lock_release(lock, NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_lock_acquire(lock, 10000, NULL), MPSYNC_OK);
+	second = mpsync_lock_grant(lock);
+	assert_true(second != first);
+	assert_int_equal(mpsync_lock_release_start(lock, 1, first, NULL), MPSYNC_E_NOT_HELD);
+	assert_int_equal(mpsync_lock_release_start(lock, 2, second + 1, NULL), MPSYNC_E_NOT_HELD);
+	assert_int_equal(mpsync_lock_is_held(lock, first), 0);
+	assert_int_equal(mpsync_lock_is_held(lock, second), 1);
+	assert_int_equal(mpsync_lock_token(lock, first), 0);
+	assert_true(mpsync_lock_token(lock, second) > 0);
+	mpsync_lock_free(lock);
+	mpsync_client_close(client);
+}
+
 /* Goal: closing releases; the next one has it at once. Handles outlive their client. */
 static void test_close_releases(void **state)
 {
@@ -306,8 +363,17 @@ static void test_fork(void **state)
 	pid = fork();
 	if (pid == 0) {
 		bool refused = mpsync_lock_is_held(lock, grant) == 0 &&
-		               mpsync_lock_release(lock, NULL) == MPSYNC_E_FORKED;
+		               mpsync_lock_remaining_ms(lock, grant) == 0 && mpsync_lock_grant(lock) == 0 &&
+		               mpsync_lock_token(lock, grant) == 0 &&
+		               mpsync_lock_release(lock, NULL) == MPSYNC_E_FORKED &&
+		               mpsync_lock_acquire(lock, 0, NULL) == MPSYNC_E_FORKED &&
+		               mpsync_lock_cancel(lock, NULL) == MPSYNC_E_FORKED &&
+		               mpsync_client_check(client, NULL) == MPSYNC_E_FORKED &&
+		               mpsync_client_close_start(client, 1, NULL) == MPSYNC_E_FORKED &&
+		               !mpsync_lock_new(client, "fork", NULL, NULL);
 
+		mpsync_lock_free(lock);
+		mpsync_client_close(client);
 		_exit(write(ends[1], refused ? "y" : "n", 1) == 1 ? 0 : 1);
 	}
 	assert_int_equal(read(ends[0], &answer, 1), 1);
@@ -353,6 +419,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_exclusion_and_tokens),
     cmocka_unit_test(test_hand_over_between_clients),
     cmocka_unit_test(test_cancel_and_try),
+    cmocka_unit_test(test_freed_while_it_waits),
+    cmocka_unit_test(test_release_of_an_earlier_grant),
     cmocka_unit_test(test_close_releases),
     cmocka_unit_test(test_force),
     cmocka_unit_test(test_election_is_observed),

@@ -2,10 +2,13 @@
 
 #include "queue.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static int readable(const mpsync_queue *queue)
 {
@@ -58,6 +61,37 @@ static void test_wakeup_ends_one_wait(void **state)
 	assert_int_equal(event->op_id, 3);
 	mpsync_event_free(event);
 	assert_null(mpsync_queue_wait(queue, 0));
+	mpsync_queue_free(queue);
+}
+
+/* Goal: of one request's events the oldest is taken first, also when another's stand between. */
+static void test_awaited_events_keep_their_order(void **state)
+{
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	const uint64_t ours = MPSYNC_OP_AWAITED | 1;
+	const uint64_t other = MPSYNC_OP_AWAITED | 2;
+	const uint64_t ops[] = {other, ours, other, ours, ours};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+		queue_push(queue, queue_event(&(mpsync_event){.op_id = ops[i], .token = i}));
+	for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+		mpsync_event *event;
+
+		if (ops[i] != ours)
+			continue;
+		event = mpsync_queue_wait_for(queue, ours);
+		assert_int_equal(event->token, i);
+		mpsync_event_free(event);
+	}
+	queue_push(queue, queue_event(&(mpsync_event){.op_id = ours, .token = 9}));
+	for (uint64_t token = 0; token <= 2; token += 2) {
+		mpsync_event *event = mpsync_queue_wait_for(queue, other);
+
+		assert_int_equal(event->token, token);
+		mpsync_event_free(event);
+	}
+	mpsync_event_free(mpsync_queue_wait_for(queue, ours));
 	mpsync_queue_free(queue);
 }
 
@@ -196,6 +230,65 @@ static void test_a_signal_ends_the_wait(void **state)
 	mpsync_queue_free(queue);
 }
 
+/* What a child finds in its parent's queue: 'y' when each function answers as it has to. */
+static char use_in_child(mpsync_queue *queue, int descriptor)
+{
+	const uint64_t op = MPSYNC_OP_AWAITED | 1;
+	mpsync_error error;
+	mpsync_event *event;
+	int calls = 0;
+	bool right = mpsync_queue_fd(queue) == -1 && !mpsync_queue_next(queue) &&
+	             !mpsync_queue_wait(queue, -1) &&
+	             !mpsync_client_open("memory:", NULL, queue, &error) &&
+	             error.status == MPSYNC_E_FORKED;
+
+	event = mpsync_queue_wait_for(queue, op);
+	right &= event && event->type == MPSYNC_EVENT_FAILED && event->status == MPSYNC_E_FORKED &&
+	         event->op_id == op;
+	mpsync_event_free(event);
+	mpsync_queue_notify(queue, count, &calls);
+	mpsync_queue_wakeup(queue);
+	mpsync_queue_free(queue);
+	return right && calls == 0 && fcntl(descriptor, F_GETFD) >= 0 ? 'y' : 'n';
+}
+
+/*
+ * Goal: a child has none of its parent's events, and changes nothing for the parent: the
+ * descriptor, which both have, stays readable as long as an event waits, and no wake-up arrives.
+ * The child answers through a pipe, for under valgrind its exit status tells of other things.
+ */
+static void test_a_child_has_no_part_in_it(void **state)
+{
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	const int descriptor = mpsync_queue_fd(queue);
+	char answer = 'n';
+	mpsync_event *event;
+	int ends[2];
+	pid_t child;
+
+	(void)state;
+	push(queue, 1);
+	assert_int_equal(pipe(ends), 0);
+	child = fork();
+	if (child == 0) {
+		alarm(30);
+		answer = use_in_child(queue, descriptor);
+		_exit(write(ends[1], &answer, 1) == 1 ? 0 : 1);
+	}
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &answer, 1), 1);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	close(ends[0]);
+	assert_int_equal(answer, 'y');
+	assert_int_equal(readable(queue), 1);
+	event = mpsync_queue_wait(queue, -1);
+	assert_non_null(event);
+	assert_int_equal(event->op_id, 1);
+	mpsync_event_free(event);
+	assert_int_equal(readable(queue), 0);
+	mpsync_queue_free(queue);
+}
+
 static void test_everything_takes_null(void **state)
 {
 	(void)state;
@@ -215,9 +308,11 @@ int main(void)
 	    cmocka_unit_test(test_descriptor_follows_the_events),
 	    cmocka_unit_test(test_wakeup_ends_one_wait),
 	    cmocka_unit_test(test_awaited_events_are_kept_apart),
+	    cmocka_unit_test(test_awaited_events_keep_their_order),
 	    cmocka_unit_test(test_notify_tells_of_the_first_event),
 	    cmocka_unit_test(test_each_waiting_thread_gets_its_own),
 	    cmocka_unit_test(test_a_signal_ends_the_wait),
+	    cmocka_unit_test(test_a_child_has_no_part_in_it),
 	    cmocka_unit_test(test_everything_takes_null),
 	};
 
