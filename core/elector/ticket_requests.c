@@ -4,8 +4,7 @@
 
 #define ANONYMOUS_TTL_MS 30000
 
-/* Only the store knows: this elector could not confirm a former one's grant, or lets one run out.
- */
+/* Only the store knows: this elector could not confirm another's grant, or lets one run out. */
 static bool is_in_doubt(const struct ticket *ticket)
 {
 	return ticket->expiring ||
@@ -23,6 +22,27 @@ static struct ticket *ticket_for(
 	else
 		answer_no_memory(sessions, request);
 	return ticket;
+}
+
+static bool is_adopting(const struct ticket *ticket)
+{
+	return ticket->state == TICKET_ADOPTING || ticket->overtaken;
+}
+
+/*
+ * What the store answers is told to whoever asked last. A token for what waits here: the client
+ * went to another elector, was granted the claim there, and has come back.
+ */
+static void await_adoption(
+    struct ticket *ticket, const struct put *put, struct sessions_request *request)
+{
+	struct sessions_request *earlier = ticket_take_request(ticket);
+
+	if (earlier)
+		answer_in_doubt(ticket->sessions, earlier);
+	ticket_hold_back(ticket, request, put->read_ms);
+	if (!is_adopting(ticket))
+		ticket_adopt_instead(ticket, put->token);
 }
 
 /* ---- PUT ---- */
@@ -118,8 +138,13 @@ static void put_waiting(
 	const uint32_t position = engine_claim_position(ticket->engine_claim) + 1;
 	struct sessions_request *earlier;
 
-	if (ticket->state == TICKET_ADOPTING) {
+	if (ticket->release_when_held) {
 		answer_in_doubt(sessions, request);
+		return;
+	}
+	if (put->token || is_adopting(ticket)) {
+		ticket_join_session(ticket, session_use(sessions, &put->session, put->holder));
+		await_adoption(ticket, put, request);
 		return;
 	}
 	earlier = ticket_take_request(ticket);
@@ -182,18 +207,6 @@ static void delete_unknown(
 	ticket_contend(ticket, put, claim_request_timeout_ms(put->ttl_ms) * 2, put->token);
 }
 
-/* What has not been adopted cannot be released yet. */
-static void release_adopted(
-    struct ticket *ticket, const struct put *put, struct sessions_request *request)
-{
-	struct sessions_request *earlier = ticket_take_request(ticket);
-
-	if (earlier)
-		answer_in_doubt(ticket->sessions, earlier);
-	ticket_hold_back(ticket, request, put->read_ms);
-	ticket->release_when_held = true;
-}
-
 void sessions_delete(
     struct sessions *sessions, const struct put *put, struct sessions_request *request)
 {
@@ -208,8 +221,10 @@ void sessions_delete(
 		answer_in_doubt(sessions, request);
 		return;
 	}
-	if (ticket->state == TICKET_ADOPTING) {
-		release_adopted(ticket, put, request);
+	if (is_adopting(ticket) || (put->token && ticket->state == TICKET_WAITING)) {
+		/* What has not been adopted cannot be released yet. */
+		await_adoption(ticket, put, request);
+		ticket->release_when_held = true;
 		return;
 	}
 	if (ticket->state == TICKET_LEAVING || ticket->deleting) {

@@ -301,6 +301,17 @@ void ticket_let_go(struct ticket *ticket, uint64_t *cause)
 	}
 }
 
+/*
+ * Whoever adopts the grant after a restart of this elector verifies it by its token. Where the
+ * granting write cannot bear it, the first renewal does, and until then any other hand's write, a
+ * label's or a waiter's, makes the grant unknowable (rule 10).
+ */
+static void store_token(const struct ticket *ticket)
+{
+	if (engine_store(ticket->sessions->engine)->bears_token_late && !ticket_claim(ticket)->adopt)
+		engine_renew(ticket->engine_claim);
+}
+
 static void on_held(struct ticket *ticket, const struct engine_event *event)
 {
 	struct sessions *sessions = ticket->sessions;
@@ -314,6 +325,7 @@ static void on_held(struct ticket *ticket, const struct engine_event *event)
 		release_ticket(ticket, &sessions->counters.takeovers_goodbye);
 		return;
 	}
+	store_token(ticket);
 	/* What a former elector has said is believed as well, and for up to a right's length. */
 	if (ticket_claim(ticket)->adopt)
 		ticket_tell_until(ticket, sessions_now(sessions), claim_right_ms(event->ttl_ms));
@@ -390,6 +402,8 @@ static void on_not_held(struct ticket *ticket, const struct engine_event *event)
 	const char *message = event->message ? event->message : mpsync_status_text(event->status);
 	struct sessions_request *request;
 
+	if (ticket->overtaken)
+		return; /* it goes on when the wait has ended */
 	if (ticket->deleting) {
 		finish_delete(ticket);
 		return;
@@ -467,11 +481,41 @@ static void on_event(void *owner, const struct engine_event *event)
 	}
 }
 
+void ticket_adopt_instead(struct ticket *ticket, uint64_t token)
+{
+	ticket->overtaken = true;
+	ticket->overtaking_token = token;
+	ticket->queued = false;
+	ticket_set_timer(ticket, HEAP_NEVER);
+	engine_cancel(ticket->engine_claim);
+}
+
+/* The wait has ended: the engine's claim is freed after this, but its texts are copied before. */
+static void adopt_now(struct ticket *ticket)
+{
+	const struct store_claim *waited = ticket_claim(ticket);
+	const struct put put = {
+	    .name = waited->name,
+	    .holder = waited->holder,
+	    .ttl_ms = waited->ttl_ms,
+	    .ttl_given = true,
+	    .election = waited->election,
+	};
+
+	ticket->overtaken = false;
+	ticket_contend(
+	    ticket, &put, claim_request_timeout_ms(put.ttl_ms) * 2, ticket->overtaking_token);
+}
+
 static void on_ended(void *owner)
 {
 	struct ticket *ticket = owner;
 	struct sessions *sessions = ticket->sessions;
 
+	if (ticket->overtaken && ticket->request) {
+		adopt_now(ticket);
+		return;
+	}
 	if (ticket->state != TICKET_LEAVING)
 		end_ticket(ticket);
 	id_table_remove(&sessions->tickets, &ticket->entry);

@@ -36,8 +36,10 @@ struct ticket {
 	bool told; /* `granted` or 200 went out */
 	bool deleting;
 	bool expiring;
+	bool overtaken; /* its client was granted the claim by another elector: to be adopted */
 	bool release_when_held;
 	uint64_t told_until_ms;
+	uint64_t overtaking_token;
 	int64_t since_ms;
 	struct sessions_request *request; /* held back, or NULL */
 	struct heap_item timer;
@@ -124,6 +126,8 @@ void ticket_contend(
 void ticket_join_session(struct ticket *ticket, struct session *session);
 void ticket_set_state(struct ticket *ticket, enum ticket_state state);
 void ticket_set_timer(struct ticket *ticket, uint64_t at_ms);
+/* Wait no longer, and then adopt the grant that another elector gave the claim meanwhile. */
+void ticket_adopt_instead(struct ticket *ticket, uint64_t token);
 /* Give back what it holds, which `cause` counts, or wait no longer. */
 void ticket_let_go(struct ticket *ticket, uint64_t *cause);
 /* Its timer has come. */

@@ -144,6 +144,18 @@ MUTANTS = [
     ("30", "the client does not ask by itself for a grant that is low", [
         ("libmpsync/stores/elector_heartbeats.c", "if (remote->low || remaining == 0 ||",
          "if (remaining == 0 ||")], "2"),
+    ("31", "an elector does not store the token right after the grant", [
+        ("elector/tickets.c", "if (engine_store(ticket->sessions->engine)->bears_token_late &&",
+         "if (false && engine_store(ticket->sessions->engine)->bears_token_late &&")], "2"),
+    ("32", "an adopted grant is kept for ever if its client says nothing", [
+        ("elector/tickets.c", "ticket_tell_until(ticket, sessions_now(sessions), claim_right_ms(event->ttl_ms));",
+         ";")], "2"),
+    ("33", "what is adopted in order to release it is kept", [
+        ("elector/tickets.c", "release_ticket(ticket, &sessions->counters.takeovers_goodbye);\n\t\treturn;",
+         "finish_delete(ticket);\n\t\treturn;"),
+        ("elector/tickets.c", "static void store_token(", "static void finish_delete(struct ticket *ticket);\nstatic void store_token(")], "2"),
+    ("34", "a claim that waits here, and was granted elsewhere, is said to be held by another", [
+        ("elector/ticket_requests.c", "if (put->token || is_adopting(ticket)) {", "if (is_adopting(ticket)) {")], "2"),
     ("22", "an answer that was overtaken counts", [
         ("libmpsync/stores/records_names.c", "return record && record->version < watched->newest_version;",
          "return false && record && watched;")]),

@@ -201,7 +201,8 @@ void sim_clear_agenda(struct sim *sim);
 struct sim_store *sim_store_new(struct sim *sim);
 void sim_store_free(struct sim_store *store);
 struct store *sim_backend_new(struct sim_node *node);
-void sim_store_hands(struct sim *sim);
+/* `delete`: not only labels. */
+void sim_store_hands(struct sim *sim, bool delete);
 void sim_store_power_loss(struct sim *sim, int host);
 const char *sim_store_leftover(struct sim *sim);
 /* When the present holder of the name wrote last, if it has died; SIM_NEVER: it lives, or it is

@@ -836,6 +836,7 @@ struct store *sim_backend_new(struct sim_node *node)
 	backend->base.kind = "simulated";
 	backend->base.absent_is_free = file;
 	backend->base.late_grants = !file;
+	backend->base.token_is_version = !file;
 	backend->base.reserves = !file;
 	backend->base.sees_all = node->is_elector;
 	if (file) {
@@ -887,11 +888,11 @@ static void annotate(struct sim *sim, int name)
 	notify(sim, name);
 }
 
-void sim_store_hands(struct sim *sim)
+void sim_store_hands(struct sim *sim, bool delete)
 {
 	const int name = (int)sim_random(sim, SIM_NAMES);
 
-	if (sim_chance(sim, 30))
+	if (delete &&sim_chance(sim, 30))
 		delete_by_hand(sim, name);
 	else
 		annotate(sim, name);

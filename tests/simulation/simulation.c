@@ -20,6 +20,7 @@
  *   P11 a renewal that was believed did change the record
  *   P12 without faults, whoever waits asks only when there is news
  *   P15 while one name cannot be renewed, the grants of others are kept
+ *   P16 an elector that is replaced costs no grant, whatever labels are written meanwhile
  *
  *   simulation [--seeds N] [--first S] [--seed S] [--ratio PPM] [--mode M] [--faults MASK]
  */
@@ -38,6 +39,8 @@
 #include <time.h>
 
 #define ONLY_DEATHS ((uint32_t)(FAULT_CRASH | FAULT_CANCEL))
+/* Electors are replaced and streams break, while other hands write labels. */
+#define ONLY_REPLACED ((uint32_t)(FAULT_STREAM | FAULT_HANDS))
 /* All places of rule 49, and what comes behind them. */
 #define PLACES_US 1000000
 
@@ -209,6 +212,9 @@ static void on_event(void *owner, const struct engine_event *event)
 		if (user->sim->faults == FAULT_NAME && !was_forbidden(user->sim, user->name))
 			sim_violate(user->sim, "P15", "node %d lost %s, though another is forbidden",
 			    user->node->number, sim_name(user->name));
+		if (user->sim->faults == ONLY_REPLACED)
+			sim_violate(user->sim, "P16", "node %d lost %s to a replacement", user->node->number,
+			    sim_name(user->name));
 		user->asked = IDLE;
 		return;
 	case MPSYNC_EVENT_RELEASED:
@@ -484,7 +490,7 @@ static void strike(struct sim *sim, void *argument)
 		sim_trace(sim, "%s may not be renewed", sim_name(sim->forbidden_name));
 	}
 	if (sim->mode != MODE_ETCD && sim_fault(sim, FAULT_HANDS, 30))
-		sim_store_hands(sim);
+		sim_store_hands(sim, sim->faults != ONLY_REPLACED);
 	if (sim_fault(sim, FAULT_WALL, 20))
 		step_wall(node);
 	/* client-go does not know what revoked means: a forced release is out of the assumptions then.
@@ -596,6 +602,8 @@ static uint32_t pick_faults(struct sim *sim)
 		return ONLY_DEATHS & sim->options.only;
 	if (sim_chance(sim, 5))
 		return FAULT_NAME & sim->options.only;
+	if (sim_chance(sim, 5))
+		return ONLY_REPLACED & sim->options.only;
 	for (unsigned bit = 0; bit < FAULT_COUNT; bit++)
 		if (sim_chance(sim, 40))
 			faults |= 1u << bit;

@@ -337,6 +337,7 @@ static bool set_up(struct backend *backend, struct kube_config *config, const ch
 	backend->base.shortest_ttl_ms = LEAST_TTL_MS;
 	backend->base.ttl_step_ms = SECOND_MS;
 	backend->base.late_grants = true;
+	backend->base.token_is_version = true;
 	backend->base.reserves = true;
 	backend->request_timeout_ms = timeout > 0 ? (uint64_t)timeout : 0;
 	backend->api = kube_api_new(loop, config, clock);

@@ -237,6 +237,7 @@ struct store *records_new(struct record_backend *backend, const struct store_clo
 	records->store.claim_size = sizeof(struct grant);
 	records->store.shortest_ttl_ms = backend->shortest_ttl_ms;
 	records->store.ttl_step_ms = backend->ttl_step_ms;
+	records->store.bears_token_late = backend->token_is_version;
 	records->backend = backend;
 	records->sweep_at_ms = CLAIM_NEVER;
 	records->litter_at_ms = CLAIM_NEVER;

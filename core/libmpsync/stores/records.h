@@ -71,11 +71,12 @@ struct record_backend {
 	struct record_host host; /* written into each record of ours */
 	const char *kind;
 	uint32_t shortest_ttl_ms;
-	uint32_t ttl_step_ms; /* 0: any */
-	bool absent_is_free;  /* nobody deletes by hand; a release removes the record */
-	bool late_grants;     /* a write whose answer was lost may be done much later (rule 16) */
-	bool reserves;        /* waiters have places in the record, not in a queue (rule 49) */
-	bool sees_all;        /* tells every change of every name, watched or not (rule 25) */
+	uint32_t ttl_step_ms;  /* 0: any */
+	bool absent_is_free;   /* nobody deletes by hand; a release removes the record */
+	bool late_grants;      /* a write whose answer was lost may be done much later (rule 16) */
+	bool token_is_version; /* of the granting write, which cannot bear it itself (rule 10) */
+	bool reserves;         /* waiters have places in the record, not in a queue (rule 49) */
+	bool sees_all;         /* tells every change of every name, watched or not (rule 25) */
 };
 
 /* Takes the backend over, also on failure. NULL without memory or randomness. */

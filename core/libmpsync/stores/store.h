@@ -150,6 +150,8 @@ struct store {
 	size_t claim_size;   /* what it keeps of each claim, a multiple of 8 */
 	uint32_t shortest_ttl_ms;
 	uint32_t ttl_step_ms; /* ttls are a multiple of it; 0: any */
+	/* What is stored names its grant's token from the first renewal on, and may change before. */
+	bool bears_token_late;
 };
 
 static inline bool store_is_finishing(const struct store *store)

@@ -1,0 +1,177 @@
+#include "sessions_world.h"
+
+#include <string.h>
+
+struct world world;
+
+static uint64_t boot_ms(void *context)
+{
+	(void)context;
+	return world.now_ms;
+}
+
+static int64_t wall_ms(void *context)
+{
+	(void)context;
+	return (int64_t)world.now_ms;
+}
+
+static uint32_t no_jitter(void *context)
+{
+	(void)context;
+	return 0;
+}
+
+static void on_answer(struct sessions_request *request, struct answer *answer)
+{
+	(void)request;
+	world.status = answer->status;
+	cJSON_Delete(world.body);
+	world.body = answer->body;
+}
+
+static void on_send(void *stream, uint64_t id, const char *event, cJSON *data)
+{
+	(void)stream, (void)id, (void)event;
+	cJSON_Delete(data);
+}
+
+static void on_end(void *stream)
+{
+	(void)stream;
+}
+
+static void on_wake(void *context, uint64_t at_ms)
+{
+	(void)context, (void)at_ms;
+}
+
+static void ignore_timer(void *context)
+{
+	(void)context;
+}
+
+static void renew_what_is_allowed(
+    struct store *store, struct store_claim *const *claims, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (world.forbidden && strcmp(claims[i]->name, world.forbidden) == 0)
+			store->sink.answer(store->sink.engine, claims[i], CLAIM_REFUSED,
+			    &(struct claim_answer){.status = MPSYNC_E_FORBIDDEN}, NULL);
+		else
+			world.store_ops.renew(store, &claims[i], 1);
+}
+
+static void attempt_now_or_later(struct store *store, struct store_claim *claim)
+{
+	if (world.late_ops)
+		world.late = claim;
+	else
+		world.store_ops.attempt(store, claim);
+}
+
+void answer_late(void)
+{
+	world.late_ops = false;
+	world.store_ops.attempt(engine_store(world.engine), world.late);
+}
+
+static void start_elector(uint8_t instance)
+{
+	const struct store_clock clock = {boot_ms, wall_ms, no_jitter, &world};
+	const struct engine_host engine_host = {
+	    .clock = clock, .owner = &sessions_owner, .wake_at = on_wake};
+	const struct sessions_host host = {on_answer, on_send, on_end, on_wake, &world, {{0}}};
+	const struct id id = {{instance}};
+	const struct anonymous anonymous = {.holder = "anonymous"};
+
+	world.engine = engine_new(&engine_host, memory_open("sessions", &world.loop, &clock));
+	world.store_ops = world.ops = *engine_store(world.engine)->ops;
+	world.ops.renew = renew_what_is_allowed;
+	world.ops.attempt = attempt_now_or_later;
+	engine_store(world.engine)->ops = &world.ops;
+	world.sessions = sessions_new(world.engine, &clock, &host, &id, &anonymous, 100);
+}
+
+void restart_elector(void)
+{
+	struct engine *engine = world.engine;
+	struct sessions *sessions = world.sessions;
+
+	start_elector(2);
+	engine_free(engine);
+	sessions_free(sessions);
+}
+
+int set_up(void **state)
+{
+	(void)state;
+	memset(&world, 0, sizeof world);
+	world.now_ms = 1000000;
+	assert_true(loop_init(&world.loop, true, ignore_timer, NULL));
+	start_elector(1);
+	return 0;
+}
+
+int tear_down(void **state)
+{
+	(void)state;
+	engine_free(world.engine);
+	sessions_free(world.sessions);
+	cJSON_Delete(world.body);
+	loop_clear(&world.loop);
+	return 0;
+}
+
+struct put put_of(uint8_t claim)
+{
+	return (struct put){.name = "n",
+	    .holder = "h",
+	    .claim = {{claim}},
+	    .session = {{(uint8_t)(claim + 100)}},
+	    .ttl_ms = 15000,
+	    .read_ms = world.now_ms};
+}
+
+int ask(const struct put *put)
+{
+	static struct sessions_request request;
+
+	request.ticket = NULL;
+	world.status = 0;
+	sessions_put(world.sessions, put, &request);
+	return world.status;
+}
+
+void pass(uint64_t ms)
+{
+	for (uint64_t end = world.now_ms + ms; world.now_ms < end; world.now_ms += 100) {
+		engine_run(world.engine);
+		sessions_run(world.sessions);
+	}
+}
+
+struct session_stream *open_stream(uint8_t claim)
+{
+	const struct id session = {{(uint8_t)(claim + 100)}};
+
+	return sessions_stream_open(world.sessions, &session, "h", 0, "peer", &world);
+}
+
+void beat_as(uint8_t claim, uint64_t generation, bool low)
+{
+	static struct sessions_request request;
+	const struct heartbeat heartbeat = {.holder = "h",
+	    .session = {{(uint8_t)(claim + 100)}},
+	    .stream = generation,
+	    .low = low,
+	    .read_ms = world.now_ms};
+
+	sessions_heartbeat(world.sessions, &heartbeat, &request);
+	assert_int_equal(world.status, 200);
+}
+
+void beat(uint8_t claim, uint64_t generation)
+{
+	beat_as(claim, generation, false);
+}

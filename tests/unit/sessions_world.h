@@ -1,0 +1,42 @@
+/* An elector without HTTP over a memory store, with a clock of the test's own. */
+#ifndef MPSYNC_SESSIONS_WORLD_H
+#define MPSYNC_SESSIONS_WORLD_H
+
+#include "unit.h"
+
+#include "sessions.h"
+#include "stores/memory.h"
+
+struct world {
+	struct loop loop;
+	struct engine *engine;
+	struct sessions *sessions;
+	uint64_t now_ms;
+	int status; /* of the last answer */
+	cJSON *body;
+	struct store_ops ops;       /* the store's, with a renewal of the test's own */
+	struct store_ops store_ops; /* the store's own */
+	const char *forbidden;      /* the name that may not be renewed */
+	bool late_ops;              /* the next attempt waits until answer_late */
+	struct store_claim *late;
+};
+
+extern struct world world;
+
+int set_up(void **state);
+int tear_down(void **state);
+/* Its process ends, and another's begins: the store is all that stays. */
+void restart_elector(void);
+
+struct put put_of(uint8_t claim);
+/* The status of the answer; 0: none yet. */
+int ask(const struct put *put);
+/* The attempt that waits for world.late_ops is made at last. */
+void answer_late(void);
+/* In steps, as timers ring. */
+void pass(uint64_t ms);
+struct session_stream *open_stream(uint8_t claim);
+void beat_as(uint8_t claim, uint64_t generation, bool low);
+void beat(uint8_t claim, uint64_t generation);
+
+#endif
