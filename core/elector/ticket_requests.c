@@ -76,7 +76,7 @@ static void put_new(
 		return;
 	/* A ticket outlives its connection: the engine waits for ever, the request does not. */
 	if (put->token) {
-		ticket_contend(ticket, put, claim_request_timeout_ms(put->ttl_ms) * 2, put->token);
+		ticket_contend(ticket, put, claim_try_ms(put->ttl_ms), put->token);
 	} else if (put->wait_ms == 0 && !put->queue) {
 		ticket_contend(ticket, put, 0, 0);
 	} else {
@@ -204,7 +204,7 @@ static void delete_unknown(
 	if (!ticket)
 		return;
 	ticket->release_when_held = true;
-	ticket_contend(ticket, put, claim_request_timeout_ms(put->ttl_ms) * 2, put->token);
+	ticket_contend(ticket, put, claim_try_ms(put->ttl_ms), put->token);
 }
 
 void sessions_delete(

@@ -475,6 +475,8 @@ static void on_event(void *owner, const struct engine_event *event)
 	case MPSYNC_EVENT_DONE:
 		on_value_stored(ticket, event);
 		return;
+	case MPSYNC_EVENT_LOG:
+		return;
 	default:
 		on_not_held(ticket, event);
 		return;

@@ -5,23 +5,50 @@
 /* While waiting there is no right to save, so retries need not be quicker than this. */
 #define WAITING_BACKOFF_MS 5000
 #define FIRST_BACKOFF_MS   100
+/* A server may ask to be left alone for longer: whoever waits comes back all the same. */
+#define LONGEST_PAUSE_MS 30000
 
 uint64_t claim_right_ms(uint64_t ttl_ms)
 {
 	return ttl_ms - ttl_ms / 5;
 }
 
+static uint64_t part_of(uint64_t ttl_ms, uint64_t parts)
+{
+	return ttl_ms / parts ? ttl_ms / parts : 1;
+}
+
 uint64_t claim_request_timeout_ms(uint64_t ttl_ms)
 {
-	return ttl_ms / 6 ? ttl_ms / 6 : 1;
+	return part_of(ttl_ms, 2);
+}
+
+uint64_t claim_further_ms(uint64_t ttl_ms)
+{
+	return part_of(ttl_ms, 6);
+}
+
+uint64_t claim_try_ms(uint64_t ttl_ms)
+{
+	return part_of(ttl_ms, 3);
+}
+
+uint64_t claim_renew_often_ms(uint64_t ttl_ms)
+{
+	return part_of(ttl_ms, 6);
 }
 
 void claim_init(struct claim *claim, uint32_t ttl_ms, uint64_t now_ms, uint64_t wait_ms)
 {
+	const bool once = wait_ms == 0;
+
+	if (once)
+		wait_ms = claim_try_ms(ttl_ms);
 	*claim = (struct claim){
 	    .state = CLAIM_QUEUED,
 	    .ttl_ms = ttl_ms,
-	    .once = wait_ms == 0,
+	    .status = MPSYNC_E_UNREACHABLE, /* until the store says a word */
+	    .once = once,
 	    .give_up_ms = wait_ms > CLAIM_NEVER - now_ms ? CLAIM_NEVER : now_ms + wait_ms,
 	    .next_try_ms = now_ms,
 	};
@@ -32,26 +59,47 @@ static uint64_t later(uint64_t now_ms, uint64_t delay_ms)
 	return delay_ms > CLAIM_NEVER - now_ms ? CLAIM_NEVER : now_ms + delay_ms;
 }
 
-/* Doubles from min(100 ms, ttl/30), with jitter, up to ttl/6. */
-static void back_off(struct claim *claim, const struct claim_input *input)
+/* The longest between two requests that nobody answers well. */
+static uint32_t longest_backoff_ms(const struct claim *claim)
 {
-	uint32_t first = claim->ttl_ms / 30 < FIRST_BACKOFF_MS ? claim->ttl_ms / 30 : FIRST_BACKOFF_MS;
-	uint32_t most = claim->ttl_ms / 6;
-	uint64_t delay;
+	uint32_t most = claim->ttl_ms / 30;
 
+	if (claim->state == CLAIM_WAITING)
+		most = claim->ttl_ms / 3;
+	else if (claim->state != CLAIM_HELD)
+		most = claim->ttl_ms / 6;
 	if (claim->state != CLAIM_HELD && most > WAITING_BACKOFF_MS)
 		most = WAITING_BACKOFF_MS;
-	if (first == 0)
-		first = 1;
-	if (most < first)
-		most = first;
+	return most ? most : 1;
+}
+
+/* What a server asks for is granted as far as the right allows. */
+static uint64_t pause_ms(const struct claim *claim, const struct claim_input *input)
+{
+	uint64_t most = LONGEST_PAUSE_MS;
+
+	if (claim->state == CLAIM_HELD)
+		most = claim->valid_until_ms - input->now_ms > claim->ttl_ms / 2 ? claim->ttl_ms / 6
+		                                                                 : claim->ttl_ms / 30;
+	else if (claim->state == CLAIM_LEAVING)
+		most = claim->ttl_ms / 6;
+	return input->answer.retry_in_ms < most ? input->answer.retry_in_ms : most;
+}
+
+/* Doubles from min(100 ms, ttl/30), with jitter. */
+static void back_off(struct claim *claim, const struct claim_input *input)
+{
+	const uint32_t most = longest_backoff_ms(claim);
+	const uint32_t first =
+	    claim->ttl_ms / 30 < FIRST_BACKOFF_MS ? claim->ttl_ms / 30 : FIRST_BACKOFF_MS;
+	const uint64_t pause = pause_ms(claim, input);
+	uint64_t delay;
+
 	claim->backoff_ms = claim->backoff_ms ? claim->backoff_ms * 2 : first;
 	if (claim->backoff_ms > most)
 		claim->backoff_ms = most;
 	delay = claim->backoff_ms / 2 + input->random % (claim->backoff_ms / 2 + 1) + 1;
-	if (input->answer.retry_in_ms > delay && input->answer.retry_in_ms != CLAIM_NEVER)
-		delay = input->answer.retry_in_ms;
-	claim->next_try_ms = later(input->now_ms, delay);
+	claim->next_try_ms = later(input->now_ms, pause > delay ? pause : delay);
 }
 
 static void leave(struct claim *claim, enum claim_report report, uint64_t now_ms)
@@ -107,7 +155,9 @@ static void pass_time(struct claim *claim, const struct claim_input *input)
 		else if (clock_ran_ahead(claim, input))
 			lose_in_doubt(claim, MPSYNC_REASON_CLOCK, input->now_ms);
 	} else if (claim->state == CLAIM_QUEUED || claim->state == CLAIM_WAITING) {
-		if (input->now_ms >= claim->give_up_ms && !claim->once)
+		if (input->held_here)
+			claim->status = MPSYNC_OK;
+		if (input->now_ms >= claim->give_up_ms)
 			give_up(claim, input->now_ms);
 	} else if (claim->state == CLAIM_LEAVING && claim->release_asked) {
 		/* The store has not confirmed, but the right is over by its own end. */
@@ -121,14 +171,18 @@ static void pass_time(struct claim *claim, const struct claim_input *input)
 static void extend(struct claim *claim, const struct claim_input *input)
 {
 	const uint64_t until = later(input->answer.sent_at_ms, input->answer.right_ms);
+	const uint64_t renew_in_ms =
+	    input->answer.renew_in_ms ? input->answer.renew_in_ms : part_of(claim->ttl_ms, 3);
+	const uint64_t renewals = claim->ttl_ms / renew_in_ms;
 
 	if (until > claim->valid_until_ms)
 		claim->valid_until_ms = until;
 	claim->wall_ahead_ms = input->wall_ms - (int64_t)input->now_ms;
-	claim->next_try_ms = later(input->answer.sent_at_ms,
-	    input->answer.renew_in_ms ? input->answer.renew_in_ms : claim->ttl_ms / 3);
+	claim->next_try_ms = later(input->answer.sent_at_ms, renew_in_ms);
+	claim->renewals = renewals < UINT8_MAX ? (uint8_t)renewals : UINT8_MAX;
 	claim->backoff_ms = 0;
 	claim->status = MPSYNC_OK;
+	claim->heard = true;
 }
 
 static void on_granted(struct claim *claim, const struct claim_input *input)
@@ -155,6 +209,7 @@ static void on_busy(struct claim *claim, const struct claim_input *input)
 	if (claim->state > CLAIM_WAITING)
 		return;
 	claim->status = MPSYNC_OK;
+	claim->heard = true;
 	claim->backoff_ms = 0;
 	claim->next_try_ms = later(input->now_ms, input->answer.retry_in_ms);
 	if (claim->once) {
@@ -179,11 +234,17 @@ static void on_gone(struct claim *claim, const struct claim_input *input)
 	claim->attempted = false; /* the store has no trace of it */
 }
 
+/* What worked once may work again: whoever waits without an end waits for that as well. */
+static bool may_be_granted_yet(const struct claim *claim)
+{
+	return claim->state == CLAIM_WAITING && claim->heard && claim->give_up_ms == CLAIM_NEVER;
+}
+
 static void on_refused(struct claim *claim, const struct claim_input *input)
 {
 	claim->status = input->answer.status;
-	if (claim->state == CLAIM_HELD) {
-		back_off(claim, input); /* what was refused may be granted again before the right ends */
+	if (claim->state == CLAIM_HELD || may_be_granted_yet(claim)) {
+		back_off(claim, input); /* what was refused may be granted again */
 	} else if (claim->state == CLAIM_WAITING) {
 		leave(claim, CLAIM_REPORT_FAILED, input->now_ms);
 		claim->attempted = false;
@@ -219,9 +280,12 @@ static void on_cancel(struct claim *claim, const struct claim_input *input)
 		leave(claim, CLAIM_REPORT_CANCELLED, input->now_ms);
 }
 
-static bool nearly_time(const struct claim *claim, uint64_t now_ms)
+/* Within a quarter of the interval. */
+bool claim_is_nearly_due(const struct claim *claim, uint64_t next_ms, uint64_t now_ms)
 {
-	return later(now_ms, claim->ttl_ms / 8) >= claim->next_try_ms;
+	const uint32_t quarters = claim->renewals ? claim->renewals * 4u : 4;
+
+	return later(now_ms, claim->ttl_ms / quarters) >= next_ms;
 }
 
 static void take_event(struct claim *claim, const struct claim_input *input)
@@ -234,7 +298,8 @@ static void take_event(struct claim *claim, const struct claim_input *input)
 			claim->state = CLAIM_WAITING;
 		return;
 	case CLAIM_RENEW_EARLY:
-		if (claim->state == CLAIM_HELD && nearly_time(claim, input->now_ms))
+		if (claim->state == CLAIM_HELD &&
+		    claim_is_nearly_due(claim, claim->next_try_ms, input->now_ms))
 			claim->next_try_ms = input->now_ms;
 		return;
 	case CLAIM_RENEW_NOW:
@@ -296,7 +361,7 @@ static struct claim_output sleep_until(const struct claim *claim)
 		wake = claim->withdraw_from_ms;
 	if ((claim->state == CLAIM_HELD || claim->release_asked) && claim->valid_until_ms < wake)
 		wake = claim->valid_until_ms;
-	if (claim->state <= CLAIM_WAITING && !claim->once && claim->give_up_ms < wake)
+	if (claim->state <= CLAIM_WAITING && claim->give_up_ms < wake)
 		wake = claim->give_up_ms;
 	return (struct claim_output){CLAIM_SLEEP, wake};
 }

@@ -69,7 +69,9 @@ struct claim_answer {
 	uint64_t sent_at_ms;  /* boot clock, read before the acknowledged request was sent */
 	uint64_t right_ms;    /* how long the right lasts from sent_at_ms */
 	uint64_t renew_in_ms; /* from sent_at_ms, when to renew; 0: a third of the ttl */
-	uint64_t retry_in_ms; /* BUSY: when to try again unless it changes before; CLAIM_NEVER: never */
+	/* BUSY: when to try again unless it changes before; CLAIM_NEVER: never. UNKNOWN, REFUSED: how
+	   long the store wants to be left alone; 0: it did not say. */
+	uint64_t retry_in_ms;
 	enum mpsync_reason reason;
 	enum mpsync_status status;
 	uint32_t ttl_ms;  /* GRANTED, adopted: the grant's own; 0: as asked */
@@ -81,6 +83,7 @@ struct claim_input {
 	uint32_t random; /* for jitter */
 	uint64_t now_ms; /* boot clock */
 	int64_t wall_ms; /* wall clock, to notice that it ran ahead of the boot clock */
+	bool held_here;  /* QUEUED: the store has given the name to another, as those before it know */
 	struct claim_answer answer;
 };
 
@@ -97,12 +100,14 @@ struct claim {
 	enum mpsync_reason reason : 8;
 	enum mpsync_status status : 8; /* the last error, cleared by an answer */
 	bool once : 1;                 /* a try: one answer of the store decides */
+	bool heard : 1;                /* the store has judged it once: it can succeed */
 	bool adopting : 1;  /* GONE ends it: a grant of a former elector is confirmed or over */
 	bool attempted : 1; /* the store may know of this claim */
 	bool doubtful : 1;  /* a request went unanswered: it may have been done */
 	bool changed : 1;   /* it may be free: attempt again */
 	bool renew_now : 1;
 	bool release_asked : 1;
+	uint8_t renewals; /* in a ttl */
 	uint32_t ttl_ms;
 	uint32_t backoff_ms;
 	uint64_t token;
@@ -113,7 +118,7 @@ struct claim {
 	int64_t wall_ahead_ms;     /* wall clock minus boot clock when the right was last confirmed */
 };
 
-/* wait_ms 0 tries once; CLAIM_NEVER waits for ever. */
+/* wait_ms 0 tries once, for claim_try_ms at most; CLAIM_NEVER waits for ever. */
 void claim_init(struct claim *claim, uint32_t ttl_ms, uint64_t now_ms, uint64_t wait_ms);
 
 /*
@@ -125,7 +130,21 @@ struct claim_output claim_step(struct claim *claim, const struct claim_input *in
 /* How long a right lasts from the sending of the write that was acknowledged (rule 29). */
 uint64_t claim_right_ms(uint64_t ttl_ms);
 
-/* The longest that one request may take. */
+/* The longest that one request may take, so that a slow server starves nobody. */
 uint64_t claim_request_timeout_ms(uint64_t ttl_ms);
+
+/* After so long without an answer a further request is sent (rule 28). */
+uint64_t claim_further_ms(uint64_t ttl_ms);
+
+/* A try that has no answer by then ends without one. */
+uint64_t claim_try_ms(uint64_t ttl_ms);
+
+/* Where a request crosses a network, a right is renewed so often: half a ttl without it is
+ * survived.
+ */
+uint64_t claim_renew_often_ms(uint64_t ttl_ms);
+
+/* Are renewals at next_ms so near that they join others now? */
+bool claim_is_nearly_due(const struct claim *claim, uint64_t next_ms, uint64_t now_ms);
 
 #endif

@@ -5,11 +5,15 @@
 
 #include <assert.h>
 #include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Who waits shorter than that is gone before its place comes up. */
 #define BRIEF_WAIT_MS 1000
+/* Trouble that lasts so long is told, and told again. */
+#define TROUBLE_AFTER_MS 1000
+#define TROUBLE_EVERY_MS 60000
 
 /*
  * One allocation, for an elector has a hundred thousand: behind it stand what the store keeps of it
@@ -45,9 +49,11 @@ struct engine {
 	struct engine_claim *turns;
 	size_t claims;
 	uint64_t answered_ms;
+	uint64_t trouble_ms; /* when its trouble is to be told; 0: it answers well */
 	uint64_t armed_ms;
 	uint64_t store_wake_ms;
 	unsigned depth;
+	char silence[100]; /* what is to be said of a store that said nothing */
 };
 
 /* Room for every claim is made when it is created, so that waking never needs memory. */
@@ -233,6 +239,19 @@ static void end_value(struct engine_claim *claim, enum mpsync_status status)
 	tell(claim, &(struct engine_event){.type = MPSYNC_EVENT_DONE, .status = status});
 }
 
+/* What the store said last, if that is why. */
+static const char *message_of(const struct engine_claim *claim)
+{
+	const struct claim *told = &claim->claim;
+	const bool silent = told->status == MPSYNC_E_UNREACHABLE;
+
+	if (told->report == CLAIM_REPORT_LOST)
+		return told->reason == MPSYNC_REASON_EXPIRED && silent ? claim->message : NULL;
+	if (told->report != CLAIM_REPORT_FAILED)
+		return NULL;
+	return claim->message || !silent ? claim->message : claim->engine->silence;
+}
+
 static void report(struct engine_claim *claim, const struct store_word *word)
 {
 	end_value(claim, MPSYNC_E_LOST);
@@ -246,7 +265,7 @@ static void report(struct engine_claim *claim, const struct store_word *word)
 	                .holder = word ? word->holder : NULL,
 	                .value = claim->claim.report == CLAIM_REPORT_HELD ? claim->stored.value : NULL,
 	                .ttl_ms = claim->claim.ttl_ms,
-	                .message = claim->claim.report == CLAIM_REPORT_FAILED ? claim->message : NULL,
+	                .message = message_of(claim),
 	            });
 }
 
@@ -268,6 +287,7 @@ static void perform(
 {
 	struct engine *engine = claim->engine;
 
+	claim->stored.right_ends_ms = engine_claim_right_ms(claim);
 	switch (action) {
 	case CLAIM_ATTEMPT:
 		engine->store->ops->attempt(engine->store, &claim->stored);
@@ -319,6 +339,17 @@ static void drop(struct engine_claim *claim)
 	free_claim(claim);
 }
 
+/* Does nobody get to the store because another claim of this engine has the name, or waits for it?
+ */
+static bool is_held_here(const struct engine_claim *claim)
+{
+	struct engine_claim *const *first = find_first(claim->engine, claim->stored.name);
+
+	assert(first && *first);
+	return (*first)->claim.state == CLAIM_HELD ||
+	       ((*first)->claim.state == CLAIM_WAITING && (*first)->claim.status == MPSYNC_OK);
+}
+
 static struct claim_input input_of(
     struct engine *engine, enum claim_event event, const struct claim_answer *answer)
 {
@@ -338,6 +369,8 @@ static void feed(struct engine_claim *claim, enum claim_event event,
 {
 	struct claim_input input = input_of(claim->engine, event, answer);
 
+	input.held_here = claim->claim.state == CLAIM_QUEUED &&
+	                  input.now_ms >= claim->claim.give_up_ms && is_held_here(claim);
 	claim->depth++;
 	while (!claim->ended) {
 		const struct claim_output output = step(claim, &input);
@@ -364,7 +397,8 @@ static void join_renewals(struct engine *engine, uint64_t now_ms)
 		struct engine_claim *next = claim_of_wake(first);
 		const size_t joined = engine->batch_count;
 
-		if (next->claim.state != CLAIM_HELD || first->at_ms > now_ms + next->claim.ttl_ms / 8)
+		if (next->claim.state != CLAIM_HELD ||
+		    !claim_is_nearly_due(&next->claim, first->at_ms, now_ms))
 			return;
 		feed(next, CLAIM_RENEW_EARLY, NULL, NULL);
 		if (engine->batch_count == joined)
@@ -459,6 +493,26 @@ static void tell_waiting(struct engine_claim *claim, const struct store_word *wo
 	            });
 }
 
+/* Nobody is left in silence: whoever waits hears why once, and each minute. */
+static void tell_trouble(struct engine_claim *claim, enum mpsync_status status)
+{
+	struct engine *engine = claim->engine;
+	const uint64_t now = engine->host.clock.boot_ms(engine->host.clock.context);
+
+	if (engine->trouble_ms == 0)
+		engine->trouble_ms = now + TROUBLE_AFTER_MS;
+	if (!claim->message || now < engine->trouble_ms)
+		return;
+	engine->trouble_ms = now + TROUBLE_EVERY_MS;
+	tell(claim, &(struct engine_event){
+	                .type = MPSYNC_EVENT_LOG, .status = status, .message = claim->message});
+}
+
+static bool is_trouble(enum claim_event event)
+{
+	return event == CLAIM_UNKNOWN || event == CLAIM_REFUSED;
+}
+
 static void on_answer(void *context, struct store_claim *stored, enum claim_event event,
     const struct claim_answer *answer, const struct store_word *word)
 {
@@ -469,8 +523,10 @@ static void on_answer(void *context, struct store_claim *stored, enum claim_even
 	claim->depth++;
 	if (event != CLAIM_UNKNOWN)
 		engine->answered_ms = engine->host.clock.boot_ms(engine->host.clock.context);
-	if (event == CLAIM_UNKNOWN || event == CLAIM_REFUSED)
+	if (is_trouble(event))
 		remember_message(claim, word ? word->message : NULL);
+	else if (event > CLAIM_CHANGED)
+		engine->trouble_ms = 0;
 	if (event == CLAIM_GRANTED && stored->adopt && word)
 		take_value(claim, word->value);
 	if (event == CLAIM_RENEWED && stored->value_stored == stored->value_version)
@@ -478,6 +534,8 @@ static void on_answer(void *context, struct store_claim *stored, enum claim_even
 	feed(claim, event, answer, word);
 	if (event == CLAIM_BUSY && word && claim->claim.state == CLAIM_WAITING)
 		tell_waiting(claim, word);
+	if (is_trouble(event) && claim->claim.state == CLAIM_WAITING)
+		tell_trouble(claim, answer->status);
 	if (--claim->depth == 0 && claim->ended)
 		drop(claim);
 	leave(engine);
@@ -506,6 +564,9 @@ struct engine *engine_new(const struct engine_host *host, struct store *store)
 	engine->store = store;
 	engine->armed_ms = CLAIM_NEVER;
 	engine->store_wake_ms = CLAIM_NEVER;
+	snprintf(engine->silence, sizeof engine->silence,
+	    "the %s%s does not answer: is it running, and can it be reached from here?", store->kind,
+	    strcmp(store->kind, "elector") == 0 ? "" : " store");
 	store->sink =
 	    (struct store_sink){.answer = on_answer, .wake_at = on_store_wake, .engine = engine};
 	return engine;

@@ -13,7 +13,9 @@ struct engine_claim;
 
 /* What became of a claim. Strings are borrowed during the call. */
 struct engine_event {
-	enum mpsync_event_type type; /* HELD, LOST, RELEASED, BUSY, CANCELLED, FAILED, WAITING, DONE */
+	/* HELD, LOST, RELEASED, BUSY, CANCELLED, FAILED, WAITING, DONE; LOG: a claim waits for a store
+	   that does not answer well */
+	enum mpsync_event_type type;
 	enum mpsync_status status;
 	enum mpsync_reason reason;
 	uint64_t token;

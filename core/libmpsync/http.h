@@ -15,8 +15,9 @@ struct http_answer {
 	bool refused;        /* with status 0: nobody listens there, or nobody to be trusted */
 	bool untrusted;      /* with status 0: the certificates do not agree */
 	bool timed_out;      /* with status 0: the connection may hang */
-	long retry_after_s;
-	bool from_elector; /* it said Mpsync-Wire */
+	long retry_after_s;  /* never below 0 */
+	bool further;        /* it was asked more than once: what was asked for may be done later too */
+	bool from_elector;   /* it said Mpsync-Wire */
 	size_t body_size;
 	int grpc_status; /* -1: it said none */
 	const char *grpc_message;
@@ -32,7 +33,8 @@ struct http_settings {
 	const char *server_name; /* that the certificate must show, if it is not the URL's */
 	const char *proxy;
 	bool unverified; /* the server's certificate is not looked at */
-	bool shared;     /* all calls share one HTTP/2 connection, streams too */
+	bool shared; /* all calls share one HTTP/2 connection, streams too; one that hangs is replaced,
+	                and its streams end */
 };
 
 /* The paths that the options ca, cert and key name. */
@@ -54,7 +56,11 @@ struct http_request {
 	const char *authorization; /* NULL: none */
 	const char *content_type;  /* NULL: that of JSON, if there is a body */
 	uint64_t timeout_ms;       /* 0: a stream, which has none */
-	bool urgent;               /* goes before those that wait for a connection */
+	/* Not 0: after so long without an answer it is sent once more over a connection of its own, and
+	   again, until whole_ms have passed. The first answer counts (rule 28). */
+	uint64_t further_ms;
+	uint64_t whole_ms;
+	bool urgent; /* goes before those that wait for a connection */
 	void (*done)(void *context, const struct http_answer *answer);
 	/* Streams: each piece of a 200's body; false ends it. */
 	bool (*data)(void *context, const char *bytes, size_t size);

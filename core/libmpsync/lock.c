@@ -175,6 +175,11 @@ static void on_event(void *owner, const struct engine_event *told)
 		if (lock->acquire.open && !lock->acquire.call)
 			tell(lock, &event);
 		return;
+	case MPSYNC_EVENT_LOG:
+		client_tell(lock->client,
+		    &(mpsync_event){
+		        .type = MPSYNC_EVENT_LOG, .status = event.status, .message = event.message});
+		return;
 	default:
 		if (told->type == MPSYNC_EVENT_BUSY && !told->holder)
 			event.holder = lock->awaited;

@@ -56,12 +56,12 @@ class Process:
         return line
 
     def expect(self, *starts):
-        """The next line that starts with one of these; `waiting` lines are passed over."""
+        """The next line that starts with one of these; `waiting` lines, and the log's, are passed over."""
         while True:
             line = self.line()
             if any(line.startswith(start) for start in starts):
                 return line
-            if not line.startswith("waiting"):
+            if not line.startswith(("waiting", "log ")):
                 raise AssertionError(f"expected {starts}, got {line!r}")
 
     def send(self, text):

@@ -39,6 +39,29 @@ MUTANTS = [
     ("4", "the client counts from the answer's arrival", [
         ("libmpsync/stores/elector_claims.c", ".sent_at_ms = remote->sent_at_ms,",
          ".sent_at_ms = remote_now(remote->remote),")]),
+    ("41", "a holder obeys Retry-After to the end", [
+        ("libmpsync/claim.c", "return input->answer.retry_in_ms < most ? input->answer.retry_in_ms : most;",
+         "return input->answer.retry_in_ms;")], "0"),
+    ("42", "a Lease is renewed each third of its ttl", [
+        ("libmpsync/claim.c", "uint64_t claim_renew_often_ms(uint64_t ttl_ms)\n{\n\treturn part_of(ttl_ms, 6);",
+         "uint64_t claim_renew_often_ms(uint64_t ttl_ms)\n{\n\treturn part_of(ttl_ms, 3);")], "0"),
+    ("43", "no further request joins one that nobody answers", [
+        ("libmpsync/further.c", ".next_ms = every_ms ? now_ms + every_ms : FURTHER_NEVER,",
+         ".next_ms = FURTHER_NEVER,")], "0"),
+    ("44", "a holder retries as rarely as a waiter", [
+        ("libmpsync/claim.c", "uint32_t most = claim->ttl_ms / 30;", "uint32_t most = claim->ttl_ms / 3;")], "0"),
+    ("45", "a create is sent again", [
+        ("libmpsync/stores/records_tasks.c", "task->request.again = there;", "")], "0"),
+    ("46", "what a late write left is looked for more and more rarely", [
+        ("libmpsync/stores/records_errands.c", "if (dead->check_every_ms < dead->ttl_ms / 4)",
+         "if (dead->check_every_ms < 8000)")], "0"),
+    ("47", "a right counts from the latest of its requests, whichever was done", [
+        ("libmpsync/stores/records_tasks.c", ".right_ms = claim_right_ms(task->claim->ttl_ms),",
+         ".right_ms = claim_right_ms(task->claim->ttl_ms) + task->request.uncertain * task->claim->ttl_ms / 3,")], "0"),
+    ("48", "our claim under another uid is what we hold", [
+        ("libmpsync/stores/records_tasks.c",
+         "if (!record_is_own(record, &view) || !id_equal(&record->uid, &task->grant->uid)) {",
+         "if (!record_is_own(record, &view)) {")], "0"),
     ("5", "the takeover's time counts from the first sight of the holder", [
         ("libmpsync/record.c", "if (before && record_same_holding(before, record) &&",
          "if (before && before->holder && record->holder &&")]),

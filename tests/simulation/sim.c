@@ -309,6 +309,26 @@ uint64_t sim_latency_us(struct sim *sim)
 	return 100 + sim_random(sim, ttl_us / 200 + 1);
 }
 
+/* ---- A store that is down ---- */
+
+enum sim_reception sim_receive(struct sim *sim)
+{
+	if (sim->now_us < sim->outage_until_us)
+		return SIM_LOST;
+	if (sim->now_us >= sim->down_until_us || sim->down == DOWN_ANSWERS_LATE)
+		return SIM_TAKEN;
+	if (sim->down == DOWN_REFUSES)
+		return SIM_REFUSED;
+	return sim->down == DOWN_IS_SLOW ? SIM_LATER : SIM_LOST;
+}
+
+uint64_t sim_answer_us(struct sim *sim)
+{
+	const bool down = sim->now_us < sim->down_until_us;
+
+	return (down ? sim->down_until_us : sim->now_us) + sim_latency_us(sim);
+}
+
 /* ---- Messages ---- */
 
 /* The most that one of them may bring about: a read, a write, a look at whom to wait for, a race.
@@ -323,7 +343,7 @@ void sim_allow_messages(struct sim_node *node)
 void sim_count_message(struct sim_node *node)
 {
 	const struct sim *sim = node->sim;
-	const uint64_t renewals = 3 * sim->now_us / ((uint64_t)sim->ttl_ms * 1000) + 1;
+	const uint64_t renewals = 6 * sim->now_us / ((uint64_t)sim->ttl_ms * 1000) + 1;
 
 	node->sent++;
 	if (sim->faults == 0 &&

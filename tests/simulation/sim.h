@@ -33,9 +33,16 @@ enum sim_fault {
 	FAULT_FORCE = 1 << 13,   /* someone releases by force */
 	FAULT_LEADER = 1 << 14,  /* etcd: another member leads, and the former one does not know */
 	FAULT_NAME = 1 << 15,    /* what renews one name is forbidden for a while, others go on */
-	FAULT_COUNT = 16,
+	FAULT_DOWN = 1 << 16, /* half a ttl of a store that refuses, is silent, slow, or answers late */
+	FAULT_DEAF = 1 << 17, /* present connections pass no more bytes; new ones do */
+	FAULT_THROTTLE = 1 << 18, /* 429 with seconds, or with an hour */
+	FAULT_LATE = 1 << 19,     /* a write is done long after its request, or answered long after */
+	FAULT_COUNT = 20,
 	FAULT_ALL = (1 << FAULT_COUNT) - 1
 };
+
+/* What a server that is down does with what reaches it. */
+enum sim_down { DOWN_REFUSES, DOWN_IS_SILENT, DOWN_IS_SLOW, DOWN_ANSWERS_LATE, DOWN_KINDS };
 
 enum sim_mode { MODE_LEASE, MODE_FILE, MODE_ELECTOR, MODE_ETCD, MODE_COUNT };
 
@@ -68,6 +75,8 @@ struct sim_node {
 	uint64_t wake_number;     /* the timer that counts; earlier ones are stale */
 	int claims;               /* users on it */
 	uint64_t sent;            /* requests to the store */
+	unsigned connections;     /* how many it has opened; the last is the present one */
+	unsigned deaf;            /* up to this one they pass nothing any more */
 	uint64_t allowed;         /* those that its users and the store gave reason for */
 };
 
@@ -152,6 +161,10 @@ struct sim {
 	uint64_t outage_until_us;
 	int forbidden_name; /* nobody may renew it */
 	uint64_t forbidden_until_us;
+	uint64_t down_until_us;
+	uint64_t calm_until_us; /* no further trouble of the kind that rights survive begins before */
+	enum sim_down down;
+	unsigned throttled; /* so many more requests are told to wait */
 	struct sim_store *store;
 	struct sim_etcd *etcd;
 	struct sim_connection *connections;
@@ -192,6 +205,11 @@ struct store_clock sim_clock(struct sim_node *node);
 void sim_wake_at(void *node, uint64_t at_ms);
 void sim_pause(struct sim_node *node, uint64_t us);
 uint64_t sim_latency_us(struct sim *sim);
+/* What becomes of a request that reaches the store now. */
+enum sim_reception { SIM_TAKEN, SIM_LOST, SIM_REFUSED, SIM_LATER };
+enum sim_reception sim_receive(struct sim *sim);
+/* When an answer that is given now leaves. */
+uint64_t sim_answer_us(struct sim *sim);
 /* P12: each request needs a reason: a user's wish, news of the store, a renewal that is due. */
 void sim_allow_messages(struct sim_node *node);
 void sim_count_message(struct sim_node *node);
@@ -205,6 +223,8 @@ struct store *sim_backend_new(struct sim_node *node);
 void sim_store_hands(struct sim *sim, bool delete);
 void sim_store_power_loss(struct sim *sim, int host);
 const char *sim_store_leftover(struct sim *sim);
+/* Whose living process wrote the name's holder, and when; NULL: nobody's. */
+const struct id *sim_store_holding(const struct sim *sim, int name, uint64_t *written_us);
 /* When the present holder of the name wrote last, if it has died; SIM_NEVER: it lives, or it is
  * free. */
 uint64_t sim_store_dead_write_us(const struct sim *sim, int name);

@@ -1,5 +1,6 @@
 #include "sim.h"
 
+#include "further.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -8,6 +9,7 @@
 
 #define MOST_NODES   400
 #define MOST_WAITERS 512
+#define A_MINUTE_US  60000000u
 
 struct waiter {
 	struct id claim;
@@ -37,11 +39,16 @@ struct sim_store {
 	struct id boots[2];
 };
 
-/* A request that its node still waits for. */
+enum operation { READ, WRITE, REMOVE };
+
+/* What its node still waits for, by one request or several. */
 struct flight {
 	struct flight *next;
 	struct record_request *request;
+	enum operation operation;
 	uint64_t number;
+	struct record content; /* what is written: the request's strings are only borrowed */
+	struct further further;
 };
 
 struct cached {
@@ -59,8 +66,6 @@ struct sim_backend {
 	struct cached cached[SIM_NAMES];
 };
 
-enum operation { READ, WRITE, REMOVE };
-
 struct message {
 	struct sim_node *node;
 	unsigned life;
@@ -68,6 +73,7 @@ struct message {
 	int name;
 	uint64_t number;
 	uint64_t sent_us;
+	unsigned connection;
 	struct record_request request; /* its record's strings are the message's own */
 	/* The answer: */
 	enum record_result result;
@@ -175,6 +181,17 @@ uint64_t sim_store_dead_write_us(const struct sim *sim, int name)
 	    (stored->author->alive && stored->author->life == stored->author_life))
 		return SIM_NEVER;
 	return stored->written_us;
+}
+
+const struct id *sim_store_holding(const struct sim *sim, int name, uint64_t *written_us)
+{
+	const struct stored *stored = &sim->store->names[name];
+
+	*written_us = stored->written_us;
+	return stored->there && stored->record.holder && stored->author && stored->author->alive &&
+	               stored->author->life == stored->author_life
+	           ? &stored->record.claim
+	           : NULL;
 }
 
 /* ---- Watches ---- */
@@ -492,7 +509,12 @@ static void apply(struct sim *sim, struct message *message)
 {
 	struct stored *stored = &sim->store->names[message->name];
 
-	if (message->operation == READ) {
+	if (sim->throttled > 0) {
+		sim->throttled--;
+		message->result = RECORD_UNKNOWN;
+		message->status = MPSYNC_E_UNREACHABLE;
+		message->retry_in_ms = sim_chance(sim, 20) ? 3600000 : 1000u << sim_random(sim, 5);
+	} else if (message->operation == READ) {
 		apply_read(sim, stored, message);
 	} else if (is_forbidden(sim, message)) {
 		message->result = RECORD_REFUSED;
@@ -543,6 +565,12 @@ void sim_store_foreign_write(struct sim *sim, int name, const struct record *rec
 
 /* ---- Requests on their way ---- */
 
+static void free_flight(struct flight *flight)
+{
+	record_clear(&flight->content);
+	free(flight);
+}
+
 static void finish(struct sim_backend *backend, struct message *message)
 {
 	struct flight **link = &backend->flights;
@@ -569,7 +597,8 @@ static void finish(struct sim_backend *backend, struct message *message)
 	{
 		struct record_request *request = flight->request;
 
-		free(flight);
+		request->uncertain = flight->further.sent > 1;
+		free_flight(flight);
 		request->done(request, message->result,
 		    message->there || message->record.ahead || message->result == RECORD_OK
 		        ? &message->record
@@ -578,21 +607,72 @@ static void finish(struct sim_backend *backend, struct message *message)
 	}
 }
 
+static uint64_t answer_us(struct sim *sim, const struct message *message)
+{
+	const bool late = message->operation != READ && sim_fault(sim, FAULT_LATE, 5);
+
+	return sim_answer_us(sim) + (late ? A_MINUTE_US : 0);
+}
+
 static void on_answer(struct sim *sim, void *argument)
 {
 	struct message *message = argument;
 
-	if (message->node->backend)
+	if (message->connection > message->node->deaf && message->node->backend)
 		finish(message->node->backend, message);
 	free_message(sim, message);
+}
+
+static struct flight *flight_of(const struct message *message)
+{
+	const struct sim_backend *backend = message->node->backend;
+	struct flight *flight = backend ? backend->flights : NULL;
+
+	while (flight && flight->number != message->number)
+		flight = flight->next;
+	return flight;
+}
+
+/* One of a question's requests ended without an answer. */
+static void on_failed(struct sim *sim, void *argument)
+{
+	struct message *message = argument;
+	struct flight *flight = flight_of(message);
+
+	message->result = RECORD_UNKNOWN;
+	message->status = MPSYNC_E_UNREACHABLE;
+	if (flight && further_failed(&flight->further))
+		finish(message->node->backend, message);
+	free_message(sim, message);
+}
+
+/* The connection hangs, so the next request takes another. */
+static void on_timeout(struct sim *sim, void *argument)
+{
+	struct message *message = argument;
+
+	if (flight_of(message) && message->connection == message->node->connections)
+		message->node->connections++;
+	on_failed(sim, message);
 }
 
 static void on_request(struct sim *sim, void *argument)
 {
 	struct message *message = argument;
-	const bool outage = sim->now_us < sim->outage_until_us;
+	const enum sim_reception reception = sim_receive(sim);
 
-	if (outage || unprotected(sim, &sim->store->names[message->name], message)) {
+	if (reception == SIM_LATER) {
+		sim_at(
+		    sim, sim->down_until_us + sim_latency_us(sim), NULL, on_request, message, free_message);
+		return;
+	}
+	if (reception == SIM_REFUSED && message->node->life == message->life) {
+		sim_at(sim, sim->now_us + sim_latency_us(sim), message->node, on_failed, message,
+		    free_message);
+		return;
+	}
+	if (reception != SIM_TAKEN || message->connection <= message->node->deaf ||
+	    unprotected(sim, &sim->store->names[message->name], message)) {
 		free_message(sim, message);
 		return;
 	}
@@ -602,18 +682,7 @@ static void on_request(struct sim *sim, void *argument)
 		free_message(sim, message);
 		return;
 	}
-	sim_at(sim, sim->now_us + sim_latency_us(sim), message->node, on_answer, message, free_message);
-}
-
-static void on_timeout(struct sim *sim, void *argument)
-{
-	struct message *message = argument;
-
-	message->result = RECORD_UNKNOWN;
-	message->status = MPSYNC_E_UNREACHABLE;
-	if (message->node->backend)
-		finish(message->node->backend, message);
-	free_message(sim, message);
+	sim_at(sim, answer_us(sim, message), message->node, on_answer, message, free_message);
 }
 
 static struct sim_backend *of(struct record_backend *backend)
@@ -621,8 +690,7 @@ static struct sim_backend *of(struct record_backend *backend)
 	return (struct sim_backend *)backend;
 }
 
-static struct message *message_new(
-    struct sim_backend *backend, struct record_request *request, enum operation operation)
+static struct message *message_new(struct sim_backend *backend, const struct flight *flight)
 {
 	struct message *message = calloc(1, sizeof *message);
 
@@ -630,16 +698,18 @@ static struct message *message_new(
 		abort();
 	message->node = backend->node;
 	message->life = backend->node->life;
-	message->operation = operation;
-	message->name = sim_name_number(request->name);
-	message->number = backend->numbers;
+	message->operation = flight->operation;
+	message->name = sim_name_number(flight->request->name);
+	message->number = flight->number;
 	message->sent_us = backend->node->sim->now_us;
-	message->request = *request;
-	copy_record(&message->request.record, &request->record);
+	message->connection = backend->node->connections;
+	message->request = *flight->request;
+	copy_record(&message->request.record, &flight->content);
 	return message;
 }
 
-static void take_off(struct sim_backend *backend, struct record_request *request)
+static struct flight *take_off(
+    struct sim_backend *backend, struct record_request *request, enum operation operation)
 {
 	struct flight *flight = calloc(1, sizeof *flight);
 
@@ -647,8 +717,11 @@ static void take_off(struct sim_backend *backend, struct record_request *request
 		abort();
 	flight->number = ++backend->numbers;
 	flight->request = request;
+	flight->operation = operation;
+	copy_record(&flight->content, &request->record);
 	flight->next = backend->flights;
 	backend->flights = flight;
+	return flight;
 }
 
 static void check_release_order(
@@ -660,21 +733,20 @@ static void check_release_order(
 		sim_gives_away(backend->node, sim_name_number(request->name));
 }
 
-static void send(
-    struct sim_backend *backend, struct record_request *request, enum operation operation)
+/* It reaches the store at some time, or not at all. */
+static void launch(struct sim_backend *backend, const struct flight *flight)
 {
 	struct sim_node *node = backend->node;
 	struct sim *sim = node->sim;
-	const uint64_t timeout_ms = claim_request_timeout_ms(sim->ttl_ms);
-	struct message *message;
+	const uint64_t now_ms = sim_boot_ms(node);
+	const uint64_t lasts_ms =
+	    further_lasts_ms(&flight->further, now_ms, claim_request_timeout_ms(sim->ttl_ms));
 	uint64_t depart_us = sim->now_us;
+	struct message *message = message_new(backend, flight);
 
-	check_release_order(backend, request, operation);
 	if (!node->is_elector)
 		sim_count_message(node);
-	take_off(backend, request);
-	message = message_new(backend, request, operation);
-	sim_timer(node, sim_boot_ms(node) + timeout_ms, on_timeout, message, free_message);
+	sim_timer(node, now_ms + lasts_ms, on_timeout, message, free_message);
 	/* A process may stand still between the reading of its clock and the sending. */
 	if (sim_fault(sim, FAULT_PAUSE, 2))
 		sim_pause(node, sim_random(sim, (uint64_t)sim->ttl_ms * 2000));
@@ -684,8 +756,58 @@ static void send(
 		sim_trace(sim, "a request of node %d is lost", node->number);
 		return;
 	}
-	message = message_new(backend, request, operation);
+	if (flight->operation != READ && sim_fault(sim, FAULT_LATE, 5))
+		depart_us += sim_random(sim, A_MINUTE_US);
+	message = message_new(backend, flight);
 	sim_at(sim, depart_us + sim_latency_us(sim), NULL, on_request, message, free_message);
+}
+
+static void plan_further(struct sim_backend *backend, const struct flight *flight);
+
+static void on_further(struct sim *sim, void *argument)
+{
+	struct message *message = argument;
+	struct flight *flight = flight_of(message);
+	struct sim_node *node = message->node;
+
+	if (flight && further_send(&flight->further, sim_boot_ms(node))) {
+		if (message->connection == node->connections)
+			node->connections++;
+		sim_trace(sim, "node %d sends request %u for operation %d on %s", node->number,
+		    flight->further.sent, (int)flight->operation, sim_name(message->name));
+		launch(node->backend, flight);
+	}
+	if (flight)
+		plan_further(node->backend, flight);
+	free_message(sim, message);
+}
+
+/* Asked again each time, for the place of one that ends is free then. */
+static void plan_further(struct sim_backend *backend, const struct flight *flight)
+{
+	const uint64_t next_ms = flight->further.next_ms;
+
+	if (next_ms < flight->further.until_ms)
+		sim_timer(backend->node,
+		    next_ms > sim_boot_ms(backend->node) ? next_ms : sim_boot_ms(backend->node) + 1,
+		    on_further, message_new(backend, flight), free_message);
+}
+
+static void send(
+    struct sim_backend *backend, struct record_request *request, enum operation operation)
+{
+	struct sim_node *node = backend->node;
+	const uint64_t now_ms = sim_boot_ms(node);
+	struct flight *flight;
+
+	check_release_order(backend, request, operation);
+	flight = take_off(backend, request, operation);
+	further_begin(&flight->further, now_ms,
+	    request->again ? claim_further_ms(node->sim->ttl_ms) : 0,
+	    request->until_ms ? request->until_ms
+	                      : now_ms + claim_request_timeout_ms(node->sim->ttl_ms));
+	launch(backend, flight);
+	plan_further(backend, flight);
 }
 
 /* file: a transaction is done when the call returns. */
@@ -696,8 +818,7 @@ static void transact(
 	struct message *message;
 
 	check_release_order(backend, request, operation);
-	take_off(backend, request);
-	message = message_new(backend, request, operation);
+	message = message_new(backend, take_off(backend, request, operation));
 	if (sim->now_us < sim->outage_until_us) {
 		message->result = RECORD_UNKNOWN;
 		message->status = MPSYNC_E_UNREACHABLE;
@@ -753,7 +874,7 @@ static void backend_cancel(struct record_backend *base, struct record_request *r
 	if (!flight)
 		return;
 	*link = flight->next;
-	free(flight);
+	free_flight(flight);
 }
 
 static void batch_nothing(struct record_backend *base)
@@ -802,7 +923,7 @@ static void backend_close(struct record_backend *base)
 		struct flight *flight = backend->flights;
 
 		backend->flights = flight->next;
-		free(flight);
+		free_flight(flight);
 	}
 	for (int i = 0; i < SIM_NAMES; i++)
 		record_clear(&backend->cached[i].record);
@@ -837,6 +958,7 @@ struct store *sim_backend_new(struct sim_node *node)
 	backend->base.absent_is_free = file;
 	backend->base.late_grants = !file;
 	backend->base.token_is_version = !file;
+	backend->base.renews_often = !file;
 	backend->base.reserves = !file;
 	backend->base.sees_all = node->is_elector;
 	if (file) {

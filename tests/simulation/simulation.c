@@ -19,6 +19,8 @@
  *   P10 an elector gives nothing away that its client may believe in, but for a goodbye or a proof
  *   P11 a renewal that was believed did change the record
  *   P12 without faults, whoever waits asks only when there is news
+ *   P13 from a ttl of 6 s on, a right survives half a ttl of whatever a server can do
+ *   P14 what nobody wants any more stays in the store no longer than a ttl after it was written
  *   P15 while one name cannot be renewed, the grants of others are kept
  *   P16 an elector that is replaced costs no grant, whatever labels are written meanwhile
  *
@@ -41,6 +43,10 @@
 #define ONLY_DEATHS ((uint32_t)(FAULT_CRASH | FAULT_CANCEL))
 /* Electors are replaced and streams break, while other hands write labels. */
 #define ONLY_REPLACED ((uint32_t)(FAULT_STREAM | FAULT_HANDS))
+/* What a holder survives, and what leaves something behind that its process is to take back. */
+#define ONLY_TROUBLE  ((uint32_t)(FAULT_DOWN | FAULT_DEAF | FAULT_THROTTLE | FAULT_CANCEL))
+#define ONLY_LEFT     ((uint32_t)(ONLY_TROUBLE | FAULT_LATE | FAULT_LOSE | FAULT_WATCH))
+#define SURVIVING_TTL 6000
 /* All places of rule 49, and what comes behind them. */
 #define PLACES_US 1000000
 
@@ -55,6 +61,7 @@ struct user {
 	unsigned request; /* rises with each acquire: timers of former ones are stale */
 	uint64_t order;
 	uint64_t token;
+	struct id digest;  /* of its claim */
 	uint64_t since_us; /* ASKING: since when */
 	bool once;
 	bool for_ever;
@@ -189,6 +196,12 @@ static bool was_forbidden(const struct sim *sim, int name)
 	       sim->now_us < sim->forbidden_until_us + (uint64_t)sim->ttl_ms * 1000;
 }
 
+static bool survives(const struct sim *sim)
+{
+	return !(sim->faults & ~ONLY_TROUBLE) && sim->mode == MODE_LEASE &&
+	       sim->ttl_ms >= SURVIVING_TTL;
+}
+
 static void on_event(void *owner, const struct engine_event *event)
 {
 	struct user *user = owner;
@@ -215,6 +228,9 @@ static void on_event(void *owner, const struct engine_event *event)
 		if (user->sim->faults == ONLY_REPLACED)
 			sim_violate(user->sim, "P16", "node %d lost %s to a replacement", user->node->number,
 			    sim_name(user->name));
+		if (survives(user->sim))
+			sim_violate(user->sim, "P13", "node %d lost %s to half a ttl of trouble",
+			    user->node->number, sim_name(user->name));
 		user->asked = IDLE;
 		return;
 	case MPSYNC_EVENT_RELEASED:
@@ -292,6 +308,8 @@ static void user_act(struct sim *sim, void *argument)
 	wish.election = sim_chance(sim, 30);
 	for (size_t i = 0; i < sizeof wish.secret.bytes; i++)
 		wish.secret.bytes[i] = (uint8_t)sim_random(sim, 256);
+	if (!id_digest(&wish.secret, &user->digest))
+		abort();
 	user->asked = ASKING;
 	user->once = wish.wait_ms == 0;
 	user->for_ever = wish.wait_ms == CLAIM_NEVER;
@@ -470,6 +488,29 @@ static void replace_elector(struct sim *sim)
 	    before, NULL);
 }
 
+/* Half a ttl, by the quickest clock; and then there is time to recover. */
+static void trouble(struct sim *sim)
+{
+	const uint64_t half_us = (uint64_t)sim->ttl_ms * 500 * 1000000 / sim->options.rate_ratio_ppm;
+	const uint64_t lasts_us = sim_random(sim, half_us);
+
+	if (sim->now_us < sim->calm_until_us)
+		return;
+	sim->calm_until_us = sim->now_us + lasts_us + 2 * (uint64_t)sim->ttl_ms * 1000;
+	if (sim_fault(sim, FAULT_DOWN, 60)) {
+		sim->down = (enum sim_down)sim_random(sim, DOWN_KINDS);
+		sim->down_until_us = sim->now_us + lasts_us;
+		sim_trace(sim, "the store is down for %llu ms, kind %d",
+		    (unsigned long long)lasts_us / 1000, (int)sim->down);
+	} else if (sim_fault(sim, FAULT_DEAF, 50)) {
+		for (int i = 0; i < sim->node_count; i++)
+			sim->nodes[i].deaf = sim->nodes[i].connections;
+		sim_trace(sim, "all connections go deaf");
+	} else if (sim_fault(sim, FAULT_THROTTLE, 100)) {
+		sim->throttled = 1 + (unsigned)sim_random(sim, 3);
+	}
+}
+
 static void strike(struct sim *sim, void *argument)
 {
 	const uint64_t ttl_us = (uint64_t)sim->ttl_ms * 1000;
@@ -489,6 +530,7 @@ static void strike(struct sim *sim, void *argument)
 		sim->forbidden_until_us = sim->now_us + sim_random(sim, 3 * ttl_us);
 		sim_trace(sim, "%s may not be renewed", sim_name(sim->forbidden_name));
 	}
+	trouble(sim);
 	if (sim->mode != MODE_ETCD && sim_fault(sim, FAULT_HANDS, 30))
 		sim_store_hands(sim, sim->faults != ONLY_REPLACED);
 	if (sim_fault(sim, FAULT_WALL, 20))
@@ -532,6 +574,7 @@ static void make_nodes(struct sim *sim)
 		struct sim_node *node = &sim->nodes[i];
 
 		node->sim = sim;
+		node->connections = 1;
 		node->number = i;
 		node->rate_ppm = pick_rate(sim, sim->options.rate_ratio_ppm);
 		node->offset_us = (int64_t)sim_random(sim, 1000000000000);
@@ -604,6 +647,10 @@ static uint32_t pick_faults(struct sim *sim)
 		return FAULT_NAME & sim->options.only;
 	if (sim_chance(sim, 5))
 		return ONLY_REPLACED & sim->options.only;
+	if (sim_chance(sim, 15))
+		faults = sim_chance(sim, 50) ? ONLY_TROUBLE : ONLY_LEFT;
+	if (faults)
+		return faults & ((uint32_t)sim_random(sim, FAULT_ALL) | FAULT_DOWN) & sim->options.only;
 	for (unsigned bit = 0; bit < FAULT_COUNT; bit++)
 		if (sim_chance(sim, 40))
 			faults |= 1u << bit;
@@ -631,6 +678,40 @@ static void check_takeover(struct sim *sim, void *argument)
 		sim_at(sim, sim->now_us + ttl_us / 10, NULL, check_takeover, NULL, NULL);
 }
 
+static bool is_wanted(const struct sim *sim, int name, const struct id *claim)
+{
+	const struct workload *workload = sim->workload;
+
+	for (int i = 0; i < workload->user_count; i++) {
+		const struct user *user = &workload->users[i];
+
+		if (user->name == name && user->asked != IDLE && user->asked != CANCELLING &&
+		    id_equal(&user->digest, claim))
+			return true;
+	}
+	return false;
+}
+
+/* P14 */
+static void check_left(struct sim *sim, void *argument)
+{
+	const uint64_t ttl_us = (uint64_t)sim->ttl_ms * 1000;
+
+	(void)argument;
+	for (int name = 0; name < SIM_NAMES; name++) {
+		uint64_t since_us;
+		const struct id *claim = sim_store_holding(sim, name, &since_us);
+
+		/* While the store is not to be reached, nothing can be taken back. */
+		if (since_us < sim->down_until_us)
+			since_us = sim->down_until_us;
+		if (claim && !is_wanted(sim, name, claim) &&
+		    sim->now_us > since_us + ttl_us / 100 * 110 + 100000)
+			sim_violate(sim, "P14", "%s stands in the store for nobody", sim_name(name));
+	}
+	sim_at(sim, sim->now_us + ttl_us / 10, NULL, check_left, NULL, NULL);
+}
+
 static void run_until(struct sim *sim, uint64_t until_us)
 {
 	while (!sim->violated && sim->agenda_count > 0 && sim->agenda[0].at_us < until_us)
@@ -646,6 +727,8 @@ static void end_well(struct sim *sim)
 	sim->faults_on = false;
 	sim->outage_until_us = 0;
 	sim->forbidden_until_us = 0;
+	sim->down_until_us = sim->now_us;
+	sim->throttled = 0;
 	workload->ending = true;
 	for (int i = 0; i < sim->node_count; i++) {
 		sim->nodes[i].wall_frozen = false;
@@ -704,6 +787,8 @@ static void run(struct sim *sim)
 	sim_at(sim, sim->now_us, NULL, strike, NULL, NULL);
 	if ((sim->mode == MODE_LEASE || sim->mode == MODE_FILE) && !(sim->faults & ~ONLY_DEATHS))
 		check_takeover(sim, NULL);
+	if (sim->mode == MODE_LEASE && !(sim->faults & ~ONLY_LEFT))
+		check_left(sim, NULL);
 	run_until(sim, sim->now_us + (4 + sim_random(sim, 8)) * ttl_us);
 	if (!sim->violated) {
 		end_well(sim);

@@ -207,6 +207,109 @@ static void test_retry_after_is_obeyed(void **state)
 	    3000);
 }
 
+static const struct claim_answer *silence(uint64_t retry_in_ms)
+{
+	static struct claim_answer answer;
+
+	answer = (struct claim_answer){.status = MPSYNC_E_UNREACHABLE, .retry_in_ms = retry_in_ms};
+	return &answer;
+}
+
+/* Goal: a holder obeys Retry-After as far as its right allows: a sixth of the ttl, later a
+ * thirtieth.
+ */
+static void test_a_holder_bounds_retry_after(void **state)
+{
+	struct claim claim;
+
+	(void)state;
+	hold(&claim, CLAIM_NEVER);
+	claim.next_try_ms = 2500;
+	assert_int_equal(tick(&claim, 2500).action, CLAIM_RENEW);
+	feed(&claim, CLAIM_UNKNOWN, 2500, silence(3600000));
+	assert_int_equal(claim.next_try_ms, 5000);
+	assert_int_equal(tick(&claim, 5000).action, CLAIM_RENEW);
+	feed(&claim, CLAIM_UNKNOWN, 5000, silence(3600000));
+	assert_int_equal(claim.next_try_ms, 5500);
+}
+
+/* Goal: whoever waits comes back after half a minute, whatever a server asks for. */
+static void test_a_waiter_bounds_retry_after(void **state)
+{
+	struct claim claim;
+
+	(void)state;
+	claim_init(&claim, TTL, 0, CLAIM_NEVER);
+	feed(&claim, CLAIM_TURN, 0, NULL);
+	assert_int_equal(feed(&claim, CLAIM_UNKNOWN, 0, silence(3600000)).wake_at_ms, 30000);
+}
+
+/* Goal: while a right runs, two requests lie a thirtieth of the ttl apart at most. */
+static void test_a_holder_retries_often(void **state)
+{
+	struct claim claim;
+	uint64_t now_ms = 2500;
+
+	(void)state;
+	hold(&claim, CLAIM_NEVER);
+	for (int i = 0; i < 10; i++) {
+		tick(&claim, now_ms);
+		feed(&claim, CLAIM_UNKNOWN, now_ms, silence(0));
+		assert_in_range(claim.next_try_ms - now_ms, 1, TTL / 30 + 1);
+		now_ms = claim.next_try_ms;
+	}
+}
+
+/* Goal: a try that hears nothing ends after a third of the ttl, also behind a claim that leaves. */
+static void test_a_try_without_an_answer_ends(void **state)
+{
+	struct claim claim;
+
+	(void)state;
+	for (int turn = 0; turn < 2; turn++) {
+		claim_init(&claim, TTL, 0, 0);
+		if (turn)
+			feed(&claim, CLAIM_TURN, 0, NULL);
+		assert_int_equal(tick(&claim, TTL / 3 - 1).wake_at_ms, TTL / 3);
+		tick(&claim, TTL / 3);
+		assert_int_equal(claim.report, CLAIM_REPORT_FAILED);
+		assert_int_equal(claim.status, MPSYNC_E_UNREACHABLE);
+	}
+}
+
+/* Goal: a wait that ends is "busy" only if the store, or the engine, has said so. */
+static void test_a_silent_wait_is_not_busy(void **state)
+{
+	struct claim claim;
+	struct claim_input end = {.event = CLAIM_TICK, .now_ms = 3000, .wall_ms = 3000};
+
+	(void)state;
+	claim_init(&claim, TTL, 0, 3000);
+	feed(&claim, CLAIM_TURN, 0, NULL);
+	tick(&claim, 3000);
+	assert_int_equal(claim.report, CLAIM_REPORT_FAILED);
+	claim_init(&claim, TTL, 0, 3000);
+	end.held_here = true;
+	claim_step(&claim, &end);
+	assert_int_equal(claim.report, CLAIM_REPORT_BUSY);
+}
+
+/* Goal: what the store has judged once may be refused for a while: a wait without an end goes on.
+ */
+static void test_a_refusal_later_is_waited_out(void **state)
+{
+	struct claim claim;
+	const struct claim_answer forbidden = {.status = MPSYNC_E_FORBIDDEN};
+
+	(void)state;
+	claim_init(&claim, TTL, 0, CLAIM_NEVER);
+	feed(&claim, CLAIM_TURN, 0, NULL);
+	feed(&claim, CLAIM_BUSY, 5, &(struct claim_answer){.retry_in_ms = 100});
+	assert_int_equal(tick(&claim, 105).action, CLAIM_ATTEMPT);
+	assert_int_equal(feed(&claim, CLAIM_REFUSED, 110, &forbidden).action, CLAIM_SLEEP);
+	assert_int_equal(claim.state, CLAIM_WAITING);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +326,12 @@ int main(void)
 	    cmocka_unit_test(test_refused_renewal_keeps_the_right),
 	    cmocka_unit_test(test_wall_clock_ahead_ends_the_right),
 	    cmocka_unit_test(test_retry_after_is_obeyed),
+	    cmocka_unit_test(test_a_holder_bounds_retry_after),
+	    cmocka_unit_test(test_a_waiter_bounds_retry_after),
+	    cmocka_unit_test(test_a_holder_retries_often),
+	    cmocka_unit_test(test_a_try_without_an_answer_ends),
+	    cmocka_unit_test(test_a_silent_wait_is_not_busy),
+	    cmocka_unit_test(test_a_refusal_later_is_waited_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

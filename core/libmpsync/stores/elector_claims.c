@@ -126,7 +126,7 @@ static void on_withdraw_done(void *context, const struct http_answer *http);
 uint64_t remote_claim_timeout_ms(const struct remote_claim *remote)
 {
 	const uint64_t given = remote->remote->request_timeout_ms;
-	const uint64_t timeout = given ? given : claim_request_timeout_ms(remote->claim->ttl_ms);
+	const uint64_t timeout = given ? given : claim_further_ms(remote->claim->ttl_ms);
 
 	return remote->held || timeout > LEAST_TIMEOUT_MS ? timeout : LEAST_TIMEOUT_MS;
 }

@@ -22,7 +22,7 @@ uint64_t etcd_session_timeout_ms(const struct etcd_session *session)
 {
 	const uint64_t given = session->etcd->request_timeout_ms;
 	const uint32_t ttl_s = session->lease ? session->granted_s : session->asked_s;
-	const uint64_t timeout = given ? given : claim_request_timeout_ms((uint64_t)ttl_s * 1000);
+	const uint64_t timeout = given ? given : claim_further_ms((uint64_t)ttl_s * 1000);
 
 	return timeout > LEAST_TIMEOUT_MS ? timeout : LEAST_TIMEOUT_MS;
 }

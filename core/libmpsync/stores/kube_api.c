@@ -174,7 +174,7 @@ static void fail_later(struct kube_call *call)
 	do_later(call->api);
 }
 
-/* Nothing new goes over the present connection: it hangs, or shows former credentials. */
+/* Nothing new goes over the present connection: it shows former credentials. */
 static void leave_connection(struct kube_api *api)
 {
 	struct link *left = api->links;
@@ -399,6 +399,7 @@ static void answer_call(struct kube_call *call, const struct http_answer *heard)
 	char text[400] = "";
 
 	answer.json = json;
+	answer.further = heard->further;
 	answer.retry_in_ms = (uint64_t)heard->retry_after_s * 1000;
 	if (!heard->status)
 		explain_silence(api, heard, &answer, text, sizeof text);
@@ -414,12 +415,9 @@ static void on_done(void *context, const struct http_answer *heard)
 {
 	struct kube_call *call = context;
 	struct kube_api *api = call->api;
-	const bool present = call->link == api->links;
 
 	call->http = NULL;
 	leave_link(call);
-	if (heard->timed_out && present)
-		leave_connection(api);
 	if (heard->status == 401 && !call->again && can_be_refreshed(api)) {
 		call->again = true;
 		forget_credentials(api);
@@ -504,6 +502,8 @@ static void send_call(struct kube_call *call)
 	    .content_type = call->request.merge ? "application/merge-patch+json" : NULL,
 	    .authorization = api->authorization,
 	    .timeout_ms = call->request.timeout_ms,
+	    .further_ms = call->request.further_ms,
+	    .whole_ms = call->request.whole_ms,
 	    .done = call->request.event ? on_stream_done : on_done,
 	    .data = call->request.event ? on_data : NULL,
 	    .context = call,

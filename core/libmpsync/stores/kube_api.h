@@ -21,6 +21,7 @@ struct kube_answer {
 	enum mpsync_status problem;
 	const char *message;
 	uint64_t retry_in_ms; /* the server named it; 0: it did not */
+	bool further;         /* it was sent more than once, and may be done later too */
 };
 
 struct kube_request {
@@ -29,6 +30,8 @@ struct kube_request {
 	const cJSON *body;   /* NULL: none */
 	bool merge;          /* the body is a merge patch (RFC 7386) */
 	uint64_t timeout_ms; /* 0: a watch, which has none */
+	uint64_t further_ms; /* as http_request's; 0: it is sent once */
+	uint64_t whole_ms;
 	void (*done)(void *context, const struct kube_answer *answer);
 	/* Watches: each event. */
 	void (*event)(void *context, const cJSON *event);

@@ -1,5 +1,6 @@
 #include "kubernetes.h"
 
+#include "../further.h"
 #include "../status.h"
 #include "kube_api.h"
 #include "kube_names.h"
@@ -33,7 +34,7 @@ struct backend {
 	struct kube_queries *queries;
 	struct kube_pod *pod; /* NULL: nothing shows who leads */
 	char *collection;     /* the path of the Leases */
-	uint64_t request_timeout_ms;
+	uint64_t further_ms;  /* the option request_timeout; 0: a part of the ttl */
 };
 
 static struct backend *of(struct record_backend *base)
@@ -111,6 +112,7 @@ static void on_answer(void *context, const struct kube_answer *answer)
 {
 	struct flight *flight = context;
 
+	flight->request->uncertain = answer->further;
 	if (answer->refused)
 		finish(flight, RECORD_REFUSED, NULL, answer->problem, answer->message, 0);
 	else if (answer->unknown)
@@ -127,11 +129,31 @@ static void on_answer(void *context, const struct kube_answer *answer)
 
 /* ---- Requests ---- */
 
+static uint32_t ttl_of(const struct record_request *request)
+{
+	return request->ttl_ms ? request->ttl_ms : DEFAULT_TTL_MS;
+}
+
+/* Each request lasts three times as long as it takes for a further one to join it. */
 static uint64_t timeout_of(const struct backend *backend, const struct record_request *request)
 {
-	if (backend->request_timeout_ms)
-		return backend->request_timeout_ms;
-	return claim_request_timeout_ms(request->ttl_ms ? request->ttl_ms : DEFAULT_TTL_MS);
+	return backend->further_ms ? backend->further_ms * FURTHER_MOST
+	                           : claim_request_timeout_ms(ttl_of(request));
+}
+
+static uint64_t further_of(const struct backend *backend, const struct record_request *request)
+{
+	return backend->further_ms ? backend->further_ms : claim_further_ms(ttl_of(request));
+}
+
+/* Until nobody wants the answer any more. */
+static uint64_t whole_of(const struct backend *backend, const struct record_request *request)
+{
+	const uint64_t now = records_now(backend->base.records);
+
+	if (!request->until_ms)
+		return timeout_of(backend, request);
+	return request->until_ms > now ? request->until_ms - now : 1;
 }
 
 static cJSON *body_of(const struct flight *flight)
@@ -178,6 +200,7 @@ static char *path_of(const struct flight *flight)
 static void send_flight(struct flight *flight)
 {
 	struct backend *backend = flight->backend;
+	const struct record_request *request = flight->request;
 	const bool has_body = flight->operation != READ;
 	cJSON *body = has_body ? body_of(flight) : NULL;
 	char *path = path_of(flight);
@@ -188,8 +211,10 @@ static void send_flight(struct flight *flight)
 		                      .method = method_of(flight),
 		                      .path = path,
 		                      .body = body,
-		                      .merge = flight->operation == WRITE && !flight->request->create,
-		                      .timeout_ms = timeout_of(backend, flight->request),
+		                      .merge = flight->operation == WRITE && !request->create,
+		                      .timeout_ms = timeout_of(backend, request),
+		                      .further_ms = request->again ? further_of(backend, request) : 0,
+		                      .whole_ms = whole_of(backend, request),
 		                      .done = on_answer,
 		                      .context = flight,
 		                  });
@@ -338,8 +363,9 @@ static bool set_up(struct backend *backend, struct kube_config *config, const ch
 	backend->base.ttl_step_ms = SECOND_MS;
 	backend->base.late_grants = true;
 	backend->base.token_is_version = true;
+	backend->base.renews_often = true;
 	backend->base.reserves = true;
-	backend->request_timeout_ms = timeout > 0 ? (uint64_t)timeout : 0;
+	backend->further_ms = timeout > 0 ? (uint64_t)timeout : 0;
 	backend->api = kube_api_new(loop, config, clock);
 	if (asprintf(&backend->collection, "/apis/coordination.k8s.io/v1/namespaces/%s/leases", name) <
 	    0)

@@ -26,8 +26,12 @@ struct record_request {
 	bool grant;      /* write: the backend sets `token` where it can know it beforehand */
 	bool renewal;    /* write: nothing but renewals and deadline_ms differs from what is there */
 	bool durable;    /* write, remove: on disk before it is answered */
+	bool uncertain;  /* set by the backend: it sent this more than once, and another one of them may
+	                    yet be done */
 	bool create;     /* write: only if nothing is there; else `version` and `uid` must be */
-	                 /* A write that neither grants nor reserves leaves `next` as it is. */
+	bool again;      /* it may be sent again while nobody answers (rule 28) */
+	/* A write that neither grants nor reserves leaves `next` as it is. */
+	uint64_t until_ms; /* boot clock: nobody wants the answer then */
 	uint64_t version;
 	struct id uid;
 	uint32_t value_version; /* write: which of the claim's values `record` has; not the backend's */
@@ -74,6 +78,7 @@ struct record_backend {
 	uint32_t ttl_step_ms;  /* 0: any */
 	bool absent_is_free;   /* nobody deletes by hand; a release removes the record */
 	bool late_grants;      /* a write whose answer was lost may be done much later (rule 16) */
+	bool renews_often;     /* there is a network in between: outages are to be survived */
 	bool token_is_version; /* of the granting write, which cannot bear it itself (rule 10) */
 	bool reserves;         /* waiters have places in the record, not in a queue (rule 49) */
 	bool sees_all;         /* tells every change of every name, watched or not (rule 25) */

@@ -6,9 +6,8 @@
 
 /* A granting write may still be done so long after its answer was given up. */
 #define LATE_GRANT_MS 70000
-/* It is looked for so soon, and then half as often each time, down to this. */
-#define FIRST_CHECK_MS   500
-#define LONGEST_CHECK_MS 8000
+/* It is looked for so soon, and then half as often each time, but twice in its ttl. */
+#define FIRST_CHECK_MS 500
 
 /* Removing a record, or freeing it by force, on behalf of no claim. */
 struct errand {
@@ -139,11 +138,12 @@ static void check_dead_grant(struct dead_grant *dead, struct records *records)
 	struct errand *errand = errand_new(records, dead->watched->name);
 
 	dead->check_at_ms = records_now(records) + dead->check_every_ms;
-	if (dead->check_every_ms < LONGEST_CHECK_MS)
+	if (dead->check_every_ms < dead->ttl_ms / 4)
 		dead->check_every_ms *= 2;
 	if (!errand)
 		return;
 	errand->request.fresh = true;
+	errand->request.again = true;
 	errand->request.done = on_checked;
 	records->backend->ops->read(records->backend, &errand->request);
 }
@@ -164,6 +164,7 @@ void dead_grants_remember(struct task *task)
 	dead->watched = watched;
 	dead->until_ms = records_now(records) + LATE_GRANT_MS;
 	dead->check_every_ms = FIRST_CHECK_MS;
+	dead->ttl_ms = task->claim->ttl_ms;
 	dead->check_at_ms = records_now(records) + FIRST_CHECK_MS;
 	dead->next = records->dead;
 	records->dead = dead;

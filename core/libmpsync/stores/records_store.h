@@ -98,7 +98,8 @@ struct dead_grant {
 	struct watched_name *watched;
 	uint64_t until_ms;
 	uint64_t check_at_ms;
-	uint64_t check_every_ms; /* doubles */
+	uint32_t check_every_ms; /* doubles */
+	uint32_t ttl_ms;         /* its record may stand so long, and no longer */
 	bool checked_late;
 };
 

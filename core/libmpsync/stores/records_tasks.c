@@ -87,6 +87,9 @@ static void answer_right(struct task *task, enum claim_event event)
 	        .token = task->claim->token,
 	        .sent_at_ms = task->sent_at_ms,
 	        .right_ms = claim_right_ms(task->claim->ttl_ms),
+	        .renew_in_ms = task->records->backend->renews_often
+	                           ? claim_renew_often_ms(task->claim->ttl_ms)
+	                           : 0,
 	        .ttl_ms = task->claim->ttl_ms,
 	    },
 	    &(struct store_word){.value = value});
@@ -139,6 +142,16 @@ static uint64_t newest_version(const struct task *task)
 	return watched ? watched->newest_version : 0;
 }
 
+/* A renewal is of use as long as its right lasts; the others are asked for again. */
+static uint64_t wanted_until(const struct task *task)
+{
+	const struct store_claim *claim = task->claim;
+
+	return claim->right_ends_ms
+	           ? claim->right_ends_ms
+	           : records_now(task->records) + claim_request_timeout_ms(claim->ttl_ms);
+}
+
 static void prepare(struct task *task, enum phase phase)
 {
 	task->phase = phase;
@@ -146,6 +159,8 @@ static void prepare(struct task *task, enum phase phase)
 	    .name = task->claim->name,
 	    .claim = task->claim->digest,
 	    .ttl_ms = task->claim->ttl_ms,
+	    .until_ms = wanted_until(task),
+	    .again = true,
 	    .version = task->grant->version,
 	    .uid = task->grant->uid,
 	    .done = on_done,
@@ -195,6 +210,8 @@ static void write_grant(struct task *task, const struct record *there)
 	task->request.durable = true;
 	task->request.value_version = claim->value_version;
 	task->request.create = !there;
+	/* No version guards a create against what is seen before it lands (rules 16, 17). */
+	task->request.again = there;
 	task->granting = true;
 	task->request.version = there ? there->version : 0;
 	task->request.uid = there ? there->uid : (struct id){{0}};
@@ -445,7 +462,10 @@ static void on_reserved(struct task *task, enum record_result result, const stru
 	    record_busy_ms(&task->watched->seen, record, &view, records_now(task->records)));
 }
 
-/* Who was quicker is told by the watch; if it does not, the record is read. */
+/*
+ * Who was quicker is told by the watch; if it does not, the record is read. Not so where it may
+ * have been another request of ours.
+ */
 static bool awaits_news(struct task *task)
 {
 	const bool first = task->lost_version != task->request.version;
@@ -483,7 +503,7 @@ static void on_attempt_written(
 		on_granted(task, record);
 	} else if (++task->races < MOST_RACES && result == RECORD_ABSENT) {
 		judge(task, NULL);
-	} else if (awaits_news(task)) {
+	} else if (!task->request.uncertain && awaits_news(task)) {
 		answer_busy(task, NULL, PLACE_MS);
 	} else if (task->races < MOST_RACES) {
 		read_record(task, ATTEMPT_READ, true);
@@ -520,7 +540,8 @@ static void on_renew_read(struct task *task, const struct record *record)
 {
 	const struct record_view view = view_of(task);
 
-	if (!record_is_own(record, &view)) {
+	/* Under another uid it is a late create of ours: what was held has been deleted (rule 24). */
+	if (!record_is_own(record, &view) || !id_equal(&record->uid, &task->grant->uid)) {
 		answer_gone(task, record);
 		return;
 	}
@@ -649,6 +670,13 @@ static bool matters(const struct task *task)
 	       (task->phase != WITHDRAW_READ || task->wrote);
 }
 
+/* May the grant that was asked for appear later? */
+static bool may_come_late(const struct task *task, enum record_result result)
+{
+	return task->granting &&
+	       (result == RECORD_UNKNOWN || (task->request.uncertain && result == RECORD_REFUSED));
+}
+
 static void on_done(struct record_request *request, enum record_result result,
     const struct record *record, enum mpsync_status status, const char *message,
     uint64_t retry_in_ms)
@@ -656,12 +684,13 @@ static void on_done(struct record_request *request, enum record_result result,
 	struct task *task = (struct task *)request;
 	const struct record *there = record && record->version ? record : NULL;
 
+	task->late_grant |= may_come_late(task, result);
+
 	if ((result == RECORD_REFUSED || result == RECORD_UNKNOWN) && !matters(task)) {
 		answer_freed(task);
 		return;
 	}
 	if (result == RECORD_REFUSED || result == RECORD_UNKNOWN) {
-		task->late_grant |= task->granting && result == RECORD_UNKNOWN;
 		task->granting = false;
 		answer_error(task, result, status, message, retry_in_ms);
 		return;

@@ -25,8 +25,9 @@ struct store_claim {
 	char *holder;
 	char *value;
 	struct id secret;
-	struct id digest; /* what others may see */
-	uint64_t token;   /* of the grant, or of the one to adopt */
+	struct id digest;       /* what others may see */
+	uint64_t token;         /* of the grant, or of the one to adopt */
+	uint64_t right_ends_ms; /* no answer is of use after that; 0: nothing is held */
 	uint32_t ttl_ms;
 	uint32_t value_version; /* rises when the engine changes `value` */
 	uint32_t value_stored;  /* the one that the store has, set by it before CLAIM_RENEWED */
