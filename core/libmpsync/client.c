@@ -315,6 +315,15 @@ static bool open_engine(mpsync_client *client, const struct url *url, mpsync_err
 	return false;
 }
 
+/* For whoever is given it, and may look from another folder. */
+static bool keep_url(mpsync_client *client, const struct url *url, mpsync_error *error)
+{
+	client->url = strdup(client->store->url ? client->store->url : url->text);
+	if (!client->url)
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	return client->url;
+}
+
 mpsync_client *mpsync_client_open(
     const char *text, const mpsync_options *options, mpsync_queue *queue, mpsync_error *error)
 {
@@ -343,10 +352,8 @@ mpsync_client *mpsync_client_open(
 		client_unreference(client);
 		return NULL;
 	}
-	good = resolve(client, &url, text, options, error) && open_engine(client, &url, error);
-	client->url = good ? url.text : NULL;
-	if (good)
-		url.text = NULL;
+	good = resolve(client, &url, text, options, error) && open_engine(client, &url, error) &&
+	       keep_url(client, &url, error);
 	url_clear(&url);
 	if (good && client->store->warning)
 		client_tell(

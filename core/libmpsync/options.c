@@ -25,6 +25,8 @@ static const struct {
     [OPTION_IDENTITY] = {"identity", TEXT, NULL, NULL, 0, 0},
     [OPTION_REQUEST_TIMEOUT] = {"request_timeout", DURATION, NULL, NULL, 1, 3600 * 1000},
     [OPTION_FENCE] = {"fence", CHOICE, "auto", "auto|time", 0, 0},
+    [OPTION_MODE] = {"mode", TEXT, NULL, NULL, 0, 0},
+    [OPTION_GROUP] = {"group", TEXT, NULL, NULL, 0, 0},
     [OPTION_CA] = {"ca", TEXT, NULL, NULL, 0, 0},
     [OPTION_CERT] = {"cert", TEXT, NULL, NULL, 0, 0},
     [OPTION_KEY] = {"key", TEXT, NULL, NULL, 0, 0},
@@ -67,6 +69,16 @@ static bool is_choice(const char *choices, const char *value)
 	return false;
 }
 
+/* In octal; the owner reads and writes, nobody runs it. */
+static bool is_mode(const char *text)
+{
+	char *end;
+	const unsigned long mode = strtoul(text, &end, 8);
+
+	return isdigit((unsigned char)*text) && !*end && (mode & 0600) == 0600 && mode <= 0666 &&
+	       (mode & 0111) == 0;
+}
+
 static mpsync_status check_duration(enum setting option, const char *value, mpsync_error *error)
 {
 	uint64_t ms;
@@ -90,6 +102,10 @@ static mpsync_status check(enum setting option, const char *value, mpsync_error 
 		return fail(error, MPSYNC_E_INVALID, "identity: %s", problem);
 	if (option == OPTION_PREFIX && length > 0 && value[length - 1] != '/')
 		return fail(error, MPSYNC_E_INVALID, "prefix: \"%.40s\" does not end in /", value);
+	if (option == OPTION_MODE && !is_mode(value))
+		return fail(error, MPSYNC_E_INVALID,
+		    "mode: \"%.40s\" is no mode of a file that its owner can use; write 0600 or 0660",
+		    value);
 	switch (table[option].kind) {
 	case DURATION:
 		return check_duration(option, value, error);

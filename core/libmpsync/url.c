@@ -99,6 +99,13 @@ static char *file_path(const char *rest, size_t length, mpsync_error *error)
 		rest += 2;
 		length -= 2;
 	}
+	if (length > 0 && rest[0] == '~') {
+		fail(error, MPSYNC_E_INVALID,
+		    "\"~\" is a shell's word for a home folder, and no shell reads this; write "
+		    "file:$HOME/… "
+		    "in the shell, or the whole path (of a file that is so called: file:./~…)");
+		return NULL;
+	}
 	return decode(rest, length);
 }
 

@@ -24,7 +24,7 @@ struct store *store_open(const struct url *url, const struct mpsync_options *opt
 			fail(error, MPSYNC_E_NO_MEMORY, "out of memory or descriptors");
 		return store;
 	case URL_FILE:
-		return sqlite_open(url->target, !on_behalf && !by_time, loop, &clock, error);
+		return sqlite_open(url->target, options, !on_behalf && !by_time, loop, &clock, error);
 	case URL_HTTP:
 	case URL_HTTP_UNIX:
 		if (on_behalf) {

@@ -234,6 +234,7 @@ struct store *records_new(struct record_backend *backend, const struct store_clo
 	records->store.clock = *clock;
 	atomic_init(&records->store.fence.descriptor, -1);
 	records->store.kind = backend->kind;
+	records->store.url = backend->url;
 	records->store.claim_size = sizeof(struct grant);
 	records->store.shortest_ttl_ms = backend->shortest_ttl_ms;
 	records->store.ttl_step_ms = backend->ttl_step_ms;

@@ -74,6 +74,7 @@ struct record_backend {
 	struct records *records;
 	struct record_host host; /* written into each record of ours */
 	const char *kind;
+	const char *url; /* as the store's */
 	uint32_t shortest_ttl_ms;
 	uint32_t ttl_step_ms;  /* 0: any */
 	bool absent_is_free;   /* nobody deletes by hand; a release removes the record */

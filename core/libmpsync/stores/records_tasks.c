@@ -96,6 +96,15 @@ static void answer_right(struct task *task, enum claim_event event)
 	free(value);
 }
 
+/*
+ * What was held has been removed by a hand (rule 24), though the record names us: it is a late
+ * create of ours, or what another copy of the file still shows.
+ */
+static bool is_of_another_object(const struct task *task, const struct record *record)
+{
+	return !id_equal(&record->uid, &task->grant->uid);
+}
+
 static enum mpsync_reason reason_of(const struct task *task, const struct record *record)
 {
 	if (!record)
@@ -105,7 +114,8 @@ static enum mpsync_reason reason_of(const struct task *task, const struct record
 	if (!record->holder)
 		return MPSYNC_REASON_DELETED;
 	if (id_equal(&record->claim, &task->claim->digest))
-		return MPSYNC_REASON_OTHER_ELECTOR;
+		return is_of_another_object(task, record) ? MPSYNC_REASON_DELETED
+		                                          : MPSYNC_REASON_OTHER_ELECTOR;
 	return MPSYNC_REASON_TAKEN;
 }
 
@@ -540,8 +550,7 @@ static void on_renew_read(struct task *task, const struct record *record)
 {
 	const struct record_view view = view_of(task);
 
-	/* Under another uid it is a late create of ours: what was held has been deleted (rule 24). */
-	if (!record_is_own(record, &view) || !id_equal(&record->uid, &task->grant->uid)) {
+	if (!record_is_own(record, &view) || is_of_another_object(task, record)) {
 		answer_gone(task, record);
 		return;
 	}

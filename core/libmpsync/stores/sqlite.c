@@ -3,68 +3,61 @@
 #include "../clock.h"
 #include "../process.h"
 #include "../status.h"
-#include "sqlite_schema.h"
+#include "sqlite_path.h"
 #include "sqlite_store.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-void sqlite_fail_request(struct sqlite *sqlite, struct record_request *request, int code)
+/* To wait for others that make the file, before the loop runs. */
+#define OPEN_PATIENCE_MS 10000
+
+void sqlite_fail_request(struct record_request *request, const mpsync_error *error)
 {
-	const mpsync_status status = sqlite_status(code);
+	const mpsync_status status = (mpsync_status)error->status;
 	const bool refused = status != MPSYNC_E_UNREACHABLE && status != MPSYNC_E_NO_MEMORY;
 
-	if ((code & 0xff) == SQLITE_FULL)
-		snprintf(sqlite->message, sizeof sqlite->message,
-		    "the disk that holds %.120s is full; make room", sqlite->path);
-	else
-		snprintf(sqlite->message, sizeof sqlite->message, "%.110s: %.70s", sqlite->path,
-		    sqlite3_errstr(code));
 	request->done(
-	    request, refused ? RECORD_REFUSED : RECORD_UNKNOWN, NULL, status, sqlite->message, 0);
+	    request, refused ? RECORD_REFUSED : RECORD_UNKNOWN, NULL, status, error->message, 0);
 }
 
 /* ---- The file itself ---- */
 
-static bool open_database(struct sqlite *sqlite, mpsync_error *error)
+static bool open_again(struct sqlite *sqlite, mpsync_error *error)
 {
-	struct stat status;
-	int code;
+	struct sqlite_file *fresh = sqlite_file_open(sqlite->path, &sqlite->access, 0, error);
 
-	sqlite->database = sqlite_open_file(sqlite->path, error);
-	if (!sqlite->database)
+	if (!fresh)
 		return false;
-	code = sqlite_prepare_all(sqlite);
-	if (code != SQLITE_OK) {
-		fail(error, sqlite_status(code), "cannot use %.140s: %.80s", sqlite->path,
-		    sqlite3_errmsg(sqlite->database));
-		sqlite_finalize_all(sqlite);
-		sqlite3_close(sqlite->database);
-		sqlite->database = NULL;
-		return false;
-	}
-	sqlite->inode = stat(sqlite->path, &status) == 0 ? status.st_ino : 0;
-	sqlite->full_sync = false;
-	sqlite3_exec(sqlite->database, "PRAGMA synchronous=NORMAL", NULL, NULL, NULL);
+	sqlite_file_close(sqlite->file);
+	sqlite->file = fresh;
+	sqlite_watch_again(sqlite);
 	return true;
 }
 
-bool sqlite_reopen_if_replaced(struct sqlite *sqlite)
+bool sqlite_enter(struct sqlite *sqlite, mpsync_error *error)
 {
-	struct stat status;
-
-	if (sqlite->database && stat(sqlite->path, &status) == 0 && status.st_ino == sqlite->inode)
+	if (sqlite_file_enter(sqlite->file))
 		return true;
-	sqlite_finalize_all(sqlite);
-	sqlite3_close(sqlite->database);
-	sqlite->database = NULL;
-	return open_database(sqlite, NULL);
+	if (!open_again(sqlite, error))
+		return false;
+	if (sqlite_file_enter(sqlite->file))
+		return true;
+	fail(error, MPSYNC_E_UNREACHABLE, "%.150s is being removed or replaced", sqlite->path);
+	return false;
+}
+
+void sqlite_leave(struct sqlite *sqlite)
+{
+	sqlite_file_leave(sqlite->file);
+}
+
+void sqlite_note_version(struct sqlite *sqlite, uint64_t version)
+{
+	if (version > sqlite->newest)
+		sqlite->newest = version;
 }
 
 /* ---- Reading ---- */
@@ -78,7 +71,7 @@ static bool waiter_lives(const struct sqlite *sqlite, int pid, uint32_t pidns)
 /* Up to eight: enough to leave each its moment, and every waiter looks at each hand-over. */
 static uint32_t count_ahead(struct sqlite *sqlite, const char *name, const struct id *claim)
 {
-	sqlite3_stmt *statement = sqlite->statements[SELECT_WAITERS];
+	sqlite3_stmt *statement = sqlite->file->statements[SELECT_WAITERS];
 	char own[ID_HEX_SIZE];
 	uint32_t ahead = 0;
 
@@ -96,32 +89,47 @@ static uint32_t count_ahead(struct sqlite *sqlite, const char *name, const struc
 	return ahead;
 }
 
-static void sqlite_read(struct record_backend *base, struct record_request *request)
+/* ROW: the record is a copy; DONE: there is none. */
+static int read_row(
+    struct sqlite *sqlite, const struct record_request *request, struct record *record)
 {
-	struct sqlite *sqlite = sqlite_of(base);
-	sqlite3_stmt *statement;
-	struct record record = {0};
+	sqlite3_stmt *statement = sqlite->file->statements[SELECT_ONE];
 	int code;
 
-	if (!sqlite_reopen_if_replaced(sqlite)) {
-		sqlite_fail_request(sqlite, request, SQLITE_CANTOPEN);
-		return;
-	}
-	statement = sqlite->statements[SELECT_ONE];
 	sqlite3_bind_text(statement, 1, request->name, -1, SQLITE_STATIC);
 	code = sqlite3_step(statement);
 	if (code == SQLITE_ROW) {
 		const struct record borrowed = sqlite_column_record(statement);
 
-		if (!record_copy(&record, &borrowed))
+		if (!record_copy(record, &borrowed))
 			code = SQLITE_NOMEM;
+		record->uid = sqlite->file->opening;
+		sqlite_note_version(sqlite, record->version);
 	}
 	sqlite3_reset(statement);
-	if (code != SQLITE_ROW && code != SQLITE_DONE) {
-		sqlite_fail_request(sqlite, request, code);
+	record->ahead = count_ahead(sqlite, request->name, &request->claim);
+	return code;
+}
+
+static void sqlite_read(struct record_backend *base, struct record_request *request)
+{
+	struct sqlite *sqlite = sqlite_of(base);
+	struct record record = {0};
+	mpsync_error error;
+	int code;
+
+	if (!sqlite_enter(sqlite, &error)) {
+		sqlite_fail_request(request, &error);
 		return;
 	}
-	record.ahead = count_ahead(sqlite, request->name, &request->claim);
+	code = read_row(sqlite, request, &record);
+	if (code != SQLITE_ROW && code != SQLITE_DONE)
+		sqlite_access_explain(sqlite->file->paths, code, &error);
+	sqlite_leave(sqlite);
+	if (code != SQLITE_ROW && code != SQLITE_DONE) {
+		sqlite_fail_request(request, &error);
+		return;
+	}
 	if (code == SQLITE_ROW && record.holder)
 		record.holder_dead = sqlite_holder_is_dead(sqlite, request->name, &record);
 	request->done(
@@ -133,7 +141,7 @@ static void sqlite_read(struct record_backend *base, struct record_request *requ
 
 static int list(struct sqlite *sqlite, struct store_query *query)
 {
-	sqlite3_stmt *statement = sqlite->statements[SELECT_ALL];
+	sqlite3_stmt *statement = sqlite->file->statements[SELECT_ALL];
 	const uint64_t now = clock_boot_ms();
 	int code;
 
@@ -154,7 +162,7 @@ static int list(struct sqlite *sqlite, struct store_query *query)
 
 static int get(struct sqlite *sqlite, struct store_query *query, bool *found)
 {
-	sqlite3_stmt *statement = sqlite->statements[SELECT_ONE];
+	sqlite3_stmt *statement = sqlite->file->statements[SELECT_ONE];
 	int code;
 
 	sqlite3_bind_text(statement, 1, query->name, -1, SQLITE_STATIC);
@@ -173,27 +181,34 @@ static int get(struct sqlite *sqlite, struct store_query *query, bool *found)
 	return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
+static int ask(struct sqlite *sqlite, struct store_query *query, bool *found)
+{
+	if (query->kind == STORE_LIST)
+		return list(sqlite, query);
+	if (query->kind == STORE_GET)
+		return get(sqlite, query, found);
+	return sqlite_try_writing(sqlite);
+}
+
 static void sqlite_query(struct record_backend *base, struct store_query *query)
 {
 	struct sqlite *sqlite = sqlite_of(base);
 	bool found = true;
-	int code = SQLITE_CANTOPEN;
+	mpsync_error error;
+	int code;
 
-	if (sqlite_reopen_if_replaced(sqlite)) {
-		if (query->kind == STORE_LIST)
-			code = list(sqlite, query);
-		else if (query->kind == STORE_GET)
-			code = get(sqlite, query, &found);
-		else
-			code = sqlite_try_writing(sqlite);
+	if (!sqlite_enter(sqlite, &error)) {
+		query->done(query, (mpsync_status)error.status, error.message);
+		return;
 	}
-	if (code != SQLITE_OK) {
-		snprintf(sqlite->message, sizeof sqlite->message, "%.110s: %.70s", sqlite->path,
-		    sqlite3_errstr(code));
-		query->done(query, sqlite_status(code), sqlite->message);
-	} else {
+	code = ask(sqlite, query, &found);
+	if (code != SQLITE_OK)
+		sqlite_access_explain(sqlite->file->paths, code, &error);
+	sqlite_leave(sqlite);
+	if (code != SQLITE_OK)
+		query->done(query, (mpsync_status)error.status, error.message);
+	else
 		query->done(query, found ? MPSYNC_OK : MPSYNC_E_NOT_HELD, NULL);
-	}
 }
 
 /* ---- Opening and closing ---- */
@@ -204,11 +219,8 @@ static void sqlite_close(struct record_backend *base)
 
 	sqlite_watch_clear(sqlite);
 	sqlite_changes_clear(sqlite);
-	if (sqlite->notify_fd >= 0)
-		close(sqlite->notify_fd);
-	sqlite_finalize_all(sqlite);
-	sqlite3_close(sqlite->database);
-	free(sqlite->notify_path);
+	sqlite_file_close(sqlite->file);
+	free(sqlite->url);
 	free(sqlite->path);
 	free(sqlite);
 }
@@ -227,30 +239,25 @@ static const struct record_backend_ops sqlite_ops = {
     .close = sqlite_close,
 };
 
-static bool open_all(struct sqlite *sqlite, const char *path, mpsync_error *error)
+static bool open_all(struct sqlite *sqlite, const char *path, const struct mpsync_options *options,
+    mpsync_error *error)
 {
-	sqlite->path = sqlite_path(path, error);
-	if (!sqlite->path || !open_database(sqlite, error))
+	sqlite->path = sqlite_path_resolve(path, error);
+	if (!sqlite->path || !sqlite_access_read(&sqlite->access, options, error))
 		return false;
-	if (asprintf(&sqlite->notify_path, "%s-notify", sqlite->path) < 0) {
-		sqlite->notify_path = NULL;
-		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	sqlite->file = sqlite_file_open(sqlite->path, &sqlite->access, OPEN_PATIENCE_MS, error);
+	if (!sqlite->file)
 		return false;
-	}
-	sqlite->notify_fd = open(sqlite->notify_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (sqlite->notify_fd < 0) {
-		fail(error, MPSYNC_E_FORBIDDEN, "cannot write %.150s: %s", sqlite->notify_path,
-		    strerror(errno));
-		return false;
-	}
-	if (sqlite_changes_init(sqlite) && sqlite_watch_init(sqlite))
+	sqlite->url = sqlite_path_url(sqlite->path);
+	sqlite->base.url = sqlite->url;
+	if (sqlite->url && sqlite_changes_init(sqlite) && sqlite_watch_init(sqlite))
 		return true;
 	fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	return false;
 }
 
-struct store *sqlite_open(const char *path, bool death_is_proof, struct loop *loop,
-    const struct store_clock *clock, mpsync_error *error)
+struct store *sqlite_open(const char *path, const struct mpsync_options *options,
+    bool death_is_proof, struct loop *loop, const struct store_clock *clock, mpsync_error *error)
 {
 	struct sqlite *sqlite = calloc(1, sizeof *sqlite);
 	struct store *store;
@@ -264,7 +271,6 @@ struct store *sqlite_open(const char *path, bool death_is_proof, struct loop *lo
 	sqlite->base.shortest_ttl_ms = 50;
 	sqlite->base.absent_is_free = true;
 	sqlite->loop = loop;
-	sqlite->notify_fd = -1;
 	sqlite->inotify_fd = -1;
 	if (!process_self(&sqlite->self)) {
 		fail(error, MPSYNC_E_UNSUPPORTED, "file: needs /proc to know this machine by; mount it");
@@ -274,7 +280,7 @@ struct store *sqlite_open(const char *path, bool death_is_proof, struct loop *lo
 	sqlite->base.host = sqlite->self;
 	if (!death_is_proof)
 		sqlite->base.host.pid = 0;
-	if (!open_all(sqlite, path, error)) {
+	if (!open_all(sqlite, path, options, error)) {
 		sqlite_close(&sqlite->base);
 		return NULL;
 	}

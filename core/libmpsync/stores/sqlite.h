@@ -3,13 +3,14 @@
 #define MPSYNC_STORES_SQLITE_H
 
 #include "../loop.h"
+#include "../options.h"
 #include "records.h"
 
 /*
  * path "": the user's own file. death_is_proof: when this process ends, others may take what it
  * holds; not for those who hold on behalf of others.
  */
-struct store *sqlite_open(const char *path, bool death_is_proof, struct loop *loop,
-    const struct store_clock *clock, mpsync_error *error);
+struct store *sqlite_open(const char *path, const struct mpsync_options *options,
+    bool death_is_proof, struct loop *loop, const struct store_clock *clock, mpsync_error *error);
 
 #endif

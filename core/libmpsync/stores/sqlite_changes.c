@@ -1,6 +1,7 @@
 #include "sqlite_store.h"
 
 #include "../clock.h"
+#include "../status.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@ struct change {
 	bool durable;
 	bool create;
 	uint64_t expected;
+	struct id opening; /* of the file, when what is expected was read; none: nothing was there */
 	uint64_t since_ms;
 	enum record_result result;
 };
@@ -46,11 +48,19 @@ static int step_and_reset(sqlite3_stmt *statement)
 	return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
+/*
+ * More than any before, also where the file was removed or lost its -wal and with it its latest
+ * counts: the wall clock is ahead of every count, and what this process has seen is a second line.
+ */
 static int next_version(struct sqlite *sqlite, uint64_t *version)
 {
-	sqlite3_stmt *statement = sqlite->statements[NEXT_VERSION];
-	const int code = sqlite3_step(statement);
+	sqlite3_stmt *statement = sqlite->file->statements[NEXT_VERSION];
+	const uint64_t now_us = (uint64_t)clock_wall_ms() * 1000;
+	int code;
 
+	sqlite3_bind_int64(
+	    statement, 1, (sqlite3_int64)(now_us > sqlite->newest ? now_us : sqlite->newest + 1));
+	code = sqlite3_step(statement);
 	if (code == SQLITE_ROW)
 		*version = (uint64_t)sqlite3_column_int64(statement, 0);
 	sqlite3_reset(statement);
@@ -59,7 +69,7 @@ static int next_version(struct sqlite *sqlite, uint64_t *version)
 
 static int remove_waiter(struct sqlite *sqlite, const char *claim)
 {
-	sqlite3_stmt *statement = sqlite->statements[REMOVE_WAITER];
+	sqlite3_stmt *statement = sqlite->file->statements[REMOVE_WAITER];
 
 	sqlite3_bind_text(statement, 1, claim, -1, SQLITE_STATIC);
 	return step_and_reset(statement);
@@ -68,7 +78,7 @@ static int remove_waiter(struct sqlite *sqlite, const char *claim)
 /* What most writes are: thousands of them may go in one transaction. */
 static int apply_renewal(struct sqlite *sqlite, struct change *change, uint64_t version)
 {
-	sqlite3_stmt *statement = sqlite->statements[RENEW];
+	sqlite3_stmt *statement = sqlite->file->statements[RENEW];
 	int code;
 
 	sqlite3_bind_int64(statement, 1, (sqlite3_int64)change->record.deadline_ms);
@@ -77,14 +87,14 @@ static int apply_renewal(struct sqlite *sqlite, struct change *change, uint64_t 
 	sqlite3_bind_text(statement, 4, change->name, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(statement, 5, (sqlite3_int64)change->expected);
 	code = step_and_reset(statement);
-	change->result = sqlite3_changes(sqlite->database) == 1 ? RECORD_OK : RECORD_CONFLICT;
+	change->result = sqlite3_changes(sqlite->file->database) == 1 ? RECORD_OK : RECORD_CONFLICT;
 	change->record.version = version;
 	return code;
 }
 
 static int apply_write(struct sqlite *sqlite, struct change *change, uint64_t version)
 {
-	sqlite3_stmt *statement = sqlite->statements[change->create ? INSERT : UPDATE];
+	sqlite3_stmt *statement = sqlite->file->statements[change->create ? INSERT : UPDATE];
 	int code;
 
 	if (change->grant)
@@ -93,7 +103,7 @@ static int apply_write(struct sqlite *sqlite, struct change *change, uint64_t ve
 	if (!change->create)
 		sqlite3_bind_int64(statement, 19, (sqlite3_int64)change->expected);
 	code = step_and_reset(statement);
-	change->result = sqlite3_changes(sqlite->database) == 1 ? RECORD_OK : RECORD_CONFLICT;
+	change->result = sqlite3_changes(sqlite->file->database) == 1 ? RECORD_OK : RECORD_CONFLICT;
 	change->record.version = version;
 	if (code == SQLITE_OK && change->grant && change->result == RECORD_OK)
 		code = remove_waiter(sqlite, change->claim);
@@ -102,19 +112,19 @@ static int apply_write(struct sqlite *sqlite, struct change *change, uint64_t ve
 
 static int apply_remove(struct sqlite *sqlite, struct change *change)
 {
-	sqlite3_stmt *statement = sqlite->statements[DELETE];
+	sqlite3_stmt *statement = sqlite->file->statements[DELETE];
 	int code;
 
 	sqlite3_bind_text(statement, 1, change->name, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(statement, 2, (sqlite3_int64)change->expected);
 	code = step_and_reset(statement);
-	change->result = sqlite3_changes(sqlite->database) == 1 ? RECORD_OK : RECORD_CONFLICT;
+	change->result = sqlite3_changes(sqlite->file->database) == 1 ? RECORD_OK : RECORD_CONFLICT;
 	return code;
 }
 
 static int apply_enqueue(struct sqlite *sqlite, const struct change *change)
 {
-	sqlite3_stmt *statement = sqlite->statements[ADD_WAITER];
+	sqlite3_stmt *statement = sqlite->file->statements[ADD_WAITER];
 
 	sqlite3_bind_text(statement, 1, change->name, -1, SQLITE_STATIC);
 	sqlite3_bind_text(statement, 2, change->claim, -1, SQLITE_STATIC);
@@ -126,9 +136,20 @@ static int apply_enqueue(struct sqlite *sqlite, const struct change *change)
 	return step_and_reset(statement);
 }
 
+/* A version of a file that was replaced says nothing of the present one. */
+static bool is_of_former_file(const struct sqlite *sqlite, const struct change *change)
+{
+	return !id_is_none(&change->opening) && !id_equal(&change->opening, &sqlite->file->opening);
+}
+
 /* One version serves a transaction: a name gets a new holder in it once at most. */
 static int apply(struct sqlite *sqlite, struct change *change, uint64_t version)
 {
+	if (is_of_former_file(sqlite, change)) {
+		change->result = RECORD_CONFLICT;
+		return SQLITE_OK;
+	}
+	change->record.uid = sqlite->file->opening;
 	switch (change->kind) {
 	case CHANGE_WRITE:
 		return change->renewal ? apply_renewal(sqlite, change, version)
@@ -147,12 +168,12 @@ static int apply(struct sqlite *sqlite, struct change *change, uint64_t version)
 
 static void set_synchronous(struct sqlite *sqlite, bool full)
 {
-	if (full == sqlite->full_sync)
+	if (full == sqlite->file->full_sync)
 		return;
-	sqlite3_exec(sqlite->database,
+	sqlite3_exec(sqlite->file->database,
 	    full ? "PRAGMA synchronous=FULL; PRAGMA fullfsync=1" : "PRAGMA synchronous=NORMAL", NULL,
 	    NULL, NULL);
-	sqlite->full_sync = full;
+	sqlite->file->full_sync = full;
 }
 
 static bool any_durable(const struct change *change)
@@ -175,15 +196,17 @@ static int transact(struct sqlite *sqlite, struct change *changes)
 	int code;
 
 	set_synchronous(sqlite, any_durable(changes));
-	code = sqlite3_exec(sqlite->database, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	code = sqlite3_exec(sqlite->file->database, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	if (code == SQLITE_OK && any_write(changes))
 		code = next_version(sqlite, &version);
 	for (struct change *change = changes; change && code == SQLITE_OK; change = change->next)
 		code = apply(sqlite, change, version);
 	if (code == SQLITE_OK)
-		code = sqlite3_exec(sqlite->database, "COMMIT", NULL, NULL, NULL);
-	if (code != SQLITE_OK && !sqlite3_get_autocommit(sqlite->database))
-		sqlite3_exec(sqlite->database, "ROLLBACK", NULL, NULL, NULL);
+		code = sqlite3_exec(sqlite->file->database, "COMMIT", NULL, NULL, NULL);
+	if (code == SQLITE_OK)
+		sqlite_note_version(sqlite, version);
+	if (code != SQLITE_OK && !sqlite3_get_autocommit(sqlite->file->database))
+		sqlite3_exec(sqlite->file->database, "ROLLBACK", NULL, NULL, NULL);
 	return code;
 }
 
@@ -204,18 +227,18 @@ static bool is_news(const struct change *changes)
 /* After the commit, for what is told before it cannot be read yet. */
 static void notify_others(struct sqlite *sqlite)
 {
-	if (pwrite(sqlite->notify_fd, "\n", 1, 0) < 0)
+	if (pwrite(sqlite->file->notify, "\n", 1, 0) < 0)
 		return; /* they notice by the event on the -wal */
 }
 
-static void answer_change(struct sqlite *sqlite, struct change *change, int code)
+static void answer_change(const struct change *change, const mpsync_error *error)
 {
 	struct record_request *request = change->request;
 
 	if (!request)
 		return;
-	if (code != SQLITE_OK)
-		sqlite_fail_request(sqlite, request, code);
+	if (error->status != MPSYNC_OK)
+		sqlite_fail_request(request, error);
 	else
 		request->done(request, change->result,
 		    change->kind == CHANGE_WRITE && change->result == RECORD_OK ? &change->record : NULL,
@@ -235,31 +258,42 @@ static bool given_up(const struct change *change)
 	return clock_boot_ms() - change->since_ms > BUSY_GIVE_UP_MS;
 }
 
+/* False: another process has the file, and it is worth trying again. */
+static bool write_all(struct sqlite *sqlite, struct change *changes, mpsync_error *error)
+{
+	int code;
+
+	if (!sqlite_enter(sqlite, error))
+		return true;
+	succeed(error);
+	code = transact(sqlite, changes);
+	if (code == SQLITE_OK && is_news(changes))
+		notify_others(sqlite);
+	if (code != SQLITE_OK)
+		sqlite_access_explain(sqlite->file->paths, code, error);
+	sqlite_leave(sqlite);
+	return (code & 0xff) != SQLITE_BUSY || given_up(changes);
+}
+
 /* All that has gathered, in one transaction. Answers may bring more. */
 static void flush(struct sqlite *sqlite)
 {
 	struct change *changes = sqlite->first;
-	int code;
+	mpsync_error error;
 
 	if (!changes || sqlite->running || sqlite->batches > 0)
 		return;
-	if (!sqlite_reopen_if_replaced(sqlite))
-		code = SQLITE_CANTOPEN;
-	else
-		code = transact(sqlite, changes);
-	if ((code & 0xff) == SQLITE_BUSY && !given_up(changes)) {
+	if (!write_all(sqlite, changes, &error)) {
 		retry_soon(sqlite);
 		return;
 	}
 	sqlite->first = NULL;
 	sqlite->last = NULL;
-	if (code == SQLITE_OK && is_news(changes))
-		notify_others(sqlite);
 	sqlite->running = true;
 	while (changes) {
 		struct change *next = changes->next;
 
-		answer_change(sqlite, changes, code);
+		answer_change(changes, &error);
 		free_change(changes);
 		changes = next;
 	}
@@ -321,6 +355,7 @@ static void submit_request(struct record_backend *base, struct record_request *r
 	change->durable = request->durable;
 	change->create = request->create;
 	change->expected = request->version;
+	change->opening = request->uid;
 	submit(sqlite_of(base), change);
 }
 

@@ -1,4 +1,4 @@
-#include "sqlite_store.h"
+#include "sqlite_rows.h"
 
 #include <string.h>
 
@@ -11,7 +11,7 @@ static const char *const sql[STATEMENT_COUNT] = {
     [SELECT_ALL] = "SELECT " COLUMNS ", (SELECT count(*) FROM waiter WHERE waiter.name = lock.name)"
                    " FROM lock WHERE name > ?1 AND substr(name, 1, length(?2)) = ?2"
                    " AND holder IS NOT NULL ORDER BY name LIMIT ?3",
-    [NEXT_VERSION] = "UPDATE counter SET value = value + 1 RETURNING value",
+    [NEXT_VERSION] = "UPDATE counter SET value = max(value + 1, ?1) RETURNING value",
     [INSERT] = "INSERT OR IGNORE INTO lock (" COLUMNS
                ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
     [UPDATE] = "UPDATE lock SET type=?1, holder=?2, claim=?3, token=?4, ttl_ms=?5,"
@@ -27,21 +27,21 @@ static const char *const sql[STATEMENT_COUNT] = {
     [SELECT_WAITERS] = "SELECT claim, pid, pidns FROM waiter WHERE name = ?1 ORDER BY seq LIMIT 8",
 };
 
-int sqlite_prepare_all(struct sqlite *sqlite)
+int sqlite_prepare_all(struct sqlite_file *file)
 {
 	int code = SQLITE_OK;
 
 	for (int i = 0; i < STATEMENT_COUNT && code == SQLITE_OK; i++)
 		code = sqlite3_prepare_v3(
-		    sqlite->database, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &sqlite->statements[i], NULL);
+		    file->database, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &file->statements[i], NULL);
 	return code;
 }
 
-void sqlite_finalize_all(struct sqlite *sqlite)
+void sqlite_finalize_all(struct sqlite_file *file)
 {
 	for (int i = 0; i < STATEMENT_COUNT; i++) {
-		sqlite3_finalize(sqlite->statements[i]);
-		sqlite->statements[i] = NULL;
+		sqlite3_finalize(file->statements[i]);
+		file->statements[i] = NULL;
 	}
 }
 

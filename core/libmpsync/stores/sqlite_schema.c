@@ -4,22 +4,12 @@
 #include "../state_folder.h"
 #include "../status.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
-#include <unistd.h>
 
-#define APPLICATION_ID   0x4D505359
-#define SCHEMA_VERSION   1
-#define OPEN_PATIENCE_MS 10000
-#define OPEN_LOOK_MS     200
-#define CIFS_MAGIC       0xFF534D42
-#define SMB2_MAGIC       0xFE534D42
+#define APPLICATION_ID 0x4D505359
+#define SCHEMA_VERSION 1
+#define OPEN_LOOK_MS   200
 
 /* `version` is what compare-and-swap compares: the counter's value at the row's last write. */
 static const char schema[] =
@@ -58,76 +48,6 @@ mpsync_status sqlite_status(int code)
 	default:
 		return MPSYNC_E_UNREACHABLE;
 	}
-}
-
-char *sqlite_path(const char *path, mpsync_error *error)
-{
-	char *result = *path ? strdup(path) : state_file("locks.db");
-
-	if (!result)
-		fail(error, MPSYNC_E_INVALID,
-		    "file: needs a path here, for HOME is not set, or there is no memory");
-	return result;
-}
-
-static bool make_folder(char *folder, mpsync_error *error)
-{
-	for (char *slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(folder, 0700) != 0 && errno != EEXIST && errno != EROFS && errno != EACCES) {
-			fail(error, MPSYNC_E_FORBIDDEN, "cannot make the folder %.150s: %s", folder,
-			    strerror(errno));
-			return false;
-		}
-		*slash = '/';
-	}
-	return true;
-}
-
-/* WAL's shared memory is not coherent between hosts, and FUSE hides what is below it. */
-static const char *network_file_system(const char *path)
-{
-	struct statfs status;
-
-	if (statfs(path, &status) != 0)
-		return NULL;
-	switch ((unsigned long)status.f_type & 0xffffffff) {
-	case NFS_SUPER_MAGIC:
-		return "NFS";
-	case CIFS_MAGIC:
-	case SMB2_MAGIC:
-	case SMB_SUPER_MAGIC:
-		return "SMB";
-	case V9FS_MAGIC:
-		return "9p";
-	case FUSE_SUPER_MAGIC:
-		return "FUSE or virtiofs";
-	default:
-		return NULL;
-	}
-}
-
-/* So that it is 0600 whatever the umask; SQLite gives its other files the same mode. */
-static bool make_file(const char *path, mpsync_error *error)
-{
-	const int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	const char *network;
-
-	if (descriptor < 0) {
-		fail(error,
-		    errno == EACCES || errno == EROFS || errno == EPERM ? MPSYNC_E_FORBIDDEN
-		                                                        : MPSYNC_E_UNREACHABLE,
-		    "cannot write the file %.150s: %s; choose another with file:PATH", path,
-		    strerror(errno));
-		return false;
-	}
-	close(descriptor);
-	network = network_file_system(path);
-	if (network)
-		fail(error, MPSYNC_E_UNSUPPORTED,
-		    "%.120s lies on %s; file: is for one host's own disk, use an elector or etcd", path,
-		    network);
-	return !network;
 }
 
 static int integer_pragma(sqlite3 *database, const char *sql, int64_t *value)
@@ -229,42 +149,19 @@ static int prepare_once(
 	return code;
 }
 
-/* Before the loop runs it may wait: many may start at once, and one of them makes the tables. */
-static int prepare_file(sqlite3 *database, const char *path, bool *refused, mpsync_error *error)
+int sqlite_prepare_file(struct sqlite_file *file, uint32_t patience_ms, mpsync_error *error)
 {
-	const uint64_t until_ms = clock_boot_ms() + OPEN_PATIENCE_MS;
+	const uint64_t until_ms = clock_boot_ms() + patience_ms;
 	enum file_state state;
 	int code;
 
-	sqlite3_busy_timeout(database, OPEN_LOOK_MS);
+	sqlite3_busy_timeout(
+	    file->database, patience_ms < OPEN_LOOK_MS ? (int)patience_ms : OPEN_LOOK_MS);
 	do
-		code = prepare_once(database, path, &state, error);
+		code = prepare_once(file->database, file->paths[SQLITE_DATABASE], &state, error);
 	while ((code & 0xff) == SQLITE_BUSY && clock_boot_ms() < until_ms);
-	sqlite3_busy_timeout(database, 0);
-	*refused = state == FILE_REFUSED;
-	return code;
-}
-
-sqlite3 *sqlite_open_file(const char *path, mpsync_error *error)
-{
-	sqlite3 *database = NULL;
-	char *folder = strdup(path);
-	bool refused = false;
-	bool made = folder && make_folder(folder, error) && make_file(path, error);
-	int code;
-
-	if (!folder)
-		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
-	free(folder);
-	if (!made)
-		return NULL;
-	code = sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	sqlite3_busy_timeout(file->database, 0);
 	if (code == SQLITE_OK)
-		code = prepare_file(database, path, &refused, error);
-	if (code == SQLITE_OK && !refused)
-		return database;
-	if (!refused)
-		fail(error, sqlite_status(code), "cannot use %.140s: %.80s", path, sqlite3_errstr(code));
-	sqlite3_close(database);
-	return NULL;
+		sqlite3_exec(file->database, "PRAGMA synchronous=NORMAL", NULL, NULL, NULL);
+	return code == SQLITE_OK && state == FILE_REFUSED ? SQLITE_ABORT : code;
 }

@@ -1,15 +1,14 @@
-/* The file: who may open it, and what is in it. */
+/* What is in the file. */
 #ifndef MPSYNC_STORES_SQLITE_SCHEMA_H
 #define MPSYNC_STORES_SQLITE_SCHEMA_H
 
-#include <mpsync.h>
-#include <sqlite3.h>
+#include "sqlite_file.h"
 
-/* Owned by the caller; path "" is the user's own file. NULL without memory or HOME. */
-char *sqlite_path(const char *path, mpsync_error *error);
-
-/* Open, make or migrate it. NULL: error says what is wrong with it. */
-sqlite3 *sqlite_open_file(const char *path, mpsync_error *error);
+/*
+ * Make or check the tables of a database that was just opened. SQLite's code; SQLITE_ABORT: the
+ * file is not for us, and error says why.
+ */
+int sqlite_prepare_file(struct sqlite_file *file, uint32_t patience_ms, mpsync_error *error);
 
 /* What a result code means to a caller. */
 mpsync_status sqlite_status(int code);

@@ -1,30 +1,17 @@
 /*
- * What is inside of the store for file:, for the files that it consists of: sqlite_rows.c knows the
- * columns, sqlite_changes.c writes, sqlite_watch.c hears of others' writes and deaths, and sqlite.c
- * reads and brings them together.
+ * What is inside of the store for file:, for the files that it consists of: sqlite_file.c has the
+ * database open (sqlite_path.c says which it is, sqlite_access.c who may use it, sqlite_system.c
+ * how it is locked, sqlite_schema.c what is in it), sqlite_rows.c knows the columns,
+ * sqlite_changes.c writes, sqlite_watch.c hears of others' writes and deaths, and sqlite.c reads
+ * and brings them together.
  */
 #ifndef MPSYNC_STORES_SQLITE_STORE_H
 #define MPSYNC_STORES_SQLITE_STORE_H
 
 #include "../loop.h"
 #include "records.h"
-
-#include <sqlite3.h>
-#include <sys/types.h>
-
-enum statement {
-	SELECT_ONE,
-	SELECT_ALL,
-	NEXT_VERSION,
-	INSERT,
-	UPDATE,
-	RENEW,
-	DELETE,
-	ADD_WAITER,
-	REMOVE_WAITER,
-	SELECT_WAITERS,
-	STATEMENT_COUNT
-};
+#include "sqlite_file.h"
+#include "sqlite_rows.h"
 
 struct change;
 struct watched_holder;
@@ -33,25 +20,22 @@ struct sqlite {
 	struct record_backend base;
 	struct record_host self;
 	struct loop *loop;
-	char *path;
-	char *notify_path;
-	sqlite3 *database;
-	sqlite3_stmt *statements[STATEMENT_COUNT];
-	ino_t inode;
+	char *path; /* absolute: it stays the same wherever this process goes */
+	char *url;
+	struct sqlite_access access;
+	struct sqlite_file *file;
+	uint64_t newest; /* the greatest version that was seen, in whatever file */
 	struct change *first;
 	struct change *last;
 	unsigned batches;
 	bool running;
-	bool full_sync;
 	struct event *retry;
 	struct event *settle;
 	struct event *notified;
-	int notify_fd;
 	int inotify_fd;
 	int notify_watch;
 	uint32_t watches;
 	struct watched_holder *holders;
-	char message[200];
 };
 
 static inline struct sqlite *sqlite_of(struct record_backend *base)
@@ -61,24 +45,15 @@ static inline struct sqlite *sqlite_of(struct record_backend *base)
 
 /* ---- sqlite.c ---- */
 
-/* SQLite's error is the request's answer. */
-void sqlite_fail_request(struct sqlite *sqlite, struct record_request *request, int code);
+/* The error is the request's answer. */
+void sqlite_fail_request(struct record_request *request, const mpsync_error *error);
 /*
- * A file that was removed and made anew is another file: what we held in the old one is gone.
- * False: there is none that could be opened.
+ * Until sqlite_leave the database is this thread's. What was removed or replaced is opened anew: it
+ * is another file, and what was held in the former one is gone.
  */
-bool sqlite_reopen_if_replaced(struct sqlite *sqlite);
-
-/* ---- sqlite_rows.c ---- */
-
-/* SQLite's code. What was prepared until an error is to be finalized. */
-int sqlite_prepare_all(struct sqlite *sqlite);
-void sqlite_finalize_all(struct sqlite *sqlite);
-/* The parameters 1 to 18 of INSERT and UPDATE. */
-void sqlite_bind_record(
-    sqlite3_stmt *statement, const char *name, const struct record *record, uint64_t version);
-/* Of SELECT_ONE and SELECT_ALL. Strings are borrowed until the statement is reset. */
-struct record sqlite_column_record(sqlite3_stmt *statement);
+bool sqlite_enter(struct sqlite *sqlite, mpsync_error *error);
+void sqlite_leave(struct sqlite *sqlite);
+void sqlite_note_version(struct sqlite *sqlite, uint64_t version);
 
 /* ---- sqlite_changes.c ---- */
 
@@ -92,7 +67,7 @@ void sqlite_batch_begin(struct record_backend *base);
 void sqlite_batch_end(struct record_backend *base);
 void sqlite_enqueue(struct record_backend *base, const struct store_claim *claim);
 void sqlite_dequeue(struct record_backend *base, const struct store_claim *claim);
-/* SQLite's code of a transaction that changes nothing. */
+/* SQLite's code of a transaction that changes nothing. Between sqlite_enter and sqlite_leave. */
 int sqlite_try_writing(struct sqlite *sqlite);
 
 /* ---- sqlite_watch.c ---- */
@@ -101,6 +76,8 @@ int sqlite_try_writing(struct sqlite *sqlite);
 bool sqlite_watch_init(struct sqlite *sqlite);
 void sqlite_watch_clear(struct sqlite *sqlite);
 void sqlite_watch(struct record_backend *base, const char *name, bool on);
+/* Another file is open now. */
+void sqlite_watch_again(struct sqlite *sqlite);
 /* Only a process of our own pid namespace and kernel can be looked at. */
 bool sqlite_holder_is_dead(struct sqlite *sqlite, const char *name, const struct record *record);
 

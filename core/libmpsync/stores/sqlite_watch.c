@@ -1,8 +1,8 @@
 #include "sqlite_store.h"
 
 #include "../process.h"
+#include "sqlite_path.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -118,23 +118,21 @@ bool sqlite_holder_is_dead(struct sqlite *sqlite, const char *name, const struct
 
 static void watch_files(struct sqlite *sqlite)
 {
-	char *wal = NULL;
-	char *folder = strdup(sqlite->path);
-	char *slash = folder ? strrchr(folder, '/') : NULL;
+	char *const *paths = sqlite->file->paths;
+	char *folder = sqlite_path_folder(sqlite->path);
 
-	sqlite->notify_watch = inotify_add_watch(sqlite->inotify_fd, sqlite->notify_path, IN_MODIFY);
-	if (asprintf(&wal, "%s-wal", sqlite->path) >= 0) {
-		inotify_add_watch(sqlite->inotify_fd, wal, IN_MODIFY);
-		free(wal);
-	}
-	if (slash)
-		*slash = '\0';
-	inotify_add_watch(sqlite->inotify_fd,
-	    slash && *folder ? folder
-	    : slash          ? "/"
-	                     : ".",
-	    IN_CREATE | IN_MOVED_TO | IN_DELETE);
+	sqlite->notify_watch = inotify_add_watch(sqlite->inotify_fd, paths[SQLITE_NOTIFY], IN_MODIFY);
+	inotify_add_watch(sqlite->inotify_fd, paths[SQLITE_WAL], IN_MODIFY);
+	if (folder)
+		inotify_add_watch(
+		    sqlite->inotify_fd, folder, IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM);
 	free(folder);
+}
+
+void sqlite_watch_again(struct sqlite *sqlite)
+{
+	if (sqlite->inotify_fd >= 0)
+		watch_files(sqlite);
 }
 
 static void look_later(struct sqlite *sqlite, long after_ms)

@@ -147,6 +147,7 @@ struct store {
 	struct store_sink sink;
 	struct store_clock clock;
 	const char *warning; /* what people should know of how it was opened, or NULL */
+	const char *url;     /* the same place from wherever it is read; NULL: as it was given */
 	const char *kind;    /* for logs and metrics: "memory", "file", "elector" */
 	size_t claim_size;   /* what it keeps of each claim, a multiple of 8 */
 	uint32_t shortest_ttl_ms;
