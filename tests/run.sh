@@ -7,7 +7,7 @@ set -u
 cd "$(dirname "$0")/.." || exit
 root=$(pwd)
 
-all="setup build unit fuzz simulation mutants integration edges etcd kubernetes python node java dotnet rust go conformance clang asan tsan valgrind lint exports abi openapi coverage edge_mutants"
+all="setup build unit fuzz simulation mutants integration edges etcd kubernetes python node java dotnet rust go conformance clang asan tsan valgrind lint exports abi openapi coverage edge_mutants nemesis"
 SEEDS=${SEEDS:-20000}
 export MPSYNC_BUILD="$root/build"
 unset MPSYNC_URL
@@ -145,6 +145,15 @@ tier_asan() {
 
 # A sample of the mistakes at the edges, each of which a named test must notice: five minutes at most.
 tier_edge_mutants() { tier_programs && python3 tests/mutants/run.py --sample 300; }
+
+# Real programs over real stores, whatever happens to either: two minutes, over all stores at once.
+tier_nemesis() (
+	tier_programs || exit 1
+	[ -e "$(built_for python)" ] || { echo "building python first"; tier_python >/dev/null; } || exit 1
+	MPSYNC_GO=$(new_go) || exit 1
+	export MPSYNC_GO CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS=-trimpath
+	python3 tests/nemesis/run.py --seconds 120
+)
 
 tier_tsan() {
 	tier_build_tsan || return 1

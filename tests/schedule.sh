@@ -27,6 +27,7 @@ node           1     tools
 dotnet         1     tools
 python         1     tools
 go             1     build
+nemesis        wait  python programs
 conformance    wait  python node java dotnet rust go
 clang          2     build
 lint           2     build

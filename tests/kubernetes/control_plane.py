@@ -88,7 +88,7 @@ class ControlPlane:
         with open(f"{self.folder}/apiserver.log", "ab") as log:
             self.server = Process([
                 find("kube-apiserver"), "--etcd-servers", f"http://127.0.0.1:{self.etcd_port}",
-                "--bind-address", "127.0.0.1", "--secure-port", str(self.port),
+                "--bind-address", "127.0.0.1", "--advertise-address", "192.0.2.1", "--secure-port", str(self.port),
                 "--tls-cert-file", certificate, "--tls-private-key-file", key,
                 "--client-ca-file", self.certificates.ca, "--authorization-mode", "RBAC",
                 "--service-account-issuer", "https://kubernetes.default",

@@ -25,7 +25,9 @@ from mutants import CORE, ROOT, Misplaced, load, place
 from tests import all_of
 
 LIMIT_S = int(os.environ.get("MPSYNC_MUTANT_LIMIT_S", 120))
-NAMESPACES = ["unshare", "--mount", "--propagation", "private", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"]
+# Its end is the end of all that runs in it; and it ends with us.
+NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "--pid", "--net", "--fork",
+              "--kill-child", "--mount-proc"]
 WORLD = [sys.executable, str(pathlib.Path(__file__).resolve().parent / "world.py")]
 
 

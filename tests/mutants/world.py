@@ -20,6 +20,9 @@ def overlay(folder):
     subprocess.run(["mount", "-t", "overlay", "world", "-o", f"lowerdir={ROOT},upperdir={upper},workdir={work}",
                     str(ROOT)], check=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    # The names of network namespaces, which tests make by their process id.
+    pathlib.Path("/run/netns").mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "names", "/run/netns"], check=True)
 
 
 def run(test):
