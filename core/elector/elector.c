@@ -205,7 +205,7 @@ static bool options_from_flags(
 static bool open_store(struct server *server, const struct configuration *configuration,
     const char *text, mpsync_error *error)
 {
-	struct engine_host host = {.owner = &sessions_owner, .wake_at = wake_engine};
+	struct engine_host host = {.owner = &sessions_owner, .wake_at = wake_engine, .on_behalf = true};
 	struct mpsync_options options = {{0}};
 	struct url url;
 	struct store *store = NULL;

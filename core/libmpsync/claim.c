@@ -218,9 +218,18 @@ static void on_busy(struct claim *claim, const struct claim_input *input)
 	}
 }
 
+/*
+ * What vanished under somebody else's hand leaves the name free for whoever comes next. This
+ * engine's next claim comes at once, but those on whose behalf it held may believe till the end.
+ */
+static bool may_be_believed(const struct claim *claim, const struct claim_answer *answer)
+{
+	return answer->still_there || (claim->on_behalf && answer->reason == MPSYNC_REASON_DELETED);
+}
+
 static void on_gone(struct claim *claim, const struct claim_input *input)
 {
-	if (claim->state == CLAIM_HELD && input->answer.still_there) {
+	if (claim->state == CLAIM_HELD && may_be_believed(claim, &input->answer)) {
 		lose_in_doubt(claim, input->answer.reason, input->now_ms);
 		return;
 	}

@@ -101,6 +101,7 @@ struct claim {
 	enum mpsync_status status : 8; /* the last error, cleared by an answer */
 	bool once : 1;                 /* a try: one answer of the store decides */
 	bool heard : 1;                /* the store has judged it once: it can succeed */
+	bool on_behalf : 1;            /* others believe in it, until its right ends */
 	bool adopting : 1;  /* GONE ends it: a grant of a former elector is confirmed or over */
 	bool attempted : 1; /* the store may know of this claim */
 	bool doubtful : 1;  /* a request went unanswered: it may have been done */

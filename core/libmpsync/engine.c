@@ -650,6 +650,7 @@ static struct engine_claim *claim_new(struct engine *engine, const struct engine
 	claim_init(&claim->claim, wish->ttl_ms, engine->host.clock.boot_ms(engine->host.clock.context),
 	    wish->wait_ms);
 	claim->claim.adopting = wish->adopt_token != 0;
+	claim->claim.on_behalf = engine->host.on_behalf;
 	return claim;
 }
 

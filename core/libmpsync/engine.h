@@ -58,6 +58,7 @@ struct engine_host {
 	struct store_clock clock;
 	const struct engine_owner *owner;
 	void (*wake_at)(void *context, uint64_t at_ms);
+	bool on_behalf; /* its claims are those of other processes */
 };
 
 /* Takes the store over; it is closed with the engine. NULL without memory (the store is closed). */

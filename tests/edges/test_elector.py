@@ -1,7 +1,9 @@
 """What an elector answers at its edges: whose locks it gives back, and what it costs to ask."""
 import pathlib
+import sqlite3
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
@@ -64,6 +66,23 @@ class AnonymousHolder(Case):
         self.assertEqual(self.http(port, "PUT", "/locks/a")[0], 200)
         _, other = self.elector_of("pod-1", "state")
         self.assertEqual(self.http(other, "PUT", "/locks/a")[0], 409)
+
+
+class DeletedByHand(Case):
+    """What a hand deletes is lost, and yet goes to nobody before its client has stopped to believe in it."""
+
+    def test_the_elector_s_next_waiter_gets_nothing_before_told_until(self):
+        port = self.elector(self.file_url).port
+        asked = time.monotonic()
+        status, lock = self.http(port, "PUT", "/locks/a", {"holder": "one", "claim": "1" * 32, "ttl": "3s"})
+        self.assertEqual(status, 200)
+        store = sqlite3.connect(f"{self.folder}/locks.db", isolation_level=None)
+        self.addCleanup(store.close)
+        store.execute("DELETE FROM lock")
+        status, _ = self.http(port, "PUT", "/locks/a",
+                              {"holder": "two", "claim": "2" * 32, "ttl": "3s", "wait": "60s"})
+        self.assertEqual(status, 200)
+        self.assertGreaterEqual(time.monotonic() - asked, float(lock["spec"]["remaining"][:-1]))
 
 
 if __name__ == "__main__":

@@ -179,6 +179,8 @@ MUTANTS = [
         ("elector/tickets.c", "static void store_token(", "static void finish_delete(struct ticket *ticket);\nstatic void store_token(")], "2"),
     ("34", "a claim that waits here, and was granted elsewhere, is said to be held by another", [
         ("elector/ticket_requests.c", "if (put->token || is_adopting(ticket)) {", "if (is_adopting(ticket)) {")], "2"),
+    ("35", "an elector gives a deleted name on to the next that waits there, at once", [
+        ("libmpsync/claim.c", "(claim->on_behalf && answer->reason", "(false && claim->on_behalf && answer->reason")], "2"),
     ("22", "an answer that was overtaken counts", [
         ("libmpsync/stores/records_names.c", "return record && record->version < watched->newest_version;",
          "return false && record && watched;")]),

@@ -159,6 +159,7 @@ struct sim {
 	bool faults_on;
 	uint32_t ttl_ms;
 	uint64_t outage_until_us;
+	bool names_only;    /* electors may not watch all names: their Role is limited to some */
 	int forbidden_name; /* nobody may renew it */
 	uint64_t forbidden_until_us;
 	uint64_t down_until_us;

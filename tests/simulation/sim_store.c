@@ -487,13 +487,19 @@ static void apply_read(struct sim *sim, struct stored *stored, struct message *m
 	}
 }
 
-/* A newcomer that never saw a record deleted by hand is outside of the assumptions (rule 17). */
+/*
+ * A newcomer that never saw a record deleted by hand is outside of the assumptions (rule 17), but
+ * not who had written it.
+ */
 static bool unprotected(struct sim *sim, const struct stored *stored, const struct message *message)
 {
+	const struct sim_node *node = message->node;
+	const bool had_written = stored->author == node && stored->author_life == message->life;
+	const bool saw = had_written || stored->saw_deletion[node->number] == node->life + 1;
+
 	return message->request.record.holder && !stored->there && stored->hand_deleted_us &&
 	       sim->now_us < stored->hand_deleted_us + (uint64_t)sim->ttl_ms * 2000 &&
-	       (message->sent_us <= stored->hand_deleted_us ||
-	           stored->saw_deletion[message->node->number] != message->node->life + 1);
+	       (message->sent_us <= stored->hand_deleted_us || !saw);
 }
 
 /* A release may be done, so that nothing is left behind. */
@@ -960,7 +966,7 @@ struct store *sim_backend_new(struct sim_node *node)
 	backend->base.token_is_version = !file;
 	backend->base.renews_often = !file;
 	backend->base.reserves = !file;
-	backend->base.sees_all = node->is_elector;
+	backend->base.sees_all = node->is_elector && !node->sim->names_only;
 	if (file) {
 		backend->base.host.boot = node->sim->store->boots[node->host];
 		backend->base.host.pid = node->number + 1;

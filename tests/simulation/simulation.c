@@ -361,6 +361,7 @@ static void node_start(struct sim_node *node)
 	sim_trace(node->sim, "node %d starts", node->number);
 	node->alive = true;
 	host.owner = node->is_elector ? &sessions_owner : &users;
+	host.on_behalf = node->is_elector;
 	node->engine = engine_new(&host, open_store(node));
 	if (!node->engine)
 		abort();
@@ -771,6 +772,7 @@ static void run(struct sim *sim)
 	                                   : (enum sim_mode)sim_random(sim, MODE_COUNT);
 	sim->faults = pick_faults(sim);
 	sim->faults_on = true;
+	sim->names_only = sim_chance(sim, 30);
 	sim->ttl_ms = pick_ttl(sim);
 	ttl_us = (uint64_t)sim->ttl_ms * 1000;
 	make_nodes(sim);
