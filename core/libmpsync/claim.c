@@ -233,6 +233,8 @@ static void on_gone(struct claim *claim, const struct claim_input *input)
 		lose_in_doubt(claim, input->answer.reason, input->now_ms);
 		return;
 	}
+	if (claim->state == CLAIM_LEAVING && input->answer.still_there)
+		return; /* it was lost a moment before for another reason, and is withdrawn likewise */
 	if (claim->state == CLAIM_HELD)
 		lose(claim, input->answer.reason, input->now_ms);
 	if (claim->state == CLAIM_WAITING) {

@@ -44,7 +44,7 @@ enum sim_fault {
 /* What a server that is down does with what reaches it. */
 enum sim_down { DOWN_REFUSES, DOWN_IS_SILENT, DOWN_IS_SLOW, DOWN_ANSWERS_LATE, DOWN_KINDS };
 
-enum sim_mode { MODE_LEASE, MODE_FILE, MODE_ELECTOR, MODE_ETCD, MODE_COUNT };
+enum sim_mode { MODE_LEASE, MODE_FILE, MODE_ELECTOR, MODE_ETCD, MODE_ELECTOR_ETCD, MODE_COUNT };
 
 struct sim;
 struct sim_node;
@@ -97,6 +97,7 @@ struct sim_belief {
 	struct sim_node *node;
 	int name;
 	uint64_t until_ms; /* the node's boot clock */
+	uint64_t since_us;
 	unsigned life;
 };
 
@@ -175,6 +176,7 @@ struct sim {
 	int current[SIM_SITES]; /* which of a site's two electors is asked */
 	struct sim_belief *beliefs;
 	uint64_t last_token[SIM_NAMES];
+	uint64_t robbed_until_us[SIM_NAMES]; /* so long two may believe */
 	int64_t least_slack_us;
 	bool wall_stepped;
 	uint64_t events;
@@ -188,6 +190,8 @@ struct sim {
 /* Where the library's own calls have no place for it: ids, and fences. */
 void sim_world(struct sim *sim);
 struct sim *sim_the_world(void);
+bool sim_has_electors(const struct sim *sim);
+bool sim_is_on_etcd(const struct sim *sim);
 uint64_t sim_random(struct sim *sim, uint64_t below);
 bool sim_chance(struct sim *sim, unsigned percent);
 bool sim_fault(struct sim *sim, enum sim_fault fault, unsigned percent);
@@ -257,6 +261,9 @@ void sim_elector_start(struct sim_node *node);
 void sim_elector_crash(struct sim_node *node, bool polite);
 void sim_elector_free(struct sim_node *node);
 void sim_elector_receive(struct sim *sim, void *message);
+/* Of somebody who is not heard: what it asks is answered to nobody. */
+void sim_elector_ask(
+    struct sim_node *client, struct sim_node *elector, const char *path, const char *body);
 void sim_elector_abandon(struct sim_node *node, uint64_t call);
 void sim_elector_end(struct sim *sim, void *connection);
 void sim_elector_reset(struct sim *sim, void *connection);
@@ -264,14 +271,19 @@ void sim_elector_reset(struct sim *sim, void *connection);
 /* ---- sim_etcd.c ---- */
 struct sim_etcd *sim_etcd_new(struct sim *sim);
 void sim_etcd_free(struct sim_etcd *etcd);
-void sim_etcd_strike(struct sim *sim);
+/* robs: hands may take what is held. */
+void sim_etcd_strike(struct sim *sim, bool robs);
 const char *sim_etcd_leftover(struct sim *sim);
+/* When the place of a claim in the queue of a name was made; 0: it has none. */
+int64_t sim_etcd_place(const struct sim *sim, int name, const struct id *claim);
 
 /* ---- sim_beliefs.c: who believes what, P1 to P3 ---- */
 void sim_believe(struct sim_node *node, int name, void *who, uint64_t until_ms);
 void sim_disbelieve_node(struct sim_node *node);
 void sim_granting_write(struct sim *sim, int name);
 void sim_freeing_write(struct sim *sim, int name);
+/* A hand takes away what is held: its holder is told in time, P17. */
+void sim_rob(struct sim *sim, int name);
 /* P5: what the node sends now gives the name away. */
 void sim_gives_away(struct sim_node *node, int name);
 void sim_told_token(struct sim *sim, int name, uint64_t token);

@@ -55,6 +55,7 @@ void sim_believe(struct sim_node *node, int name, void *who, uint64_t until_ms)
 		if (!own)
 			abort();
 		own->who = who;
+		own->base.since_us = sim->now_us;
 		own->base.next = sim->beliefs;
 		sim->beliefs = &own->base;
 	}
@@ -65,7 +66,7 @@ void sim_believe(struct sim_node *node, int name, void *who, uint64_t until_ms)
 	own->base.life = node->life;
 	own->base.name = name;
 	own->base.until_ms = until_ms;
-	if (!holds(&own->base))
+	if (!holds(&own->base) || sim->now_us < sim->robbed_until_us[name])
 		return;
 	for (struct sim_belief *other = sim->beliefs; other; other = other->next)
 		if (other != &own->base && other->name == name && holds(other))
@@ -87,6 +88,8 @@ void sim_disbelieve_node(struct sim_node *node)
 
 void sim_granting_write(struct sim *sim, int name)
 {
+	if (sim->now_us < sim->robbed_until_us[name])
+		return;
 	for (struct sim_belief *belief = sim->beliefs; belief; belief = belief->next) {
 		int64_t slack;
 
@@ -104,10 +107,49 @@ void sim_granting_write(struct sim *sim, int name)
 /* P10: an elector gives away what nobody believes to have any more. */
 void sim_freeing_write(struct sim *sim, int name)
 {
+	if (sim->now_us < sim->robbed_until_us[name])
+		return;
 	for (struct sim_belief *belief = sim->beliefs; belief; belief = belief->next)
 		if (belief->name == name && holds(belief))
 			sim_violate(sim, "P10", "%s is given away while node %d believes to hold it",
 			    sim_name(name), belief->node->number);
+}
+
+struct robbery {
+	int name;
+	uint64_t at_us;
+};
+
+static void free_robbery(struct sim *sim, void *robbery)
+{
+	(void)sim;
+	free(robbery);
+}
+
+static void check_robbed(struct sim *sim, void *argument)
+{
+	const struct robbery *robbery = argument;
+
+	for (struct sim_belief *belief = sim->beliefs; belief; belief = belief->next)
+		if (belief->name == robbery->name && belief->since_us <= robbery->at_us && holds(belief))
+			sim_violate(sim, "P17", "node %d still believes to hold %s, whose place was deleted",
+			    belief->node->number, sim_name(robbery->name));
+	free(argument);
+}
+
+void sim_rob(struct sim *sim, int name)
+{
+	/* What keeps the news from coming: then the right's own end tells. */
+	const uint32_t late = FAULT_LOSE | FAULT_DELAY | FAULT_PAUSE | FAULT_OUTAGE | FAULT_LEADER;
+	const uint64_t ttl_us = (uint64_t)sim->ttl_ms * 1000;
+	const bool in_time = !(sim->faults & late) && !sim_has_electors(sim);
+	struct robbery *robbery = malloc(sizeof *robbery);
+
+	if (!robbery)
+		abort();
+	*robbery = (struct robbery){name, sim->now_us};
+	sim->robbed_until_us[name] = sim->now_us + (in_time ? ttl_us / 3 : ttl_us / 5 * 4) / 100 * 105;
+	sim_at(sim, sim->robbed_until_us[name], NULL, check_robbed, robbery, free_robbery);
 }
 
 void sim_gives_away(struct sim_node *node, int name)
@@ -120,6 +162,10 @@ void sim_gives_away(struct sim_node *node, int name)
 
 void sim_told_token(struct sim *sim, int name, uint64_t token)
 {
+	const bool robbed = sim->now_us < sim->robbed_until_us[name];
+
+	if (robbed && token < sim->last_token[name])
+		return; /* told on the way, as the hand came */
 	if (token <= sim->last_token[name])
 		sim_violate(sim, "P2", "token %llu of %s follows %llu", (unsigned long long)token,
 		    sim_name(name), (unsigned long long)sim->last_token[name]);

@@ -232,6 +232,32 @@ void sim_elector_receive(struct sim *sim, void *argument)
 		on_read(sim, message);
 }
 
+static char *copy_of(const char *text)
+{
+	char *copy = strdup(text);
+
+	if (!copy)
+		abort();
+	return copy;
+}
+
+void sim_elector_ask(
+    struct sim_node *client, struct sim_node *elector, const char *path, const char *body)
+{
+	struct sim_message *message = calloc(1, sizeof *message);
+
+	if (!message)
+		abort();
+	message->client = client;
+	message->client_life = client->life;
+	message->elector = elector;
+	message->method = copy_of("PUT");
+	message->path = copy_of(path);
+	message->body = copy_of(body);
+	sim_at(client->sim, client->sim->now_us + sim_latency_us(client->sim), elector,
+	    sim_elector_receive, message, sim_message_free);
+}
+
 void sim_elector_abandon(struct sim_node *node, uint64_t call)
 {
 	struct exchange *exchange = node->elector ? node->elector->exchanges : NULL;

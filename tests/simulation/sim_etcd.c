@@ -3,7 +3,7 @@
  * revisions, leases that end by the leader's clock, leaders that change, and one that was deposed
  * and answers keep-alives from memory until it notices (rule 35).
  */
-#include "sim.h"
+#include "sim_etcd.h"
 
 #include "stores/etcd_names.h"
 #include "stores/etcd_rpc.h"
@@ -12,24 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct stored_key {
-	struct stored_key *next;
-	char *key;
-	char *value;
-	int64_t created;
-	int64_t lease;
-	int queue; /* the name that it queues for; -1: none */
-};
-
-struct lease {
-	struct lease *next;
-	int64_t id;
-	int64_t ttl_s;
-	uint64_t deadline_us;
-	struct sim_node *node; /* NULL: a foreign client's */
-	unsigned life;
-};
 
 /* A change, kept for watches that begin in the past. */
 struct change {
@@ -59,24 +41,6 @@ struct flight {
 struct etcd_rpc {
 	struct sim_node *node;
 	struct flight *flights;
-};
-
-struct sim_etcd {
-	int64_t revision;
-	uint64_t term;
-	uint64_t rate_ppm;       /* of the leader's clock */
-	uint64_t stale_until_us; /* so long the former leader answers every other node's keep-alives */
-	int64_t compacted;
-	struct stored_key *keys;
-	struct lease *leases;
-	struct change *changes;
-	size_t change_count;
-	size_t change_size;
-	struct watching *watches;
-	struct watching *ended; /* kept: pieces may be on their way */
-	char *queues[SIM_NAMES];
-	uint64_t numbers;
-	int64_t owner[SIM_NAMES]; /* creation of the oldest key of each queue */
 };
 
 static char *copy_text(const char *text)
@@ -295,7 +259,7 @@ void etcd_unwatch(struct etcd_watch *watch)
 		stop(watch->flight);
 }
 
-static void end_watches(struct sim *sim, const struct etcd_rpc *rpc)
+void sim_etcd_end_watches(struct sim *sim, const struct etcd_rpc *rpc)
 {
 	for (struct watching *watching = sim->etcd->watches; watching; watching = watching->next)
 		if (watching->rpc == rpc)
@@ -304,7 +268,7 @@ static void end_watches(struct sim *sim, const struct etcd_rpc *rpc)
 
 void etcd_next_member(struct etcd_rpc *rpc)
 {
-	end_watches(rpc->node->sim, rpc);
+	sim_etcd_end_watches(rpc->node->sim, rpc);
 }
 
 /* ---- Keys and leases ---- */
@@ -318,13 +282,18 @@ static struct stored_key **find(struct sim_etcd *etcd, const char *key)
 	return link;
 }
 
-static struct lease *lease_of(struct sim_etcd *etcd, int64_t id)
+struct lease *sim_etcd_lease(struct sim_etcd *etcd, int64_t id)
 {
 	struct lease *lease = etcd->leases;
 
 	while (lease && lease->id != id)
 		lease = lease->next;
 	return lease;
+}
+
+struct stored_key *sim_etcd_find(const struct sim_etcd *etcd, const char *key)
+{
+	return *find((struct sim_etcd *)etcd, key);
 }
 
 /* In a queue: which one; else -1. */
@@ -361,7 +330,7 @@ static void check_owner(struct sim *sim, const char *key)
 	sim->etcd->owner[name] = oldest;
 }
 
-static void put(struct sim *sim, const char *name, const char *value, int64_t lease)
+void sim_etcd_put(struct sim *sim, const char *name, const char *value, int64_t lease)
 {
 	struct sim_etcd *etcd = sim->etcd;
 	struct stored_key **link = find(etcd, name);
@@ -375,12 +344,13 @@ static void put(struct sim *sim, const char *name, const char *value, int64_t le
 	free((*link)->value);
 	(*link)->value = copy_text(value);
 	(*link)->lease = lease;
+	(*link)->modified = etcd->revision;
 	sim_trace(sim, "etcd: %s is put, created at %" PRId64, name, (*link)->created);
 	record_change(sim, name, value, (*link)->created, lease);
 	check_owner(sim, name);
 }
 
-static void delete (struct sim *sim, const char *name)
+void sim_etcd_delete(struct sim *sim, const char *name)
 {
 	struct stored_key **link = find(sim->etcd, name);
 	struct stored_key *key = *link;
@@ -401,7 +371,7 @@ static void revoke(struct sim *sim, int64_t id)
 	sim->etcd->revision++;
 	while (key) {
 		if (key->lease == id) {
-			delete (sim, key->key);
+			sim_etcd_delete(sim, key->key);
 			key = sim->etcd->keys;
 		} else {
 			key = key->next;
@@ -427,13 +397,13 @@ static void on_lease_due(struct sim *sim, void *argument)
 	free(lease);
 }
 
-static void refresh(struct sim *sim, struct lease *lease)
+void sim_etcd_refresh(struct sim *sim, struct lease *lease)
 {
 	lease->deadline_us =
 	    sim->now_us + (uint64_t)lease->ttl_s * 1000000 * 1000000 / sim->etcd->rate_ppm;
 }
 
-static struct lease *new_lease(struct sim *sim, int64_t id, int64_t ttl_s, struct sim_node *node)
+struct lease *sim_etcd_grant(struct sim *sim, int64_t id, int64_t ttl_s, struct sim_node *node)
 {
 	struct lease *lease = zeroed(sizeof *lease);
 
@@ -443,7 +413,7 @@ static struct lease *new_lease(struct sim *sim, int64_t id, int64_t ttl_s, struc
 	lease->life = node ? node->life : 0;
 	lease->next = sim->etcd->leases;
 	sim->etcd->leases = lease;
-	refresh(sim, lease);
+	sim_etcd_refresh(sim, lease);
 	sim_at(sim, lease->deadline_us, NULL, on_lease_due, lease, NULL);
 	return lease;
 }
@@ -455,9 +425,11 @@ struct message {
 	unsigned life;
 	uint64_t number;
 	struct etcd_call call; /* its texts are the message's own */
+	struct etcd_compare *further;
 	/* The answer: */
 	struct etcd_answer answer;
 	struct etcd_key *keys[ETCD_MOST_OPS];
+	struct etcd_key *further_keys;
 };
 
 static void copy_ops(struct etcd_op *ops, size_t count)
@@ -483,6 +455,9 @@ static void free_message(struct sim *sim, void *argument)
 	(void)sim;
 	for (size_t i = 0; i < message->call.compare_count; i++)
 		free((char *)message->call.compares[i].key);
+	for (size_t i = 0; i < message->call.further_count; i++)
+		free((char *)message->further[i].key);
+	free(message->further);
 	free_ops(message->call.then, message->call.then_count);
 	free_ops(message->call.otherwise, message->call.otherwise_count);
 	for (size_t i = 0; i < ETCD_MOST_OPS; i++)
@@ -492,6 +467,9 @@ static void free_message(struct sim *sim, void *argument)
 		}
 	for (size_t i = 0; i < ETCD_MOST_OPS; i++)
 		free(message->keys[i]);
+	for (size_t i = 0; i < message->answer.further.count; i++)
+		free((char *)message->further_keys[i].key);
+	free(message->further_keys);
 	free(message);
 }
 
@@ -505,6 +483,11 @@ static struct message *message_new(const struct flight *flight)
 	message->call = *flight->call;
 	for (size_t i = 0; i < message->call.compare_count; i++)
 		message->call.compares[i].key = copy_text(message->call.compares[i].key);
+	message->further = zeroed((message->call.further_count + 1) * sizeof *message->further);
+	for (size_t i = 0; i < message->call.further_count; i++) {
+		message->further[i] = flight->call->further[i];
+		message->further[i].key = copy_text(message->further[i].key);
+	}
 	copy_ops(message->call.then, message->call.then_count);
 	copy_ops(message->call.otherwise, message->call.otherwise_count);
 	return message;
@@ -513,13 +496,18 @@ static struct message *message_new(const struct flight *flight)
 static bool is_true(struct sim_etcd *etcd, const struct etcd_compare *compare)
 {
 	for (const struct stored_key *key = etcd->keys; key; key = key->next) {
-		const bool meant = compare->all ? strncmp(key->key, compare->key, strlen(compare->key)) == 0
-		                                : strcmp(key->key, compare->key) == 0;
+		const bool below = strncmp(key->key, compare->key, strlen(compare->key)) == 0;
 
-		if (meant)
-			return key->created == compare->created && !compare->all;
+		if (compare->kind == ETCD_CREATED_AT && strcmp(key->key, compare->key) == 0)
+			return key->created == compare->revision;
+		if (compare->kind == ETCD_WRITTEN_AT && strcmp(key->key, compare->key) == 0)
+			return key->modified == compare->revision;
+		if (compare->kind == ETCD_NONE_BELOW && below)
+			return false;
+		if (compare->kind == ETCD_NONE_BEFORE && below && key->created < compare->revision)
+			return false;
 	}
-	return compare->created == 0;
+	return compare->kind > ETCD_WRITTEN_AT || compare->revision == 0;
 }
 
 static int by_creation(const void *a, const void *b)
@@ -561,8 +549,8 @@ static struct etcd_key *get(struct sim *sim, const struct etcd_op *op, struct et
 	keys = zeroed(count * sizeof *keys);
 	for (const struct stored_key *key = sim->etcd->keys; key; key = key->next)
 		if (is_asked(op, key))
-			keys[found->count++] = (struct etcd_key){
-			    copy_text(key->key), copy_text(key->value), key->created, key->lease};
+			keys[found->count++] = (struct etcd_key){copy_text(key->key), copy_text(key->value),
+			    key->created, key->modified, key->lease};
 	found->keys = keys;
 	qsort(keys, found->count, sizeof *keys, by_creation);
 	if (op->kind == ETCD_GET_OLDEST)
@@ -581,16 +569,67 @@ static bool writes(const struct etcd_op *ops, size_t count)
 	return any;
 }
 
-/* P6: a key in a queue is deleted, or put anew, by whose lease it stands on, and adopted by nobody
- * here. */
+/* An elector takes over the first place, whose facts have the claim that it writes (rule 9). */
+static bool adopts(struct sim *sim, const struct message *message, const struct stored_key *place)
+{
+	char *former_key =
+	    etcd_place_facts_key("", sim_name(place->queue), place->key, place->lease, place->created);
+	const struct stored_key *former = *find(sim->etcd, former_key);
+	bool same = false;
+
+	for (size_t i = 0; former && i < message->call.then_count; i++) {
+		const struct etcd_op *op = &message->call.then[i];
+		struct etcd_facts before;
+		struct etcd_facts after;
+
+		if (op->kind != ETCD_PUT || !etcd_facts_read(&after, op->value))
+			continue;
+		if (etcd_facts_read(&before, former->value)) {
+			same = id_equal(&before.claim, &after.claim);
+			etcd_facts_clear(&before);
+		}
+		etcd_facts_clear(&after);
+	}
+	free(former_key);
+	return same && sim_has_electors(sim) && place->created == sim->etcd->owner[place->queue];
+}
+
+/* P6: a place in a queue is deleted, or put anew, by whose lease it stands on, but to adopt it. */
 static void check_author(struct sim *sim, const struct message *message, const struct etcd_op *op)
 {
 	const struct stored_key *key = *find(sim->etcd, op->key);
-	const struct lease *lease = key ? lease_of(sim->etcd, key->lease) : NULL;
+	const struct lease *lease = key ? sim_etcd_lease(sim->etcd, key->lease) : NULL;
 
-	if (lease && key->queue >= 0 && (lease->node != message->node || lease->life != message->life))
-		sim_violate(
-		    sim, "P6", "node %d changed %s, which is not its own", message->node->number, op->key);
+	if (!lease || key->queue < 0 ||
+	    (lease->node == message->node && lease->life == message->life) ||
+	    (op->kind == ETCD_PUT && adopts(sim, message, key)))
+		return;
+	sim_violate(
+	    sim, "P6", "node %d changed %s, which is not its own", message->node->number, op->key);
+}
+
+static void check_freeing(struct sim *sim, const struct etcd_op *op)
+{
+	const struct stored_key *key = *find(sim->etcd, op->key);
+
+	if (sim_has_electors(sim) && key && key->queue >= 0 &&
+	    key->created == sim->etcd->owner[key->queue])
+		sim_freeing_write(sim, key->queue);
+}
+
+static void read_further(struct sim *sim, struct message *message)
+{
+	struct etcd_found *found = &message->answer.further;
+
+	message->further_keys = zeroed((message->call.further_count + 1) * sizeof *found->keys);
+	found->keys = message->further_keys;
+	for (size_t i = 0; i < message->call.further_count; i++) {
+		const struct stored_key *key = *find(sim->etcd, message->further[i].key);
+
+		if (key)
+			message->further_keys[found->count++] =
+			    (struct etcd_key){copy_text(key->key), "", key->created, key->modified, key->lease};
+	}
 }
 
 static void apply_txn(struct sim *sim, struct message *message)
@@ -602,23 +641,29 @@ static void apply_txn(struct sim *sim, struct message *message)
 
 	for (size_t i = 0; i < call->compare_count; i++)
 		holds &= is_true(sim->etcd, &call->compares[i]);
+	for (size_t i = 0; i < call->further_count; i++)
+		holds &= is_true(sim->etcd, &message->further[i]);
 	ops = holds ? call->then : call->otherwise;
 	count = holds ? call->then_count : call->otherwise_count;
 	for (size_t i = 0; i < count; i++)
-		if (ops[i].kind == ETCD_PUT && !lease_of(sim->etcd, ops[i].lease)) {
+		if (ops[i].kind == ETCD_PUT && !sim_etcd_lease(sim->etcd, ops[i].lease)) {
 			message->answer.result = ETCD_NO_LEASE;
 			return;
 		}
 	if (writes(ops, count))
 		sim->etcd->revision++;
 	message->answer.succeeded = holds;
+	if (!holds)
+		read_further(sim, message);
 	for (size_t i = 0; i < count; i++) {
 		if (ops[i].kind == ETCD_PUT || ops[i].kind == ETCD_DELETE)
 			check_author(sim, message, &ops[i]);
+		if (ops[i].kind == ETCD_DELETE)
+			check_freeing(sim, &ops[i]);
 		if (ops[i].kind == ETCD_PUT)
-			put(sim, ops[i].key, ops[i].value, ops[i].lease);
+			sim_etcd_put(sim, ops[i].key, ops[i].value, ops[i].lease);
 		else if (ops[i].kind == ETCD_DELETE)
-			delete (sim, ops[i].key);
+			sim_etcd_delete(sim, ops[i].key);
 		else
 			message->keys[i] = get(sim, &ops[i], &message->answer.found[i]);
 	}
@@ -628,7 +673,7 @@ static void apply(struct sim *sim, struct message *message)
 {
 	struct sim_etcd *etcd = sim->etcd;
 	struct etcd_answer *answer = &message->answer;
-	struct lease *lease = lease_of(etcd, message->call.lease);
+	struct lease *lease = sim_etcd_lease(etcd, message->call.lease);
 	const bool deposed = sim->now_us < etcd->stale_until_us && message->node->number % 2 == 0;
 
 	answer->term = etcd->term;
@@ -636,7 +681,7 @@ static void apply(struct sim *sim, struct message *message)
 		apply_txn(sim, message);
 	} else if (message->call.kind == ETCD_GRANT) {
 		if (!lease)
-			lease = new_lease(sim, message->call.lease, message->call.ttl_s, message->node);
+			lease = sim_etcd_grant(sim, message->call.lease, message->call.ttl_s, message->node);
 		answer->ttl_s = lease->ttl_s;
 	} else if (!lease) {
 		answer->result = ETCD_NO_LEASE;
@@ -645,7 +690,7 @@ static void apply(struct sim *sim, struct message *message)
 		if (deposed)
 			answer->term = etcd->term - 1;
 		else
-			refresh(sim, lease);
+			sim_etcd_refresh(sim, lease);
 		answer->ttl_s = lease->ttl_s;
 	}
 	answer->revision = etcd->revision;
@@ -776,86 +821,6 @@ void etcd_rpc_free(struct etcd_rpc *rpc)
 		drop_flight(rpc->flights);
 	rpc->node->etcd_rpc = NULL;
 	free(rpc);
-}
-
-/* ---- Faults of etcd, and other clients of its recipe ---- */
-
-static void elect_another(struct sim *sim)
-{
-	struct sim_etcd *etcd = sim->etcd;
-
-	etcd->term++;
-	etcd->stale_until_us = sim->now_us + sim_random(sim, (uint64_t)sim->ttl_ms * 1500);
-	etcd->rate_ppm = 1000000 + sim_random(sim, sim->options.rate_ratio_ppm - 1000000 + 1);
-	for (struct lease *lease = etcd->leases; lease; lease = lease->next)
-		refresh(sim, lease);
-	sim_trace(sim, "etcd: another member leads, term %" PRIu64, etcd->term);
-}
-
-struct foreign {
-	int64_t lease;
-	char *key;
-};
-
-static void free_foreign(struct sim *sim, void *argument)
-{
-	struct foreign *foreign = argument;
-
-	(void)sim;
-	free(foreign->key);
-	free(foreign);
-}
-
-static void foreign_leaves(struct sim *sim, void *argument)
-{
-	const struct foreign *foreign = argument;
-
-	sim->etcd->revision++;
-	delete (sim, foreign->key);
-	free_foreign(sim, argument);
-}
-
-/* It queues, holds when its turn has come, and goes: politely, or with its lease. */
-static void foreign_comes(struct sim *sim)
-{
-	struct foreign *foreign = zeroed(sizeof *foreign);
-	const int64_t ttl_s = (int64_t)sim->ttl_ms / 1000;
-
-	foreign->lease = new_lease(sim, (int64_t)sim_random(sim, INT64_MAX - 1) + 1, ttl_s, NULL)->id;
-	foreign->key = etcd_queue_key("", sim_name((int)sim_random(sim, SIM_NAMES)), foreign->lease);
-	sim->etcd->revision++;
-	put(sim, foreign->key, "", foreign->lease);
-	sim_at(sim, sim->now_us + sim_random(sim, 2 * (uint64_t)sim->ttl_ms * 1000), NULL,
-	    foreign_leaves, foreign, free_foreign);
-}
-
-/* Other hands leave what is held alone; a place in a queue they may delete (etcdctl del). */
-static void delete_waiter(struct sim *sim)
-{
-	struct stored_key *key = sim->etcd->keys;
-
-	while (key && (key->queue < 0 || key->created == sim->etcd->owner[key->queue]))
-		key = key->next;
-	if (!key)
-		return;
-	sim->etcd->revision++;
-	delete (sim, key->key);
-}
-
-void sim_etcd_strike(struct sim *sim)
-{
-	struct sim_node *node = &sim->nodes[sim_random(sim, (uint64_t)sim->node_count)];
-
-	if (sim_fault(sim, FAULT_LEADER, 15))
-		elect_another(sim);
-	if (sim_fault(sim, FAULT_WATCH, 30) && node->etcd_rpc)
-		end_watches(sim, node->etcd_rpc);
-	if (sim_fault(sim, FAULT_WATCH, 10))
-		sim->etcd->compacted = sim->etcd->revision;
-	if (sim_fault(sim, FAULT_HANDS, 30))
-		delete_waiter(sim);
-	if (sim_fault(sim, FAULT_FOREIGN, 30))
-		foreign_comes(sim);
 }
 
 const char *sim_etcd_leftover(struct sim *sim)

@@ -1,7 +1,8 @@
 /* clang-format off */
 /*
  * Contenders on simulated machines, with every fault that is known to break such systems: over a
- * store that behaves as Leases do, over one host's file, and over several electors on Leases. Runs
+ * store that behaves as Leases do, over one host's file, over etcd, and over several electors on
+ * Leases and on etcd. Runs
  * the product's own objects: claim, record, records, engine, sessions, fields, and the elector's
  * client. After every step:
  *
@@ -23,6 +24,7 @@
  *   P14 what nobody wants any more stays in the store no longer than a ttl after it was written
  *   P15 while one name cannot be renewed, the grants of others are kept
  *   P16 an elector that is replaced costs no grant, whatever labels are written meanwhile
+ *   P17 whose place in etcd a hand takes away is told so in time
  *
  *   simulation [--seeds N] [--first S] [--seed S] [--ratio PPM] [--mode M] [--faults MASK]
  */
@@ -56,6 +58,7 @@ struct user {
 	struct sim *sim;
 	struct sim_node *node;
 	struct engine_claim *claim;
+	struct id secret;
 	enum asked asked;
 	int name;
 	unsigned request; /* rises with each acquire: timers of former ones are stale */
@@ -310,6 +313,7 @@ static void user_act(struct sim *sim, void *argument)
 		wish.secret.bytes[i] = (uint8_t)sim_random(sim, 256);
 	if (!id_digest(&wish.secret, &user->digest))
 		abort();
+	user->secret = wish.secret;
 	user->asked = ASKING;
 	user->once = wish.wait_ms == 0;
 	user->for_ever = wish.wait_ms == CLAIM_NEVER;
@@ -326,7 +330,7 @@ static void user_act(struct sim *sim, void *argument)
 
 static bool is_client(const struct sim_node *node)
 {
-	return node->sim->mode == MODE_ELECTOR && !node->is_elector;
+	return sim_has_electors(node->sim) && !node->is_elector;
 }
 
 static struct store *open_store(struct sim_node *node)
@@ -337,16 +341,15 @@ static struct store *open_store(struct sim_node *node)
 	struct url url;
 	char identity[32];
 
-	if (!is_client(node) && node->sim->mode != MODE_ETCD)
+	if (!is_client(node) && !sim_is_on_etcd(node->sim))
 		return sim_backend_new(node);
 	options = mpsync_options_new(NULL);
 	snprintf(identity, sizeof identity, "node-%d", node->number);
 	if (!options || !url_parse(&url, "http://localhost:13131", NULL) ||
 	    mpsync_options_set(options, "identity", identity, NULL) != MPSYNC_OK)
 		abort();
-	store = node->sim->mode == MODE_ETCD
-	            ? etcd_open(&url, options, (struct loop *)node, &clock, NULL)
-	            : elector_open(&url, options, (struct loop *)node, &clock, NULL);
+	store = is_client(node) ? elector_open(&url, options, (struct loop *)node, &clock, NULL)
+	                        : etcd_open(&url, options, (struct loop *)node, &clock, NULL);
 	url_clear(&url);
 	mpsync_options_free(options);
 	return store;
@@ -446,6 +449,32 @@ static void force_release(struct sim_node *node)
 	engine_store(node->engine)->ops->query(engine_store(node->engine), query);
 }
 
+/* Who waits knows the revision of its place, and tells another elector that it is a token. */
+static void pretend(struct user *user)
+{
+	struct sim *sim = user->sim;
+	struct sim_node *elector = &sim->nodes[sim_random(sim, 2 * (uint64_t)sim->sites)];
+	char claim[ID_HEX_SIZE];
+	char path[64];
+	char body[256];
+	struct id digest;
+	int64_t place;
+
+	if (user->asked != ASKING || !elector->alive || !id_digest(&user->secret, &digest))
+		return;
+	place = sim_etcd_place(sim, user->name, &digest);
+	if (!place)
+		return;
+	id_to_hex(&user->secret, claim);
+	snprintf(path, sizeof path, "/locks/%s", sim_name(user->name));
+	snprintf(body, sizeof body,
+	    "{\"holder\":\"node-%d\",\"claim\":\"%s\",\"token\":\"%lld\",\"ttl\":\"%u.%03us\"}",
+	    user->node->number, claim, (long long)place, sim->ttl_ms / 1000, sim->ttl_ms % 1000);
+	sim_trace(sim, "node %d pretends to hold %s at elector %d", user->node->number,
+	    sim_name(user->name), elector->number);
+	sim_elector_ask(user->node, elector, path, body);
+}
+
 static void step_wall(struct sim_node *node)
 {
 	struct sim *sim = node->sim;
@@ -532,7 +561,7 @@ static void strike(struct sim *sim, void *argument)
 		sim_trace(sim, "%s may not be renewed", sim_name(sim->forbidden_name));
 	}
 	trouble(sim);
-	if (sim->mode != MODE_ETCD && sim_fault(sim, FAULT_HANDS, 30))
+	if (!sim_is_on_etcd(sim) && sim_fault(sim, FAULT_HANDS, 30))
 		sim_store_hands(sim, sim->faults != ONLY_REPLACED);
 	if (sim_fault(sim, FAULT_WALL, 20))
 		step_wall(node);
@@ -540,14 +569,16 @@ static void strike(struct sim *sim, void *argument)
 	 */
 	if (!(sim->faults & FAULT_FOREIGN) && sim_fault(sim, FAULT_FORCE, 10))
 		force_release(node);
-	if (sim->mode == MODE_ELECTOR && sim_fault(sim, FAULT_STREAM, 60))
+	if (sim_has_electors(sim) && sim_fault(sim, FAULT_STREAM, 60))
 		sim_connection_break(sim);
-	if (sim->mode == MODE_ELECTOR && sim_fault(sim, FAULT_STREAM, 15))
+	if (sim_has_electors(sim) && sim_fault(sim, FAULT_STREAM, 15))
 		replace_elector(sim);
 	if ((sim->mode == MODE_LEASE || sim->mode == MODE_ELECTOR) && sim_fault(sim, FAULT_FOREIGN, 15))
 		sim_foreign_comes(sim);
-	if (sim->mode == MODE_ETCD)
-		sim_etcd_strike(sim);
+	if (sim->mode == MODE_ELECTOR_ETCD && sim_fault(sim, FAULT_HANDS, 30))
+		pretend(&workload_of(sim)->users[sim_random(sim, (uint64_t)workload_of(sim)->user_count)]);
+	if (sim_is_on_etcd(sim))
+		sim_etcd_strike(sim, sim->faults != ONLY_REPLACED);
 	if (sim_fault(sim, FAULT_POWER, 5) && sim->mode == MODE_FILE)
 		power_loss(sim);
 	sim_at(sim, sim->now_us + sim_random(sim, ttl_us / 2), NULL, strike, NULL, NULL);
@@ -566,7 +597,7 @@ static void make_nodes(struct sim *sim)
 	const bool many = sim_chance(sim, 2);
 
 	sim->node_count = (int)(many ? 50 + sim_random(sim, 150) : 2 + sim_random(sim, 4));
-	sim->sites = sim->mode == MODE_ELECTOR ? 1 + (int)sim_random(sim, SIM_SITES) : 0;
+	sim->sites = sim_has_electors(sim) ? 1 + (int)sim_random(sim, SIM_SITES) : 0;
 	sim->node_count += 2 * sim->sites;
 	sim->nodes = calloc((size_t)sim->node_count, sizeof *sim->nodes);
 	if (!sim->nodes)

@@ -90,9 +90,17 @@ void remote_give_back(struct remote *remote, const cJSON *claims)
 
 /* ---- Events ---- */
 
+/* Of an earlier grant of the same claim: an elector that it was with before tells of that late. */
+static bool is_of_earlier_grant(const struct remote_claim *claim, const cJSON *data)
+{
+	const uint64_t token = json_token(data, "token");
+
+	return claim->granted && token != 0 && token < claim->granted_token;
+}
+
 static void on_granted(struct remote_claim *claim, const cJSON *data)
 {
-	if (claim->held)
+	if (claim->held || is_of_earlier_grant(claim, data))
 		return;
 	claim->granted = true;
 	claim->granted_token = json_token(data, "token");
@@ -128,6 +136,8 @@ static void lose_held(struct remote_claim *claim, enum mpsync_reason reason)
 
 static void on_lost(struct remote_claim *claim, const cJSON *data)
 {
+	if (is_of_earlier_grant(claim, data))
+		return;
 	if (!claim->held && claim->phase == IDLE) {
 		remote_claim_draw_secret(claim);
 		remote_claim_tell(claim, CLAIM_CHANGED);

@@ -61,7 +61,7 @@ static void etcd_attempt(struct store *store, struct store_claim *claim)
 		    &(struct store_word){.message = "out of memory"});
 		return;
 	}
-	entry->held = false; /* an answer that came too late was no grant */
+	etcd_unhold(entry); /* an answer that came too late was no grant */
 	etcd_entry_proceed_when_fresh(entry);
 }
 
@@ -70,18 +70,19 @@ static void etcd_renew(struct store *store, struct store_claim *const *claims, s
 	(void)store;
 	for (size_t i = 0; i < count; i++) {
 		struct etcd_entry *entry = store_claim_data(claims[i]);
-		const struct etcd_session *session = entry->session;
+		struct etcd_session *session = entry->session;
 
 		assert(entry->held);
 		if (claims[i]->value_version != claims[i]->value_stored)
 			etcd_entry_write_value(entry);
 		else
 			entry->phase = ETCD_RENEWING;
-		if (entry->phase == ETCD_RENEWING && session->phase == SESSION_IDLE &&
-		    etcd_now(entry->etcd) < session->confirmed_ms + etcd_session_right_ms(session) / 8)
-			etcd_entry_answer_right(entry, CLAIM_RENEWED); /* others have just been */
+		if (entry->phase == ETCD_RENEWING &&
+		    etcd_now(entry->etcd) <
+		        etcd_held_since_ms(entry) + etcd_session_interval_ms(session) / 2)
+			etcd_entry_answer_right(entry, CLAIM_RENEWED); /* it has just been compared */
 		else if (entry->phase == ETCD_RENEWING)
-			etcd_session_need(entry->session);
+			etcd_session_need(session);
 	}
 }
 
@@ -107,6 +108,9 @@ static void etcd_forget(struct store *store, struct store_claim *claim)
 	etcd_cancel(&entry->check);
 	etcd_unwatch(&entry->before);
 	etcd_entry_leave_session(entry);
+	if (entry->created ||
+	    entry->doubtful) /* the watch took for this claim's what is nobody's now */
+		etcd_standing_read_again(entry->session);
 	free(entry->queue);
 	free(entry->key);
 	free(entry->facts);

@@ -10,14 +10,16 @@ static void on_adopted(struct etcd_call *call, const struct etcd_answer *got)
 
 	if (!etcd_entry_is_good(entry, got))
 		return;
+	entry->doubtful = false;
 	if (!got->succeeded) {
 		etcd_entry_answer_gone(entry, MPSYNC_REASON_DELETED, false);
 		return;
 	}
 	entry->created = (int64_t)entry->claim->token;
+	entry->written = got->revision;
 	if (!entry->facts_created)
 		entry->facts_created = got->revision;
-	etcd_entry_answer_right(entry, CLAIM_GRANTED);
+	etcd_entry_answer_seen(entry, CLAIM_GRANTED);
 }
 
 /* Its value stays. Returns its ttl. */
@@ -56,11 +58,15 @@ static void adopt_with_ttl(struct etcd_entry *entry, uint32_t ttl_ms)
 	}
 }
 
-/* The key goes over to our lease. Its creation, and so its place and token, stay. */
+/*
+ * The key goes over to our lease. Its creation, and so its place and token, stay. Only the first
+ * place is a grant: a token that was never given has none before it in the queue to hide behind.
+ */
 static void adopt(struct etcd_entry *entry, const struct etcd_key *former_facts)
 {
 	const struct store_claim *claim = entry->claim;
-	const bool same_place = strcmp(former_facts->key, entry->facts) == 0;
+	const int64_t token = (int64_t)claim->token;
+	const bool same_facts = strcmp(former_facts->key, entry->facts) == 0;
 	const uint32_t ttl_ms = take_terms(entry, former_facts);
 	char *facts;
 
@@ -73,15 +79,17 @@ static void adopt(struct etcd_entry *entry, const struct etcd_key *former_facts)
 		etcd_entry_fail_no_memory(entry);
 		return;
 	}
-	entry->facts_created = same_place ? former_facts->create_revision : 0;
+	entry->facts_created = same_facts ? former_facts->create_revision : 0;
+	entry->doubtful = true;
 	etcd_entry_ask(
 	    entry, &(struct etcd_call){
-	               .compares = {{.key = entry->key, .created = (int64_t)claim->token},
-	                   {.key = former_facts->key, .created = former_facts->create_revision}},
-	               .compare_count = 2,
+	               .compares = {{.key = entry->key, .revision = token},
+	                   {.key = former_facts->key, .revision = former_facts->create_revision},
+	                   {.key = entry->queue, .revision = token, .kind = ETCD_NONE_BEFORE}},
+	               .compare_count = 3,
 	               .then = {etcd_entry_put_key(entry), etcd_entry_put_facts(entry, facts),
 	                   {.kind = ETCD_DELETE, .key = former_facts->key}},
-	               .then_count = same_place ? 2 : 3,
+	               .then_count = same_facts ? 2 : 3,
 	               .done = on_adopted});
 	free(facts);
 }
@@ -99,40 +107,52 @@ static void on_former_facts(struct etcd_call *call, const struct etcd_answer *go
 		etcd_entry_answer_gone(entry, MPSYNC_REASON_DELETED, false);
 }
 
+/* Where the place stands, and where its facts are to stand on our lease. */
+static bool set_keys(struct etcd_entry *entry, const struct etcd_key *place)
+{
+	const struct etcd *etcd = entry->etcd;
+
+	free(entry->key);
+	free(entry->facts);
+	entry->key = strdup(place->key);
+	entry->facts = etcd_place_facts_key(etcd->prefix, entry->claim->name, place->key,
+	    entry->session->lease, place->create_revision);
+	return entry->key && entry->facts;
+}
+
+static void ask_former_facts(struct etcd_entry *entry, const struct etcd_key *place)
+{
+	char *former = etcd_place_facts_key(
+	    entry->etcd->prefix, entry->claim->name, place->key, place->lease, place->create_revision);
+
+	if (former && set_keys(entry, place))
+		etcd_entry_ask(entry, &(struct etcd_call){.then = {{.kind = ETCD_GET, .key = former}},
+		                          .then_count = 1,
+		                          .done = on_former_facts});
+	else
+		etcd_entry_fail_no_memory(entry);
+	free(former);
+}
+
 static void on_found(struct etcd_call *call, const struct etcd_answer *got)
 {
 	struct etcd_entry *entry = call->context;
 	const struct etcd_found *all = &got->found[0];
-	const struct etcd_key *own = NULL;
-	char *facts = NULL;
+	const struct etcd_key *place = NULL;
 
 	if (!etcd_entry_is_good(entry, got))
 		return;
 	for (size_t i = 0; i < all->count; i++)
 		if ((uint64_t)all->keys[i].create_revision == entry->claim->token)
-			own = &all->keys[i];
-	if (!own) {
-		etcd_entry_answer_gone(entry, MPSYNC_REASON_DELETED, false);
-		return;
-	}
-	free(entry->key);
-	entry->key = strdup(own->key);
-	facts = etcd_facts_key(entry->etcd->prefix, own->lease, entry->claim->name);
-	if (!entry->key || !facts)
-		etcd_entry_fail_no_memory(entry);
+			place = &all->keys[i];
+	if (place)
+		ask_former_facts(entry, place);
 	else
-		etcd_entry_ask(entry, &(struct etcd_call){.then = {{.kind = ETCD_GET, .key = facts}},
-		                          .then_count = 1,
-		                          .done = on_former_facts});
-	free(facts);
+		etcd_entry_answer_gone(entry, MPSYNC_REASON_DELETED, false);
 }
 
 void etcd_adopt(struct etcd_entry *entry)
 {
-	if (!etcd_entry_set_keys(entry)) {
-		etcd_entry_fail_no_memory(entry);
-		return;
-	}
 	etcd_entry_ask(entry, &(struct etcd_call){.then = {{.kind = ETCD_GET_ALL, .key = entry->queue}},
 	                          .then_count = 1,
 	                          .done = on_found});

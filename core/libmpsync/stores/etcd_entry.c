@@ -28,19 +28,24 @@ void etcd_entry_answer_right(struct etcd_entry *entry, enum claim_event event)
 	char *value = entry->adopted_value;
 
 	entry->adopted_value = NULL;
-	entry->held = true;
 	entry->claim->token = (uint64_t)entry->created;
 	entry->claim->value_stored = entry->value_version;
 	etcd_entry_answer(entry, event,
 	    &(struct claim_answer){
 	        .token = (uint64_t)entry->created,
-	        .sent_at_ms = session->confirmed_ms,
+	        .sent_at_ms = etcd_held_since_ms(entry),
 	        .right_ms = etcd_session_right_ms(session),
-	        .renew_in_ms = (uint64_t)session->granted_s * 1000 / 3 + 1,
+	        .renew_in_ms = etcd_session_interval_ms(session) + 1,
 	        .ttl_ms = entry->claim->ttl_ms,
 	    },
 	    &(struct store_word){.value = value});
 	free(value);
+}
+
+void etcd_entry_answer_seen(struct etcd_entry *entry, enum claim_event event)
+{
+	etcd_hold(entry, entry->asked_ms);
+	etcd_entry_answer_right(entry, event);
 }
 
 void etcd_entry_fail(struct etcd_entry *entry, const struct etcd_answer *problem)
@@ -61,7 +66,7 @@ void etcd_entry_lose_place(struct etcd_entry *entry)
 	etcd_unwatch(&entry->before);
 	entry->created = 0;
 	entry->facts_created = 0;
-	entry->held = false;
+	etcd_unhold(entry);
 }
 
 void etcd_entry_answer_gone(struct etcd_entry *entry, enum mpsync_reason reason, bool still_there)
@@ -69,8 +74,8 @@ void etcd_entry_answer_gone(struct etcd_entry *entry, enum mpsync_reason reason,
 	etcd_cancel(&entry->call);
 	if (!still_there)
 		etcd_entry_lose_place(entry);
-	entry->held = false;
-	entry->doubtful = false;
+	etcd_unhold(entry);
+	entry->doubtful = !still_there; /* the facts may be: what is nobody's is looked for then */
 	etcd_entry_answer(entry, CLAIM_GONE,
 	    &(struct claim_answer){.reason = reason, .still_there = still_there}, NULL);
 }
@@ -98,6 +103,7 @@ void etcd_entry_ask(struct etcd_entry *entry, const struct etcd_call *call)
 	entry->call.kind = ETCD_TXN;
 	entry->call.timeout_ms = etcd_session_timeout_ms(entry->session);
 	entry->call.context = entry;
+	entry->asked_ms = etcd_now(entry->etcd);
 	etcd_send(entry->etcd->rpc, &entry->call);
 }
 
@@ -113,6 +119,7 @@ void etcd_entry_join(struct etcd_entry *entry, struct etcd_session *session)
 
 void etcd_entry_leave_session(struct etcd_entry *entry)
 {
+	etcd_unhold(entry);
 	etcd_session_untell(entry);
 	if (entry->next)
 		entry->next->previous = entry->previous;
@@ -210,10 +217,16 @@ static void on_value_written(struct etcd_call *call, const struct etcd_answer *g
 
 	if (!etcd_entry_is_good(entry, got))
 		return;
-	if (got->succeeded)
-		etcd_entry_answer_right(entry, CLAIM_RENEWED);
-	else
-		etcd_entry_answer_gone(entry, MPSYNC_REASON_DELETED, false);
+	if (got->succeeded) {
+		entry->written = got->revision;
+		etcd_entry_answer_seen(entry, CLAIM_RENEWED);
+	} else {
+		/* What has gone, the place or the facts alone? */
+		etcd_entry_gone(entry);
+		etcd_entry_fail(entry, &(struct etcd_answer){.result = ETCD_UNKNOWN,
+		                           .status = MPSYNC_E_UNREACHABLE,
+		                           .message = "its keys in etcd were changed by another hand"});
+	}
 }
 
 void etcd_entry_write_value(struct etcd_entry *entry)
@@ -227,8 +240,8 @@ void etcd_entry_write_value(struct etcd_entry *entry)
 	}
 	entry->value_version = claim->value_version;
 	etcd_entry_ask(
-	    entry, &(struct etcd_call){.compares = {{.key = entry->key, .created = entry->created},
-	                                   {.key = entry->facts, .created = entry->facts_created}},
+	    entry, &(struct etcd_call){.compares = {{.key = entry->key, .revision = entry->created},
+	                                   {.key = entry->facts, .revision = entry->facts_created}},
 	               .compare_count = 2,
 	               .then = {etcd_entry_put_key(entry), etcd_entry_put_facts(entry, facts)},
 	               .then_count = 2,
@@ -238,9 +251,7 @@ void etcd_entry_write_value(struct etcd_entry *entry)
 
 void etcd_entry_proceed(struct etcd_entry *entry)
 {
-	if (entry->phase == ETCD_RENEWING)
-		etcd_entry_answer_right(entry, CLAIM_RENEWED);
-	else if (entry->created)
+	if (entry->created)
 		etcd_place_look(entry);
 	else if (entry->claim->adopt)
 		etcd_adopt(entry);
@@ -250,7 +261,7 @@ void etcd_entry_proceed(struct etcd_entry *entry)
 
 void etcd_entry_expire(struct etcd_entry *entry)
 {
-	const bool queued = entry->created && entry->phase == ETCD_IDLE;
+	const bool waits = (entry->created || entry->before.flight) && entry->phase == ETCD_IDLE;
 
 	etcd_cancel(&entry->check);
 	if (entry->held) {
@@ -266,37 +277,78 @@ void etcd_entry_expire(struct etcd_entry *entry)
 		etcd_entry_answer(entry, CLAIM_FREED, NULL, NULL); /* it went with its lease */
 	} else if (entry->phase == ETCD_NEEDS_LEASE) {
 		etcd_session_need(entry->session);
-	} else if (queued) {
+	} else if (waits) {
 		etcd_entry_tell_changed(entry);
 	}
 }
 
-bool etcd_entry_see(struct etcd_entry *entry, const struct etcd_facts *facts)
+void etcd_entry_see(struct etcd_entry *entry, const struct etcd_facts *facts)
 {
-	if (!id_equal(&facts->claim, &entry->claim->digest))
-		return false;
 	if (facts->revoked && entry->held)
 		etcd_entry_answer_gone(entry, MPSYNC_REASON_REVOKED, true);
-	return true;
+}
+
+/* Answered not at all: it is asked anew, and so comes back to here. */
+static bool was_answered(struct etcd_entry *entry, const struct etcd_answer *got)
+{
+	if (got->result == ETCD_OK)
+		return true;
+	etcd_standing_read_again(entry->session);
+	return false;
+}
+
+void etcd_entry_check(struct etcd_entry *entry, const struct etcd_call *call)
+{
+	entry->check = *call;
+	entry->check.kind = ETCD_TXN;
+	entry->check.timeout_ms = etcd_session_timeout_ms(entry->session);
+	entry->check.context = entry;
+	etcd_send(entry->etcd->rpc, &entry->check);
+}
+
+static void on_restored(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+
+	if (!was_answered(entry, got) || !entry->held)
+		return;
+	if (got->succeeded)
+		entry->facts_created = got->revision;
+	else
+		etcd_standing_read_again(entry->session);
+}
+
+/* A hand has deleted the facts alone: the place is what is held. */
+static void restore_facts(struct etcd_entry *entry)
+{
+	char *facts = etcd_entry_facts(entry, entry->key, entry->claim->token);
+
+	if (facts)
+		etcd_entry_check(
+		    entry, &(struct etcd_call){.compares = {{.key = entry->key, .revision = entry->created},
+		                                   {.key = entry->facts}},
+		               .compare_count = 2,
+		               .then = {etcd_entry_put_facts(entry, facts)},
+		               .then_count = 1,
+		               .done = on_restored});
+	else
+		etcd_standing_read_again(entry->session);
+	free(facts);
 }
 
 static void on_checked(struct etcd_call *call, const struct etcd_answer *got)
 {
 	struct etcd_entry *entry = call->context;
 	const struct etcd_key *own = etcd_only(&got->found[0]);
-	const bool there = own && own->create_revision == entry->created;
 
-	if (!entry->held)
+	if (!was_answered(entry, got) || !entry->held)
 		return;
-	if (got->result != ETCD_OK) {
-		entry->session->read_ms = etcd_now(entry->etcd) + ETCD_RACE_MS; /* and so back to here */
-		etcd_arm(entry->etcd);
-	} else {
-		etcd_entry_answer_gone(entry,
-		    there && own->lease != entry->session->lease ? MPSYNC_REASON_OTHER_ELECTOR
-		                                                 : MPSYNC_REASON_DELETED,
-		    false);
-	}
+	if (!own || own->create_revision != entry->created)
+		etcd_entry_answer_gone(entry, MPSYNC_REASON_DELETED, false);
+	else if (own->lease != entry->session->lease)
+		etcd_entry_answer_gone(entry, MPSYNC_REASON_OTHER_ELECTOR, false);
+	else
+		restore_facts(entry);
 }
 
 /* Deleted by others, or adopted by another elector: its key says which. */
@@ -305,13 +357,9 @@ void etcd_entry_gone(struct etcd_entry *entry)
 	if (entry->withdrawing || entry->check.flight)
 		return;
 	if (entry->held) {
-		entry->check = (struct etcd_call){.kind = ETCD_TXN,
-		    .then = {{.kind = ETCD_GET, .key = entry->key}},
-		    .then_count = 1,
-		    .timeout_ms = etcd_session_timeout_ms(entry->session),
-		    .done = on_checked,
-		    .context = entry};
-		etcd_send(entry->etcd->rpc, &entry->check);
+		etcd_entry_check(entry, &(struct etcd_call){.then = {{.kind = ETCD_GET, .key = entry->key}},
+		                            .then_count = 1,
+		                            .done = on_checked});
 	} else if (entry->created && entry->phase == ETCD_IDLE) {
 		etcd_entry_lose_place(entry);
 		etcd_entry_tell_changed(entry);

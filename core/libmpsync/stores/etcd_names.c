@@ -39,13 +39,11 @@ static char *escape(const char *name)
 	return escaped;
 }
 
-static char *unescape(const char *escaped)
+/* In its place. */
+static void unescape(char *escaped)
 {
-	char *name = malloc(strlen(escaped) + 1);
-	char *end = name;
+	char *end = escaped;
 
-	if (!name)
-		return NULL;
 	while (*escaped) {
 		const bool hex = *escaped == '%' && isxdigit((unsigned char)escaped[1]) &&
 		                 isxdigit((unsigned char)escaped[2]);
@@ -60,7 +58,6 @@ static char *unescape(const char *escaped)
 		}
 	}
 	*end = '\0';
-	return name;
 }
 
 static char *path(const char *format, const char *prefix, const char *name, int64_t lease)
@@ -101,15 +98,39 @@ char *etcd_facts_key(const char *prefix, int64_t lease, const char *name)
 	return path("%1$s" SESSIONS "%3$s/%2$s", prefix, name, lease);
 }
 
+/* One lease may have an adopted place and one of its own in the same queue. */
+char *etcd_place_facts_key(
+    const char *prefix, const char *name, const char *key, int64_t lease, int64_t created)
+{
+	char *own = etcd_queue_key(prefix, name, lease);
+	char *facts = own ? etcd_facts_key(prefix, lease, name) : NULL;
+	char *adopted = NULL;
+
+	if (facts && strcmp(own, key) != 0) {
+		if (asprintf(&adopted, "%s/%" PRIx64, facts, created) < 0)
+			adopted = NULL;
+		free(facts);
+		facts = adopted;
+	}
+	free(own);
+	return facts;
+}
+
 char *etcd_facts_name(const char *prefix, const char *key)
 {
 	const size_t length = strlen(prefix);
 	const char *escaped;
+	char *name;
 
 	if (strncmp(key, prefix, length) != 0 || strncmp(key + length, SESSIONS, strlen(SESSIONS)) != 0)
 		return NULL;
 	escaped = strchr(key + length + strlen(SESSIONS), '/');
-	return escaped && escaped[1] ? unescape(escaped + 1) : NULL;
+	if (!escaped || !escaped[1] || escaped[1] == '/')
+		return NULL;
+	name = strndup(escaped + 1, strcspn(escaped + 1, "/"));
+	if (name)
+		unescape(name);
+	return name;
 }
 
 /* ---- Facts ---- */

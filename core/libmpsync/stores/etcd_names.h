@@ -4,6 +4,7 @@
  *   PREFIX NAME / LEASE                       the one that was created first holds
  *   PREFIX mpsync-session/ LEASE /            each lease of ours has one such key,
  *   PREFIX mpsync-session/ LEASE / NAME       and one for each place in a queue: the facts of it
+ *   PREFIX mpsync-session/ LEASE / NAME / REV likewise of a place that was another lease's: adopted
  *
  * Names are escaped where they hold a slash, for the recipe's queue of "a" has the keys that begin
  * with "a/" (rule 36).
@@ -23,6 +24,9 @@ char *etcd_queue_key(const char *prefix, const char *name, int64_t lease);
 char *etcd_sessions_path(const char *prefix);
 char *etcd_session_path(const char *prefix, int64_t lease);
 char *etcd_facts_key(const char *prefix, int64_t lease, const char *name);
+/* Of the place `key`, which was created at `created` and stands on `lease`. */
+char *etcd_place_facts_key(
+    const char *prefix, const char *name, const char *key, int64_t lease, int64_t created);
 
 /* The name that a facts key is of; NULL: it is a session's own, or no facts key. */
 char *etcd_facts_name(const char *prefix, const char *key);

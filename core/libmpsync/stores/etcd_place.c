@@ -12,7 +12,8 @@ static void remember_owner(struct etcd_entry *entry, const struct etcd_key *olde
 	if (oldest->create_revision == entry->owner_created)
 		return;
 	free(entry->owner_facts);
-	entry->owner_facts = etcd_facts_key(entry->etcd->prefix, oldest->lease, entry->claim->name);
+	entry->owner_facts = etcd_place_facts_key(entry->etcd->prefix, entry->claim->name, oldest->key,
+	    oldest->lease, oldest->create_revision);
 	entry->owner_created = oldest->create_revision;
 }
 
@@ -80,6 +81,52 @@ static bool watch_before(struct etcd_entry *entry, const struct etcd_key *before
 	return true;
 }
 
+static bool is_somebodys(const struct etcd_session *session, const struct etcd_key *place)
+{
+	const struct etcd_entry *other = session->entries;
+
+	while (other && (!other->key || strcmp(other->key, place->key) != 0))
+		other = other->next;
+	return other;
+}
+
+static void on_facts_restored(struct etcd_call *call, const struct etcd_answer *got)
+{
+	if (got->result != ETCD_OK)
+		etcd_entry_tell_changed(call->context); /* it looks again */
+}
+
+/*
+ * What stands before this claim is on its own lease, and of no claim here: late, or adopted for one
+ * that has gone. Its facts would end it. Where a hand has deleted those it would stay for ever.
+ */
+static void restore_facts(struct etcd_entry *entry, const struct etcd_key *place)
+{
+	const struct etcd *etcd = entry->etcd;
+	char *key = etcd_place_facts_key(
+	    etcd->prefix, entry->claim->name, place->key, place->lease, place->create_revision);
+	char *facts = etcd_facts_write(&(struct etcd_facts){
+	    .holder = "unknown",
+	    .key = place->key,
+	    .token = (uint64_t)place->create_revision,
+	    .ttl_ms = entry->claim->ttl_ms,
+	    .since_ms = etcd->store.clock.wall_ms(etcd->store.clock.context),
+	});
+
+	if (key && facts)
+		etcd_entry_check(entry,
+		    &(struct etcd_call){.compares = {{.key = place->key,
+		                                         .revision = place->mod_revision,
+		                                         .kind = ETCD_WRITTEN_AT},
+		                            {.key = key}},
+		        .compare_count = 2,
+		        .then = {{.kind = ETCD_PUT, .key = key, .value = facts, .lease = place->lease}},
+		        .then_count = 1,
+		        .done = on_facts_restored});
+	free(key);
+	free(facts);
+}
+
 /* Held is who stands there and is the oldest: never because another one went (rule 33). */
 static void on_looked(struct etcd_call *call, const struct etcd_answer *got)
 {
@@ -95,7 +142,8 @@ static void on_looked(struct etcd_call *call, const struct etcd_answer *got)
 		race(entry, etcd_place_take);
 	} else if (oldest && oldest->create_revision == entry->created) {
 		etcd_unwatch(&entry->before);
-		etcd_entry_answer_right(entry, CLAIM_GRANTED);
+		entry->written = own->mod_revision;
+		etcd_entry_answer_seen(entry, CLAIM_GRANTED);
 	} else if (!oldest || !before) {
 		race(entry, etcd_place_look);
 	} else if (!watch_before(entry, before, got->revision)) {
@@ -104,6 +152,9 @@ static void on_looked(struct etcd_call *call, const struct etcd_answer *got)
 		const bool same = oldest->create_revision == entry->owner_created;
 		const bool next = oldest->create_revision == before->create_revision;
 
+		if (before->lease == entry->session->lease && !entry->check.flight &&
+		    !is_somebodys(entry->session, before))
+			restore_facts(entry, before);
 		remember_owner(entry, oldest);
 		answer_busy(entry, oldest, same ? etcd_only(&got->found[3]) : NULL, next);
 	}
@@ -144,17 +195,6 @@ static void ask_owner(struct etcd_entry *entry)
 	               .done = on_asked_owner});
 }
 
-static void delete_keys(struct etcd_entry *entry, struct etcd_compare unchanged,
-    void (*done)(struct etcd_call *call, const struct etcd_answer *got))
-{
-	etcd_entry_ask(entry, &(struct etcd_call){.compares = {unchanged},
-	                          .compare_count = 1,
-	                          .then = {{.kind = ETCD_DELETE, .key = entry->key},
-	                              {.kind = ETCD_DELETE, .key = entry->facts}},
-	                          .then_count = 2,
-	                          .done = done});
-}
-
 static void on_cleared(struct etcd_call *call, const struct etcd_answer *got)
 {
 	struct etcd_entry *entry = call->context;
@@ -166,20 +206,58 @@ static void on_cleared(struct etcd_call *call, const struct etcd_answer *got)
 /* What stands at our own place is of an earlier claim of this client, done late (rule 40). */
 static void clear_place(struct etcd_entry *entry, const struct etcd_key *own)
 {
-	delete_keys(entry,
-	    (struct etcd_compare){.key = entry->key, .created = own ? own->create_revision : 0},
-	    on_cleared);
+	etcd_entry_ask(entry, &(struct etcd_call){.compares = {{.key = entry->key,
+	                                              .revision = own ? own->create_revision : 0}},
+	                          .compare_count = 1,
+	                          .then = {{.kind = ETCD_DELETE, .key = entry->key},
+	                              {.kind = ETCD_DELETE, .key = entry->facts}},
+	                          .then_count = 2,
+	                          .done = on_cleared});
 }
 
 static void judge(struct etcd_entry *entry, const struct etcd_key *oldest)
 {
 	if (oldest && oldest->create_revision == entry->created) {
-		etcd_entry_answer_right(entry, CLAIM_GRANTED);
+		etcd_entry_answer_seen(entry, CLAIM_GRANTED);
 		return;
 	}
 	if (oldest)
 		remember_owner(entry, oldest);
 	etcd_place_look(entry);
+}
+
+/*
+ * It stands where this claim would, and was granted to another one: it has gone over to another
+ * elector, or came back from there, or came too late for its claim, whose holder may believe in it.
+ */
+static bool is_granted_place(
+    const struct etcd_entry *entry, const struct etcd_key *own, const struct etcd_key *facts_key)
+{
+	struct etcd_facts facts;
+	bool granted;
+
+	if (!own || own->lease != entry->session->lease)
+		return own;
+	if (!facts_key || !etcd_facts_read(&facts, facts_key->value))
+		return false;
+	granted = facts.token;
+	etcd_facts_clear(&facts);
+	return granted;
+}
+
+/* There is room when that has gone. */
+static void wait_for_room(struct etcd_entry *entry, const struct etcd_answer *got)
+{
+	const struct etcd_key *taken = etcd_only(&got->found[0]);
+	const struct etcd_key *oldest = etcd_only(&got->found[2]);
+
+	remember_owner(entry, oldest);
+	if (entry->claim->once)
+		ask_owner(entry);
+	else if (watch_before(entry, taken, got->revision))
+		answer_busy(entry, oldest, NULL, false);
+	else
+		etcd_entry_fail_no_memory(entry);
 }
 
 static void on_entered(struct etcd_call *call, const struct etcd_answer *got)
@@ -193,12 +271,16 @@ static void on_entered(struct etcd_call *call, const struct etcd_answer *got)
 	if (!etcd_entry_is_good(entry, got))
 		return;
 	if (got->succeeded) {
-		entry->created = entry->facts_created = got->revision;
+		entry->created = entry->written = entry->facts_created = got->revision;
 		judge(entry, oldest);
 	} else if (own && etcd_entry_owns(entry, facts)) {
 		entry->created = own->create_revision;
+		entry->written = own->mod_revision;
 		entry->facts_created = facts->create_revision;
+		entry->value_version = entry->claim->value_version - 1; /* which one stands there? */
 		judge(entry, oldest);
+	} else if (is_granted_place(entry, own, facts)) {
+		wait_for_room(entry, got);
 	} else if (own || facts) {
 		clear_place(entry, own);
 	} else if (oldest) {
@@ -219,26 +301,28 @@ void etcd_place_take(struct etcd_entry *entry)
 		return;
 	}
 	entry->value_version = claim->value_version;
-	etcd_entry_ask(entry,
-	    &(struct etcd_call){
-	        .compares = {{.key = claim->once ? entry->queue : entry->key, .all = claim->once},
-	            {.key = entry->facts}},
-	        .compare_count = 2,
-	        .then = {etcd_entry_put_key(entry), etcd_entry_put_facts(entry, facts),
-	            {.kind = ETCD_GET_OLDEST, .key = entry->queue}},
-	        .otherwise = {{.kind = ETCD_GET, .key = entry->key},
-	            {.kind = ETCD_GET, .key = entry->facts},
-	            {.kind = ETCD_GET_OLDEST, .key = entry->queue}},
-	        .then_count = 3,
-	        .otherwise_count = 3,
-	        .done = on_entered});
+	etcd_entry_ask(
+	    entry, &(struct etcd_call){
+	               .compares = {{.key = claim->once ? entry->queue : entry->key,
+	                                .kind = claim->once ? ETCD_NONE_BELOW : ETCD_CREATED_AT},
+	                   {.key = entry->facts}},
+	               .compare_count = 2,
+	               .then = {etcd_entry_put_key(entry), etcd_entry_put_facts(entry, facts),
+	                   {.kind = ETCD_GET_OLDEST, .key = entry->queue}},
+	               .otherwise = {{.kind = ETCD_GET, .key = entry->key},
+	                   {.kind = ETCD_GET, .key = entry->facts},
+	                   {.kind = ETCD_GET_OLDEST, .key = entry->queue}},
+	               .then_count = 3,
+	               .otherwise_count = 3,
+	               .done = on_entered});
 	free(facts);
 }
 
-static void answer_freed(struct etcd_entry *entry)
+/* Facts that were left behind are looked for when the claim is forgotten. */
+static void answer_freed(struct etcd_entry *entry, bool facts_left)
 {
-	entry->doubtful = false;
 	etcd_entry_lose_place(entry);
+	entry->doubtful = facts_left;
 	etcd_entry_answer(entry, CLAIM_FREED, NULL, NULL);
 }
 
@@ -247,15 +331,46 @@ static void on_left(struct etcd_call *call, const struct etcd_answer *got)
 	struct etcd_entry *entry = call->context;
 
 	if (etcd_entry_is_good(entry, got))
-		answer_freed(entry);
+		answer_freed(entry, false);
+}
+
+static void on_left_by_facts(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+	const struct etcd_key *own = etcd_only(&got->found[0]);
+	const struct etcd_key *facts = etcd_only(&got->found[1]);
+	const bool there = own && own->create_revision == entry->created &&
+	                   own->lease == entry->session->lease && !facts;
+
+	if (!etcd_entry_is_good(entry, got))
+		return;
+	if (got->succeeded || !there)
+		answer_freed(entry, facts);
+	else /* a hand has deleted the facts alone */
+		etcd_entry_ask(
+		    entry, &(struct etcd_call){.compares = {{.key = entry->key, .revision = entry->created},
+		                                   {.key = entry->facts}},
+		               .compare_count = 2,
+		               .then = {{.kind = ETCD_DELETE, .key = entry->key}},
+		               .then_count = 1,
+		               .done = on_left});
 }
 
 /* The facts say whose it is: a key that another elector has adopted is not ours to delete (rule 3).
  */
 static void leave(struct etcd_entry *entry)
 {
-	delete_keys(entry, (struct etcd_compare){.key = entry->facts, .created = entry->facts_created},
-	    on_left);
+	etcd_entry_ask(entry,
+	    &(struct etcd_call){.compares = {{.key = entry->facts, .revision = entry->facts_created},
+	                            {.key = entry->key, .revision = entry->created}},
+	        .compare_count = 2,
+	        .then = {{.kind = ETCD_DELETE, .key = entry->key},
+	            {.kind = ETCD_DELETE, .key = entry->facts}},
+	        .then_count = 2,
+	        .otherwise = {{.kind = ETCD_GET, .key = entry->key},
+	            {.kind = ETCD_GET, .key = entry->facts}},
+	        .otherwise_count = 2,
+	        .done = on_left_by_facts});
 }
 
 static void on_doubt_resolved(struct etcd_call *call, const struct etcd_answer *got)
@@ -271,7 +386,7 @@ static void on_doubt_resolved(struct etcd_call *call, const struct etcd_answer *
 		entry->facts_created = facts->create_revision;
 		leave(entry);
 	} else {
-		answer_freed(entry); /* if it comes later the session's watch will see it */
+		answer_freed(entry, false); /* if it comes later the session's watch will see it */
 	}
 }
 
@@ -280,7 +395,7 @@ void etcd_place_give_up(struct etcd_entry *entry)
 	etcd_cancel(&entry->check);
 	etcd_unwatch(&entry->before);
 	entry->withdrawing = true;
-	entry->held = false;
+	etcd_unhold(entry);
 	if (entry->created)
 		leave(entry);
 	else

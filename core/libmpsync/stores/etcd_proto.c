@@ -40,21 +40,19 @@ static struct etcd_bytes pack(const ProtobufCMessage *message)
 	return packed;
 }
 
-/* Room for the end of a range, which is the prefix with its last byte raised. */
-struct range_end {
-	uint8_t bytes[4096];
-	size_t size;
-};
-
-/* All prefixes of ours end in a slash, so the last byte can be raised. */
-static ProtobufCBinaryData end_of(struct range_end *end, const char *prefix)
+/*
+ * The end of the range of all keys that begin with the prefix: the prefix with its last byte
+ * raised, which it can be, for all prefixes of ours end in a slash. Without memory `*end` is NULL.
+ */
+static ProtobufCBinaryData end_of(uint8_t **end, const char *prefix)
 {
-	end->size = strlen(prefix);
-	if (end->size == 0 || end->size > sizeof end->bytes)
+	const size_t size = strlen(prefix);
+
+	*end = (uint8_t *)strdup(prefix);
+	if (!*end)
 		return (ProtobufCBinaryData){0};
-	memcpy(end->bytes, prefix, end->size);
-	end->bytes[end->size - 1]++;
-	return (ProtobufCBinaryData){end->size, end->bytes};
+	(*end)[size - 1]++;
+	return (ProtobufCBinaryData){size, *end};
 }
 
 /* ---- Requests ---- */
@@ -64,28 +62,31 @@ struct op_room {
 	Etcdpb__RangeRequest range;
 	Etcdpb__PutRequest put;
 	Etcdpb__DeleteRangeRequest removal;
-	struct range_end end;
+	uint8_t *end;
 };
 
-static void set_range(struct op_room *room, const struct etcd_op *op)
+/* False without memory. */
+static bool set_range(struct op_room *room, const struct etcd_op *op, bool keys_only)
 {
 	Etcdpb__RangeRequest *range = &room->range;
 
 	etcdpb__range_request__init(range);
 	range->key = text(op->key);
+	range->keys_only = keys_only;
 	room->op.request_case = ETCDPB__REQUEST_OP__REQUEST_REQUEST_RANGE;
 	room->op.request_range = range;
 	if (op->kind == ETCD_GET)
-		return;
+		return true;
 	range->range_end = end_of(&room->end, op->key);
 	range->sort_target = ETCDPB__RANGE_REQUEST__SORT_TARGET__CREATE;
 	range->sort_order = op->kind == ETCD_GET_BEFORE ? ETCDPB__RANGE_REQUEST__SORT_ORDER__DESCEND
 	                                                : ETCDPB__RANGE_REQUEST__SORT_ORDER__ASCEND;
 	range->limit = op->kind == ETCD_GET_ALL ? 0 : 1;
 	range->max_create_revision = op->kind == ETCD_GET_BEFORE ? op->revision - 1 : 0;
+	return room->end;
 }
 
-static void set_op(struct op_room *room, const struct etcd_op *op)
+static bool set_op(struct op_room *room, const struct etcd_op *op)
 {
 	etcdpb__request_op__init(&room->op);
 	if (op->kind == ETCD_PUT) {
@@ -95,64 +96,127 @@ static void set_op(struct op_room *room, const struct etcd_op *op)
 		room->put.lease = op->lease;
 		room->op.request_case = ETCDPB__REQUEST_OP__REQUEST_REQUEST_PUT;
 		room->op.request_put = &room->put;
-	} else if (op->kind == ETCD_DELETE) {
+		return true;
+	}
+	if (op->kind == ETCD_DELETE) {
 		etcdpb__delete_range_request__init(&room->removal);
 		room->removal.key = text(op->key);
 		room->op.request_case = ETCDPB__REQUEST_OP__REQUEST_REQUEST_DELETE_RANGE;
 		room->op.request_delete_range = &room->removal;
-	} else {
-		set_range(room, op);
+		return true;
 	}
+	return set_range(room, op, false);
 }
 
-struct txn_room {
-	Etcdpb__Compare compares[ETCD_MOST_COMPARES];
-	Etcdpb__Compare *compare_list[ETCD_MOST_COMPARES];
-	struct range_end ends[ETCD_MOST_COMPARES];
-	struct op_room ops[2][ETCD_MOST_OPS];
-	Etcdpb__RequestOp *op_lists[2][ETCD_MOST_OPS];
+static bool set_read(struct op_room *room, const struct etcd_compare *compare)
+{
+	etcdpb__request_op__init(&room->op);
+	return set_range(room, &(struct etcd_op){.kind = ETCD_GET, .key = compare->key}, true);
+}
+
+struct compare_room {
+	Etcdpb__Compare compare;
+	uint8_t *end;
 };
 
-static void set_compare(struct txn_room *room, size_t i, const struct etcd_compare *compare)
+static bool set_compare(struct compare_room *room, const struct etcd_compare *compare)
 {
-	Etcdpb__Compare *set = &room->compares[i];
+	Etcdpb__Compare *set = &room->compare;
 
 	etcdpb__compare__init(set);
-	set->target = ETCDPB__COMPARE__COMPARE_TARGET__CREATE;
 	set->key = text(compare->key);
+	if (compare->kind == ETCD_WRITTEN_AT) {
+		set->target = ETCDPB__COMPARE__COMPARE_TARGET__MOD;
+		set->target_union_case = ETCDPB__COMPARE__TARGET_UNION_MOD_REVISION;
+		set->mod_revision = compare->revision;
+		return true;
+	}
+	set->target = ETCDPB__COMPARE__COMPARE_TARGET__CREATE;
 	set->target_union_case = ETCDPB__COMPARE__TARGET_UNION_CREATE_REVISION;
-	set->create_revision = compare->created;
-	if (compare->all)
-		set->range_end = end_of(&room->ends[i], compare->key);
-	room->compare_list[i] = set;
+	set->create_revision = compare->revision;
+	if (compare->kind == ETCD_CREATED_AT)
+		return true;
+	set->range_end = end_of(&room->end, compare->key);
+	/* True of a range is what is true of each key in it. */
+	if (compare->kind == ETCD_NONE_BEFORE) {
+		set->result = ETCDPB__COMPARE__COMPARE_RESULT__GREATER;
+		set->create_revision = compare->revision - 1;
+	}
+	return room->end;
+}
+
+/* Of what `then` does, `otherwise`, and the further reads, in this order. */
+struct txn_room {
+	struct compare_room *compares;
+	Etcdpb__Compare **compare_list;
+	struct op_room *ops;
+	Etcdpb__RequestOp **op_list;
+	size_t compare_count;
+	size_t op_count;
+};
+
+static void free_txn(struct txn_room *room)
+{
+	for (size_t i = 0; room->compares && i < room->compare_count; i++)
+		free(room->compares[i].end);
+	for (size_t i = 0; room->ops && i < room->op_count; i++)
+		free(room->ops[i].end);
+	free(room->compares);
+	free(room->compare_list);
+	free(room->ops);
+	free(room->op_list);
+}
+
+static bool allocate_txn(struct txn_room *room, const struct etcd_call *call)
+{
+	room->compare_count = call->compare_count + call->further_count;
+	room->op_count = call->then_count + call->otherwise_count + call->further_count;
+	room->compares = calloc(room->compare_count + 1, sizeof *room->compares);
+	room->compare_list = calloc(room->compare_count + 1, sizeof(Etcdpb__Compare *));
+	room->ops = calloc(room->op_count + 1, sizeof *room->ops);
+	room->op_list = calloc(room->op_count + 1, sizeof(Etcdpb__RequestOp *));
+	return room->compares && room->compare_list && room->ops && room->op_list;
+}
+
+static bool fill_txn(struct txn_room *room, const struct etcd_call *call)
+{
+	struct compare_room *compare = room->compares;
+	struct op_room *op = room->ops;
+	bool good = true;
+
+	for (size_t i = 0; i < call->compare_count; i++)
+		good &= set_compare(compare++, &call->compares[i]);
+	for (size_t i = 0; i < call->further_count; i++)
+		good &= set_compare(compare++, &call->further[i]);
+	for (size_t i = 0; i < call->then_count; i++)
+		good &= set_op(op++, &call->then[i]);
+	for (size_t i = 0; i < call->otherwise_count; i++)
+		good &= set_op(op++, &call->otherwise[i]);
+	for (size_t i = 0; i < call->further_count; i++)
+		good &= set_read(op++, &call->further[i]);
+	for (size_t i = 0; i < room->compare_count; i++)
+		room->compare_list[i] = &room->compares[i].compare;
+	for (size_t i = 0; i < room->op_count; i++)
+		room->op_list[i] = &room->ops[i].op;
+	return good;
 }
 
 static struct etcd_bytes encode_txn(const struct etcd_call *call)
 {
 	Etcdpb__TxnRequest txn = ETCDPB__TXN_REQUEST__INIT;
-	struct txn_room *room = calloc(1, sizeof *room);
-	struct etcd_bytes packed;
+	struct txn_room room = {0};
+	struct etcd_bytes packed = {0};
 
-	if (!room)
-		return (struct etcd_bytes){0};
-	for (size_t i = 0; i < call->compare_count; i++)
-		set_compare(room, i, &call->compares[i]);
-	for (size_t i = 0; i < call->then_count; i++) {
-		set_op(&room->ops[0][i], &call->then[i]);
-		room->op_lists[0][i] = &room->ops[0][i].op;
+	if (allocate_txn(&room, call) && fill_txn(&room, call)) {
+		txn.n_compare = room.compare_count;
+		txn.compare = room.compare_list;
+		txn.n_success = call->then_count;
+		txn.success = room.op_list;
+		txn.n_failure = call->otherwise_count + call->further_count;
+		txn.failure = room.op_list + call->then_count;
+		packed = pack(&txn.base);
 	}
-	for (size_t i = 0; i < call->otherwise_count; i++) {
-		set_op(&room->ops[1][i], &call->otherwise[i]);
-		room->op_lists[1][i] = &room->ops[1][i].op;
-	}
-	txn.n_compare = call->compare_count;
-	txn.compare = room->compare_list;
-	txn.n_success = call->then_count;
-	txn.success = room->op_lists[0];
-	txn.n_failure = call->otherwise_count;
-	txn.failure = room->op_lists[1];
-	packed = pack(&txn.base);
-	free(room);
+	free_txn(&room);
 	return packed;
 }
 
@@ -172,7 +236,8 @@ struct etcd_bytes etcd_encode_watch(const struct etcd_watch *watch)
 {
 	Etcdpb__WatchRequest request = ETCDPB__WATCH_REQUEST__INIT;
 	Etcdpb__WatchCreateRequest create = ETCDPB__WATCH_CREATE_REQUEST__INIT;
-	struct range_end end;
+	struct etcd_bytes packed = {0};
+	uint8_t *end = NULL;
 
 	create.key = text(watch->key);
 	if (watch->all)
@@ -180,7 +245,10 @@ struct etcd_bytes etcd_encode_watch(const struct etcd_watch *watch)
 	create.start_revision = watch->revision ? watch->revision + 1 : 0;
 	request.request_union_case = ETCDPB__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST;
 	request.create_request = &create;
-	return pack(&request.base);
+	if (end || !watch->all)
+		packed = pack(&request.base);
+	free(end);
+	return packed;
 }
 
 struct etcd_bytes etcd_encode_authenticate(const char *user, const char *password)
@@ -229,6 +297,7 @@ static bool copy_key(struct etcd_key *key, const Etcdpb__KeyValue *from)
 	key->key = copy_text(&from->key);
 	key->value = copy_text(&from->value);
 	key->create_revision = from->create_revision;
+	key->mod_revision = from->mod_revision;
 	key->lease = from->lease;
 	return key->key && key->value;
 }
@@ -239,13 +308,18 @@ static void free_key(const struct etcd_key *key)
 	free((char *)key->value);
 }
 
-static void free_found(const struct etcd_answer *answer)
+static void free_found(const struct etcd_found *found)
 {
-	for (size_t i = 0; i < ETCD_MOST_OPS; i++) {
-		for (size_t k = 0; k < answer->found[i].count; k++)
-			free_key(&answer->found[i].keys[k]);
-		free((struct etcd_key *)answer->found[i].keys);
-	}
+	for (size_t i = 0; i < found->count; i++)
+		free_key(&found->keys[i]);
+	free((struct etcd_key *)found->keys);
+}
+
+static void free_answer(const struct etcd_answer *answer)
+{
+	for (size_t i = 0; i < ETCD_MOST_OPS; i++)
+		free_found(&answer->found[i]);
+	free_found(&answer->further);
 }
 
 static bool copy_found(struct etcd_found *found, const Etcdpb__RangeResponse *range)
@@ -273,17 +347,38 @@ static void set_header(struct etcd_answer *answer, const Etcdpb__ResponseHeader 
 	answer->term = header->raft_term;
 }
 
-static bool decode_txn(struct etcd_answer *answer, const uint8_t *message, size_t size)
+/* One key for each of those that is there. */
+static bool copy_further(
+    struct etcd_found *found, Etcdpb__ResponseOp *const *responses, size_t count)
+{
+	struct etcd_key *keys = calloc(count + 1, sizeof *keys);
+	bool good = keys;
+
+	found->keys = keys;
+	for (size_t i = 0; good && i < count; i++) {
+		const Etcdpb__RangeResponse *range = responses[i]->response_range;
+
+		if (range && range->n_kvs > 0)
+			good = copy_key(&keys[found->count++], range->kvs[0]);
+	}
+	return good;
+}
+
+static bool decode_txn(
+    const struct etcd_call *call, struct etcd_answer *answer, const uint8_t *message, size_t size)
 {
 	Etcdpb__TxnResponse *txn = etcdpb__txn_response__unpack(NULL, size, message);
-	bool good = txn && txn->n_responses <= ETCD_MOST_OPS;
+	const size_t further = txn && !txn->succeeded ? call->further_count : 0;
+	bool good = txn && txn->n_responses >= further && txn->n_responses - further <= ETCD_MOST_OPS;
 
 	if (good) {
 		set_header(answer, txn->header);
 		answer->succeeded = txn->succeeded;
 	}
-	for (size_t i = 0; good && i < txn->n_responses; i++)
+	for (size_t i = 0; good && i < txn->n_responses - further; i++)
 		good = copy_found(&answer->found[i], txn->responses[i]->response_range);
+	if (good && further > 0)
+		good = copy_further(&answer->further, txn->responses + txn->n_responses - further, further);
 	etcdpb__txn_response__free_unpacked(txn, NULL);
 	return good;
 }
@@ -324,7 +419,7 @@ bool etcd_decode(struct etcd_call *call, const uint8_t *bytes, size_t size)
 		return false;
 	switch (call->kind) {
 	case ETCD_TXN:
-		good = decode_txn(&answer, message, size);
+		good = decode_txn(call, &answer, message, size);
 		break;
 	case ETCD_GRANT:
 		good = decode_grant(&answer, message, size);
@@ -335,7 +430,7 @@ bool etcd_decode(struct etcd_call *call, const uint8_t *bytes, size_t size)
 	}
 	if (good)
 		call->done(call, &answer);
-	free_found(&answer);
+	free_answer(&answer);
 	return good;
 }
 

@@ -135,7 +135,8 @@ static bool remember(struct etcd_look *look, const struct etcd_key *oldest)
 {
 	look->created = oldest->create_revision;
 	look->key = strdup(oldest->key);
-	look->facts_key = etcd_facts_key(look->etcd->prefix, oldest->lease, look->query->name);
+	look->facts_key = etcd_place_facts_key(
+	    look->etcd->prefix, look->query->name, oldest->key, oldest->lease, oldest->create_revision);
 	if (look->key && look->facts_key)
 		return true;
 	end(look, MPSYNC_E_NO_MEMORY, "out of memory");
@@ -175,7 +176,7 @@ static void on_forced(struct etcd_call *call, const struct etcd_answer *answer)
 
 static void delete_now(struct etcd_look *look)
 {
-	ask(look, &(struct etcd_call){.compares = {{.key = look->key, .created = look->created}},
+	ask(look, &(struct etcd_call){.compares = {{.key = look->key, .revision = look->created}},
 	              .compare_count = 1,
 	              .then = {{.kind = ETCD_DELETE, .key = look->key},
 	                  {.kind = ETCD_DELETE, .key = look->facts_key}},
@@ -195,8 +196,8 @@ static void revoke(struct etcd_look *look, const struct etcd_key *facts_key)
 		etcd_facts_clear(&facts);
 	}
 	if (text)
-		ask(look, &(struct etcd_call){
-		              .compares = {{.key = look->facts_key, .created = facts_key->create_revision}},
+		ask(look, &(struct etcd_call){.compares = {{.key = look->facts_key,
+		                                  .revision = facts_key->create_revision}},
 		              .compare_count = 1,
 		              .then = {{.kind = ETCD_PUT,
 		                  .key = look->facts_key,

@@ -11,7 +11,10 @@
 #include "store.h"
 
 #define ETCD_MOST_OPS      6
-#define ETCD_MOST_COMPARES 2
+#define ETCD_MOST_COMPARES 3
+/* etcd does 128 operations and comparisons in one transaction at most, where it is not told
+ * otherwise. */
+#define ETCD_MOST_FURTHER 100
 
 struct etcd_rpc;
 
@@ -20,6 +23,7 @@ struct etcd_key {
 	const char *key;
 	const char *value;
 	int64_t create_revision;
+	int64_t mod_revision;
 	int64_t lease;
 };
 
@@ -61,16 +65,22 @@ struct etcd_answer {
 	int64_t ttl_s;                          /* of leases */
 	bool succeeded;                         /* the answers are those of `then` */
 	struct etcd_found found[ETCD_MOST_OPS]; /* one for each operation */
+	struct etcd_found further;              /* which of those keys are there, if not all as said */
 };
 
 enum etcd_call_kind { ETCD_TXN, ETCD_GRANT, ETCD_KEEP_ALIVE };
 
-/* True if the key was created at that revision; 0: if it is absent. `all`: likewise all below it.
- */
+enum etcd_compare_kind {
+	ETCD_CREATED_AT, /* the key, at that revision; 0: it is absent */
+	ETCD_WRITTEN_AT, /* likewise, written last: it is as it was */
+	ETCD_NONE_BELOW, /* no key begins with it */
+	ETCD_NONE_BEFORE /* of all that begin with it, none was created before that revision */
+};
+
 struct etcd_compare {
 	const char *key;
-	int64_t created;
-	bool all;
+	int64_t revision;
+	enum etcd_compare_kind kind;
 };
 
 /*
@@ -86,6 +96,10 @@ struct etcd_call {
 	size_t compare_count;
 	size_t then_count;
 	size_t otherwise_count;
+	/* TXN: compared as well; where `otherwise` is done these keys are read, without their values.
+	 * The caller's until etcd_send returns. */
+	const struct etcd_compare *further;
+	size_t further_count;
 	int64_t lease; /* GRANT (a new one each time, drawn by the caller), KEEP_ALIVE */
 	int64_t ttl_s; /* GRANT */
 	uint64_t timeout_ms;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define FIRST_BACKOFF_MS 50
-#define MOST_BACKOFF_MS  5000
+#define MOST_BACKOFF_MS  5000 /* while nothing is held */
 #define LEAST_TIMEOUT_MS 500
 
 uint64_t etcd_session_right_ms(const struct etcd_session *session)
@@ -27,7 +27,7 @@ uint64_t etcd_session_timeout_ms(const struct etcd_session *session)
 	return timeout > LEAST_TIMEOUT_MS ? timeout : LEAST_TIMEOUT_MS;
 }
 
-static bool is_open(const struct etcd_session *session)
+bool etcd_session_is_open(const struct etcd_session *session)
 {
 	return session->lease && session->phase != SESSION_GRANTING &&
 	       session->phase != SESSION_OPENING;
@@ -35,130 +35,14 @@ static bool is_open(const struct etcd_session *session)
 
 bool etcd_session_is_fresh(const struct etcd_session *session)
 {
-	return is_open(session) &&
+	return etcd_session_is_open(session) &&
 	       etcd_now(session->etcd) < session->confirmed_ms + etcd_session_right_ms(session) / 2;
 }
 
-/* ---- What stands on the lease ---- */
-
-static struct etcd_entry *entry_of(const struct etcd_session *session, const char *key)
-{
-	struct etcd_entry *entry = session->entries;
-
-	while (entry && (!entry->facts || strcmp(entry->facts, key) != 0))
-		entry = entry->next;
-	return entry;
-}
-
-static void read_again(struct etcd_session *session)
-{
-	session->read_ms = etcd_now(session->etcd) + FIRST_BACKOFF_MS;
-	etcd_arm(session->etcd);
-}
-
-static void on_removed(struct etcd_call *call, const struct etcd_answer *answer)
-{
-	struct etcd_session *session = call->context;
-
-	(void)answer;
-	/* There may be more, or this one still. */
-	read_again(session);
-}
-
-/* A place that a cancelled claim got late (rule 40): given back on sight. */
-static void remove_ghost(
-    struct etcd_session *session, const struct etcd_key *key, const struct etcd_facts *facts)
-{
-	struct etcd *etcd = session->etcd;
-	struct etcd_call *call = &session->removing;
-	char *name = etcd_facts_name(etcd->prefix, key->key);
-	char *queue_key = NULL;
-
-	if (name && !call->flight)
-		queue_key =
-		    facts->key ? strdup(facts->key) : etcd_queue_key(etcd->prefix, name, session->lease);
-	if (queue_key) {
-		*call = (struct etcd_call){.kind = ETCD_TXN,
-		    .compares = {{.key = key->key, .created = key->create_revision}},
-		    .compare_count = 1,
-		    .then = {{.kind = ETCD_DELETE, .key = queue_key},
-		        {.kind = ETCD_DELETE, .key = key->key}},
-		    .then_count = 2,
-		    .timeout_ms = etcd_session_timeout_ms(session),
-		    .done = on_removed,
-		    .context = session};
-		etcd_send(etcd->rpc, call);
-	} else if (name) {
-		read_again(session);
-	}
-	free(queue_key);
-	free(name);
-}
-
-static struct etcd_orphan *orphan_of(struct etcd_session *session, int64_t facts_created)
-{
-	struct etcd_orphan *orphan = session->orphans;
-
-	while (orphan && orphan->facts_created != facts_created)
-		orphan = orphan->next;
-	if (orphan)
-		return orphan;
-	orphan = calloc(1, sizeof *orphan);
-	if (!orphan)
-		return NULL;
-	orphan->facts_created = facts_created;
-	orphan->seen_ms = etcd_now(session->etcd);
-	orphan->next = session->orphans;
-	session->orphans = orphan;
-	return orphan;
-}
-
-static void drop_orphans(struct etcd_session *session)
-{
-	while (session->orphans) {
-		struct etcd_orphan *orphan = session->orphans;
-
-		session->orphans = orphan->next;
-		free(orphan);
-	}
-}
-
-/* Its holder may come back for it, and believes in it until a ttl from now at most. */
-static bool may_be_believed(
-    struct etcd_session *session, const struct etcd_key *key, const struct etcd_facts *facts)
-{
-	const struct etcd_orphan *orphan = orphan_of(session, key->create_revision);
-	const uint64_t now = etcd_now(session->etcd);
-	const uint64_t until_ms = orphan ? orphan->seen_ms + facts->ttl_ms : CLAIM_NEVER;
-
-	if (until_ms <= now)
-		return false;
-	if (orphan && until_ms < session->read_ms) {
-		session->read_ms = until_ms;
-		etcd_arm(session->etcd);
-	}
-	return true;
-}
-
-static void see(struct etcd_session *session, const struct etcd_key *key)
-{
-	struct etcd_entry *entry = entry_of(session, key->key);
-	struct etcd_facts facts;
-
-	if (strcmp(key->key, session->path) == 0 || !etcd_facts_read(&facts, key->value))
-		return;
-	if (entry && entry->facts_created > key->create_revision) {
-		etcd_facts_clear(&facts); /* late news of what has gone already */
-		return;
-	}
-	if ((!entry || !etcd_entry_see(entry, &facts)) &&
-	    !(facts.token && may_be_believed(session, key, &facts)))
-		remove_ghost(session, key, &facts);
-	etcd_facts_clear(&facts);
-}
+/* ---- Telling ---- */
 
 /* Whoever is told something may end others, or the session: so those to be told stand in a list. */
-static void tell_later(struct etcd_session *session, struct etcd_entry *entry)
+void etcd_session_tell_later(struct etcd_session *session, struct etcd_entry *entry)
 {
 	if (entry->told_link)
 		return;
@@ -179,7 +63,7 @@ void etcd_session_untell(struct etcd_entry *entry)
 	entry->told_link = NULL;
 }
 
-static struct etcd_entry *next_told(const struct etcd_session *session)
+struct etcd_entry *etcd_session_next_told(const struct etcd_session *session)
 {
 	struct etcd_entry *entry = session->told;
 
@@ -188,128 +72,84 @@ static struct etcd_entry *next_told(const struct etcd_session *session)
 	return entry;
 }
 
-static bool is_there(const struct etcd_found *found, const char *key, int64_t created)
-{
-	for (size_t i = 0; i < found->count; i++)
-		if (strcmp(found->keys[i].key, key) == 0 && found->keys[i].create_revision == created)
-			return true;
-	return false;
-}
-
-/* What the watch would have told. */
-static void on_read(struct etcd_call *call, const struct etcd_answer *answer)
-{
-	struct etcd_session *session = call->context;
-	const int64_t lease = session->lease;
-	struct etcd_entry *entry;
-
-	if (answer->result != ETCD_OK) {
-		read_again(session);
-		return;
-	}
-	session->watch.revision = answer->revision;
-	etcd_watch(session->etcd->rpc, &session->watch);
-	for (entry = session->entries; entry; entry = entry->next)
-		if (entry->facts_created && entry->facts_created <= answer->revision &&
-		    !is_there(&answer->found[0], entry->facts, entry->facts_created))
-			tell_later(session, entry);
-	while ((entry = next_told(session)))
-		etcd_entry_gone(entry);
-	for (size_t i = 0; i < answer->found[0].count && session->lease == lease; i++)
-		see(session, &answer->found[0].keys[i]);
-}
-
-static void read_all(struct etcd_session *session)
-{
-	session->read_ms = CLAIM_NEVER;
-	etcd_cancel(&session->reading);
-	etcd_unwatch(&session->watch);
-	session->reading = (struct etcd_call){.kind = ETCD_TXN,
-	    .then = {{.kind = ETCD_GET_ALL, .key = session->path}},
-	    .then_count = 1,
-	    .timeout_ms = etcd_session_timeout_ms(session),
-	    .done = on_read,
-	    .context = session};
-	etcd_send(session->etcd->rpc, &session->reading);
-}
-
-static void on_put(struct etcd_watch *watch, const struct etcd_key *key)
-{
-	see((struct etcd_session *)((char *)watch - offsetof(struct etcd_session, watch)), key);
-}
-
-static void on_gone(struct etcd_watch *watch, const char *key, int64_t revision)
-{
-	struct etcd_session *session =
-	    (struct etcd_session *)((char *)watch - offsetof(struct etcd_session, watch));
-	struct etcd_entry *entry = entry_of(session, key);
-
-	if (strcmp(key, session->path) == 0)
-		etcd_session_lost(session);
-	else if (entry && entry->facts_created && entry->facts_created < revision)
-		etcd_entry_gone(entry);
-}
-
-static void on_watch_ended(struct etcd_watch *watch)
-{
-	read_again((struct etcd_session *)((char *)watch - offsetof(struct etcd_session, watch)));
-}
-
 /* ---- The lease ---- */
 
-static bool needs_session(const struct etcd_entry *entry)
+static bool waits_for_session(const struct etcd_entry *entry)
 {
 	return entry->phase == ETCD_NEEDS_LEASE || entry->phase == ETCD_RENEWING;
 }
 
-/* Those that need it now: one that is told may need the next keep-alive at once. */
-static void list_needing(struct etcd_session *session)
-{
-	for (struct etcd_entry *entry = session->entries; entry; entry = entry->next)
-		if (needs_session(entry))
-			tell_later(session, entry);
-}
-
-static void fail_needing(struct etcd_session *session, const struct etcd_answer *answer)
+static void fail_waiting(struct etcd_session *session, const struct etcd_answer *answer)
 {
 	struct etcd_entry *entry;
 
-	list_needing(session);
-	while ((entry = next_told(session)))
-		if (needs_session(entry))
+	for (entry = session->entries; entry; entry = entry->next)
+		if (waits_for_session(entry))
+			etcd_session_tell_later(session, entry);
+	while ((entry = etcd_session_next_told(session)))
+		if (waits_for_session(entry))
 			etcd_entry_fail(entry, answer);
 }
 
+/* One that is told may need the next keep-alive at once. */
 static void proceed_needing(struct etcd_session *session)
 {
 	struct etcd_entry *entry;
 
-	list_needing(session);
-	while ((entry = next_told(session)))
-		if (needs_session(entry) && session->lease)
+	for (entry = session->entries; entry; entry = entry->next)
+		if (entry->phase == ETCD_NEEDS_LEASE)
+			etcd_session_tell_later(session, entry);
+	while ((entry = etcd_session_next_told(session)))
+		if (entry->phase == ETCD_NEEDS_LEASE && session->lease)
 			etcd_entry_proceed(entry);
+}
+
+uint64_t etcd_session_interval_ms(const struct etcd_session *session)
+{
+	return (uint64_t)session->granted_s * 1000 / 6;
+}
+
+/* A waiter only has to keep its place. */
+static uint64_t step_interval_ms(const struct etcd_session *session)
+{
+	const uint64_t interval_ms = etcd_session_interval_ms(session);
+
+	return session->held_count > 0 ? interval_ms / etcd_held_parts(session) : 2 * interval_ms;
+}
+
+static uint32_t most_backoff_ms(const struct etcd_session *session)
+{
+	const uint32_t most_ms = session->granted_s * 1000 / 30;
+
+	if (session->held_count == 0 || most_ms > MOST_BACKOFF_MS)
+		return MOST_BACKOFF_MS;
+	return most_ms > FIRST_BACKOFF_MS ? most_ms : FIRST_BACKOFF_MS;
 }
 
 static void try_again_later(struct etcd_session *session, const struct etcd_answer *answer)
 {
+	const uint32_t most_ms = most_backoff_ms(session);
+
+	etcd_held_put_back(session);
 	session->phase = SESSION_IDLE;
 	session->backoff_ms = session->backoff_ms ? session->backoff_ms * 2 : FIRST_BACKOFF_MS;
-	if (session->backoff_ms > MOST_BACKOFF_MS)
-		session->backoff_ms = MOST_BACKOFF_MS;
+	if (session->backoff_ms > most_ms)
+		session->backoff_ms = most_ms;
 	session->due_ms = etcd_now(session->etcd) + session->backoff_ms;
 	etcd_arm(session->etcd);
 	if (answer->result == ETCD_UNKNOWN)
 		etcd_next_member(session->etcd->rpc);
-	fail_needing(session, answer);
+	fail_waiting(session, answer);
 }
 
-static void confirm(struct etcd_session *session)
+static void confirm(struct etcd_session *session, const struct etcd_answer *answer)
 {
 	session->phase = SESSION_IDLE;
 	session->backoff_ms = 0;
 	session->confirmed_ms = session->sent_at_ms;
-	session->due_ms = session->sent_at_ms + (uint64_t)session->granted_s * 1000 / 3;
+	session->due_ms = session->step_ms + step_interval_ms(session);
 	etcd_arm(session->etcd);
+	etcd_held_answered(session, answer);
 	proceed_needing(session);
 }
 
@@ -327,15 +167,12 @@ static void start(
 static void forget_lease(struct etcd_session *session)
 {
 	etcd_cancel(&session->call);
-	etcd_cancel(&session->reading);
-	etcd_cancel(&session->removing);
-	etcd_unwatch(&session->watch);
+	etcd_held_put_back(session);
+	etcd_standing_forget(session);
 	session->phase = SESSION_IDLE;
 	session->lease = 0;
-	session->read_ms = CLAIM_NEVER;
 	free(session->path);
 	session->path = NULL;
-	drop_orphans(session);
 }
 
 void etcd_session_lost(struct etcd_session *session)
@@ -346,8 +183,8 @@ void etcd_session_lost(struct etcd_session *session)
 		return;
 	forget_lease(session);
 	for (entry = session->entries; entry; entry = entry->next)
-		tell_later(session, entry);
-	while ((entry = next_told(session)))
+		etcd_session_tell_later(session, entry);
+	while ((entry = etcd_session_next_told(session)))
 		etcd_entry_expire(entry);
 }
 
@@ -361,14 +198,9 @@ static void on_opened(struct etcd_call *call, const struct etcd_answer *answer)
 		try_again_later(session, answer);
 		return;
 	}
-	session->watch = (struct etcd_watch){.key = session->path,
-	    .all = true,
-	    .revision = answer->revision,
-	    .put = on_put,
-	    .gone = on_gone,
-	    .ended = on_watch_ended};
-	etcd_watch(session->etcd->rpc, &session->watch);
-	confirm(session);
+	etcd_standing_watch(session, answer->revision);
+	session->term = answer->term;
+	confirm(session, answer);
 }
 
 static void on_granted(struct etcd_call *call, const struct etcd_answer *answer)
@@ -397,7 +229,7 @@ static void grant(struct etcd_session *session)
 	session->lease = (int64_t)clock->random(clock->context) << 31 | 1;
 	session->lease ^= (int64_t)(clock->random(clock->context) >> 1) << 1;
 	session->path = etcd_session_path(session->etcd->prefix, session->lease);
-	session->sent_at_ms = etcd_now(session->etcd);
+	session->step_ms = session->sent_at_ms = etcd_now(session->etcd);
 	if (!session->path) {
 		session->lease = 0;
 		try_again_later(session,
@@ -418,18 +250,38 @@ static void on_confirmed(struct etcd_call *call, const struct etcd_answer *answe
 {
 	struct etcd_session *session = call->context;
 
-	if (answer->result != ETCD_OK)
+	if (answer->result != ETCD_OK) {
 		try_again_later(session, answer);
-	else if (answer->found[0].count == 0)
+	} else if (answer->found[0].count == 0) {
 		etcd_session_lost(session);
-	else if (session->term == 0)
+	} else if (session->term == 0) {
 		try_again_later(session, &(struct etcd_answer){.result = ETCD_UNKNOWN,
 		                             .status = MPSYNC_E_UNREACHABLE,
 		                             .message = "etcd is choosing a leader"});
-	else if (answer->term != session->term)
+	} else if (answer->term != session->term) {
+		etcd_held_put_back(session);
 		keep_alive(session);
-	else
-		confirm(session);
+	} else {
+		confirm(session, answer);
+	}
+}
+
+/* Reads the session's key, and the next of the places that are held. */
+static void compare_held(struct etcd_session *session)
+{
+	struct etcd_compare places[ETCD_MOST_FURTHER];
+	const struct etcd_op get = {.kind = ETCD_GET, .key = session->path};
+	const size_t count = etcd_held_compare(session, places);
+
+	start(session, SESSION_CONFIRMING,
+	    &(struct etcd_call){.kind = ETCD_TXN,
+	        .then = {get},
+	        .then_count = 1,
+	        .otherwise = {get},
+	        .otherwise_count = 1,
+	        .further = places,
+	        .further_count = count,
+	        .done = on_confirmed});
 }
 
 static void on_kept_alive(struct etcd_call *call, const struct etcd_answer *answer)
@@ -445,11 +297,7 @@ static void on_kept_alive(struct etcd_call *call, const struct etcd_answer *answ
 		session->granted_s = (uint32_t)answer->ttl_s;
 	/* 0 is no leader's. */
 	session->term = answer->result == ETCD_OK && answer->ttl_s > 0 ? answer->term : 0;
-	start(session, SESSION_CONFIRMING,
-	    &(struct etcd_call){.kind = ETCD_TXN,
-	        .then = {{.kind = ETCD_GET, .key = session->path}},
-	        .then_count = 1,
-	        .done = on_confirmed});
+	compare_held(session);
 }
 
 static void keep_alive(struct etcd_session *session)
@@ -458,6 +306,19 @@ static void keep_alive(struct etcd_session *session)
 	start(session, SESSION_KEEPING,
 	    &(struct etcd_call){
 	        .kind = ETCD_KEEP_ALIVE, .lease = session->lease, .done = on_kept_alive});
+}
+
+/* Of many parts one in a quarter of the interval begins with a keep-alive; of few, each. */
+static void step(struct etcd_session *session)
+{
+	const uint64_t now = etcd_now(session->etcd);
+	const uint64_t interval_ms = etcd_session_interval_ms(session);
+
+	session->step_ms = now;
+	if (session->backoff_ms == 0 && now < session->confirmed_ms + interval_ms / 4)
+		compare_held(session);
+	else
+		keep_alive(session);
 }
 
 void etcd_session_need(struct etcd_session *session)
@@ -473,7 +334,7 @@ void etcd_session_need(struct etcd_session *session)
 	if (session->phase != SESSION_IDLE)
 		return;
 	if (session->lease)
-		keep_alive(session);
+		step(session);
 	else
 		grant(session);
 }
@@ -487,7 +348,7 @@ void etcd_session_run(struct etcd_session *session, uint64_t now_ms)
 			etcd_session_need(session);
 	}
 	if (session->read_ms <= now_ms)
-		read_all(session);
+		etcd_standing_read(session);
 }
 
 struct etcd_session *etcd_session_of(struct etcd *etcd, uint32_t ttl_ms)
@@ -506,6 +367,8 @@ struct etcd_session *etcd_session_of(struct etcd *etcd, uint32_t ttl_ms)
 	session->asked_s = ttl_s;
 	session->due_ms = CLAIM_NEVER;
 	session->read_ms = CLAIM_NEVER;
+	TAILQ_INIT(&session->held);
+	TAILQ_INIT(&session->asked);
 	session->next = etcd->sessions;
 	etcd->sessions = session;
 	return session;

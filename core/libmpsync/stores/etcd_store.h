@@ -1,6 +1,7 @@
 /*
- * What the parts of the etcd store share: leases (etcd_session.c), claims (etcd_entry.c), their
- * places in the queue (etcd_place.c), adopting them (etcd_adopt.c), looking (etcd_query.c).
+ * What the parts of the etcd store share: leases (etcd_session.c), what stands on them
+ * (etcd_standing.c), the places that are held (etcd_held.c), claims (etcd_entry.c), their places in
+ * the queue (etcd_place.c), adopting them (etcd_adopt.c), looking (etcd_query.c).
  */
 #ifndef MPSYNC_STORES_ETCD_STORE_H
 #define MPSYNC_STORES_ETCD_STORE_H
@@ -9,8 +10,12 @@
 #include "etcd_rpc.h"
 #include "observers.h"
 
+#include <sys/queue.h>
+
 struct etcd_session;
 struct etcd_look;
+struct etcd_entry;
+TAILQ_HEAD(etcd_entries, etcd_entry);
 struct etcd_observing;
 
 struct etcd {
@@ -43,7 +48,7 @@ struct etcd_entry {
 	struct etcd_entry *previous;
 	enum etcd_phase phase;
 	struct etcd_call call;
-	struct etcd_call check;   /* of a held one whose facts have gone */
+	struct etcd_call check;   /* beside it, where something is not as it was left */
 	struct etcd_watch before; /* the place before this one */
 	char *queue;
 	char *key;
@@ -53,10 +58,16 @@ struct etcd_entry {
 	char *adopted_value;   /* until it is answered */
 	int64_t owner_created; /* when that one came */
 	int64_t created;       /* of `key`: the token; 0: it is not known to be there */
+	int64_t written;       /* `key`, last: by another than this instance when that adopts it */
 	int64_t facts_created; /* changes when another instance adopts it */
 	bool doubtful;         /* a request to stand in the queue went unanswered */
 	bool held;
 	bool withdrawing;
+	TAILQ_ENTRY(etcd_entry) held_entry;
+	struct etcd_entries *list;    /* of its session, while it is held */
+	uint64_t asked_ms;            /* when its last transaction was sent */
+	uint64_t seen_ms;             /* when it was sent what last showed the place */
+	enum mpsync_reason taken;     /* to be told: its place is not there any more */
 	struct etcd_entry *next_told; /* while its session has something to tell it */
 	struct etcd_entry **told_link;
 	unsigned races;
@@ -83,6 +94,9 @@ struct etcd_session {
 	struct etcd *etcd;
 	struct etcd_session *next;
 	struct etcd_entry *entries;
+	struct etcd_entries held;  /* who was seen the longest ago first */
+	struct etcd_entries asked; /* whose places the request under way compares */
+	size_t held_count;         /* in both */
 	struct etcd_orphan *orphans;
 	struct etcd_entry *told; /* to be told something, now */
 	enum etcd_session_phase phase;
@@ -94,8 +108,12 @@ struct etcd_session {
 	uint32_t granted_s;
 	int64_t lease; /* 0: none */
 	char *path;
+	char *ghost; /* facts that are being removed */
+	int64_t ghost_created;
 	uint64_t sent_at_ms;   /* of the request whose confirmation is awaited */
 	uint64_t confirmed_ms; /* sent_at of the last confirmed one */
+	uint64_t step_ms;      /* when the request under way, or the last one, was due */
+	uint64_t compared_ms;  /* when the comparison under way was sent */
 	uint64_t term;
 	uint64_t due_ms;  /* when to keep it alive, or to try again; CLAIM_NEVER */
 	uint64_t read_ms; /* when to read what changed while the watch was broken; CLAIM_NEVER */
@@ -110,9 +128,14 @@ void etcd_arm(struct etcd *etcd);
 /* NULL without memory. */
 struct etcd_session *etcd_session_of(struct etcd *etcd, uint32_t ttl_ms);
 void etcd_session_free(struct etcd_session *session);
-/* Nothing needs to be told to it any more. */
+
+/* Whoever is told something may end others, or the session: so those to be told stand in a list. */
+void etcd_session_tell_later(struct etcd_session *session, struct etcd_entry *entry);
+/* Off the list; NULL at its end. */
+struct etcd_entry *etcd_session_next_told(const struct etcd_session *session);
 void etcd_session_untell(struct etcd_entry *entry);
 
+bool etcd_session_is_open(const struct etcd_session *session);
 /* Was confirmed not long ago: may be relied on without asking. */
 bool etcd_session_is_fresh(const struct etcd_session *session);
 /* Grant it, or keep it alive; the entries that need it go on when that is confirmed. */
@@ -122,14 +145,45 @@ void etcd_session_lost(struct etcd_session *session);
 void etcd_session_run(struct etcd_session *session, uint64_t now_ms);
 uint64_t etcd_session_right_ms(const struct etcd_session *session);
 uint64_t etcd_session_timeout_ms(const struct etcd_session *session);
+/* How often what is held is renewed. */
+uint64_t etcd_session_interval_ms(const struct etcd_session *session);
+
+/* ---- etcd_standing.c ---- */
+
+void etcd_standing_watch(struct etcd_session *session, int64_t revision);
+/* What the watch would have told. */
+void etcd_standing_read(struct etcd_session *session);
+/* What stands there may not be what is known here: read it, soon. */
+void etcd_standing_read_again(struct etcd_session *session);
+void etcd_standing_forget(struct etcd_session *session);
+
+/* ---- etcd_held.c ---- */
+
+/* The place was shown by what was sent at seen_ms, and is compared from now on. */
+void etcd_hold(struct etcd_entry *entry, uint64_t seen_ms);
+void etcd_unhold(struct etcd_entry *entry);
+/* Until when its session and its place have been seen, whichever is less. */
+uint64_t etcd_held_since_ms(const struct etcd_entry *entry);
+/* In how many parts all are compared, one after the other, within the interval. */
+size_t etcd_held_parts(const struct etcd_session *session);
+/* The next part: how many they are. Their keys are the entries'. */
+size_t etcd_held_compare(
+    struct etcd_session *session, struct etcd_compare compares[ETCD_MOST_FURTHER]);
+/* It was not answered. */
+void etcd_held_put_back(struct etcd_session *session);
+/* It was: those that have gone are told so, and those that asked are renewed. */
+void etcd_held_answered(struct etcd_session *session, const struct etcd_answer *answer);
 
 /* ---- etcd_entry.c ---- */
 
 /* Answers to the engine. */
 void etcd_entry_answer(struct etcd_entry *entry, enum claim_event event,
     const struct claim_answer *particulars, const struct store_word *word);
-/* GRANTED or RENEWED. The right counts from the last keep-alive that was confirmed (rule 33). */
+/* The right counts from the last keep-alive that was confirmed, or the last sight of the place,
+ * whichever is older (rules 33, 35). */
 void etcd_entry_answer_right(struct etcd_entry *entry, enum claim_event event);
+/* Likewise, and the transaction that was answered just now shows the place: ours, the oldest. */
+void etcd_entry_answer_seen(struct etcd_entry *entry, enum claim_event event);
 /* `still_there`: its key is left to be withdrawn when nobody believes in it any more. */
 void etcd_entry_answer_gone(struct etcd_entry *entry, enum mpsync_reason reason, bool still_there);
 void etcd_entry_fail(struct etcd_entry *entry, const struct etcd_answer *problem);
@@ -138,6 +192,8 @@ void etcd_entry_tell_changed(struct etcd_entry *entry);
 
 /* A transaction of its own: what is left out of the call is filled in. */
 void etcd_entry_ask(struct etcd_entry *entry, const struct etcd_call *call);
+/* One beside the entry's own: only while no other is under way. */
+void etcd_entry_check(struct etcd_entry *entry, const struct etcd_call *call);
 /* Says if the entry goes on with a good answer; else it has been told. */
 bool etcd_entry_is_good(struct etcd_entry *entry, const struct etcd_answer *got);
 /* The one key that was asked for, or NULL. */
@@ -164,8 +220,8 @@ void etcd_entry_write_value(struct etcd_entry *entry);
 void etcd_entry_proceed(struct etcd_entry *entry);
 /* The lease has ended. */
 void etcd_entry_expire(struct etcd_entry *entry);
-/* Its facts are there: `key` is what stands there. False: they are not this entry's. */
-bool etcd_entry_see(struct etcd_entry *entry, const struct etcd_facts *facts);
+/* Its facts are there. */
+void etcd_entry_see(struct etcd_entry *entry, const struct etcd_facts *facts);
 /* Its facts have gone. */
 void etcd_entry_gone(struct etcd_entry *entry);
 
