@@ -39,14 +39,23 @@ static struct bufferevent *new_connection(struct event_base *base, void *context
 	    base, -1, tls, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
 }
 
+/* What stands at the path by now may be another's. */
+static void remove_own_socket(const struct listener *listener)
+{
+	struct stat status;
+
+	if (listener->socket_path && lstat(listener->socket_path, &status) == 0 &&
+	    status.st_dev == listener->socket_device && status.st_ino == listener->socket_inode)
+		unlink(listener->socket_path);
+}
+
 static void free_listener(struct listener *listener)
 {
 	if (listener->http)
 		evhttp_free(listener->http);
 	if (listener->tls)
 		SSL_CTX_free(listener->tls);
-	if (listener->socket_path)
-		unlink(listener->socket_path);
+	remove_own_socket(listener);
 	free(listener->socket_path);
 	free(listener);
 }
@@ -146,32 +155,63 @@ static bool is_abandoned(const struct sockaddr_un *address)
 	return refused;
 }
 
-bool server_listen_unix(struct server *server, const char *path, mpsync_error *error)
+/* Nothing stands there, or an abandoned socket, which is removed; a file or a link never is. */
+static bool make_way(const struct sockaddr_un *address, mpsync_error *error)
+{
+	const char *path = address->sun_path;
+	struct stat status;
+
+	if (lstat(path, &status) != 0)
+		return true;
+	if (!S_ISSOCK(status.st_mode)) {
+		fail(error, MPSYNC_E_FORBIDDEN,
+		    "%.150s exists and is no socket; move it away, or choose another path", path);
+		return false;
+	}
+	if (is_abandoned(address))
+		unlink(path);
+	return true;
+}
+
+static bool bind_path(struct listener *listener, const char *path, mpsync_error *error)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct listener *listener = listener_new(server, error);
+	struct stat status;
 	mode_t before;
 	bool bound;
 
-	if (!listener)
-		return false;
 	if (strlen(path) >= sizeof address.sun_path) {
 		fail(error, MPSYNC_E_INVALID, "%.100s is too long for a socket's path", path);
-		free_listener(listener);
 		return false;
 	}
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	if (is_abandoned(&address))
-		unlink(path);
+	if (!make_way(&address, error))
+		return false;
 	before = umask(0177);
 	bound = bind_listener(listener, (struct sockaddr *)&address, sizeof address);
 	umask(before);
-	if (!bound) {
+	if (!bound || lstat(path, &status) != 0) {
 		fail(error, MPSYNC_E_FORBIDDEN, "cannot listen on %.150s: %s", path, strerror(errno));
+		return false;
+	}
+	listener->socket_device = status.st_dev;
+	listener->socket_inode = status.st_ino;
+	listener->socket_path = strdup(path);
+	if (!listener->socket_path)
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	return listener->socket_path;
+}
+
+bool server_listen_unix(struct server *server, const char *path, mpsync_error *error)
+{
+	struct listener *listener = listener_new(server, error);
+
+	if (!listener)
+		return false;
+	if (!bind_path(listener, path, error)) {
 		free_listener(listener);
 		return false;
 	}
-	listener->socket_path = strdup(path);
 	keep(server, listener);
 	return true;
 }

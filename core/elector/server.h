@@ -18,7 +18,9 @@ struct listener {
 	struct listener *next;
 	struct server *server;
 	struct evhttp *http;
-	SSL_CTX *tls;      /* NULL: plain */
+	SSL_CTX *tls;        /* NULL: plain */
+	dev_t socket_device; /* and inode: of the socket as it was bound */
+	ino_t socket_inode;
 	char *socket_path; /* NULL: TCP */
 	uint16_t port;
 	bool status_only;
