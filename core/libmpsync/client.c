@@ -1,7 +1,10 @@
 #include "client.h"
 
+#include "identity.h"
 #include "status.h"
+#include "store_url.h"
 #include "stores/open.h"
+#include "text.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -219,6 +222,7 @@ void client_unreference(mpsync_client *client)
 	mpsync_queue_free(client->queue);
 	options_clear(&client->options);
 	free(client->url);
+	free(client->store_url);
 	free(client->reserved_close);
 	if (client->descriptor >= 0)
 		close(client->descriptor);
@@ -269,6 +273,22 @@ mpsync_status client_submit(mpsync_client *client, struct command *command, mpsy
 
 /* ---- Opening ---- */
 
+/* The holder that people see, where nobody said one. */
+static bool name_holder(struct mpsync_options *options, mpsync_error *error)
+{
+	char own[HOLDER_MOST + 1];
+	const char *problem;
+
+	if (options_text(options, OPTION_IDENTITY))
+		return true;
+	problem = identity_default(own, sizeof own);
+	if (!problem)
+		return mpsync_options_set(options, option_name(OPTION_IDENTITY), own, error) == MPSYNC_OK;
+	fail(error, MPSYNC_E_INVALID,
+	    "POD_NAME or the host's name cannot say who holds: %s; give identity", problem);
+	return false;
+}
+
 /* The nearer to the call wins: call, URL, environment. */
 static bool resolve(mpsync_client *client, struct url *url, const char *text,
     const mpsync_options *options, mpsync_error *error)
@@ -284,11 +304,17 @@ static bool resolve(mpsync_client *client, struct url *url, const char *text,
 	                !options_inherit(&client->options, &url->options) ||
 	                !options_inherit(&client->options, &environment))) {
 		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
-		url_clear(url);
 		good = false;
 	}
 	options_clear(&environment);
-	return good;
+	good = good && name_holder(&client->options, error);
+	client->store_url = good ? store_url(url, &client->options) : NULL;
+	if (good && !client->store_url)
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory, or this folder was removed");
+	if (good && client->store_url)
+		return true;
+	url_clear(url);
+	return false;
 }
 
 static bool open_engine(mpsync_client *client, const struct url *url, mpsync_error *error)

@@ -43,7 +43,8 @@ struct mpsync_client {
 	atomic_uint references;
 	mpsync_queue *queue;
 	struct mpsync_options options; /* all layers, the nearest first */
-	char *url;
+	char *url;                     /* for people */
+	char *store_url;               /* for other programs: with what says which store it is */
 	pthread_t thread;
 	fork_mark mark;
 	pthread_mutex_t mutex;
@@ -83,7 +84,8 @@ struct mpsync_lock {
 	atomic_uint_fast64_t lost; /* the latest grant that was lost, and why */
 	int64_t clock_slack_ms;    /* how far the wall clock may run ahead: ttl/5 */
 	/* Under the client's mutex: */
-	bool asking; /* from acquire to its end, and while held */
+	bool asking;   /* from acquire to its end, and while held */
+	char *trouble; /* why the last renewal was not acknowledged; NULL: it was */
 	/* The thread's own: */
 	struct engine_claim *claim;
 	struct op acquire;
@@ -124,6 +126,8 @@ mpsync_lock *lock_new(mpsync_client *client, const char *name, const mpsync_opti
     bool election, mpsync_error *error);
 mpsync_status lock_acquire(mpsync_lock *lock, uint64_t op_id, struct call *call, const char *value,
     int64_t wait_ms, mpsync_error *error);
+/* Why the last renewal was not acknowledged; empty: it was, or nothing is known. */
+void lock_last_trouble(mpsync_lock *lock, char *out, size_t size);
 mpsync_status lock_set_value(
     mpsync_lock *lock, uint64_t op_id, struct call *call, const char *value, mpsync_error *error);
 

@@ -471,8 +471,12 @@ static void leave(struct engine *engine)
 
 static void remember_message(struct engine_claim *claim, const char *message)
 {
+	const struct engine_owner *owner = claim->engine->host.owner;
+
 	free(claim->message);
 	claim->message = message ? strdup(message) : NULL;
+	if (claim->claim.state == CLAIM_HELD && message && owner->trouble)
+		owner->trouble(claim->owner, message);
 }
 
 /* An adopted grant keeps its value. Without memory it has none from here on, as the store will

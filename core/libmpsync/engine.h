@@ -37,6 +37,8 @@ struct engine_owner {
 	void (*right)(void *owner, uint64_t until_ms, int64_t wall_ahead_ms);
 	/* The claim is freed; its pointer must not be used again. */
 	void (*ended)(void *owner);
+	/* A renewal was not acknowledged, and why; NULL: the owner does not want to know. */
+	void (*trouble)(void *owner, const char *message);
 };
 
 struct engine_wish {

@@ -1,5 +1,7 @@
 #include "identity.h"
 
+#include "text.h"
+
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,16 +73,17 @@ bool id_from_hex(struct id *id, const char *hex)
 	return true;
 }
 
-void identity_default(char *out, unsigned size)
+const char *identity_default(char *out, unsigned size)
 {
 	const char *pod = getenv("POD_NAME");
 	char host[200] = "localhost";
 
 	if (pod && *pod) {
 		snprintf(out, size, "%s", pod);
-		return;
+		return holder_problem(pod);
 	}
 	if (gethostname(host, sizeof host - 1) != 0 || !*host)
 		snprintf(host, sizeof host, "localhost");
 	snprintf(out, size, "%s-%ld", host, (long)getpid());
+	return holder_problem(out);
 }

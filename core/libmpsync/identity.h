@@ -24,7 +24,10 @@ void id_to_hex(const struct id *id, char hex[ID_HEX_SIZE]);
 /* False unless it is exactly 32 lower-case hex digits. */
 bool id_from_hex(struct id *id, const char *hex);
 
-/* This machine's default holder: POD_NAME, else the host's name and the process, cut to fit. */
-void identity_default(char *out, unsigned size);
+/*
+ * This machine's default holder: POD_NAME, else the host's name and the process. NULL, or what is
+ * wrong with it.
+ */
+const char *identity_default(char *out, unsigned size);
 
 #endif

@@ -34,6 +34,7 @@ static void unreference(mpsync_lock *lock)
 	free_spares(lock);
 	free(lock->reserved_abandon);
 	free(lock->awaited);
+	free(lock->trouble);
 	options_clear(&lock->options);
 	client_unreference(lock->client);
 	free(lock->name);
@@ -85,10 +86,28 @@ static void set_asking(mpsync_lock *lock, bool asking)
 	pthread_mutex_unlock(&lock->client->mutex);
 }
 
+static void set_trouble(mpsync_lock *lock, char *message)
+{
+	char *before;
+
+	pthread_mutex_lock(&lock->client->mutex);
+	before = lock->trouble;
+	lock->trouble = message;
+	pthread_mutex_unlock(&lock->client->mutex);
+	free(before);
+}
+
+static void on_trouble(void *owner, const char *message)
+{
+	set_trouble(owner, strdup(message));
+}
+
 static void on_right(void *owner, uint64_t until_ms, int64_t wall_ahead_ms)
 {
 	mpsync_lock *lock = owner;
 
+	if (lock->trouble && until_ms > atomic_load(&lock->until_ms))
+		set_trouble(lock, NULL);
 	atomic_store(&lock->wall_ahead_ms, wall_ahead_ms);
 	atomic_store(&lock->until_ms, until_ms);
 }
@@ -198,7 +217,14 @@ static void on_ended(void *owner)
 	unreference(lock);
 }
 
-const struct engine_owner lock_owner = {on_event, on_right, on_ended};
+void lock_last_trouble(mpsync_lock *lock, char *out, size_t size)
+{
+	pthread_mutex_lock(&lock->client->mutex);
+	snprintf(out, size, "%s", lock->trouble ? lock->trouble : "");
+	pthread_mutex_unlock(&lock->client->mutex);
+}
+
+const struct engine_owner lock_owner = {on_event, on_right, on_ended, on_trouble};
 
 /* ---- Commands, run on the client's thread ---- */
 
@@ -259,12 +285,11 @@ static void fail_op(mpsync_lock *lock, struct op *op, mpsync_status status, cons
 	        .message = message});
 }
 
-static struct engine_wish wish_of(
-    const mpsync_lock *lock, const struct lock_command *command, const char *holder)
+static struct engine_wish wish_of(const mpsync_lock *lock, const struct lock_command *command)
 {
 	return (struct engine_wish){
 	    .name = lock->name,
-	    .holder = holder,
+	    .holder = options_text(&lock->options, OPTION_IDENTITY),
 	    .value = command->value,
 	    .ttl_ms = (uint32_t)options_ms(&lock->options, OPTION_TTL),
 	    .wait_ms = command->wait_ms,
@@ -277,17 +302,11 @@ static void run_acquire(mpsync_client *client, struct command *base)
 {
 	struct lock_command *command = (struct lock_command *)base;
 	mpsync_lock *lock = command->lock;
-	const char *holder = options_text(&lock->options, OPTION_IDENTITY);
-	char own[HOLDER_MOST + 1];
 	struct engine_wish wish;
 
-	if (!holder) {
-		identity_default(own, sizeof own);
-		holder = own;
-	}
 	lock->acquire = command->op;
 	await(lock, NULL);
-	wish = wish_of(lock, command, holder);
+	wish = wish_of(lock, command);
 	if (client->closing || client->closed) {
 		set_asking(lock, false);
 		fail_op(lock, &lock->acquire, MPSYNC_E_CLOSED, NULL);

@@ -9,8 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The 22nd field of /proc/PID/stat, in ticks since boot; 0 if it cannot be read. */
-static uint64_t start_time(int32_t pid)
+bool process_read(int32_t pid, struct process_stat *stat)
 {
 	char path[64];
 	char line[1024];
@@ -19,10 +18,11 @@ static uint64_t start_time(int32_t pid)
 	size_t length;
 	FILE *file;
 
+	*stat = (struct process_stat){0};
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
 	file = fopen(path, "re");
 	if (!file)
-		return 0;
+		return false;
 	length = fread(line, 1, sizeof line - 1, file);
 	fclose(file);
 	line[length] = '\0';
@@ -30,10 +30,20 @@ static uint64_t start_time(int32_t pid)
 	after_name = strrchr(line, ')');
 	if (!after_name ||
 	    sscanf(after_name + 1,
-	        " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-	        &start) != 1)
-		return 0;
-	return start;
+	        " %c %d %d %d %*d %d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+	        &stat->state, &stat->parent, &stat->group, &stat->session, &stat->foreground_group,
+	        &start) != 6)
+		return false;
+	stat->start = start;
+	return true;
+}
+
+/* 0 if it cannot be read. */
+static uint64_t start_time(int32_t pid)
+{
+	struct process_stat stat;
+
+	return process_read(pid, &stat) ? stat.start : 0;
 }
 
 static bool read_boot_id(struct id *boot)

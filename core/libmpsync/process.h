@@ -4,6 +4,19 @@
 
 #include "record.h"
 
+/* What /proc/PID/stat says of a process. */
+struct process_stat {
+	char state; /* 'T': stopped, 'Z': ended and not waited for, … */
+	int32_t parent;
+	int32_t group;
+	int32_t session;
+	int32_t foreground_group; /* of its terminal; -1: it has none */
+	uint64_t start;           /* in ticks since boot */
+};
+
+/* False if there is no such process, or /proc does not tell. */
+bool process_read(int32_t pid, struct process_stat *stat);
+
 /* This process on this kernel. False if /proc does not tell. */
 bool process_self(struct record_host *host);
 

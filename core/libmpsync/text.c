@@ -1,5 +1,6 @@
 #include "text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,28 +34,69 @@ int text_compare(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-bool text_is_utf8(const char *text, size_t length)
+/* How many bytes the first character of this text has, and its code point; 0: it is not UTF-8. */
+static size_t take_character(const char *text, size_t length, unsigned long *point)
 {
 	const unsigned char *bytes = (const unsigned char *)text;
+	unsigned long smallest = 0;
+	const int more = followers(bytes[0], &smallest);
+
+	if (more < 0 || (size_t)more >= length)
+		return 0;
+	*point = more == 0 ? bytes[0] : bytes[0] & (0x3fu >> more);
+	for (int k = 1; k <= more; k++) {
+		if ((bytes[k] & 0xc0) != 0x80)
+			return 0;
+		*point = *point << 6 | (bytes[k] & 0x3f);
+	}
+	if (*point < smallest || *point > 0x10ffff || (*point >= 0xd800 && *point <= 0xdfff))
+		return 0;
+	return (size_t)more + 1;
+}
+
+bool text_is_utf8(const char *text, size_t length)
+{
+	unsigned long point;
 
 	for (size_t i = 0; i < length;) {
-		unsigned long smallest = 0;
-		const int more = followers(bytes[i], &smallest);
-		unsigned long point;
+		const size_t taken = take_character(text + i, length - i, &point);
 
-		if (more < 0 || i + (size_t)more >= length + (more == 0))
+		if (taken == 0)
 			return false;
-		point = more == 0 ? bytes[i] : bytes[i] & (0x3fu >> more);
-		for (int k = 1; k <= more; k++) {
-			if ((bytes[i + (size_t)k] & 0xc0) != 0x80)
-				return false;
-			point = point << 6 | (bytes[i + (size_t)k] & 0x3f);
-		}
-		if (point < smallest || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
-			return false;
-		i += (size_t)more + 1;
+		i += taken;
 	}
 	return true;
+}
+
+/* C0, DEL and C1: what terminals obey. */
+static bool is_control(unsigned long point)
+{
+	return point < 0x20 || (point >= 0x7f && point <= 0x9f);
+}
+
+void text_escape(char *out, size_t size, const char *text)
+{
+	const size_t length = strlen(text);
+	size_t used = 0;
+
+	for (size_t i = 0; i < length;) {
+		unsigned long point = 0;
+		size_t taken = take_character(text + i, length - i, &point);
+		const bool plain = taken > 0 && !is_control(point);
+		const size_t room = plain ? taken : 4 * (taken ? taken : 1);
+
+		taken = taken ? taken : 1;
+		if (used + room >= size)
+			break;
+		if (plain)
+			memcpy(out + used, text + i, taken);
+		else
+			for (size_t k = 0; k < taken; k++)
+				snprintf(out + used + 4 * k, 5, "\\x%02x", (unsigned char)text[i + k]);
+		used += room;
+		i += taken;
+	}
+	out[used] = '\0';
 }
 
 const char *name_problem(const char *name)
@@ -80,9 +122,13 @@ const char *holder_problem(const char *holder)
 		return "the holder is longer than 256 bytes";
 	if (!text_is_utf8(holder, length))
 		return "the holder is not valid UTF-8";
-	for (const char *c = holder; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+	for (size_t i = 0; i < length;) {
+		unsigned long point = 0;
+
+		i += take_character(holder + i, length - i, &point);
+		if (is_control(point))
 			return "the holder has a control character";
+	}
 	return NULL;
 }
 

@@ -22,6 +22,15 @@ const char *name_problem(const char *name);
 const char *holder_problem(const char *holder);
 const char *value_problem(const char *value);
 
+/* Of the longest name, every byte of it escaped. */
+#define TEXT_ESCAPED_SIZE (4 * NAME_MOST + 1)
+
+/*
+ * For a terminal or a log: control characters (C0, DEL, C1) and what is not UTF-8 become \xHH. Cut
+ * to fit.
+ */
+void text_escape(char *out, size_t size, const char *text);
+
 /*
  * One copy for many, on one thread or under one lock: most claims of a client have the same holder.
  * Nobody writes into it; to be freed once for each call. `latest` is what the next call may find:

@@ -357,7 +357,8 @@ static struct store *open_store(struct sim_node *node)
 
 static void node_start(struct sim_node *node)
 {
-	static const struct engine_owner users = {on_event, on_right, on_ended};
+	static const struct engine_owner users = {
+	    .event = on_event, .right = on_right, .ended = on_ended};
 	struct engine_host host = {.clock = sim_clock(node), .wake_at = sim_wake_at};
 	struct workload *workload = workload_of(node->sim);
 

@@ -33,6 +33,31 @@ static void test_names(void **state)
 	assert_non_null(name_problem(NULL));
 	assert_null(name_problem("../x/\n"));
 	assert_non_null(holder_problem("a\x01"));
+	assert_non_null(holder_problem("a\x7f"));
+	assert_non_null(holder_problem("a\xc2\x9b"));
+	assert_null(holder_problem("a\xc2\xa0é"));
+}
+
+static void expect_escaped(const char *text, size_t size, const char *expected)
+{
+	char out[64];
+
+	text_escape(out, size, text);
+	assert_string_equal(out, expected);
+}
+
+/* Goal: nothing that a terminal obeys is left, and what people read is. */
+static void test_escaping(void **state)
+{
+	(void)state;
+	expect_escaped("aé€𝄞 z", 64, "aé€𝄞 z");
+	expect_escaped("a\x1b[0m\x7f\t\n", 64, "a\\x1b[0m\\x7f\\x09\\x0a");
+	expect_escaped("\xc2\x9b\xc2\xa0", 64, "\\xc2\\x9b\xc2\xa0");
+	expect_escaped("\xff\xc3", 64, "\\xff\\xc3");
+	/* Cut between characters, never within one or within an escape. */
+	expect_escaped("abé", 4, "ab");
+	expect_escaped("a\x01", 5, "a");
+	expect_escaped("a", 1, "");
 }
 
 /* Goal: what others see of a claim is not the claim (rule 46). */
@@ -80,6 +105,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_utf8),
 	    cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_escaping),
 	    cmocka_unit_test(test_digest),
 	    cmocka_unit_test(test_shared_text),
 	};

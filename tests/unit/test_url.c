@@ -1,8 +1,11 @@
 #include "unit.h"
 
-#include "url.h"
+#include "store_url.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void expect(const char *text, enum url_scheme scheme, const char *target)
 {
@@ -61,11 +64,51 @@ static void test_wrong_urls_say_why(void **state)
 	}
 }
 
+static void expect_store(
+    const char *text, const char *name, const char *value, const char *expected)
+{
+	struct mpsync_options options = {{0}};
+	struct url url;
+	char *made;
+
+	assert_true(url_parse(&url, text, NULL));
+	if (name)
+		assert_int_equal(mpsync_options_set(&options, name, value, NULL), MPSYNC_OK);
+	assert_true(options_inherit(&options, &url.options));
+	made = store_url(&url, &options);
+	assert_string_equal(made, expected);
+	free(made);
+	options_clear(&options);
+	url_clear(&url);
+}
+
+/* Goal: in another folder, without the options of this call, it is the same store. */
+static void test_url_of_the_store_says_all_that_makes_it_this_store(void **state)
+{
+	char folder[4096];
+	char expected[4200];
+
+	(void)state;
+	assert_non_null(getcwd(folder, sizeof folder));
+	expect_store("etcd://h:1?prefix=prod/", NULL, NULL, "etcd://h:1?prefix=prod/");
+	expect_store("etcd://h:1?prefix=prod/", "prefix", "a&b/", "etcd://h:1?prefix=a%26b/");
+	expect_store("kubernetes:", "namespace", "n", "kubernetes:?namespace=n");
+	/* What concerns one claim alone stays behind, unless the URL itself says it. */
+	expect_store("memory:x?ttl=5s", "identity", "me", "memory:x?ttl=5s");
+	expect_store("memory:x?ttl=5s", "ttl", "7s", "memory:x?ttl=5s");
+	expect_store("file:///a%20b", NULL, NULL, "file:///a%20b");
+	snprintf(expected, sizeof expected, "file:%s/a%%20b?ttl=1s", folder);
+	expect_store("file:a%20b?ttl=1s", NULL, NULL, expected);
+	snprintf(expected, sizeof expected, "https://h:1?ca=%s/ca.pem", folder);
+	expect_store("https://h:1", "ca", "ca.pem", expected);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_places),
 	    cmocka_unit_test(test_query_is_options),
+	    cmocka_unit_test(test_url_of_the_store_says_all_that_makes_it_this_store),
 	    cmocka_unit_test(test_wrong_urls_say_why),
 	};
 

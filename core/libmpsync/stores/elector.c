@@ -183,15 +183,10 @@ static bool set_names(
     struct remote *remote, const struct url *url, const struct mpsync_options *options)
 {
 	const char *identity = options_text(options, OPTION_IDENTITY);
-	char own[HOLDER_MOST + 1];
 	char *encoded;
 	struct id session;
 	int length = -1;
 
-	if (!identity) {
-		identity_default(own, sizeof own);
-		identity = own;
-	}
 	encoded = http_encode(identity);
 	if (encoded)
 		length = asprintf(&remote->holder_path, "/holders/%s", encoded);

@@ -1,0 +1,13 @@
+/* One URL that means a client's store wherever it is read: for what a program starts. */
+#ifndef MPSYNC_STORE_URL_H
+#define MPSYNC_STORE_URL_H
+
+#include "url.h"
+
+/*
+ * The URL with its query, and with those of `options` (all layers) that say which store it is and
+ * how to get at it; paths are absolute. Owned by the caller, NULL without memory.
+ */
+char *store_url(const struct url *url, const struct mpsync_options *options);
+
+#endif
