@@ -4,22 +4,9 @@
 #include "options.h"
 
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-int complain(int code, const char *format, ...)
-{
-	va_list arguments;
-
-	fputs("mpsync: ", stderr);
-	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
-	va_end(arguments);
-	fputc('\n', stderr);
-	return code;
-}
 
 int exit_code_of(int32_t status)
 {
@@ -52,7 +39,9 @@ enum own {
 	OWN_ONCE,
 	OWN_FORCE,
 	OWN_NOW,
-	OWN_QUIET
+	OWN_QUIET,
+	OWN_WAIT_ALL,
+	OWN_KILL_ALL
 };
 
 static const struct option own_options[] = {
@@ -66,9 +55,14 @@ static const struct option own_options[] = {
     {"force", no_argument, NULL, OWN_FORCE},
     {"now", no_argument, NULL, OWN_NOW},
     {"quiet", no_argument, NULL, OWN_QUIET},
+    {"wait-all", no_argument, NULL, OWN_WAIT_ALL},
+    {"kill-all", no_argument, NULL, OWN_KILL_ALL},
 };
 
 #define OWN_COUNT (sizeof own_options / sizeof *own_options)
+
+/* As the URL or the environment says, else for ever. */
+#define WAIT_AS_SET (-2)
 
 struct option_table {
 	struct option options[OWN_COUNT + OPTION_COUNT + 1];
@@ -139,6 +133,12 @@ static int take_own(struct arguments *arguments, int option)
 	case OWN_QUIET:
 		arguments->quiet = true;
 		return 0;
+	case OWN_WAIT_ALL:
+		arguments->wait_all = true;
+		return 0;
+	case OWN_KILL_ALL:
+		arguments->kill_all = true;
+		return 0;
 	default:
 		return EXIT_USAGE; /* getopt has said what is wrong */
 	}
@@ -175,7 +175,7 @@ int arguments_parse(struct arguments *arguments, int argc, char **argv)
 	int code = 0;
 	int option;
 
-	*arguments = (struct arguments){.wait_ms = -1, .grace_ms = -1, .prefix = ""};
+	*arguments = (struct arguments){.wait_ms = WAIT_AS_SET, .grace_ms = -1, .prefix = ""};
 	arguments->options = mpsync_options_new(NULL);
 	if (!arguments->options)
 		return complain(EXIT_USAGE, "out of memory");

@@ -2,6 +2,8 @@
 #ifndef MPSYNC_CLI_H
 #define MPSYNC_CLI_H
 
+#include "output.h"
+
 #include <mpsync.h>
 #include <stdbool.h>
 
@@ -24,7 +26,7 @@ struct arguments {
 	char **command; /* after --, or NULL */
 	const char *prefix;
 	const char *value;
-	int64_t wait_ms;  /* -1: for ever */
+	int64_t wait_ms;  /* -2: as the URL or the environment says */
 	int64_t grace_ms; /* -1: not given */
 	bool json;
 	bool watch;
@@ -32,14 +34,13 @@ struct arguments {
 	bool force;
 	bool now;
 	bool quiet;
+	bool wait_all; /* until what the command started has ended too */
+	bool kill_all; /* it is ended with the command */
 };
 
 /* 0, or the exit code after an error was printed. */
 int arguments_parse(struct arguments *arguments, int argc, char **argv);
 void arguments_clear(struct arguments *arguments);
-
-/* Prints "mpsync: …" and returns `code`. */
-int complain(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The exit code for what a call came to. */
 int exit_code_of(int32_t status);

@@ -1,14 +1,15 @@
 #include "keeper.h"
 
-#include "duration.h"
-#include "identity.h"
-#include "options.h"
-#include "text.h"
+#include "arrivals.h"
+#include "clock.h"
+#include "notices.h"
+#include "ownership.h"
+#include "process.h"
+#include "right.h"
+#include "tree.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,493 +19,499 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* SIGKILL is sent so long before the right ends that the command is surely gone by then. */
-#define LONGEST_KILL_MARGIN_MS 200
+/* So often within a ttl the guard is told how long the right lasts. */
+#define LOOKS_PER_TTL 10
 
 enum stage {
 	WAITING, /* for the lock, or to lead */
-	RUNNING,
-	STOPPING, /* SIGTERM was sent */
-	KILLING   /* SIGKILL was sent */
+	RUNNING, /* the command, or what it left behind */
+	STOPPING /* all were sent SIGTERM, and will be sent SIGKILL */
+};
+
+enum why {
+	WHY_NONE,
+	WHY_LOST,     /* the right ends, or has ended */
+	WHY_ORPHANED, /* `mpsync` or the guard was killed */
+	WHY_LEFT      /* the command has ended by itself; its descendants have not */
 };
 
 struct keeper {
+	const struct keeper_start *start;
 	const struct arguments *arguments;
-	bool election;
-	mpsync_queue *queue;
-	mpsync_client *client;
-	mpsync_election *election_handle; /* a lock is used as one: the same calls serve both */
-	mpsync_lock *lock_handle;
+	struct right right;
+	struct notices notices;
+	struct arrivals arrivals;
+	struct tree tree;
 	enum stage stage;
-	uint64_t grant;
-	uint64_t token;
-	pid_t command;
+	enum why why;
+	pid_t command;       /* 0: it has ended */
+	uint64_t stop_at_ms; /* by the right as it is known now */
+	uint64_t kill_at_ms;
 	int signals; /* a signalfd */
 	int timer;   /* boot time: it also counts while the machine sleeps */
-	int64_t grace_ms;
-	int64_t kill_margin_ms;
-	int64_t kill_after_ms; /* once asked to stop, whatever the right says */
-	bool terminal;
-	bool shown; /* a line about waiting stands on the terminal */
-	bool lost;
-	bool asked_to_end; /* by a signal */
+	bool asked_to_end;
+	bool has_terminal;
+	bool said_who; /* cannot be stopped */
+	bool done;
 	int exit_code;
 	int end_signal;
-	sigset_t command_signals;
 };
 
-/* ---- One set of calls for locks and elections ---- */
-
-static mpsync_status ask(struct keeper *keeper, mpsync_error *error)
+static const char *name_of(const struct keeper *keeper)
 {
-	const struct arguments *arguments = keeper->arguments;
-
-	if (keeper->election)
-		return mpsync_election_campaign_start(
-		    keeper->election_handle, 1, arguments->value, arguments->wait_ms, error);
-	return mpsync_lock_acquire_start(keeper->lock_handle, 1, arguments->wait_ms, error);
+	return keeper->arguments->positional[0];
 }
 
-static int64_t remaining_ms(const struct keeper *keeper)
+static void end(struct keeper *keeper, int exit_code)
 {
-	if (keeper->election)
-		return mpsync_election_remaining_ms(keeper->election_handle, keeper->grant);
-	return mpsync_lock_remaining_ms(keeper->lock_handle, keeper->grant);
-}
-
-static void release(struct keeper *keeper)
-{
-	if (keeper->grant == 0)
-		return;
-	if (keeper->election)
-		mpsync_election_resign(keeper->election_handle, NULL);
-	else
-		mpsync_lock_release(keeper->lock_handle, NULL);
-	keeper->grant = 0;
-}
-
-/* ---- What a person sees ---- */
-
-static void clear_line(struct keeper *keeper)
-{
-	if (keeper->shown)
-		fputs("\r\033[K", stderr);
-	keeper->shown = false;
-}
-
-static void show_waiting(struct keeper *keeper, const mpsync_event *event)
-{
-	const char *name = keeper->arguments->positional[0];
-	const char *holder = event->holder ? event->holder : "another";
-
-	if (keeper->arguments->quiet)
-		return;
-	if (keeper->arguments->json) {
-		printf("{\"event\":\"waiting\",\"position\":%u,\"unchanged_ms\":%" PRId64 "}\n",
-		    event->position, event->unchanged_ms);
-		fflush(stdout);
-	} else if (keeper->terminal) {
-		clear_line(keeper);
-		fprintf(stderr, "mpsync: %s is held by %s, unchanged for %" PRId64 " s; waiting", name,
-		    holder, event->unchanged_ms / 1000);
-		if (event->position > 0)
-			fprintf(stderr, " as number %u", event->position);
-		keeper->shown = true;
-		fflush(stderr);
-	}
+	keeper->exit_code = exit_code;
+	keeper->done = true;
 }
 
 /* ---- The command ---- */
 
-static void set_variables(const struct keeper *keeper)
+static bool mpsync_is_stopped(const struct keeper *keeper)
 {
-	char token[32];
+	struct process_stat stat;
 
-	snprintf(token, sizeof token, "%" PRIu64, keeper->token);
-	setenv("MPSYNC_TOKEN", token, 1);
-	setenv("MPSYNC_NAME", keeper->arguments->positional[0], 1);
-	setenv("MPSYNC_URL", mpsync_client_url(keeper->client), 1);
-	setenv("MPSYNC_HOLDER", options_text(keeper->arguments->options, OPTION_IDENTITY), 1);
+	return process_read(keeper->start->mpsync, &stat) && (stat.state == 'T' || stat.state == 't');
 }
 
-/* In the child; all signals are blocked until the command is itself. */
-static void become_command(const struct keeper *keeper, pid_t keeper_pid)
+static void take_signals(struct keeper *keeper);
+
+static void start_command(struct keeper *keeper)
 {
-	char **command = keeper->arguments->command;
-	int code;
+	struct ownership ownership;
+	struct command command = {
+	    .arguments = keeper->arguments->command,
+	    .origin = keeper->start->origin,
+	    .link = keeper->start->link,
+	    .mpsync = keeper->start->mpsync,
+	    .stopped = mpsync_is_stopped(keeper),
+	};
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != keeper_pid)
-		_exit(EXIT_USAGE);
-	setpgid(0, 0);
-	if (keeper->terminal && isatty(STDIN_FILENO))
-		tcsetpgrp(STDIN_FILENO, getpid());
-	set_variables(keeper);
-	signal(SIGTTOU, SIG_DFL);
-	signal(SIGTTIN, SIG_DFL);
-	signal(SIGTSTP, SIG_DFL);
-	sigprocmask(SIG_SETMASK, &keeper->command_signals, NULL);
-	execvp(command[0], command);
-	code = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
-	complain(code, "%s: %s", command[0], strerror(errno));
-	_exit(code);
-}
-
-static void give_terminal_to(const struct keeper *keeper, pid_t group)
-{
-	if (keeper->terminal && isatty(STDIN_FILENO))
-		tcsetpgrp(STDIN_FILENO, group);
-}
-
-static bool start_command(struct keeper *keeper)
-{
-	const pid_t self = getpid();
-
-	clear_line(keeper);
-	keeper->command = fork();
-	if (keeper->command == 0)
-		become_command(keeper, self);
+	notices_clear_line(&keeper->notices);
+	if (ownership_make(&ownership, &keeper->right, name_of(keeper)))
+		command.environment = environment_with(ownership.variables, OWNERSHIP_COUNT);
+	keeper->command = command.environment ? command_start(&command) : -1;
 	if (keeper->command < 0) {
-		keeper->exit_code = complain(EXIT_USAGE, "cannot fork: %s", strerror(errno));
-		return false;
+		keeper->command = 0;
+		end(keeper, complain(EXIT_USAGE, "cannot start %s: %s", command.arguments[0],
+		                command.environment ? strerror(errno) : "out of memory"));
 	}
-	setpgid(keeper->command, keeper->command);
-	give_terminal_to(keeper, keeper->command);
-	keeper->stage = RUNNING;
-	return true;
-}
-
-static void signal_command(const struct keeper *keeper, int signal_number)
-{
-	if (keeper->command > 0)
-		kill(-keeper->command, signal_number);
-}
-
-/* The group, and what left it: orphans come to us, for we are their subreaper. */
-static void kill_descendants(void)
-{
-	char path[64];
-	FILE *file;
-	long pid;
-
-	snprintf(path, sizeof path, "/proc/self/task/%ld/children", (long)getpid());
-	file = fopen(path, "re");
-	if (!file)
+	free(command.environment);
+	ownership_clear(&ownership);
+	if (keeper->done)
 		return;
-	while (fscanf(file, "%ld", &pid) == 1)
-		kill((pid_t)pid, SIGKILL);
-	fclose(file);
+	keeper->stage = RUNNING;
+	keeper->why = WHY_NONE;
+	/* What came before the command was there did not reach it with the rest of its group. */
+	take_signals(keeper);
+	arrivals_precede_command(&keeper->arrivals);
+	/* Whoever writes to the command, or reads from it, shall notice when the command lets go. */
+	if (!keeper->start->election)
+		link_close_standard();
 }
 
-static void kill_all(struct keeper *keeper)
+static void say_who_cannot_be_stopped(struct keeper *keeper, struct tree_count count)
 {
-	signal_command(keeper, SIGKILL);
-	do
-		kill_descendants();
-	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
-	keeper->command = 0;
+	if (count.refused == 0 || keeper->said_who)
+		return;
+	keeper->said_who = true;
+	complain(0,
+	    "process %ld belongs to another user and cannot be stopped: it may act on \"%s\" beside "
+	    "the "
+	    "next holder; let what it acts on compare MPSYNC_TOKEN",
+	    (long)count.example, name_of(keeper));
 }
 
-/* ---- Time ---- */
-
-static void arm(const struct keeper *keeper, int64_t after_ms)
-{
-	struct itimerspec when = {{0, 0}, {0, 0}};
-
-	if (after_ms >= 0) {
-		when.it_value.tv_sec = after_ms / 1000;
-		when.it_value.tv_nsec = after_ms % 1000 * 1000000 + 1;
-	}
-	timerfd_settime(keeper->timer, 0, &when, NULL);
-}
-
-static void stop_command(struct keeper *keeper)
+static void stop(struct keeper *keeper, enum why why)
 {
 	if (keeper->stage != RUNNING)
 		return;
 	keeper->stage = STOPPING;
-	signal_command(keeper, SIGCONT);
-	signal_command(keeper, SIGTERM);
+	keeper->why = why;
+	atomic_store(&keeper->start->link->board->stopping, true);
+	say_who_cannot_be_stopped(keeper, tree_signal(&keeper->tree, SIGTERM, TREE_ALL));
+	tree_signal(&keeper->tree, SIGCONT, TREE_ALL);
+}
+
+/* In the background, with its grace, whatever becomes of the right until then. */
+static void stop_within_grace(struct keeper *keeper, enum why why)
+{
+	const uint64_t limit_ms = clock_boot_ms() + (uint64_t)keeper->right.grace_ms;
+
+	if (keeper->stage != RUNNING)
+		return;
+	if (limit_ms < keeper->kill_at_ms)
+		keeper->kill_at_ms = limit_ms;
+	stop(keeper, why);
+}
+
+static void ask_again(struct keeper *keeper)
+{
+	const int code = right_ask(&keeper->right, keeper->arguments);
+
+	keeper->stage = WAITING;
+	keeper->why = WHY_NONE;
+	keeper->arrivals = (struct arrivals){0};
+	if (code != 0)
+		end(keeper, code);
+}
+
+/* Nothing runs any more that was started under the right. */
+static void finish(struct keeper *keeper)
+{
+	struct board *board = keeper->start->link->board;
+	const bool acted = atomic_load(&board->guard_acted);
+	const bool lost = keeper->why == WHY_LOST || acted;
+
+	link_publish(keeper->start->link, 0, 0, 0);
+	atomic_store(&board->stopping, false);
+	atomic_store(&board->guard_acted, false);
+	right_release(&keeper->right);
+	if (lost && keeper->start->election && !keeper->arguments->once && !keeper->asked_to_end) {
+		ask_again(keeper);
+		return;
+	}
+	if (lost || keeper->why == WHY_ORPHANED) {
+		keeper->end_signal = 0;
+		keeper->exit_code = EXIT_LOST;
+	}
+	keeper->done = true;
+}
+
+static void kill_all(struct keeper *keeper)
+{
+	say_who_cannot_be_stopped(keeper, tree_kill(&keeper->tree, true));
+	keeper->command = 0;
+	finish(keeper);
+}
+
+static void on_command_ended(struct keeper *keeper, int status)
+{
+	keeper->command = 0;
+	keeper->exit_code = WIFSIGNALED(status) ? EXIT_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
+	keeper->end_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	if (keeper->stage != RUNNING || keeper->arguments->wait_all)
+		return;
+	if (keeper->arguments->kill_all)
+		stop_within_grace(keeper, WHY_LEFT);
+	else
+		finish(keeper);
+}
+
+/* As a shell that waits for `mpsync` must see it: it stops and goes on with its command. */
+static void follow(const struct keeper *keeper, bool stopped)
+{
+	if (stopped != mpsync_is_stopped(keeper))
+		kill(keeper->start->mpsync, stopped ? SIGSTOP : SIGCONT);
+}
+
+static void on_children(struct keeper *keeper)
+{
+	int status = 0;
+	pid_t pid = 0;
+
+	while (!keeper->done && (pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
+		if (pid != keeper->command)
+			continue;
+		if (WIFSTOPPED(status) || WIFCONTINUED(status))
+			follow(keeper, WIFSTOPPED(status));
+		else
+			on_command_ended(keeper, status);
+	}
+	if (!keeper->done && keeper->stage != WAITING && pid < 0 && errno == ECHILD)
+		finish(keeper);
+}
+
+/* ---- Time ---- */
+
+static void arm(const struct keeper *keeper, uint64_t at_ms)
+{
+	struct itimerspec when = {{0, 0}, {0, 0}};
+
+	if (at_ms != ARRIVALS_NEVER) {
+		when.it_value.tv_sec = (time_t)(at_ms / 1000);
+		when.it_value.tv_nsec = (long)(at_ms % 1000) * 1000000 + 1;
+	}
+	timerfd_settime(keeper->timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
 /* Needs no answer from anyone: only our own clock and the end of our own right. */
+static void look_at_right(struct keeper *keeper, uint64_t now_ms)
+{
+	const int64_t left_ms = right_remaining_ms(&keeper->right) - keeper->right.kill_margin_ms;
+
+	keeper->kill_at_ms = now_ms + (uint64_t)(left_ms > 0 ? left_ms : 0);
+	keeper->stop_at_ms = keeper->kill_at_ms - (uint64_t)keeper->right.grace_ms;
+	link_publish(keeper->start->link, keeper->stop_at_ms, keeper->kill_at_ms,
+	    (uint64_t)keeper->right.kill_margin_ms);
+}
+
 static void check_time(struct keeper *keeper)
 {
-	const int64_t left = remaining_ms(keeper) - keeper->kill_margin_ms;
+	const uint64_t now_ms = clock_boot_ms();
+	uint64_t wake_ms = now_ms + (uint64_t)keeper->right.ttl_ms / LOOKS_PER_TTL;
 
-	if (keeper->stage == RUNNING && left <= keeper->grace_ms) {
-		keeper->lost = true;
-		stop_command(keeper);
-	}
-	if (keeper->stage == STOPPING && (left <= 0 || keeper->kill_after_ms == 0)) {
-		keeper->stage = KILLING;
-		signal_command(keeper, SIGKILL);
-		kill_descendants();
-	}
 	if (keeper->stage == RUNNING)
-		arm(keeper, left - keeper->grace_ms);
-	else if (keeper->stage == STOPPING)
-		arm(keeper, keeper->kill_after_ms > 0 && keeper->kill_after_ms < left
-		                ? keeper->kill_after_ms
-		                : left);
-	else
-		arm(keeper, -1);
+		look_at_right(keeper, now_ms);
+	if (keeper->stage == RUNNING && now_ms >= keeper->stop_at_ms) {
+		char silence[300];
+
+		right_describe_silence(&keeper->right, silence, sizeof silence);
+		complain(0, "%s is being lost: %s; the command is stopped", name_of(keeper), silence);
+		stop(keeper, WHY_LOST);
+	}
+	if (keeper->stage == STOPPING) {
+		if (now_ms >= keeper->kill_at_ms) {
+			kill_all(keeper);
+			return;
+		}
+		wake_ms = keeper->kill_at_ms;
+	}
+	if (keeper->stage == RUNNING && keeper->stop_at_ms < wake_ms)
+		wake_ms = keeper->stop_at_ms;
+	if (arrivals_wake_ms(&keeper->arrivals) < wake_ms)
+		wake_ms = arrivals_wake_ms(&keeper->arrivals);
+	arm(keeper, keeper->stage == WAITING ? ARRIVALS_NEVER : wake_ms);
 }
 
 /* ---- Events ---- */
 
-static bool ask_again(struct keeper *keeper)
+static void on_held(struct keeper *keeper, const mpsync_event *event)
 {
-	mpsync_error error;
-
-	keeper->stage = WAITING;
-	keeper->lost = false;
-	keeper->kill_after_ms = -1;
-	if (ask(keeper, &error) == MPSYNC_OK)
-		return true;
-	keeper->exit_code = complain(exit_code_of(error.status), "%s", error.message);
-	return false;
+	right_begin(&keeper->right, event);
+	look_at_right(keeper, clock_boot_ms());
+	start_command(keeper);
 }
 
-/* From the right as it was given: the ttl may come from the URL or the environment. */
-static void set_times(struct keeper *keeper)
+static void on_lost(struct keeper *keeper, const mpsync_event *event)
 {
-	const int64_t ttl_ms = remaining_ms(keeper) * 5 / 4;
-	const int64_t most = ttl_ms / 5 < 5000 ? ttl_ms / 5 : 5000;
-
-	keeper->grace_ms = keeper->arguments->grace_ms >= 0 ? keeper->arguments->grace_ms : most;
-	keeper->kill_margin_ms =
-	    ttl_ms / 20 < LONGEST_KILL_MARGIN_MS ? ttl_ms / 20 : LONGEST_KILL_MARGIN_MS;
+	if (event->grant != keeper->right.grant)
+		return; /* it was given back at the same time */
+	notices_clear_line(&keeper->notices);
+	if (keeper->stage == RUNNING)
+		notices_say_lost(&keeper->notices, event);
+	keeper->right.grant = 0;
+	keeper->why = WHY_LOST;
+	stop_within_grace(keeper, WHY_LOST);
 }
 
-static bool on_event(struct keeper *keeper, const mpsync_event *event)
+static void on_event(struct keeper *keeper, const mpsync_event *event)
 {
 	switch (event->type) {
 	case MPSYNC_EVENT_HELD:
-		keeper->grant = event->grant;
-		keeper->token = event->token;
-		set_times(keeper);
-		return start_command(keeper);
+		on_held(keeper, event);
+		return;
 	case MPSYNC_EVENT_WAITING:
-		show_waiting(keeper, event);
-		return true;
-	case MPSYNC_EVENT_LOG:
-		clear_line(keeper);
-		complain(0, "%s", event->message);
-		return true;
-	case MPSYNC_EVENT_LOST:
-		clear_line(keeper);
-		complain(0, "%s was lost: %s", keeper->arguments->positional[0],
-		    mpsync_reason_text(event->reason));
-		keeper->grant = 0;
-		keeper->lost = true;
-		keeper->kill_after_ms = keeper->grace_ms;
-		stop_command(keeper);
-		return keeper->command > 0;
-	case MPSYNC_EVENT_BUSY:
-		clear_line(keeper);
-		keeper->exit_code = EXIT_NOT_ACQUIRED;
-		if (!keeper->arguments->quiet)
-			complain(0, "%s is held by %s", keeper->arguments->positional[0],
-			    event->holder ? event->holder : "another");
-		return false;
-	case MPSYNC_EVENT_FAILED:
-		clear_line(keeper);
-		keeper->exit_code = complain(exit_code_of(event->status), "%s",
-		    event->message ? event->message : mpsync_status_text(event->status));
-		return false;
-	default:
-		return true;
-	}
-}
-
-static bool on_command_ended(struct keeper *keeper, int status)
-{
-	keeper->command = 0;
-	give_terminal_to(keeper, getpgrp());
-	keeper->exit_code = WIFSIGNALED(status) ? EXIT_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
-	if (!keeper->lost)
-		return false;
-	kill_all(keeper);
-	release(keeper);
-	keeper->exit_code = EXIT_LOST;
-	return keeper->election && !keeper->arguments->once && !keeper->asked_to_end &&
-	       ask_again(keeper);
-}
-
-/* The command was stopped from its terminal: the shell behind `mpsync` shall see that too. */
-static void on_command_stopped(const struct keeper *keeper)
-{
-	give_terminal_to(keeper, getpgrp());
-	kill(getppid(), SIGSTOP);
-}
-
-static bool on_child(struct keeper *keeper)
-{
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
-		if (pid != keeper->command)
-			continue;
-		if (WIFSTOPPED(status))
-			on_command_stopped(keeper);
-		else
-			return on_command_ended(keeper, status);
-	}
-	return true;
-}
-
-static bool on_signal(struct keeper *keeper, const struct signalfd_siginfo *info)
-{
-	const int number = (int)info->ssi_signo;
-
-	if (number == SIGCHLD)
-		return on_child(keeper);
-	if (number == SIGCONT) {
-		if (keeper->command > 0) {
-			give_terminal_to(keeper, keeper->command);
-			signal_command(keeper, SIGCONT);
+		if (ownership_is_own(&keeper->right, name_of(keeper), event->holder)) {
+			notices_clear_line(&keeper->notices);
+			end(keeper,
+			    complain(EXIT_NOT_ACQUIRED,
+			        "%s is held by yourself: this command runs under it (MPSYNC_NAME), so it "
+			        "would wait for ever",
+			        name_of(keeper)));
+			return;
 		}
-		return true;
+		notices_show_waiting(&keeper->notices, event);
+		return;
+	case MPSYNC_EVENT_LOG:
+		notices_clear_line(&keeper->notices);
+		complain(0, "%s", event->message);
+		return;
+	case MPSYNC_EVENT_LOST:
+		on_lost(keeper, event);
+		return;
+	case MPSYNC_EVENT_BUSY:
+		notices_clear_line(&keeper->notices);
+		if (!keeper->arguments->quiet)
+			complain(
+			    0, "%s is held by %s", name_of(keeper), event->holder ? event->holder : "another");
+		end(keeper, EXIT_NOT_ACQUIRED);
+		return;
+	case MPSYNC_EVENT_FAILED:
+		notices_clear_line(&keeper->notices);
+		end(keeper, complain(exit_code_of(event->status), "%s",
+		                event->message ? event->message : mpsync_status_text(event->status)));
+		return;
+	default:
+		return;
 	}
-	if (keeper->command <= 0) {
-		if (number == SIGWINCH)
-			return true;
-		keeper->end_signal = number;
-		return false;
-	}
-	/* Our own death sentence: the command first, then the right. */
-	if (number == SIGTERM && getppid() == 1)
-		return false;
-	keeper->asked_to_end |= number != SIGWINCH;
-	signal_command(keeper, number);
-	return true;
 }
 
-static bool step(struct keeper *keeper)
-{
-	struct pollfd pollers[] = {
-	    {.fd = keeper->signals, .events = POLLIN},
-	    {.fd = mpsync_queue_fd(keeper->queue), .events = POLLIN},
-	    {.fd = keeper->timer, .events = POLLIN},
-	};
-	struct signalfd_siginfo info;
-	mpsync_event *event;
-	uint64_t expirations;
-	bool go_on = true;
+/* ---- Signals ---- */
 
-	if (poll(pollers, 3, -1) < 0)
-		return errno == EINTR;
-	if (pollers[2].revents && read(keeper->timer, &expirations, sizeof expirations) > 0 &&
-	    keeper->stage == STOPPING)
-		keeper->kill_after_ms = 0;
-	if (pollers[0].revents && read(keeper->signals, &info, sizeof info) == (ssize_t)sizeof info)
-		go_on = on_signal(keeper, &info);
-	while (go_on && (event = mpsync_queue_next(keeper->queue))) {
-		go_on = on_event(keeper, event);
+static bool means_end(int number)
+{
+	return number == SIGINT || number == SIGTERM || number == SIGQUIT;
+}
+
+/* A candidate without a terminal takes SIGHUP for "read your configuration again", as daemons do.
+ */
+static bool ends_waiting(const struct keeper *keeper, int number)
+{
+	return means_end(number) || number == SIGABRT ||
+	       (number == SIGHUP && (!keeper->start->election || keeper->has_terminal));
+}
+
+static void on_signal(struct keeper *keeper, int number, enum arrived_at at)
+{
+	keeper->asked_to_end |= means_end(number);
+	if (keeper->stage != WAITING) {
+		arrivals_note(&keeper->arrivals, number, at, clock_boot_ms());
+	} else if (ends_waiting(keeper, number)) {
+		keeper->end_signal = number;
+		end(keeper, EXIT_SIGNAL + number);
+	}
+}
+
+static void take_own_signals(struct keeper *keeper)
+{
+	struct signalfd_siginfo info;
+
+	while (!keeper->done && read(keeper->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+		if (info.ssi_signo == SIGCHLD)
+			on_children(keeper);
+		else
+			on_signal(keeper, (int)info.ssi_signo, AT_KEEPER);
+	}
+}
+
+static void take_told_signals(struct keeper *keeper)
+{
+	unsigned char number;
+
+	while (!keeper->done &&
+	       read(keeper->start->link->signals[0], &number, sizeof number) == (ssize_t)sizeof number)
+		if (number < NSIG)
+			on_signal(keeper, number, AT_MPSYNC);
+}
+
+static void take_signals(struct keeper *keeper)
+{
+	take_told_signals(keeper);
+	take_own_signals(keeper);
+}
+
+static void pass_signals_on(struct keeper *keeper)
+{
+	int number;
+
+	while ((number = arrivals_due(&keeper->arrivals, clock_boot_ms())) != 0)
+		if (keeper->stage != WAITING)
+			tree_signal(&keeper->tree, number, TREE_GROUP);
+}
+
+/* `mpsync` or the guard has been killed: nobody would end the command if we were killed as well. */
+static void on_orphaned(struct keeper *keeper, const char *who)
+{
+	notices_clear_line(&keeper->notices);
+	if (keeper->stage == WAITING) {
+		end(keeper, EXIT_USAGE);
+		return;
+	}
+	if (keeper->stage == RUNNING)
+		complain(
+		    0, "%s was killed; the command is stopped, and %s is released", who, name_of(keeper));
+	keeper->asked_to_end = true;
+	stop_within_grace(keeper, WHY_ORPHANED);
+}
+
+static void take_events(struct keeper *keeper)
+{
+	mpsync_event *event;
+
+	while (!keeper->done && (event = mpsync_queue_next(keeper->right.queue))) {
+		on_event(keeper, event);
 		mpsync_event_free(event);
 	}
-	if (go_on && keeper->command > 0)
+}
+
+enum { POLL_SIGNALS, POLL_TOLD, POLL_GUARD, POLL_TIMER, POLL_EVENTS, POLL_COUNT };
+
+static void step(struct keeper *keeper, struct pollfd *pollers)
+{
+	uint64_t expirations;
+
+	if (poll(pollers, POLL_COUNT, -1) < 0)
+		return;
+	if (pollers[POLL_TIMER].revents && read(keeper->timer, &expirations, sizeof expirations) < 0)
+		expirations = 0;
+	take_signals(keeper);
+	if (pollers[POLL_TOLD].revents & POLLHUP) {
+		pollers[POLL_TOLD].fd = -1;
+		if (!keeper->done)
+			on_orphaned(keeper, "mpsync");
+	}
+	if (pollers[POLL_GUARD].revents & POLLHUP) {
+		pollers[POLL_GUARD].fd = -1;
+		if (!keeper->done)
+			on_orphaned(keeper, "its guard");
+	}
+	take_events(keeper);
+	if (keeper->done)
+		return;
+	pass_signals_on(keeper);
+	if (keeper->stage != WAITING)
 		check_time(keeper);
-	return go_on;
 }
 
 /* ---- Beginning and end ---- */
 
-/* Said once, before there is a command, which is told of it and has another process id. */
-static void set_identity(mpsync_options *options)
+static bool prepare(struct keeper *keeper)
 {
-	const char *variable = getenv("MPSYNC_IDENTITY");
-	char own[HOLDER_MOST + 1];
+	struct process_stat stat;
 
-	if (options_text(options, OPTION_IDENTITY))
-		return;
-	identity_default(own, sizeof own);
-	mpsync_options_set(options, "identity", variable && *variable ? variable : own, NULL);
-}
-
-static bool open_handles(struct keeper *keeper)
-{
-	const struct arguments *arguments = keeper->arguments;
-	const char *name = arguments->positional[0];
-	mpsync_error error;
-
-	/* The command may outlive us for a moment: our death is no proof of its end. */
-	mpsync_options_set(arguments->options, "fence", "time", NULL);
-	set_identity(arguments->options);
-	keeper->queue = mpsync_queue_new(&error);
-	keeper->client = keeper->queue ? open_client(arguments, keeper->queue) : NULL;
-	if (!keeper->client) {
-		keeper->exit_code = EXIT_STORE;
-		return false;
-	}
-	if (keeper->election)
-		keeper->election_handle = mpsync_election_new(keeper->client, name, NULL, &error);
-	else
-		keeper->lock_handle = mpsync_lock_new(keeper->client, name, NULL, &error);
-	if (keeper->election_handle || keeper->lock_handle)
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	signal(SIGPIPE, SIG_IGN);
+	keeper->signals = signalfd(-1, &keeper->start->watched, SFD_CLOEXEC | SFD_NONBLOCK);
+	keeper->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	keeper->has_terminal =
+	    process_read(keeper->start->mpsync, &stat) && stat.foreground_group != -1;
+	notices_init(&keeper->notices, keeper->arguments, keeper->start->mpsync);
+	if (keeper->signals >= 0 && keeper->timer >= 0)
 		return true;
-	keeper->exit_code = complain(exit_code_of(error.status), "%s", error.message);
+	end(keeper, complain(EXIT_USAGE, "no descriptors: %s", strerror(errno)));
 	return false;
 }
 
-static bool prepare_process(struct keeper *keeper)
+static void serve(struct keeper *keeper)
 {
-	sigset_t watched;
+	struct pollfd pollers[POLL_COUNT] = {
+	    [POLL_SIGNALS] = {.fd = keeper->signals, .events = POLLIN},
+	    [POLL_TOLD] = {.fd = keeper->start->link->signals[0], .events = POLLIN},
+	    [POLL_GUARD] = {.fd = keeper->start->link->guard[0], .events = POLLIN},
+	    [POLL_TIMER] = {.fd = keeper->timer, .events = POLLIN},
+	    [POLL_EVENTS] = {.fd = mpsync_queue_fd(keeper->right.queue), .events = POLLIN},
+	};
 
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	signal(SIGTTOU, SIG_IGN);
-	signal(SIGTTIN, SIG_IGN);
-	signal(SIGTSTP, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&keeper->command_signals);
-	sigemptyset(&watched);
-	sigaddset(&watched, SIGCHLD);
-	sigaddset(&watched, SIGINT);
-	sigaddset(&watched, SIGTERM);
-	sigaddset(&watched, SIGHUP);
-	sigaddset(&watched, SIGQUIT);
-	sigaddset(&watched, SIGUSR1);
-	sigaddset(&watched, SIGUSR2);
-	sigaddset(&watched, SIGCONT);
-	sigaddset(&watched, SIGWINCH);
-	sigprocmask(SIG_SETMASK, &watched, NULL);
-	keeper->signals = signalfd(-1, &watched, SFD_CLOEXEC);
-	keeper->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	keeper->terminal = isatty(STDERR_FILENO) && !getenv("NO_TERMINAL");
-	return keeper->signals >= 0 && keeper->timer >= 0;
+	while (!keeper->done)
+		step(keeper, pollers);
 }
 
-static void clean_up(struct keeper *keeper)
+void keeper_run(const struct keeper_start *start)
 {
-	clear_line(keeper);
-	if (keeper->command > 0)
-		kill_all(keeper);
-	release(keeper);
-	mpsync_election_free(keeper->election_handle);
-	mpsync_lock_free(keeper->lock_handle);
-	mpsync_client_close(keeper->client);
-	mpsync_queue_free(keeper->queue);
-}
+	struct board *board = start->link->board;
+	struct keeper keeper = {
+	    .start = start,
+	    .arguments = start->arguments,
+	    .tree = {.root = getpid(), .cgroup = &start->link->cgroup},
+	    .exit_code = EXIT_USAGE,
+	};
+	int code = 0;
 
-int keeper_run(const struct arguments *arguments, bool election)
-{
-	struct keeper keeper = {.arguments = arguments, .election = election, .exit_code = EXIT_USAGE};
-	mpsync_error error;
-
-	if (!prepare_process(&keeper))
-		return complain(EXIT_USAGE, "no descriptors: %s", strerror(errno));
-	keeper.kill_after_ms = -1;
-	if (open_handles(&keeper)) {
-		if (ask(&keeper, &error) == MPSYNC_OK)
-			while (step(&keeper))
-				;
-		else
-			keeper.exit_code = complain(exit_code_of(error.status), "%s", error.message);
-	}
-	clean_up(&keeper);
-	if (keeper.end_signal)
-		return EXIT_SIGNAL + keeper.end_signal;
-	return keeper.exit_code;
+	if (prepare(&keeper))
+		code = right_open(&keeper.right, start->arguments, start->election);
+	if (code == 0 && !keeper.done)
+		code = right_ask(&keeper.right, start->arguments);
+	if (code != 0)
+		end(&keeper, code);
+	if (!keeper.done)
+		serve(&keeper);
+	notices_clear_line(&keeper.notices);
+	right_close(&keeper.right);
+	atomic_store(&board->exit_code, keeper.exit_code);
+	atomic_store(&board->end_signal, keeper.end_signal);
+	atomic_store(&board->finished, true);
 }

@@ -1,11 +1,24 @@
-/* The process between `mpsync` and the command: it holds the right, and ends the command before it.
+/*
+ * The process that holds the right and is the command's parent. It ends the command before the
+ * right ends (docs/processes.md).
  */
 #ifndef MPSYNC_CLI_KEEPER_H
 #define MPSYNC_CLI_KEEPER_H
 
 #include "cli.h"
+#include "command.h"
+#include "link.h"
 
-/* Runs in the forked child; returns the exit code. */
-int keeper_run(const struct arguments *arguments, bool election);
+struct keeper_start {
+	const struct arguments *arguments;
+	bool election;
+	struct link *link;
+	const struct origin *origin;
+	sigset_t watched; /* the signals that reach the keeper too */
+	pid_t mpsync;
+};
+
+/* Runs in a process of its own; its last word stands on the board. */
+void keeper_run(const struct keeper_start *start);
 
 #endif

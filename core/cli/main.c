@@ -41,7 +41,8 @@ static void print_usage(FILE *out)
 	fprintf(out, "  %-30s %s\n", "elector [OPTION…]", "serve locks to programs next to it");
 	fputs("\noptions: --url URL (or MPSYNC_URL), --ttl 15s, --wait 30s, --identity NAME, --grace "
 	      "3s,\n"
-	      "  --once, --value TEXT, --json, --quiet, --log LEVEL; see man mpsync\n",
+	      "  --wait-all, --kill-all, --once, --value TEXT, --json, --quiet, --log LEVEL; see man "
+	      "mpsync\n",
 	    out);
 }
 
@@ -67,7 +68,7 @@ static int run(size_t i, int argc, char **argv)
 	if (code == 0)
 		code = check_shape(i, &arguments);
 	if (code == 0)
-		code = commands[i].run(&arguments);
+		code = finish_output(commands[i].run(&arguments));
 	arguments_clear(&arguments);
 	return code;
 }
@@ -83,10 +84,10 @@ int main(int argc, char **argv)
 			return run(i, argc - 1, argv + 1);
 	if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0) {
 		print_usage(stdout);
-		return EXIT_SUCCESS;
+		return finish_output(EXIT_SUCCESS);
 	}
 	if (strcmp(name, "--version") == 0)
-		return command_version(NULL);
+		return finish_output(command_version(NULL));
 	print_usage(stderr);
 	return *name ? complain(EXIT_USAGE, "there is no command \"%s\"", name) : EXIT_USAGE;
 }

@@ -1,77 +1,224 @@
-/* lock and elect: `mpsync` itself, which only waits for its keeper and passes signals on. */
+/*
+ * lock and elect: `mpsync` itself, which is what a shell or a supervisor sees. It tells its keeper
+ * of signals, and ends as the keeper says. docs/processes.md shows who is whose parent, and why.
+ */
 #include "cli.h"
 
+#include "guard.h"
 #include "keeper.h"
+#include "tree.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const int passed_on[] = {
-    SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH};
-
-static volatile sig_atomic_t keeper_pid;
-
-static void pass_on(int signal_number)
-{
-	const int saved = errno;
-
-	if (keeper_pid > 0)
-		kill(keeper_pid, signal_number);
-	errno = saved;
-}
-
-static void pass_signals_on(void)
-{
-	struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
-
-	sigemptyset(&action.sa_mask);
-	for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
-		sigaction(passed_on[i], &action, NULL);
-}
-
-static int wait_for(pid_t pid)
-{
-	int status;
-
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return complain(EXIT_USAGE, "cannot wait for the keeper: %s", strerror(errno));
-	if (WIFSIGNALED(status))
-		return EXIT_SIGNAL + WTERMSIG(status);
-	return WEXITSTATUS(status);
-}
-
 /*
- * The keeper is forked before there is any thread. When `mpsync` dies it hears SIGTERM, and ends
- * the command before it lets go of the lock (rule 42).
+ * Left to the kernel: how each stops and goes on with its job, what a fault raises, and a pipe
+ * whose reader has gone. Every other signal is the command's.
  */
-static int run(const struct arguments *arguments, bool election)
+static const int not_passed_on[] = {SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGSEGV, SIGBUS,
+    SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGPIPE};
+
+/* A job is stopped as a whole: `mpsync` with its command. The guard and the keeper go on. */
+static const int job_control[] = {SIGTSTP, SIGTTIN, SIGTTOU};
+
+struct run {
+	struct keeper_start start;
+	struct link link;
+	struct origin origin;
+	pid_t *children; /* which `mpsync` had before it was mpsync */
+	size_t child_count;
+	pid_t guard;
+	int signals; /* a signalfd */
+};
+
+/* What was ignored when `mpsync` was started stays so, as nohup wants it. */
+static void choose_signals(sigset_t *watched)
 {
-	const pid_t self = getpid();
-	sigset_t all;
-	sigset_t before;
+	struct sigaction before;
+
+	sigfillset(watched);
+	for (size_t i = 0; i < sizeof not_passed_on / sizeof *not_passed_on; i++)
+		sigdelset(watched, not_passed_on[i]);
+	for (int number = 1; number < NSIG; number++)
+		if (number != SIGCHLD && sigaction(number, NULL, &before) == 0 &&
+		    before.sa_handler == SIG_IGN)
+			sigdelset(watched, number);
+}
+
+static void let_job_be_stopped(const sigset_t *mask)
+{
+	sigset_t allowed;
+
+	sigemptyset(&allowed);
+	for (size_t i = 0; i < sizeof job_control / sizeof *job_control; i++)
+		if (!sigismember(mask, job_control[i]))
+			sigaddset(&allowed, job_control[i]);
+	sigprocmask(SIG_UNBLOCK, &allowed, NULL);
+}
+
+/* The guard alone leaves the session: what is sent to the group or by the terminal misses it. */
+static void become_guard(struct run *run)
+{
+	pid_t keeper;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	keeper = fork();
+	if (keeper == 0) {
+		link_become_keeper(&run->link);
+		keeper_run(&run->start);
+		return;
+	}
+	link_become_guard(&run->link);
+	if (keeper < 0) {
+		complain(0, "cannot fork: %s", strerror(errno));
+		return;
+	}
+	atomic_store(&run->link.board->keeper, keeper);
+	setsid();
+	link_close_standard();
+	/* Killing by the name of `mpsync` shall leave it. */
+	prctl(PR_SET_NAME, "lock-guard");
+	guard_run(&run->link, keeper, run->start.arguments->positional[0]);
+	cgroup_remove(&run->link.cgroup);
+}
+
+static bool is_alive(pid_t pid)
+{
+	return pid > 0 && kill(pid, 0) == 0;
+}
+
+/* As the nearest subreaper that is left, after the guard was killed. */
+static void end_orphans(struct run *run)
+{
+	const struct tree tree = {.root = getpid(),
+	    .cgroup = &run->link.cgroup,
+	    .spared = run->children,
+	    .spared_count = run->child_count};
+
+	tree_kill(&tree, true);
+}
+
+static void pass_on(const struct run *run, const struct signalfd_siginfo *info)
+{
+	const unsigned char number = (unsigned char)info->ssi_signo;
+
+	/* The keeper itself lets us go on with its command. */
+	if ((pid_t)info->ssi_pid == atomic_load(&run->link.board->keeper))
+		return;
+	if (write(run->link.signals[1], &number, sizeof number) < 0)
+		return; /* it has ended, or has thousands to read */
+}
+
+/* Also those that are ours because they lost their parents: process 1 of a container has such. */
+static void reap(struct run *run)
+{
+	const pid_t keeper = atomic_load(&run->link.board->keeper);
 	pid_t pid;
 
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &before);
-	pid = fork();
-	if (pid < 0)
-		return complain(EXIT_USAGE, "cannot fork: %s", strerror(errno));
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		if (getppid() != self)
-			_exit(EXIT_USAGE);
-		exit(keeper_run(arguments, election));
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+		if (pid == run->guard)
+			run->guard = 0;
+		if (pid == keeper)
+			atomic_store(&run->link.board->keeper, 0);
 	}
-	keeper_pid = pid;
-	pass_signals_on();
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	return wait_for(pid);
+}
+
+/* Until the guard has ended; if it was killed, until the keeper has. */
+static void wait_for_end(struct run *run)
+{
+	struct board *board = run->link.board;
+	struct signalfd_siginfo info;
+
+	while (run->guard > 0 ||
+	       (!atomic_load(&board->finished) && is_alive(atomic_load(&board->keeper)))) {
+		if (read(run->signals, &info, sizeof info) != (ssize_t)sizeof info)
+			continue;
+		if (info.ssi_signo == SIGCHLD)
+			reap(run);
+		else
+			pass_on(run, &info);
+	}
+	if (!atomic_load(&board->finished))
+		end_orphans(run);
+	cgroup_remove(&run->link.cgroup);
+}
+
+/* A shell's loop ends with Ctrl-C only if it sees that the signal ended what it ran. */
+static void die_interrupted(void)
+{
+	sigset_t interrupt;
+
+	signal(SIGINT, SIG_DFL);
+	kill(getpid(), SIGINT);
+	sigemptyset(&interrupt);
+	sigaddset(&interrupt, SIGINT);
+	sigprocmask(SIG_UNBLOCK, &interrupt, NULL);
+}
+
+static int last_word(const struct board *board)
+{
+	if (!atomic_load(&board->finished))
+		return atomic_load(&board->kill_at_ms) != 0 ? EXIT_LOST : EXIT_USAGE;
+	if (atomic_load(&board->end_signal) == SIGINT)
+		die_interrupted();
+	return atomic_load(&board->exit_code);
+}
+
+static bool prepare(struct run *run)
+{
+	sigset_t all;
+
+	choose_signals(&run->start.watched);
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &run->origin.mask);
+	sigaction(SIGPIPE, NULL, &run->origin.on_pipe);
+	sigaction(SIGCHLD, NULL, &run->origin.on_child);
+	signal(SIGCHLD, SIG_DFL);
+	run->children = tree_children(getpid(), &run->child_count);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	run->signals = signalfd(-1, &run->start.watched, SFD_CLOEXEC);
+	if (run->signals < 0 || !link_new(&run->link))
+		return false;
+	cgroup_new(&run->link.cgroup);
+	return true;
+}
+
+/* All three are forked before there is any thread. */
+static int run(const struct arguments *arguments, bool election)
+{
+	struct run run = {.signals = -1};
+	int code;
+
+	run.start = (struct keeper_start){.arguments = arguments,
+	    .election = election,
+	    .link = &run.link,
+	    .origin = &run.origin,
+	    .mpsync = getpid()};
+	if (!prepare(&run))
+		return complain(EXIT_USAGE, "no descriptors or memory: %s", strerror(errno));
+	run.guard = fork();
+	if (run.guard == 0) {
+		become_guard(&run);
+		free(run.children);
+		return EXIT_SUCCESS;
+	}
+	if (run.guard < 0) {
+		cgroup_remove(&run.link.cgroup);
+		return complain(EXIT_USAGE, "cannot fork: %s", strerror(errno));
+	}
+	let_job_be_stopped(&run.origin.mask);
+	link_become_mpsync(&run.link);
+	link_close_standard();
+	wait_for_end(&run);
+	code = last_word(run.link.board);
+	free(run.children);
+	return code;
 }
 
 int command_lock(const struct arguments *arguments)

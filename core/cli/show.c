@@ -10,17 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Control characters could do things to a terminal. */
-static void print_escaped(const char *text)
-{
-	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-		if (*c < 0x20 || *c == 0x7f)
-			printf("\\x%02x", *c);
-		else
-			putchar(*c);
-	}
-}
-
 static void print_json(const mpsync_lock_info *info)
 {
 	const int64_t now = clock_wall_ms();
@@ -39,7 +28,7 @@ static void print_json(const mpsync_lock_info *info)
 	char *text = object ? cJSON_PrintUnformatted(object) : NULL;
 
 	if (text)
-		puts(text);
+		print_json_text(text);
 	cJSON_free(text);
 	cJSON_Delete(object);
 }
@@ -87,7 +76,6 @@ static int list(mpsync_client *client, const struct arguments *arguments)
 		else
 			print_row(mpsync_list_at(found, i));
 	}
-	fflush(stdout);
 	mpsync_list_free(found);
 	return EXIT_SUCCESS;
 }
@@ -121,14 +109,13 @@ static int follow(const struct arguments *arguments, const char *name)
 	int code = EXIT_STORE;
 
 	if (client && mpsync_client_observe_start(client, 1, name, &error) == MPSYNC_OK) {
-		for (;;) {
+		while (fflush(stdout) == 0 && !ferror(stdout)) {
 			mpsync_event *event = mpsync_queue_wait(queue, -1);
 
 			if (event && event->type == MPSYNC_EVENT_LEADER)
 				print_change(event, arguments->json);
 			else if (event && event->type == MPSYNC_EVENT_LOG)
 				complain(0, "%s", event->message ? event->message : "");
-			fflush(stdout);
 			mpsync_event_free(event);
 		}
 	}
@@ -183,8 +170,10 @@ int command_status(const struct arguments *arguments)
 		else
 			print_row(info);
 	}
-	if (code == EXIT_NOT_ACQUIRED)
-		printf("%s is free\n", name);
+	if (code == EXIT_NOT_ACQUIRED) {
+		print_escaped(name);
+		puts(" is free");
+	}
 	mpsync_list_free(found);
 	mpsync_client_close(client);
 	return code == EXIT_NOT_ACQUIRED ? EXIT_SUCCESS : code;
@@ -207,12 +196,17 @@ int command_release(const struct arguments *arguments)
 		return complain(
 		    error.status == MPSYNC_E_NOT_HELD ? EXIT_NOT_ACQUIRED : exit_code_of(error.status),
 		    "%s: %s", arguments->positional[0], error.message);
-	if (arguments->now)
-		printf("%s is free now; its former holder may still act\n", arguments->positional[0]);
-	else
-		printf("%s is revoked; the next holder waits until the former one's time is over\n",
-		    arguments->positional[0]);
+	print_escaped(arguments->positional[0]);
+	puts(arguments->now ? " is free now; its former holder may still act"
+	                    : " is revoked; the next holder waits until the former one's time is over");
 	return EXIT_SUCCESS;
+}
+
+static void print_failure(const mpsync_error *error)
+{
+	fputs("FAIL  ", stdout);
+	print_escaped(error->message);
+	putchar('\n');
 }
 
 /* Everything that a user of locks does, once, on a name of our own. */
@@ -230,7 +224,7 @@ static int try_out(mpsync_client *client)
 	mpsync_lock_free(lock);
 	if (error.status == MPSYNC_OK)
 		return EXIT_SUCCESS;
-	printf("FAIL  %s\n", error.message);
+	print_failure(&error);
 	return exit_code_of(error.status);
 }
 
@@ -242,12 +236,14 @@ int command_doctor(const struct arguments *arguments)
 
 	if (!client)
 		return EXIT_STORE;
-	printf("store %s\n", mpsync_client_url(client));
+	fputs("store ", stdout);
+	print_escaped(mpsync_client_url(client));
+	putchar('\n');
 	if (mpsync_client_check(client, &error) == MPSYNC_OK) {
 		puts("ok    it answers");
 		code = try_out(client);
 	} else {
-		printf("FAIL  %s\n", error.message);
+		print_failure(&error);
 		code = exit_code_of(error.status);
 	}
 	mpsync_client_close(client);

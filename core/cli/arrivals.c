@@ -1,0 +1,43 @@
+#include "arrivals.h"
+
+/* Longer than a sender needs from one process to the next, shorter than anybody would notice. */
+#define WINDOW_MS 50
+
+void arrivals_note(struct arrivals *arrivals, int number, enum arrived_at at, uint64_t now_ms)
+{
+	struct arrival *arrival = &arrivals->of[number];
+
+	if (arrival->decide_at_ms == 0)
+		arrival->decide_at_ms = now_ms + WINDOW_MS;
+	arrival->at |= (unsigned)at;
+}
+
+void arrivals_precede_command(struct arrivals *arrivals)
+{
+	for (int number = 1; number < NSIG; number++)
+		arrivals->of[number].sure = arrivals->of[number].decide_at_ms != 0;
+}
+
+int arrivals_due(struct arrivals *arrivals, uint64_t now_ms)
+{
+	for (int number = 1; number < NSIG; number++) {
+		const struct arrival arrival = arrivals->of[number];
+
+		if (arrival.decide_at_ms == 0 || arrival.decide_at_ms > now_ms)
+			continue;
+		arrivals->of[number] = (struct arrival){0};
+		if (arrival.sure || arrival.at != (AT_MPSYNC | AT_KEEPER))
+			return number;
+	}
+	return 0;
+}
+
+uint64_t arrivals_wake_ms(const struct arrivals *arrivals)
+{
+	uint64_t wake_ms = ARRIVALS_NEVER;
+
+	for (int number = 1; number < NSIG; number++)
+		if (arrivals->of[number].decide_at_ms != 0 && arrivals->of[number].decide_at_ms < wake_ms)
+			wake_ms = arrivals->of[number].decide_at_ms;
+	return wake_ms;
+}

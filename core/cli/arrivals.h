@@ -1,0 +1,35 @@
+/*
+ * Signals that are meant for the command. The command shares the process group of `mpsync` and of
+ * the keeper. So a signal that reached both of them was sent to the group, or to every process of a
+ * service: the command has it too. One that reached only one of them is passed on, once. Which it
+ * was is known a moment after the first arrival.
+ */
+#ifndef MPSYNC_CLI_ARRIVALS_H
+#define MPSYNC_CLI_ARRIVALS_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ARRIVALS_NEVER UINT64_MAX
+
+enum arrived_at { AT_MPSYNC = 1, AT_KEEPER = 2 };
+
+struct arrivals {
+	struct arrival {
+		uint64_t decide_at_ms; /* 0: none has come */
+		unsigned at;           /* enum arrived_at, together */
+		bool sure;             /* pass it on, whoever else had it */
+	} of[NSIG];
+};
+
+void arrivals_note(struct arrivals *arrivals, int number, enum arrived_at at, uint64_t now_ms);
+
+/* Those known now were sent before the command was there to get them. */
+void arrivals_precede_command(struct arrivals *arrivals);
+
+/* The next signal to pass on; 0: none now. */
+int arrivals_due(struct arrivals *arrivals, uint64_t now_ms);
+uint64_t arrivals_wake_ms(const struct arrivals *arrivals);
+
+#endif

@@ -1,0 +1,72 @@
+#include "notices.h"
+
+#include "clock.h"
+#include "process.h"
+#include "text.h"
+#include "wire.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void notices_init(struct notices *notices, const struct arguments *arguments, pid_t mpsync)
+{
+	*notices = (struct notices){
+	    .arguments = arguments, .mpsync = mpsync, .terminal = isatty(STDERR_FILENO) == 1};
+}
+
+/* A job in the background does not write over what the person is typing. */
+static bool in_foreground(const struct notices *notices)
+{
+	struct process_stat stat;
+
+	return notices->terminal &&
+	       (!process_read(notices->mpsync, &stat) || stat.foreground_group == stat.group ||
+	           stat.foreground_group == -1);
+}
+
+void notices_clear_line(struct notices *notices)
+{
+	if (notices->shown)
+		fputs("\r\033[K", stderr);
+	notices->shown = false;
+}
+
+static void show_line(struct notices *notices, const mpsync_event *event)
+{
+	char name[TEXT_ESCAPED_SIZE];
+	char holder[TEXT_ESCAPED_SIZE];
+
+	text_escape(name, sizeof name, notices->arguments->positional[0]);
+	text_escape(holder, sizeof holder, event->holder ? event->holder : "another");
+	notices_clear_line(notices);
+	fprintf(stderr, "mpsync: %s is held by %s, unchanged for %" PRId64 " s; waiting", name, holder,
+	    event->unchanged_ms / 1000);
+	if (event->position > 0)
+		fprintf(stderr, " as number %u", event->position);
+	notices->shown = true;
+	fflush(stderr);
+}
+
+void notices_show_waiting(struct notices *notices, const mpsync_event *event)
+{
+	if (notices->arguments->quiet)
+		return;
+	if (notices->arguments->json) {
+		printf("{\"event\":\"waiting\",\"position\":%u,\"unchanged_ms\":%" PRId64 "}\n",
+		    event->position, event->unchanged_ms);
+		fflush(stdout);
+	} else if (in_foreground(notices)) {
+		show_line(notices, event);
+	}
+}
+
+void notices_say_lost(const struct notices *notices, const mpsync_event *event)
+{
+	char since[WIRE_TIME_SIZE];
+
+	wire_time(since, clock_wall_ms());
+	complain(0, "%s is lost since %s: %s; the command is stopped",
+	    notices->arguments->positional[0], since, mpsync_reason_text(event->reason));
+}

@@ -1,0 +1,107 @@
+#include "right.h"
+
+#include "client.h"
+#include "clock.h"
+#include "options.h"
+#include "wire.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LONGEST_GRACE_MS       5000
+#define LONGEST_KILL_MARGIN_MS 200
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* So that the command has its time between SIGTERM and SIGKILL, and yet ends before the right. */
+static int set_grace(struct right *right, const struct arguments *arguments)
+{
+	right->ttl_ms = options_ms(&right->client->options, OPTION_TTL);
+	right->grace_ms = smaller(right->ttl_ms / 30, LONGEST_GRACE_MS);
+	if (arguments->grace_ms < 0)
+		return 0;
+	if (arguments->grace_ms > right->ttl_ms / 5)
+		return complain(EXIT_USAGE,
+		    "--grace: %" PRId64 " ms do not fit into a ttl of %" PRId64 " ms, at most %" PRId64
+		    " ms do; for this grace give --ttl %" PRId64 "ms or more",
+		    arguments->grace_ms, right->ttl_ms, right->ttl_ms / 5, arguments->grace_ms * 5);
+	right->grace_ms = arguments->grace_ms;
+	return 0;
+}
+
+int right_open(struct right *right, const struct arguments *arguments, bool election)
+{
+	const char *name = arguments->positional[0];
+	mpsync_error error;
+	int code;
+
+	/* The command may outlive its keeper for a moment: a keeper's death is no proof of its end. */
+	mpsync_options_set(arguments->options, "fence", "time", NULL);
+	right->queue = mpsync_queue_new(&error);
+	if (!right->queue)
+		return complain(exit_code_of(error.status), "%s", error.message);
+	right->client = mpsync_client_open(NULL, arguments->options, right->queue, &error);
+	if (!right->client)
+		return complain(exit_code_of(error.status), "%s", error.message);
+	code = set_grace(right, arguments);
+	if (code != 0)
+		return code;
+	right->lock = lock_new(right->client, name, NULL, election, &error);
+	return right->lock ? 0 : complain(exit_code_of(error.status), "%s", error.message);
+}
+
+int right_ask(struct right *right, const struct arguments *arguments)
+{
+	mpsync_error error;
+	const mpsync_status status =
+	    lock_acquire(right->lock, 1, NULL, arguments->value, arguments->wait_ms, &error);
+
+	return status == MPSYNC_OK ? 0 : complain(exit_code_of(status), "%s", error.message);
+}
+
+void right_begin(struct right *right, const mpsync_event *event)
+{
+	right->grant = event->grant;
+	right->token = event->token;
+	/* The right as it was given counts: some stores give a ttl of their own. */
+	right->ttl_ms = right_remaining_ms(right) * 5 / 4;
+	right->grace_ms = smaller(right->grace_ms, right->ttl_ms / 5);
+	right->kill_margin_ms = smaller(right->ttl_ms / 20, LONGEST_KILL_MARGIN_MS);
+}
+
+int64_t right_remaining_ms(const struct right *right)
+{
+	return mpsync_lock_remaining_ms(right->lock, right->grant);
+}
+
+void right_release(struct right *right)
+{
+	if (right->grant == 0)
+		return;
+	mpsync_lock_release(right->lock, NULL);
+	right->grant = 0;
+}
+
+void right_describe_silence(const struct right *right, char *out, size_t size)
+{
+	const int64_t silent_ms = right->ttl_ms * 4 / 5 - right_remaining_ms(right);
+	char since[WIRE_TIME_SIZE];
+	char why[200];
+
+	wire_time(since, clock_wall_ms() - silent_ms);
+	lock_last_trouble(right->lock, why, sizeof why);
+	snprintf(out, size, "no renewal was acknowledged since %s (%" PRId64 ".%" PRId64 " s): %s",
+	    since, silent_ms / 1000, silent_ms % 1000 / 100, *why ? why : "the store does not answer");
+}
+
+void right_close(struct right *right)
+{
+	right_release(right);
+	mpsync_lock_free(right->lock);
+	mpsync_client_close(right->client);
+	mpsync_queue_free(right->queue);
+}

@@ -1,0 +1,154 @@
+"""What the tests of the command share: its processes, terminals, and machines without a cgroup to be had."""
+import contextlib
+import os
+import pathlib
+import pty
+import re
+import signal
+import sys
+import threading
+import uuid
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+from support import MPSYNC, PATIENCE_S, Case  # noqa: E402
+
+
+def children(pid):
+    found = []
+    with contextlib.suppress(OSError):
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def state(pid):
+    """The letter of /proc/PID/stat; None: it has ended, or is a zombie."""
+    try:
+        letter = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return None
+    return None if letter in "ZX" else letter
+
+
+def cgroup_mount():
+    for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
+        if " - cgroup2 " in line:
+            return line.split()[4]
+    return None
+
+
+def hide_cgroups():
+    """For the front of a command line: where this runs, no cgroup is to be had."""
+    mount = cgroup_mount()
+    return ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {mount}; exec "$@"', "sh"] if mount else []
+
+
+class CommandCase(Case):
+    def setUp(self):
+        super().setUp()
+        self.mark = uuid.uuid4().hex
+        self.environment = {"MPSYNC_URL": self.file_url, "MARK": self.mark}
+
+    def marked(self):
+        """Living processes of this test's commands: mpsync's own do not count."""
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            with contextlib.suppress(OSError):
+                if (self.mark.encode() in (entry / "environ").read_bytes() and state(int(entry.name))
+                        and not os.readlink(entry / "exe").startswith(MPSYNC)):
+                    found.append(int(entry.name))
+        return found
+
+    def tearDown(self):
+        for pid in self.marked():
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        super().tearDown()
+
+    def run_under(self, *arguments, front=(), stderr=None, **environment):
+        """mpsync with these arguments; `mpsync`, `guard`, `keeper` are filled by `find_own`."""
+        return self.start([*front, MPSYNC, *arguments], {**self.environment, **environment}, stderr)
+
+    def find_own(self, mpsync):
+        """The processes of ours, once the keeper has begun."""
+        own = {"mpsync": mpsync}
+
+        def complete():
+            for name, parent in (("guard", "mpsync"), ("keeper", "guard")):
+                found = children(own[parent])
+                if not found:
+                    return False
+                own[name] = found[0]
+            return True
+
+        self.until(complete)
+        return own
+
+    def write_script(self, name, text):
+        path = pathlib.Path(self.folder, name)
+        path.write_text(text)
+        return str(path)
+
+
+class Screen:
+    """A terminal: what is typed into it, and what was seen on it."""
+
+    def __init__(self, command, environment):
+        self.number, self.terminal = pty.fork()
+        if self.number == 0:
+            os.environ.update(environment)
+            os.execvp(command[0], command)
+        self.seen = ""
+        self.changed = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        with contextlib.suppress(OSError):
+            while data := os.read(self.terminal, 4096):
+                with self.changed:
+                    self.seen += data.decode(errors="replace")
+                    self.changed.notify()
+
+    def type(self, text):
+        os.write(self.terminal, text.encode())
+
+    def line(self, text):
+        self.type(text + "\n")
+
+    def expect(self, pattern):
+        """What matches, and forgets all up to it."""
+        with self.changed:
+            found = self.changed.wait_for(lambda: re.search(pattern, self.seen), PATIENCE_S)
+            if not found:
+                raise AssertionError(f"{pattern!r} never came; there is {self.seen!r}")
+            self.seen = self.seen[found.end():]
+            return found
+
+    def end_code(self):
+        return os.waitstatus_to_exitcode(os.waitpid(self.number, 0)[1])
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            os.close(self.terminal)
+
+
+class ScreenCase(CommandCase):
+    def screen(self, *command, **environment):
+        screen = Screen(command, {**self.environment, "PATH": f"{pathlib.Path(MPSYNC).parent}:{os.environ['PATH']}",
+                                  "TERM": "dumb", **environment})
+        self.addCleanup(screen.close)
+        return screen
+
+    def bash(self):
+        """An interactive shell with job control; its prompt is `$N`, N counting up."""
+        screen = self.screen("bash", "--norc", "--noprofile", "-i", PS1="ready> ", HISTFILE="/dev/null")
+        self.addCleanup(self.kill_session, screen.number)
+        screen.expect("ready> ")
+        return screen
+
+    def kill_session(self, number):
+        with contextlib.suppress(OSError):
+            os.kill(number, signal.SIGKILL)
+            os.waitpid(number, 0)
