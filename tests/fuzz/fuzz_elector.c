@@ -11,9 +11,11 @@ static struct store *open(struct loop *loop, const struct store_clock *clock)
 	struct url url;
 	struct store *store = NULL;
 
-	if (url_parse(&url, "http://localhost:13131", NULL))
+	if (url_parse(&url, "http://localhost:13131", NULL) &&
+	    mpsync_options_set(&options, "identity", "fuzz", NULL) == MPSYNC_OK)
 		store = elector_open(&url, &options, loop, clock, NULL);
 	url_clear(&url);
+	options_clear(&options);
 	return store;
 }
 

@@ -182,7 +182,7 @@ static const struct store_ops elector_ops = {
 static bool set_names(
     struct remote *remote, const struct url *url, const struct mpsync_options *options)
 {
-	const char *identity = options_text(options, OPTION_IDENTITY);
+	const char *identity = options_text(options, OPTION_IDENTITY); /* every client names one */
 	char *encoded;
 	struct id session;
 	int length = -1;
