@@ -54,6 +54,7 @@ void request_free(struct request *request)
 	}
 	cJSON_Delete(request->items);
 	cJSON_Delete(request->pending.body);
+	free(request->after);
 	free(request->last_name);
 	free(request->name);
 	free(request);
@@ -216,14 +217,22 @@ static void on_looked_up(struct store_query *query, enum mpsync_status status, c
 	reply_json(request, answer->status, object);
 }
 
-static void look_up(struct request *request)
+void request_query(struct request *request, const struct store_query *query)
 {
 	struct store *store = engine_store(request->server->engine);
 
+	request->query = *query;
+	request->query.name = request->name;
+	request->query.prefix = request->name;
+	if (query->after) {
+		request->after = strdup(query->after);
+		request->query.after = request->after;
+	}
 	request->querying = true;
-	request->query = (struct store_query){
-	    .kind = STORE_GET, .name = request->name, .found = on_found, .done = on_looked_up};
-	store->ops->query(store, &request->query);
+	if (query->after && !request->after)
+		query->done(&request->query, MPSYNC_E_NO_MEMORY, "out of memory");
+	else
+		store->ops->query(store, &request->query);
 }
 
 void reply_answer(struct sessions_request *base, struct answer *answer)
@@ -232,7 +241,8 @@ void reply_answer(struct sessions_request *base, struct answer *answer)
 
 	if (answer->want_lock) {
 		request->pending = *answer;
-		look_up(request);
+		request_query(request,
+		    &(struct store_query){.kind = STORE_GET, .found = on_found, .done = on_looked_up});
 	} else if (answer->body) {
 		reply_json(request, answer->status, answer->body);
 	} else {

@@ -240,7 +240,6 @@ static void on_forced(struct store_query *query, enum mpsync_status status, cons
 
 static void force_release(struct request *request, const cJSON *object, const char *name)
 {
-	struct store *store = engine_store(request->server->engine);
 	const bool local = request->listener->socket_path || request->listener->tls;
 
 	if (!local && !request->server->allow_force) {
@@ -250,14 +249,11 @@ static void force_release(struct request *request, const cJSON *object, const ch
 	}
 	if (!set_name(request, name))
 		return;
-	request->querying = true;
-	request->query = (struct store_query){
-	    .kind = STORE_FORCE,
-	    .name = request->name,
-	    .now = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "now")),
-	    .done = on_forced,
-	};
-	store->ops->query(store, &request->query);
+	request_query(request, &(struct store_query){
+	                           .kind = STORE_FORCE,
+	                           .now = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "now")),
+	                           .done = on_forced,
+	                       });
 }
 
 static void delete_lock(struct request *request, const char *name)
@@ -312,14 +308,9 @@ static void on_get_done(struct store_query *query, enum mpsync_status status, co
 
 static void get_lock(struct request *request, const char *name)
 {
-	struct store *store = engine_store(request->server->engine);
-
-	if (!set_name(request, name))
-		return;
-	request->querying = true;
-	request->query = (struct store_query){
-	    .kind = STORE_GET, .name = request->name, .found = on_got, .done = on_get_done};
-	store->ops->query(store, &request->query);
+	if (set_name(request, name))
+		request_query(request,
+		    &(struct store_query){.kind = STORE_GET, .found = on_got, .done = on_get_done});
 }
 
 /* ---- Lists ---- */
@@ -362,7 +353,6 @@ static void on_list_done(struct store_query *query, enum mpsync_status status, c
 
 static void list_locks(struct request *request, const struct evkeyvalq *parameters)
 {
-	struct store *store = engine_store(request->server->engine);
 	const char *limit = evhttp_find_header(parameters, "limit");
 	const char *prefix = evhttp_find_header(parameters, "prefix");
 	const char *after = evhttp_find_header(parameters, "continue");
@@ -376,21 +366,11 @@ static void list_locks(struct request *request, const struct evkeyvalq *paramete
 		return;
 	request->items = cJSON_CreateArray();
 	request->limit = (size_t)most;
-	request->querying = true;
-	request->last_name = after ? strdup(after) : NULL;
-	{
-		/* `after` is read before the first lock replaces last_name. */
-		char *start = after ? strdup(after) : NULL;
-
-		request->query = (struct store_query){.kind = STORE_LIST,
-		    .prefix = request->name,
-		    .after = start,
-		    .limit = (size_t)most + 1,
-		    .found = on_listed,
-		    .done = on_list_done};
-		store->ops->query(store, &request->query);
-		free(start);
-	}
+	request_query(request, &(struct store_query){.kind = STORE_LIST,
+	                           .after = after,
+	                           .limit = (size_t)most + 1,
+	                           .found = on_listed,
+	                           .done = on_list_done});
 }
 
 /* ---- Holders ---- */
@@ -469,11 +449,7 @@ static void on_checked(struct store_query *query, enum mpsync_status status, con
 
 static void reply_ready(struct request *request)
 {
-	struct store *store = engine_store(request->server->engine);
-
-	request->querying = true;
-	request->query = (struct store_query){.kind = STORE_CHECK, .done = on_checked};
-	store->ops->query(store, &request->query);
+	request_query(request, &(struct store_query){.kind = STORE_CHECK, .done = on_checked});
 }
 
 static void reply_metrics(struct request *request)

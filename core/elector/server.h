@@ -59,6 +59,7 @@ struct request {
 	bool *answered; /* of its route, until it is held back */
 	cJSON *items;   /* of a list */
 	size_t limit;
+	char *after; /* where a list goes on */
 	char *last_name;
 	bool more;
 };
@@ -82,6 +83,11 @@ void reply_error(struct request *request, int status, const char *code, const ch
 void reply_json(struct request *request, int status, cJSON *body);
 void reply_text(
     struct request *request, int status, const char *type, const char *text, size_t size);
+/*
+ * Asks the store; `query->done` answers the request. What the query borrows is the request's own
+ * until then: its name (of a list the prefix), and a copy of `after`.
+ */
+void request_query(struct request *request, const struct store_query *query);
 /* Adds who waits here for the lock, in order, to its object's status, which is returned. */
 cJSON *add_queue(const struct request *request, const char *name, cJSON *lock);
 /* The answer comes later: notice when the client goes away meanwhile (rule 45). */

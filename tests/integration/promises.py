@@ -4,7 +4,29 @@ import signal
 import test_holders
 
 
-class Promises:
+class Pages:
+    def test_a_list_goes_on_where_a_page_ended(self):
+        """Page by page to the end, whatever is asked in between: each name once, in order."""
+        elector = self.elector(self.url)
+        names = [f"page-{i}" for i in range(7)] + ["other"]
+        for number, name in enumerate(reversed(names)):
+            self.http(elector.port, "PUT", f"/locks/{name}",
+                      {"holder": "h", "claim": f"{number + 1:032x}", "ttl": "60s"})
+        for prefix, wanted in (("page-", names[:-1]), ("", sorted(names)), ("none", [])):
+            found, place = [], ""
+            while place is not None:
+                page = self.http(elector.port, "GET", f"/locks?limit=3&prefix={prefix}{place}")[1]
+                found += [lock["metadata"]["name"] for lock in page["items"]]
+                self.assertLessEqual(len(found), len(wanted))
+                place = f"&continue={page['continue']}" if "continue" in page else None
+            self.assertEqual(found, wanted)
+        # Behind the last one there is nothing, and what lies between two names need not be there.
+        self.assertEqual(self.http(elector.port, "GET", "/locks?continue=page-9")[1]["items"], [])
+        between = self.http(elector.port, "GET", "/locks?continue=page-55")[1]["items"]
+        self.assertEqual([lock["metadata"]["name"] for lock in between], ["page-6"])
+
+
+class Promises(Pages):
     shortest_ttl = "2s"
 
     def test_killed_holder_is_replaced_after_its_ttl(self):

@@ -5,6 +5,7 @@ import sqlite3
 import struct
 import unittest
 
+from promises import Pages
 from support import Case
 
 CLAIM = "1" * 32
@@ -45,6 +46,16 @@ class OldWire(Wire):
         self.assertEqual(self.put("a")[0], 200)
         status, lock = self.http(self.port, "PUT", "/locks/a")
         self.assertEqual((status, lock["spec"]["owner"]), (409, "w"))
+
+
+class PagesInMemory(Pages, Case):
+    url = "memory:"
+
+
+class PagesOfAFile(Pages, Case):
+    def setUp(self):
+        super().setUp()
+        self.url = self.file_url
 
 
 class OldWireInAnOutage(Case):

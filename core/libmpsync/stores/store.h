@@ -60,14 +60,17 @@ struct store_lock {
 	const char *value;
 	uint64_t token;
 	uint64_t version; /* changes when anything else does but a renewal */
-	uint32_t ttl_ms;
+	uint64_t ttl_ms;  /* others may have written anything */
 	int64_t since_ms;
 	uint64_t expires_in_ms;
 	uint32_t waiters;
 	bool election;
 };
 
-/* A request that concerns no claim. The store calls `done` once, after any number of `found`. */
+/*
+ * A request that concerns no claim. The store calls `done` once, after any number of `found`. It
+ * borrows the texts, and the query itself: they stay whoever asks' until `done` or query_cancel.
+ */
 struct store_query {
 	enum { STORE_CHECK, STORE_LIST, STORE_GET, STORE_FORCE } kind;
 	const char *name;   /* GET, FORCE */
