@@ -18,7 +18,7 @@ static void print_json(const mpsync_lock_info *info)
 	    .holder = info->holder,
 	    .value = info->value,
 	    .token = info->token,
-	    .ttl_ms = (uint32_t)info->ttl_ms,
+	    .ttl_ms = (uint64_t)info->ttl_ms,
 	    .since_ms = info->since_unix_ms,
 	    .expires_in_ms = info->expires_unix_ms > now ? (uint64_t)(info->expires_unix_ms - now) : 0,
 	    .waiters = info->waiters,

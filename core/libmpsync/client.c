@@ -503,7 +503,7 @@ static void on_found(struct store_query *query, const struct store_lock *lock)
 	    .holder = copy_text(lock->holder, &list->failed),
 	    .value = copy_text(lock->value, &list->failed),
 	    .token = lock->token,
-	    .ttl_ms = lock->ttl_ms,
+	    .ttl_ms = (int64_t)lock->ttl_ms,
 	    .since_unix_ms = lock->since_ms,
 	    .is_election = lock->election,
 	    .waiters = lock->waiters,

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LONGEST_MS (1000ull * 3600 * 1000)
+#define LONGEST_WISH_MS (1000ull * 3600 * 1000)
+#define LONGEST_MS      (1ull << 53)
 
 static uint64_t unit_ms(const char *unit)
 {
@@ -24,14 +25,14 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-bool duration_parse(const char *text, uint64_t *ms)
+static bool parse(const char *text, uint64_t most_ms, uint64_t *ms)
 {
 	uint64_t thousandths = 0;
 	unsigned digits = 0;
 	unsigned decimals = 0;
 	uint64_t unit;
 
-	for (; is_digit(*text) && digits < 12; text++, digits++)
+	for (; is_digit(*text) && digits < 14; text++, digits++)
 		thousandths = thousandths * 10 + (uint64_t)(*text - '0');
 	if (digits == 0)
 		return false;
@@ -44,10 +45,20 @@ bool duration_parse(const char *text, uint64_t *ms)
 	for (; decimals < 3; decimals++)
 		thousandths *= 10;
 	unit = unit_ms(text);
-	if (unit == 0 || thousandths / 1000 > LONGEST_MS / unit)
+	if (unit == 0 || thousandths / 1000 > most_ms / unit)
 		return false;
 	*ms = thousandths * unit / 1000;
-	return *ms <= LONGEST_MS;
+	return *ms <= most_ms;
+}
+
+bool duration_parse(const char *text, uint64_t *ms)
+{
+	return parse(text, LONGEST_WISH_MS, ms);
+}
+
+bool duration_read(const char *text, uint64_t *ms)
+{
+	return parse(text, LONGEST_MS, ms);
 }
 
 void duration_format(char text[DURATION_TEXT_SIZE], uint64_t ms)

@@ -7,8 +7,12 @@
 
 #define DURATION_TEXT_SIZE 32
 
-/* Digits, at most three decimals, one of ms, s, m, h; at most 1000 hours. */
+/* Digits, at most three decimals, one of ms, s, m, h; at most 1000 hours: what anybody may
+ * ask for. */
 bool duration_parse(const char *text, uint64_t *ms);
+
+/* The same without that bound (but 2^53 ms): what others say that something lasts. */
+bool duration_read(const char *text, uint64_t *ms);
 
 /* Seconds with three decimals: "11.900s". */
 void duration_format(char text[DURATION_TEXT_SIZE], uint64_t ms);

@@ -106,7 +106,7 @@ static bool same_clock(const struct record_host *a, const struct record_host *b)
 static uint64_t observed_busy_ms(const struct observation *seen, const struct record_view *view)
 {
 	/* A record that does not say how long it lasts lasts as long as ours would (rule 23). */
-	const uint32_t ttl_ms = seen->ttl_ms ? seen->ttl_ms : view->ttl_ms;
+	const uint64_t ttl_ms = seen->ttl_ms ? seen->ttl_ms : view->ttl_ms;
 
 	return seen->unchanged_ms > ttl_ms ? 0 : ttl_ms + 1 - seen->unchanged_ms;
 }
@@ -146,11 +146,19 @@ bool record_is_grant(const struct record *record, const struct id *claim, uint64
 static uint64_t next_renewal(const struct record *there, int64_t wall_ms)
 {
 	const uint64_t second_us = 1000000;
-	const uint64_t wall_us = wall_ms < 0 ? 0 : (uint64_t)wall_ms / 1000 * second_us;
+	const uint64_t last_us = RECORD_LAST_RENEWAL_US - second_us;
+	const uint64_t wall_s = wall_ms < 0 ? 0 : (uint64_t)wall_ms / 1000;
+	const uint64_t wall_us = wall_s > last_us / second_us ? 0 : wall_s * second_us;
+	const uint64_t there_us = there ? there->renewed_us : 0;
 
-	const uint64_t least_us = there ? there->renewed_us + second_us : 0;
+	if (!there || there_us > last_us || there_us + second_us < wall_us)
+		return wall_us;
+	return there_us + second_us;
+}
 
-	return least_us > wall_us ? least_us : wall_us;
+static uint32_t next_transition(const struct record *there)
+{
+	return there && there->transitions < RECORD_MOST_TRANSITIONS ? there->transitions + 1 : 0;
 }
 
 struct record record_grant(const struct record *there, const struct record_view *view,
@@ -166,7 +174,7 @@ struct record record_grant(const struct record *there, const struct record_view 
 	    .deadline_ms = sent_at_ms + ttl_ms,
 	    .host = view->host,
 	    .since_ms = wall_ms,
-	    .transitions = there ? there->transitions + 1 : 0,
+	    .transitions = next_transition(there),
 	    .ttl_ms = ttl_ms,
 	    .election = election,
 	};

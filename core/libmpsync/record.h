@@ -6,6 +6,7 @@
 #define MPSYNC_RECORD_H
 
 #include "identity.h"
+#include "rfc3339.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +19,14 @@ struct record_host {
 	int32_t pid;     /* 0: the holder's death is no proof that nobody believes */
 	uint64_t pid_start;
 };
+
+/*
+ * Whoever reads a record bounds its numbers by these, so that sums of them never overflow: others
+ * write what they like. What has no successor starts again: a change is all that it has to be.
+ */
+#define RECORD_LONGEST_MS       (1ull << 53) /* the largest number that JSON keeps exactly */
+#define RECORD_LAST_RENEWAL_US  ((uint64_t)RFC3339_LAST_US)
+#define RECORD_MOST_TRANSITIONS INT32_MAX /* of a Lease */
 
 struct record {
 	uint64_t version; /* of the last write; greater with each write of the name */
@@ -33,7 +42,7 @@ struct record {
 	struct record_host host;
 	int64_t since_ms;
 	uint32_t transitions; /* how often the holder changed, where that is kept */
-	uint32_t ttl_ms;      /* 0: it does not say */
+	uint64_t ttl_ms;      /* 0: it does not say */
 	bool election;
 	bool revoked;
 	/* Told by the backend, not stored: */
@@ -44,7 +53,7 @@ struct record {
 /* What one observer knows about one name. All zero: never seen. */
 struct observation {
 	enum { UNSEEN, SEEN_FREE, SEEN_HELD, SEEN_REVOKED, SEEN_VANISHED } state;
-	uint32_t ttl_ms;
+	uint64_t ttl_ms;
 	uint64_t unchanged_ms; /* credited time without a change of the holder's part */
 	uint64_t last_ms;      /* when it was credited last */
 	uint64_t planned_ms;   /* how long the observer meant to sleep since then */

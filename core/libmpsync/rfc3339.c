@@ -10,9 +10,10 @@
 
 void rfc3339_write(char text[RFC3339_SIZE], int64_t unix_us, int digits)
 {
+	const int64_t at_us = unix_us < RFC3339_LAST_US ? unix_us : RFC3339_LAST_US;
 	/* Before 1970 too a second begins with its fraction 0. */
-	int64_t fraction = (unix_us % SECOND_US + SECOND_US) % SECOND_US;
-	const time_t seconds = (time_t)((unix_us - fraction) / SECOND_US);
+	int64_t fraction = (at_us % SECOND_US + SECOND_US) % SECOND_US;
+	const time_t seconds = (time_t)((at_us - fraction) / SECOND_US);
 	struct tm utc;
 	size_t length;
 

@@ -5,7 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RFC3339_SIZE 40
+/* The last whole second that its four digits of a year can say, in microseconds. */
+#define RFC3339_LAST_US 253402300799000000
+#define RFC3339_SIZE    40
 
 /* `digits` of a second, 0 to 6. */
 void rfc3339_write(char text[RFC3339_SIZE], int64_t unix_us, int digits);

@@ -208,7 +208,8 @@ uint64_t sim_real_us(const struct sim_node *node, uint64_t boot_ms)
 	const uint64_t local_us = boot_ms * 1000;
 	uint64_t at;
 
-	if (boot_ms > UINT64_MAX / 2000000)
+	/* No run is that long; its microseconds in parts of a million have no place in 64 bits. */
+	if (boot_ms > UINT64_MAX / 2000000000)
 		return SIM_NEVER / 2;
 	if (local_us <= (uint64_t)node->offset_us)
 		return 0;

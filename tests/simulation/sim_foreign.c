@@ -1,7 +1,8 @@
 /*
  * client-go's leader election, as one more contender for a Lease: it reads and writes by polling,
  * sees whole seconds only, observes on its own clock, and releases with a duration of one second
- * (rules 19, 23).
+ * (rules 19, 23). Some of them say numbers that no configuration should: durations of years, and,
+ * in a record that is let go of, times and counts that have no successor.
  */
 #include "sim.h"
 
@@ -15,6 +16,7 @@ struct foreign {
 	struct sim *sim;
 	int name;
 	uint64_t rate_ppm;
+	uint64_t ttl_ms; /* what it writes as its duration */
 	char identity[32];
 	bool leads;
 	struct record seen; /* what it last found different */
@@ -58,7 +60,7 @@ static void write_own(struct foreign *foreign, const struct record *there)
 	struct sim *sim = foreign->sim;
 	const int64_t wall_ms = START_MS + (int64_t)(own_us(foreign, sim->now_us) / 1000);
 	struct record own = {.holder = foreign->identity,
-	    .ttl_ms = sim->ttl_ms,
+	    .ttl_ms = foreign->ttl_ms,
 	    .since_ms = foreign->leads ? there->since_ms : wall_ms,
 	    .renewed_us = (uint64_t)wall_ms * 1000};
 
@@ -74,6 +76,10 @@ static void release(struct foreign *foreign, const struct record *there)
 	struct record own = {
 	    .ttl_ms = 1000, .since_ms = there->since_ms, .renewed_us = there->renewed_us + 1000000};
 
+	if (sim_chance(foreign->sim, 20)) {
+		own.renewed_us = RECORD_LAST_RENEWAL_US;
+		own.transitions = RECORD_MOST_TRANSITIONS;
+	}
 	sim_store_foreign_write(foreign->sim, foreign->name, &own);
 }
 
@@ -114,6 +120,17 @@ static void on_poll(struct sim *sim, void *argument)
 	    sim, sim->now_us + (uint64_t)sim->ttl_ms * 2000 / 15, NULL, on_poll, foreign, free_foreign);
 }
 
+/* At the edges of what 32 bits hold in seconds, and in milliseconds. */
+static uint64_t pick_ttl_ms(struct sim *sim)
+{
+	static const uint64_t long_ms[] = {
+	    4000000000, UINT32_MAX, (1ull << 32) + 1, 31536000000, INT32_MAX * 1000ull};
+
+	if (!sim_chance(sim, 30))
+		return sim->ttl_ms;
+	return long_ms[sim_random(sim, sizeof long_ms / sizeof *long_ms)];
+}
+
 void sim_foreign_comes(struct sim *sim)
 {
 	struct foreign *foreign = calloc(1, sizeof *foreign);
@@ -124,6 +141,7 @@ void sim_foreign_comes(struct sim *sim)
 	foreign->name = (int)sim_random(sim, SIM_NAMES);
 	foreign->rate_ppm = 1000000 + sim_random(sim, sim->options.rate_ratio_ppm - 1000000 + 1);
 	foreign->leaves_us = sim->now_us + sim_random(sim, 4 * (uint64_t)sim->ttl_ms * 1000);
+	foreign->ttl_ms = pick_ttl_ms(sim);
 	snprintf(foreign->identity, sizeof foreign->identity, "client-go-%llu",
 	    (unsigned long long)sim_random(sim, 1000000));
 	sim_at(sim, sim->now_us, NULL, on_poll, foreign, free_foreign);

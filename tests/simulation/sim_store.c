@@ -177,7 +177,7 @@ uint64_t sim_store_dead_write_us(const struct sim *sim, int name)
 {
 	const struct stored *stored = &sim->store->names[name];
 
-	if (!stored->there || !stored->record.holder ||
+	if (!stored->there || !stored->record.holder || stored->record.ttl_ms > sim->ttl_ms ||
 	    (stored->author->alive && stored->author->life == stored->author_life))
 		return SIM_NEVER;
 	return stored->written_us;
@@ -292,6 +292,17 @@ static bool same_content(const struct record *a, const struct record *b)
 	       id_equal(&a->instance, &b->instance);
 }
 
+/* What an API server refuses: times behind the year 9999, counts of more than 31 bits. */
+static void check_numbers(struct sim *sim, const struct message *message)
+{
+	const struct record *record = &message->request.record;
+
+	if (record->renewed_us > RECORD_LAST_RENEWAL_US ||
+	    record->transitions > RECORD_MOST_TRANSITIONS)
+		sim_violate(sim, "P6", "node %d writes numbers into %s that no server takes",
+		    message->node->number, sim_name(message->name));
+}
+
 static void put(struct sim *sim, struct stored *stored, const struct message *message, bool created)
 {
 	struct record next = message->request.record;
@@ -299,6 +310,7 @@ static void put(struct sim *sim, struct stored *stored, const struct message *me
 	const bool adopts = next.holder && id_equal(&stored->record.claim, &next.claim) &&
 	                    !id_equal(&stored->record.instance, &next.instance);
 
+	check_numbers(sim, message);
 	if (sim->mode != MODE_FILE) {
 		next.host = (struct record_host){0};
 		next.deadline_ms = 0;
@@ -354,6 +366,18 @@ static bool grants(const struct stored *stored, const struct message *message)
 	           message->request.grant);
 }
 
+/* P3: client-go's right lasts as long as its record says, however long that is. */
+static void check_patience(
+    struct sim *sim, const struct stored *stored, const struct message *message)
+{
+	const uint64_t least_us = stored->record.ttl_ms * 1000000 / sim->options.rate_ratio_ppm * 1000;
+
+	if (shows_holder(stored) && id_is_none(&stored->record.claim) &&
+	    sim->now_us < stored->written_us + least_us)
+		sim_violate(sim, "P3", "node %d takes %s from client-go before its duration has passed",
+		    message->node->number, sim_name(message->name));
+}
+
 static void leave_waiters(struct stored *stored, const struct id *claim)
 {
 	for (size_t i = 0; i < stored->waiter_count; i++) {
@@ -405,6 +429,7 @@ static void apply_write(struct sim *sim, struct stored *stored, struct message *
 			sim_freeing_write(sim, message->name);
 		if (grants(stored, message)) {
 			sim_granting_write(sim, message->name);
+			check_patience(sim, stored, message);
 			leave_waiters(stored, &request->record.claim);
 		}
 		put(sim, stored, message, !matches);
@@ -993,7 +1018,8 @@ static void delete_by_hand(struct sim *sim, int name)
 {
 	struct stored *stored = &sim->store->names[name];
 
-	if (!stored->there || sim->mode == MODE_FILE)
+	/* Whoever saw one that lasts for years waits for years, as it should, and ends no run. */
+	if (!stored->there || sim->mode == MODE_FILE || stored->record.ttl_ms > sim->ttl_ms)
 		return;
 	for (int i = 0; i < sim->node_count; i++)
 		stored->saw_deletion[i] =

@@ -182,6 +182,49 @@ static void test_places(void **state)
 	assert_string_equal(out, "");
 }
 
+/* Goal: a record is busy for as long as it says, also where that is more than 32 bits hold. */
+static void test_durations_have_no_edge(void **state)
+{
+	static const uint64_t durations[] = {
+	    UINT32_MAX - 1, UINT32_MAX, UINT32_MAX + 1ull, INT32_MAX * 1000ull, RECORD_LONGEST_MS};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof durations / sizeof *durations; i++) {
+		struct observation seen = {0};
+		struct record record = held_by_another();
+		const uint64_t end = 1000 + durations[i];
+
+		record.ttl_ms = durations[i];
+		record_observe(&seen, NULL, &record, &view, 1000);
+		assert_true(record_busy_ms(&seen, &record, &view, 1000) == durations[i] + 1);
+		record_observe(&seen, &record, &record, &view, end);
+		assert_int_equal(record_busy_ms(&seen, &record, &view, end), 1);
+		record_observe(&seen, &record, &record, &view, end + 1);
+		assert_int_equal(record_busy_ms(&seen, &record, &view, end + 1), 0);
+	}
+}
+
+/* Goal: times and counts that have no successor start again, and differ from what is there. */
+static void test_what_overflows_starts_again(void **state)
+{
+	const int64_t wall_ms = 1700000000999;
+	struct record there = held_by_another();
+	struct record next;
+
+	(void)state;
+	there.renewed_us = RECORD_LAST_RENEWAL_US;
+	there.transitions = RECORD_MOST_TRANSITIONS;
+	next = record_grant(&there, &view, "me", NULL, TTL, false, 0, wall_ms);
+	assert_true(next.renewed_us == 1700000000000000);
+	assert_int_equal(next.transitions, 0);
+	there.renewed_us = RECORD_LAST_RENEWAL_US - 1000000;
+	assert_true(
+	    record_renewal(&there, &view, NULL, 5, 0, wall_ms).renewed_us == RECORD_LAST_RENEWAL_US);
+	/* A wall clock that is behind the last year is as good as none. */
+	there.renewed_us = RECORD_LAST_RENEWAL_US;
+	assert_int_equal(record_renewal(&there, &view, NULL, 5, 0, INT64_MAX).renewed_us, 0);
+}
+
 /* Goal: what somebody else wrote there is nobody; a number with a meaning of later is kept. */
 static void test_places_that_cannot_be_read(void **state)
 {
@@ -219,6 +262,8 @@ int main(void)
 	    cmocka_unit_test(test_grant_over_own_lost_one_differs),
 	    cmocka_unit_test(test_adoption_needs_claim_and_token),
 	    cmocka_unit_test(test_places),
+	    cmocka_unit_test(test_durations_have_no_edge),
+	    cmocka_unit_test(test_what_overflows_starts_again),
 	    cmocka_unit_test(test_places_that_cannot_be_read),
 	};
 

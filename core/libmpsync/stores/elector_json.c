@@ -26,7 +26,7 @@ uint64_t json_duration_ms(const cJSON *object, const char *name)
 {
 	uint64_t ms = 0;
 
-	return duration_parse(json_text(object, name), &ms) ? ms : 0;
+	return duration_read(json_text(object, name), &ms) ? ms : 0;
 }
 
 uint32_t json_count(const cJSON *object, const char *name)
@@ -55,7 +55,7 @@ struct store_lock json_lock(const cJSON *object)
 	    .holder = *owner ? owner : NULL,
 	    .value = cJSON_IsString(value) ? value->valuestring : NULL,
 	    .token = json_token(spec, "token"),
-	    .ttl_ms = (uint32_t)json_duration_ms(spec, "ttl"),
+	    .ttl_ms = json_duration_ms(spec, "ttl"),
 	    .since_ms = unix_ms(json_text(spec, "since")),
 	    .expires_in_ms = expires > now ? (uint64_t)(expires - now) : 0,
 	    .waiters = json_count(status, "waiters"),

@@ -139,7 +139,7 @@ static int compare(const void *a, const void *b)
 /* For people: where clocks agree, that is when it ends. */
 static uint64_t expires_at_ms(const struct kube_queries *queries, const struct record *record)
 {
-	const int64_t left = (int64_t)(record->renewed_us / 1000) + record->ttl_ms -
+	const int64_t left = (int64_t)(record->renewed_us / 1000 + record->ttl_ms) -
 	                     queries->clock.wall_ms(queries->clock.context);
 	const uint64_t now = queries->clock.boot_ms(queries->clock.context);
 

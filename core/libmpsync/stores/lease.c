@@ -16,8 +16,6 @@
 #define UUID_SIZE    37
 #define IDENTITY_END (ID_HEX_SIZE) /* "_" and 32 hex digits */
 #define MOST_NEXT    1024
-/* What an API server takes: it keeps 32 bits with a sign. */
-#define MOST_TRANSITIONS INT32_MAX
 
 /* ---- Names ---- */
 
@@ -70,9 +68,9 @@ static const char *text_of(const cJSON *object, const char *key)
 	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
-static uint32_t number_of(const cJSON *object, const char *key, uint32_t most)
+static uint64_t number_of(const cJSON *object, const char *key, uint64_t most)
 {
-	return (uint32_t)json_number(cJSON_GetObjectItemCaseSensitive(object, key), most);
+	return json_number(cJSON_GetObjectItemCaseSensitive(object, key), most);
 }
 
 static const cJSON *metadata_of(const cJSON *object)
@@ -174,8 +172,8 @@ static bool read_spec(const cJSON *object, struct record *record)
 	const char *identity = text_of(spec, "holderIdentity");
 	int64_t us;
 
-	record->ttl_ms = number_of(spec, "leaseDurationSeconds", UINT32_MAX / 1000) * 1000;
-	record->transitions = number_of(spec, "leaseTransitions", MOST_TRANSITIONS);
+	record->ttl_ms = number_of(spec, "leaseDurationSeconds", RECORD_LONGEST_MS / 1000) * 1000;
+	record->transitions = (uint32_t)number_of(spec, "leaseTransitions", RECORD_MOST_TRANSITIONS);
 	if (rfc3339_read(text_of(spec, "acquireTime"), &us))
 		record->since_ms = us / 1000;
 	if (rfc3339_read(text_of(spec, "renewTime"), &us) && us > 0)
@@ -295,9 +293,7 @@ static bool put_grant(
     cJSON *metadata, cJSON *annotations, cJSON *spec, const struct record *record, bool create)
 {
 	cJSON *labels = cJSON_AddObjectToObject(metadata, "labels");
-	const uint32_t seconds = (uint32_t)(((uint64_t)record->ttl_ms + 999) / 1000);
-	const uint32_t transitions =
-	    record->transitions < MOST_TRANSITIONS ? record->transitions : MOST_TRANSITIONS;
+	const double seconds = (double)((record->ttl_ms + 999) / 1000);
 	char hex[ID_HEX_SIZE];
 
 	id_to_hex(&record->claim, hex);
@@ -312,7 +308,7 @@ static bool put_grant(
 	       cJSON_AddNumberToObject(spec, "leaseDurationSeconds", seconds) &&
 	       put_time(spec, "acquireTime", record->since_ms * 1000) &&
 	       put_time(spec, "renewTime", (int64_t)record->renewed_us) &&
-	       cJSON_AddNumberToObject(spec, "leaseTransitions", transitions);
+	       cJSON_AddNumberToObject(spec, "leaseTransitions", record->transitions);
 }
 
 static bool put_renewal(cJSON *annotations, cJSON *spec, const struct record *record)

@@ -22,7 +22,7 @@ struct row {
 	bool there;
 	bool election;
 	bool revoked;
-	uint32_t ttl_ms;
+	uint64_t ttl_ms;
 	uint64_t version;
 	struct id claim;
 	struct id instance;

@@ -187,9 +187,12 @@ static uint64_t linger_until(
     const struct records *records, const struct watched_name *watched, const struct record *record)
 {
 	const uint64_t now = records_now(records);
+	const uint64_t ttl_ms =
+	    watched->seen.ttl_ms < STORE_LONGEST_TTL_MS ? watched->seen.ttl_ms : STORE_LONGEST_TTL_MS;
 
+	/* One that lasts for years is not watched for years on behalf of nobody. */
 	if (worth_watching(records, watched))
-		return now - watched->seen.unchanged_ms + 2 * (uint64_t)watched->seen.ttl_ms;
+		return now - watched->seen.unchanged_ms + 2 * ttl_ms;
 	return watched->contention > 0 || (record && record->next) ? now + CONTENDED_LINGER_MS : 0;
 }
 
@@ -265,7 +268,7 @@ static bool is_litter(const struct records *records, struct watched_name *watche
 	if (seen->state == SEEN_FREE)
 		return now - seen->last_ms > LITTER_MS;
 	record_observe(seen, &watched->last, &watched->last, &view, now);
-	least_ms = (uint64_t)seen->ttl_ms * LITTER_TTLS;
+	least_ms = seen->ttl_ms * LITTER_TTLS;
 	return seen->unchanged_ms > (least_ms > LITTER_MS ? least_ms : LITTER_MS);
 }
 

@@ -531,8 +531,8 @@ static void on_adopt_read(struct task *task, const struct record *record)
 	}
 	assert(record);
 	/* What a shorter one would let pass on early, its holder may believe in (rule 21). */
-	if (task->claim->any_ttl)
-		task->claim->ttl_ms = record->ttl_ms;
+	if (task->claim->any_ttl && record->ttl_ms <= STORE_LONGEST_TTL_MS)
+		task->claim->ttl_ms = (uint32_t)record->ttl_ms;
 	if (record->ttl_ms != task->claim->ttl_ms) {
 		answer_error(task, RECORD_REFUSED, MPSYNC_E_INVALID, STORE_TTL_IS_FIXED, 0);
 		return;

@@ -64,7 +64,7 @@ void sqlite_bind_record(
 	sqlite3_bind_text(statement, 2, record->holder, -1, SQLITE_TRANSIENT);
 	bind_id(statement, 3, &record->claim);
 	sqlite3_bind_int64(statement, 4, (sqlite3_int64)record->token);
-	sqlite3_bind_int64(statement, 5, record->ttl_ms);
+	sqlite3_bind_int64(statement, 5, (sqlite3_int64)record->ttl_ms);
 	sqlite3_bind_int64(statement, 6, (sqlite3_int64)record->deadline_ms);
 	bind_id(statement, 7, &record->host.boot);
 	sqlite3_bind_int64(statement, 8, record->host.timens);
@@ -86,13 +86,23 @@ static void column_id(sqlite3_stmt *statement, int column, struct id *id)
 		*id = (struct id){{0}};
 }
 
+/* Whatever another hand wrote there. */
+static uint64_t column_number(sqlite3_stmt *statement, int column, uint64_t most)
+{
+	const sqlite3_int64 number = sqlite3_column_int64(statement, column);
+
+	if (number < 0)
+		return 0;
+	return (uint64_t)number < most ? (uint64_t)number : most;
+}
+
 struct record sqlite_column_record(sqlite3_stmt *statement)
 {
 	struct record record = {
 	    .holder = (char *)sqlite3_column_text(statement, 1),
 	    .token = (uint64_t)sqlite3_column_int64(statement, 3),
-	    .ttl_ms = (uint32_t)sqlite3_column_int64(statement, 4),
-	    .deadline_ms = (uint64_t)sqlite3_column_int64(statement, 5),
+	    .ttl_ms = column_number(statement, 4, RECORD_LONGEST_MS),
+	    .deadline_ms = column_number(statement, 5, RECORD_LONGEST_MS),
 	    .host.timens = (uint32_t)sqlite3_column_int64(statement, 7),
 	    .host.pid = sqlite3_column_int(statement, 8),
 	    .host.pid_start = (uint64_t)sqlite3_column_int64(statement, 9),
@@ -100,7 +110,7 @@ struct record sqlite_column_record(sqlite3_stmt *statement)
 	    .since_ms = sqlite3_column_int64(statement, 12),
 	    .value = (char *)sqlite3_column_text(statement, 13),
 	    .revoked = sqlite3_column_int(statement, 14),
-	    .renewed_us = (uint64_t)sqlite3_column_int64(statement, 15),
+	    .renewed_us = column_number(statement, 15, RECORD_LAST_RENEWAL_US),
 	    .version = (uint64_t)sqlite3_column_int64(statement, 16),
 	};
 	const char *type = (const char *)sqlite3_column_text(statement, 0);

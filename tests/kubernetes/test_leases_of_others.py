@@ -1,0 +1,61 @@
+"""Leases as other programs write them: any duration, any time, any count."""
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+from control_plane import LEASES, KubernetesCase  # noqa: E402
+
+LONG_S = (4000000, 4294967, 4294968, 31536000, 2147483647)
+
+
+class Numbers(KubernetesCase):
+    def write(self, name, **spec):
+        self.plane.request("POST", LEASES.format(self.namespace), {"metadata": {"name": name}, "spec": spec})
+
+    def holder_of(self, name):
+        return self.lease(name)["spec"].get("holderIdentity")
+
+    def test_a_lease_is_busy_for_as_long_as_it_says(self):
+        """Seconds that 32 bits do not hold in milliseconds: neither taken at once nor free when they are over."""
+        elector = self.elector(self.url)
+        for number, seconds in enumerate(LONG_S):
+            name = f"x{number}"
+            self.write(name, holderIdentity="living", leaseDurationSeconds=seconds)
+            for url in (self.url, elector.url):
+                for wait in ("0", "1500ms"):
+                    done = self.mpsync("lock", "--wait", wait, "--ttl", "3s", name, "--", "true", url=url)
+                    self.assertEqual(done.returncode, 121, (seconds, done.stderr))
+            self.assertEqual(self.holder_of(name), "living")
+        listed = [json.loads(line) for line in self.mpsync("ls", "--json", url=elector.url, check=0).stdout.splitlines()]
+        self.assertEqual([lock["spec"]["ttl"] for lock in listed], [f"{seconds}.000s" for seconds in LONG_S])
+
+    def test_a_shorter_duration_is_a_change_as_well(self):
+        """Whoever waits for a year hears that it is three seconds now."""
+        self.write("x", holderIdentity="living", leaseDurationSeconds=LONG_S[-1])
+        waiter = self.probe(self.url, ttl="3s")
+        waiter.send("acquire x -1")
+        waiter.expect("waiting x")
+        self.patch("x", {"spec": {"leaseDurationSeconds": 3}})
+        waiter.expect("held x")
+
+    def test_numbers_without_a_successor_start_again(self):
+        last = "9999-12-31T23:59:59.999999Z"
+        self.write("free", leaseDurationSeconds=1, acquireTime=last, renewTime=last, leaseTransitions=2147483647)
+        self.write("held", holderIdentity="gone", leaseDurationSeconds=1, acquireTime=last, renewTime=last,
+                   leaseTransitions=2147483647)
+        for name in ("free", "held"):
+            holder = self.probe(self.url, ttl="3s")
+            holder.send(f"acquire {name} -1")
+            holder.expect(f"held {name}")
+            spec = self.lease(name)["spec"]
+            self.assertEqual(spec["leaseTransitions"], 0)
+            self.until(lambda name=name, spec=spec: self.lease(name)["spec"]["renewTime"] != spec["renewTime"])
+            holder.send(f"release {name}")
+            holder.expect(f"released {name}")
+
+    def test_the_holder_of_such_a_lease_may_be_shown(self):
+        self.write("x", holderIdentity="living", leaseDurationSeconds=LONG_S[-1], renewTime="9999-01-01T00:00:00.000000Z")
+        for arguments in (["status", "x"], ["ls"]):
+            done = self.mpsync(*arguments, url=self.url)
+            self.assertIn("living", done.stdout + done.stderr)
