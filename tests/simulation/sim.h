@@ -233,6 +233,8 @@ const struct id *sim_store_holding(const struct sim *sim, int name, uint64_t *wr
 /* When the present holder of the name wrote last, if it has died; SIM_NEVER: it lives, or it is
  * free. */
 uint64_t sim_store_dead_write_us(const struct sim *sim, int name);
+/* Has there been a record of it that lasts longer than any run? */
+bool sim_store_lasted(const struct sim *sim, int name);
 const char *sim_name(int name);
 int sim_name_number(const char *name);
 /* What is there, or NULL. */

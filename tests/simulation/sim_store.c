@@ -27,6 +27,7 @@ struct stored {
 	bool adopted; /* its last write took a former elector's grant over */
 	struct waiter waiters[MOST_WAITERS];
 	size_t waiter_count;
+	bool lasted;                       /* it once said that it lasts longer than any run */
 	uint64_t hand_deleted_us;          /* 0: not */
 	unsigned saw_deletion[MOST_NODES]; /* the node's life, from 1, in which it did */
 };
@@ -148,7 +149,7 @@ static bool runs_out(const struct sim *sim, const struct stored *stored)
 
 	if (sim->now_us < stored->written_us + (uint64_t)sim->ttl_ms * 2000)
 		return false;
-	return (sim->faults & (FAULT_ERRORS | FAULT_HANDS)) ||
+	return (sim->faults & (FAULT_ERRORS | FAULT_HANDS | FAULT_NAME)) ||
 	       (sim->mode == MODE_ELECTOR &&
 	           (stored->adopted || (sscanf(stored->record.holder, "node-%d", &number) == 1 &&
 	                                   sim->nodes[number].life > 0)));
@@ -192,6 +193,11 @@ const struct id *sim_store_holding(const struct sim *sim, int name, uint64_t *wr
 	               stored->author->life == stored->author_life
 	           ? &stored->record.claim
 	           : NULL;
+}
+
+bool sim_store_lasted(const struct sim *sim, int name)
+{
+	return sim->store->names[name].lasted;
 }
 
 /* ---- Watches ---- */
@@ -589,6 +595,7 @@ void sim_store_foreign_write(struct sim *sim, int name, const struct record *rec
 
 	message.request.record = *record;
 	put(sim, stored, &message, !stored->there);
+	stored->lasted |= record->ttl_ms > sim->ttl_ms;
 	sim_trace(sim, "store: client-go writes %s: holder %s", sim_name(name),
 	    record->holder ? record->holder : "-");
 	notify(sim, name);

@@ -768,9 +768,15 @@ static void end_well(struct sim *sim)
 		if (!sim->nodes[i].alive)
 			node_start(&sim->nodes[i]);
 	}
-	for (int i = 0; i < workload->user_count; i++)
-		if (workload->users[i].asked == HELD)
-			later(&workload->users[i], 0, user_release);
+	for (int i = 0; i < workload->user_count; i++) {
+		struct user *user = &workload->users[i];
+
+		if (user->asked == HELD)
+			later(user, 0, user_release);
+		/* Who saw a record that lasts for years, and not its release, may wait for years. */
+		else if (user->asked == ASKING && sim_store_lasted(sim, user->name))
+			later(user, 0, user_cancel);
+	}
 }
 
 static void check_quiet(struct sim *sim)

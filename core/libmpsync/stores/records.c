@@ -153,6 +153,7 @@ void records_seen(struct records *records, const char *name, const struct record
 
 	if (!watched)
 		return;
+	watched->look_at_ms = 0;
 	watched_see(records, watched, record);
 	if (dead_grants_have(records, name, record))
 		errand_remove(records, name, record);

@@ -45,6 +45,7 @@ struct watched_name {
 	struct observation seen;
 	uint64_t newest_version;
 	uint64_t linger_until_ms;
+	uint64_t look_at_ms; /* the store is asked although nobody told of a change; 0: not planned */
 	uint32_t contention; /* races that a claim of ours is likely to lose here */
 };
 

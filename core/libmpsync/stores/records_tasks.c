@@ -17,6 +17,8 @@
 #define LONGEST_JITTER_MS 3200
 /* A free record that somebody may wait for without a place is left to them so long. */
 #define REMOVE_AFTER_MS 20
+/* So long nothing need be heard of a name that is waited for, or a ttl if that is longer. */
+#define LOOK_AGAIN_MS 60000
 
 static int64_t wall_now(const struct records *records)
 {
@@ -400,10 +402,39 @@ static uint32_t position_of(const struct task *task, const struct record *record
 	           : 0;
 }
 
+/*
+ * A watch may have missed the release of a record that says it lasts for years: whoever waits asks
+ * once in a while, however long that is.
+ */
+static uint64_t until_next_look(struct task *task)
+{
+	const uint64_t now = records_now(task->records);
+	const uint64_t ttl_ms = task->claim->ttl_ms;
+	uint64_t *look_at_ms = &task->watched->look_at_ms;
+
+	if (*look_at_ms == 0)
+		*look_at_ms = now + (ttl_ms > LOOK_AGAIN_MS ? ttl_ms : LOOK_AGAIN_MS);
+	return *look_at_ms > now ? *look_at_ms - now : 1;
+}
+
+static bool is_to_look_again(struct task *task)
+{
+	uint64_t *look_at_ms = &task->watched->look_at_ms;
+
+	if (*look_at_ms == 0 || *look_at_ms > records_now(task->records))
+		return false;
+	*look_at_ms = 0;
+	return true;
+}
+
 static void answer_busy(struct task *task, const struct record *record, uint64_t busy_ms)
 {
 	struct record_backend *backend = task->records->backend;
 	const struct store_claim *claim = task->claim;
+	const uint64_t look_ms = until_next_look(task);
+
+	if (busy_ms > look_ms)
+		busy_ms = look_ms;
 
 	if (!claim->once && !task->queued) {
 		task->queued = true;
@@ -789,7 +820,7 @@ void records_attempt(struct store *store, struct store_claim *claim)
 		read_record(task, ADOPT_READ, true);
 	} else if (task_start_waiting(task)) {
 		watched_sweep_some(records);
-		read_record(task, ATTEMPT_READ, task->wrote);
+		read_record(task, ATTEMPT_READ, is_to_look_again(task) || task->wrote);
 	} else {
 		no_memory(records, claim, CLAIM_REFUSED);
 	}
