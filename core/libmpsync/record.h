@@ -48,6 +48,7 @@ struct record {
 	/* Told by the backend, not stored: */
 	bool holder_dead; /* proven */
 	uint32_t ahead;   /* live waiters that came before the asking claim */
+	bool unlisted;    /* the backend keeps an order, and the asking claim does not stand in it */
 };
 
 /* What one observer knows about one name. All zero: never seen. */

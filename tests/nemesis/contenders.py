@@ -145,11 +145,12 @@ class Command(Contender):
         return False
 
     def kill(self):
-        signal_all(random.sample(self.ours(), 1) if self.ours() else [], signal.SIGKILL)
+        signal_all(self.victims(), signal.SIGKILL)
 
     def victims(self):
         """One of the two, whose work the other then has to do; stopped both they can do nothing."""
-        return random.sample(self.ours(), 1) if self.ours() else []
+        ours = self.ours()
+        return random.sample(ours, 1) if ours else []
 
 
 class Foreign(Contender):

@@ -467,6 +467,9 @@ static void judge(struct task *task, const struct record *record)
 		return;
 	}
 	watched_see(task->records, task->watched, there);
+	/* The disk was full when it took its place, or the file is another one: it takes one again. */
+	if (record && record->unlisted)
+		task->queued = false;
 	if (is_elsewhere(there, &view)) {
 		answer_gone(task, there);
 		return;

@@ -89,6 +89,19 @@ static uint32_t count_ahead(struct sqlite *sqlite, const char *name, const struc
 	return ahead;
 }
 
+static bool is_listed(struct sqlite *sqlite, const struct id *claim)
+{
+	sqlite3_stmt *statement = sqlite->file->statements[SELECT_WAITER];
+	char own[ID_HEX_SIZE];
+	int code;
+
+	id_to_hex(claim, own);
+	sqlite3_bind_text(statement, 1, own, -1, SQLITE_STATIC);
+	code = sqlite3_step(statement);
+	sqlite3_reset(statement);
+	return code != SQLITE_DONE;
+}
+
 /* ROW: the record is a copy; DONE: there is none. */
 static int read_row(
     struct sqlite *sqlite, const struct record_request *request, struct record *record)
@@ -108,6 +121,7 @@ static int read_row(
 	}
 	sqlite3_reset(statement);
 	record->ahead = count_ahead(sqlite, request->name, &request->claim);
+	record->unlisted = !is_listed(sqlite, &request->claim);
 	return code;
 }
 

@@ -25,6 +25,7 @@ static const char *const sql[STATEMENT_COUNT] = {
                    " since_ms) VALUES (?1,?2,?3,?4,?5,?6,?7)",
     [REMOVE_WAITER] = "DELETE FROM waiter WHERE claim = ?1",
     [SELECT_WAITERS] = "SELECT claim, pid, pidns FROM waiter WHERE name = ?1 ORDER BY seq LIMIT 8",
+    [SELECT_WAITER] = "SELECT 1 FROM waiter WHERE claim = ?1",
 };
 
 int sqlite_prepare_all(struct sqlite_file *file)

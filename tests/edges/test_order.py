@@ -1,0 +1,39 @@
+"""The order among those who wait for one file, where a place in it gets lost."""
+import contextlib
+import pathlib
+import sqlite3
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+from support import PATIENCE_S, Case  # noqa: E402
+
+
+class LostPlaces(Case):
+    def places(self):
+        with contextlib.closing(sqlite3.connect(f"{self.folder}/locks.db", timeout=60)) as database:
+            return database.execute("SELECT count(*) FROM waiter").fetchone()[0]
+
+    def take_all_places_away(self):
+        with contextlib.closing(sqlite3.connect(f"{self.folder}/locks.db", timeout=60)) as database, database:
+            database.execute("DELETE FROM waiter")
+
+    def contender(self, awaiting):
+        contender = self.probe(self.file_url, ttl="1h")
+        contender.send("acquire x -1")
+        contender.expect(awaiting)
+        return contender
+
+    def test_waiter_whose_place_was_lost_takes_another(self):
+        """As when the disk was full while it came: those who come later are not before it for ever."""
+        self.contender("held x")
+        self.contender("waiting x")
+        self.until(lambda: self.places() == 1)
+        self.take_all_places_away()
+        # News of the file: the first waiter looks at it, and does not find itself.
+        self.contender("waiting x")
+        end = time.monotonic() + PATIENCE_S
+        while self.places() != 2:
+            self.assertLess(time.monotonic(), end, "one of the two has no place")
+            threading.Event().wait(0.01)
