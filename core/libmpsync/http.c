@@ -332,11 +332,11 @@ struct http_call *http_start(struct http *http, const struct http_request *reque
 	if (!call)
 		return NULL;
 	call->http = http;
-	if (!copy_request(call, request) || !try_new(call) || !call->tries[0]->easy) {
+	if (!copy_request(call, request) || !try_new(call) || !call->tries[0]->easy ||
+	    !http_set_headers(call)) {
 		free_call(call);
 		return NULL;
 	}
-	http_set_headers(call);
 	if (http->settings.shared || request->data || request->urgent) {
 		begin(call);
 	} else {

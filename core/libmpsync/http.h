@@ -32,7 +32,8 @@ struct http_settings {
 	const char *ca_pem, *cert_pem, *key_pem;
 	const char *server_name; /* that the certificate must show, if it is not the URL's */
 	const char *proxy;
-	bool unverified; /* the server's certificate is not looked at */
+	const char *no_proxy; /* who is reached without it, as NO_PROXY says it */
+	bool unverified;      /* the server's certificate is not looked at */
 	bool shared; /* all calls share one HTTP/2 connection, streams too; one that hangs is replaced,
 	                and its streams end */
 };
@@ -54,6 +55,7 @@ struct http_request {
 	bool grpc;                 /* with `shared` */
 	const char *token;         /* gRPC: who asks, or NULL */
 	const char *authorization; /* NULL: none */
+	char *const *headers;      /* further lines, up to a NULL; NULL: none */
 	const char *content_type;  /* NULL: that of JSON, if there is a body */
 	uint64_t timeout_ms;       /* 0: a stream, which has none */
 	/* Not 0: after so long without an answer it is sent once more over a connection of its own, and

@@ -33,6 +33,7 @@ struct http {
 	struct loop *loop;
 	struct http_settings settings; /* its texts are our own */
 	struct curl_slist *connect_to;
+	char *authority;          /* what Host says, where the URL has another name; NULL: the URL's */
 	struct line *lines;       /* the newest one first; not NULL */
 	struct call_list calls;   /* all */
 	struct call_list waiting; /* for their turn to be given to curl */
@@ -72,6 +73,7 @@ struct http_call {
 	struct http_try *tries[FURTHER_MOST];
 	struct further further;
 	struct curl_slist *headers;
+	bool lacks_headers; /* for want of memory */
 	char *path;
 	char *body;
 	struct event *deliver; /* streams: what arrived is handed on outside of curl's callbacks */
@@ -99,8 +101,8 @@ void lines_free(struct http *http);
 
 /* ---- http_setup.c ---- */
 
-/* The same for each request of a call. */
-void http_set_headers(struct http_call *call);
+/* The same for each request of a call. False without memory. */
+bool http_set_headers(struct http_call *call);
 bool http_set_up(struct http_try *try, bool fresh);
 /* False without memory. */
 bool http_settings_copy(struct http *http, const struct http_settings *settings);

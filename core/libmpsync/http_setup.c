@@ -94,16 +94,26 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
 
 /* ---- What curl is told ---- */
 
+static void add_line(struct http_call *call, const char *line)
+{
+	struct curl_slist *more = curl_slist_append(call->headers, line);
+
+	call->lacks_headers |= !more;
+	if (more)
+		call->headers = more;
+}
+
 static void add_header(struct http_call *call, const char *name, const char *value)
 {
 	char *text = NULL;
-	struct curl_slist *more;
 
-	if (!value || asprintf(&text, "%s: %s", name, value) < 0)
+	if (!value)
 		return;
-	more = curl_slist_append(call->headers, text);
-	if (more)
-		call->headers = more;
+	if (asprintf(&text, "%s: %s", name, value) < 0) {
+		call->lacks_headers = true;
+		return;
+	}
+	add_line(call, text);
 	free(text);
 }
 
@@ -127,6 +137,11 @@ static void set_tls(const struct http *http, CURL *easy)
 {
 	const struct http_settings *settings = &http->settings;
 
+	/* Whoever names an authority trusts that one alone, and not the system's folder as well. */
+	if (settings->ca || settings->ca_pem)
+		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	/* Or an encrypted key would have its pass phrase asked for on the terminal of whoever waits. */
+	curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "");
 	set_credential(easy, CURLOPT_CAINFO, settings->ca, CURLOPT_CAINFO_BLOB, settings->ca_pem);
 	set_credential(easy, CURLOPT_SSLCERT, settings->cert, CURLOPT_SSLCERT_BLOB, settings->cert_pem);
 	set_credential(easy, CURLOPT_SSLKEY, settings->key, CURLOPT_SSLKEY_BLOB, settings->key_pem);
@@ -140,10 +155,13 @@ static void set_route(const struct http *http, CURL *easy)
 {
 	const struct http_settings *settings = &http->settings;
 
+	/* What the environment says of proxies counts only where a store has asked it. */
 	if (settings->proxy)
 		curl_easy_setopt(easy, CURLOPT_PROXY, settings->proxy);
-	else
-		curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(easy, CURLOPT_NOPROXY,
+	    !settings->proxy     ? "*"
+	    : settings->no_proxy ? settings->no_proxy
+	                         : "");
 	if (settings->socket_path)
 		curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, settings->socket_path);
 	if (http->connect_to)
@@ -207,7 +225,7 @@ static void set_connection(struct http_try *try, bool fresh)
 	set_tls(http, easy);
 }
 
-void http_set_headers(struct http_call *call)
+bool http_set_headers(struct http_call *call)
 {
 	const struct http_request *request = &call->request;
 
@@ -217,9 +235,13 @@ void http_set_headers(struct http_call *call)
 		add_header(call, "Content-Type",
 		    request->content_type ? request->content_type : "application/json");
 	add_header(call, "Expect", call->body ? "" : NULL);
+	add_header(call, "Host", call->http->authority);
 	add_header(call, "Authorization", request->authorization);
 	add_header(call, "Mpsync-Session", request->session);
 	add_header(call, "Last-Event-ID", request->last_event);
+	for (size_t i = 0; request->headers && request->headers[i]; i++)
+		add_line(call, request->headers[i]);
+	return !call->lacks_headers;
 }
 
 static void set_request(struct http_try *try)
@@ -297,7 +319,7 @@ static const char **texts_of(struct http_settings *settings, size_t i)
 {
 	const char **texts[] = {&settings->base_url, &settings->socket_path, &settings->ca,
 	    &settings->cert, &settings->key, &settings->ca_pem, &settings->cert_pem, &settings->key_pem,
-	    &settings->server_name, &settings->proxy};
+	    &settings->server_name, &settings->proxy, &settings->no_proxy};
 
 	return i < sizeof texts / sizeof *texts ? texts[i] : NULL;
 }
@@ -319,9 +341,23 @@ static bool copy_settings(struct http_settings *to, const struct http_settings *
 	return true;
 }
 
+/* The host of a URL as it stands there, with its port if it names one. */
+static char *authority_of(CURLU *parts, const char *host)
+{
+	char *port = NULL;
+	char *authority = NULL;
+
+	if (curl_url_get(parts, CURLUPART_PORT, &port, 0) != CURLUE_OK)
+		return strdup(host);
+	if (asprintf(&authority, "%s:%s", host, port) < 0)
+		authority = NULL;
+	curl_free(port);
+	return authority;
+}
+
 /*
  * Where the certificate shows another name than the URL, the URL takes that name, and is sent on
- * to where it led before.
+ * to where it led before. The server is asked for under its own.
  */
 static bool apply_server_name(struct http *http)
 {
@@ -335,6 +371,7 @@ static bool apply_server_name(struct http *http)
 	            curl_url_set(parts, CURLUPART_URL, http->settings.base_url, 0) == CURLUE_OK &&
 	            curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
 	            curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+	            (http->authority = authority_of(parts, host)) &&
 	            curl_url_set(parts, CURLUPART_HOST, http->settings.server_name, 0) == CURLUE_OK &&
 	            curl_url_get(parts, CURLUPART_URL, &url, 0) == CURLUE_OK &&
 	            asprintf(&rule, "::%s:%s", host, port) > 0;
@@ -373,4 +410,5 @@ void http_settings_clear(struct http *http)
 	for (size_t i = 0; texts_of(&http->settings, i); i++)
 		free((char *)*texts_of(&http->settings, i));
 	curl_slist_free_all(http->connect_to);
+	free(http->authority);
 }

@@ -494,7 +494,7 @@ exit {code}
 
     def test_unverified_only_where_an_option_says_so(self):
         cluster = {"server": self.plane.url, "insecure-skip-tls-verify": True}
-        self.fails(self.admin(), "insecure=yes", cluster)
+        self.fails(self.admin(), "insecure=yes", cluster, check=125)
         path = self.plane.kubeconfig(f"{self.folder}/k", self.admin(), self.namespace, cluster)
         done = self.mpsync("lock", "x", "--", "true", url=f"kubernetes:?kubeconfig={path}&insecure=yes", check=0)
         self.assertIn("not verified", done.stderr)
@@ -521,9 +521,9 @@ exit {code}
                             ("{current-context: a, contexts: [{name: a, context: {cluster: b}}], "
                              "clusters: [{name: b, cluster: {server: 'ftp://x'}}]}", "no http or https URL")):
             path.write_text(text)
-            done = self.mpsync("lock", "x", "--", "true", url=f"kubernetes:?kubeconfig={path}", check=122)
+            done = self.mpsync("lock", "x", "--", "true", url=f"kubernetes:?kubeconfig={path}", check=125)
             self.assertIn(words, done.stderr)
-        done = self.mpsync("lock", "x", "--", "true", url="kubernetes:?kubeconfig=/no/such", check=122)
+        done = self.mpsync("lock", "x", "--", "true", url="kubernetes:?kubeconfig=/no/such", check=125)
         self.assertIn("/no/such", done.stderr)
 
     def in_a_pod(self, token, *command):
@@ -770,7 +770,7 @@ class Leader(KubernetesCase):
         self.assertEqual(self.labelled(), [])
 
     def test_without_a_pods_name_it_is_an_error(self):
-        done = self.mpsync("lock", "x", "--", "true", url=f"{self.url}&label_leader=yes", check=122)
+        done = self.mpsync("lock", "x", "--", "true", url=f"{self.url}&label_leader=yes", check=125)
         self.assertIn("POD_NAME", done.stderr)
 
 

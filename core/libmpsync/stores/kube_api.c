@@ -223,6 +223,18 @@ static bool use_password(struct kube_api *api)
 	return good;
 }
 
+/* Without what surrounds it: blanks, or the line break of an editor. */
+static char *trim(char *text)
+{
+	static const char blanks[] = " \t\r\n\v\f";
+	size_t length;
+
+	text += strspn(text, blanks);
+	for (length = strlen(text); length > 0 && strchr(blanks, text[length - 1]);)
+		text[--length] = '\0';
+	return text;
+}
+
 static bool use_token_file(struct kube_api *api)
 {
 	char *token;
@@ -237,8 +249,7 @@ static bool use_token_file(struct kube_api *api)
 		/* The one that it held may be good still. */
 		return api->authorization;
 	}
-	token[strcspn(token, "\r\n")] = '\0';
-	good = authorize(api, "Bearer", token);
+	good = authorize(api, "Bearer", trim(token));
 	free(token);
 	api->token_read_ms = now(api);
 	return good;
@@ -501,6 +512,7 @@ static void send_call(struct kube_call *call)
 	    .body = call->body,
 	    .content_type = call->request.merge ? "application/merge-patch+json" : NULL,
 	    .authorization = api->authorization,
+	    .headers = api->config.headers,
 	    .timeout_ms = call->request.timeout_ms,
 	    .further_ms = call->request.further_ms,
 	    .whole_ms = call->request.whole_ms,

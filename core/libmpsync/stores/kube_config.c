@@ -10,7 +10,7 @@
 
 /* Where every pod finds its service account. */
 #define ACCOUNT    "/var/run/secrets/kubernetes.io/serviceaccount"
-#define MOST_BYTES (4 * 1024 * 1024)
+#define MOST_BYTES (64 * 1024 * 1024)
 
 char *file_read(const char *path)
 {
@@ -50,11 +50,14 @@ void kube_config_clear(struct kube_config *config)
 {
 	char *texts[] = {config->server, config->namespace_name, config->ca, config->cert, config->key,
 	    config->ca_pem, config->cert_pem, config->key_pem, config->server_name, config->proxy,
-	    config->token, config->token_file, config->user, config->password, config->exec_folder,
-	    config->source};
+	    config->no_proxy, config->token, config->token_file, config->user, config->password,
+	    config->exec_folder, config->source};
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		free(texts[i]);
+	for (size_t i = 0; config->headers && config->headers[i]; i++)
+		free(config->headers[i]);
+	free(config->headers);
 	cJSON_Delete(config->exec);
 	*config = (struct kube_config){0};
 }
@@ -71,9 +74,28 @@ struct http_settings kube_config_settings(const struct kube_config *config)
 	    .key_pem = config->key_pem,
 	    .server_name = config->server_name,
 	    .proxy = config->proxy,
+	    .no_proxy = config->no_proxy,
 	    .unverified = config->unverified,
 	    .shared = true,
 	};
+}
+
+bool kube_config_add_header(struct kube_config *config, const char *name, const char *value)
+{
+	size_t count = 0;
+	char **more;
+
+	while (config->headers && config->headers[count])
+		count++;
+	more = realloc(config->headers, (count + 2) * sizeof *more);
+	if (!more)
+		return false;
+	config->headers = more;
+	more[count + 1] = NULL;
+	if (asprintf(&more[count], "%s: %s", name, value) >= 0)
+		return true;
+	more[count] = NULL;
+	return false;
 }
 
 static char *first_line(char *text)
@@ -173,6 +195,49 @@ static bool override(char **path, char **pem, const char *given)
 	return *path;
 }
 
+static const char *variable(const char *name, const char *other_name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : getenv(other_name);
+}
+
+/*
+ * As kubectl does: what the kubeconfig names is used always; else what the environment names, but
+ * for those that it excepts, and this very machine.
+ */
+static bool set_proxy(struct kube_config *config)
+{
+	const bool tls = strncmp(config->server, "https:", strlen("https:")) == 0;
+	const char *proxy =
+	    tls ? variable("HTTPS_PROXY", "https_proxy") : variable("HTTP_PROXY", "http_proxy");
+	const char *except = variable("NO_PROXY", "no_proxy");
+
+	if (config->proxy || !proxy || !*proxy)
+		return true;
+	config->proxy = strdup(proxy);
+	if (asprintf(&config->no_proxy, "localhost,127.0.0.0/8,::1%s%s", except ? "," : "",
+	        except ? except : "") < 0)
+		config->no_proxy = NULL;
+	return config->proxy && config->no_proxy;
+}
+
+/* There is nobody to be asked for its pass phrase. */
+static bool key_is_plain(const struct kube_config *config, mpsync_error *error)
+{
+	char *file = config->key && !config->key_pem ? file_read(config->key) : NULL;
+	const char *text = config->key_pem ? config->key_pem : file;
+	const bool encrypted = text && strstr(text, "ENCRYPTED");
+
+	free(file);
+	if (encrypted)
+		fail(error, MPSYNC_E_INVALID,
+		    "the client key %.150s is encrypted, and there is nobody to ask for its pass phrase; "
+		    "decrypt it (openssl pkey), or use a credential plugin",
+		    config->key ? config->key : config->source);
+	return !encrypted;
+}
+
 bool kube_config_load(struct kube_config *config, const struct mpsync_options *options,
     const char *namespace_name, mpsync_error *error)
 {
@@ -192,12 +257,15 @@ bool kube_config_load(struct kube_config *config, const struct mpsync_options *o
 		return false;
 	}
 	config->unverified = config->unverified && unverified;
-	if (set_namespace(config, options, namespace_name) &&
+	if (set_proxy(config) && set_namespace(config, options, namespace_name) &&
 	    override(&config->ca, &config->ca_pem, options_text(options, OPTION_CA)) &&
 	    override(&config->cert, &config->cert_pem, options_text(options, OPTION_CERT)) &&
-	    override(&config->key, &config->key_pem, options_text(options, OPTION_KEY)))
-		return true;
-	fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	    override(&config->key, &config->key_pem, options_text(options, OPTION_KEY))) {
+		if (key_is_plain(config, error))
+			return true;
+	} else {
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	}
 	kube_config_clear(config);
 	return false;
 }

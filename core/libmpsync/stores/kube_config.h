@@ -17,10 +17,12 @@ struct kube_config {
 	char *ca_pem, *cert_pem, *key_pem; /* text */
 	char *server_name;
 	char *proxy;
+	char *no_proxy;
 	bool unverified;
 	char *token;
 	char *token_file; /* read again as it rotates; before `token` */
 	char *user, *password;
+	char **headers;    /* who is impersonated, up to a NULL; NULL: nobody */
 	cJSON *exec;       /* the plugin's description, NULL: none */
 	char *exec_folder; /* a relative command is relative to the kubeconfig that names it */
 	char *source;      /* for people */
@@ -37,6 +39,9 @@ void kube_config_clear(struct kube_config *config);
 /* From a list of files, joined by colons. Fills what the kubeconfig says. */
 bool kubeconfig_load(
     struct kube_config *config, const char *paths, const char *context, mpsync_error *error);
+
+/* Adds "NAME: VALUE" to its headers. False without memory. */
+bool kube_config_add_header(struct kube_config *config, const char *name, const char *value);
 
 /* A whole file as text. NULL: errno says why. Owned by the caller. */
 char *file_read(const char *path);

@@ -223,7 +223,18 @@ static bool collect_arguments(struct words *words, const cJSON *exec, const char
 	return good;
 }
 
-/* The kubeconfig's variables come first: where one stands twice, the first counts. */
+/* Does one of the words set the same variable? */
+static bool is_set(const struct words *words, const char *pair)
+{
+	const size_t length = strcspn(pair, "=") + 1;
+	size_t i = 0;
+
+	while (i < words->count && strncmp(words->list[i], pair, length) != 0)
+		i++;
+	return i < words->count;
+}
+
+/* The kubeconfig's variables take the place of those that are there: none stands twice. */
 static bool collect_environment(struct words *words, const struct kube_config *config)
 {
 	const cJSON *list = cJSON_GetObjectItemCaseSensitive(config->exec, "env");
@@ -240,7 +251,8 @@ static bool collect_environment(struct words *words, const struct kube_config *c
 		good = good && add_word(words, pair);
 	}
 	for (char **inherited = environ; *inherited && words->count < MOST_WORDS; inherited++)
-		good = good && add_word(words, strdup(*inherited));
+		if (!is_set(words, *inherited))
+			good = good && add_word(words, strdup(*inherited));
 	return good;
 }
 

@@ -5,11 +5,13 @@
 #include "../status.h"
 #include "yaml.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 /* Where an entry was found: paths in it are relative to the file's folder. */
@@ -159,15 +161,31 @@ static bool copy_path(char **to, const struct entry *entry, const char *key)
 	return *to;
 }
 
-/* Base64, as the members ending in -data hold it. NULL: none, or no memory. */
+/* Base64 as the members ending in -data hold it: in one line, or in many. */
+static char *without_breaks(const char *encoded)
+{
+	char *text = malloc(strlen(encoded) + 1);
+	size_t length = 0;
+
+	for (; text && *encoded; encoded++)
+		if (*encoded != '\r' && *encoded != '\n')
+			text[length++] = *encoded;
+	if (text)
+		text[length] = '\0';
+	return text;
+}
+
+/* NULL: it is none, or there is no memory. */
 static char *decode(const char *encoded)
 {
-	const size_t length = strlen(encoded);
+	char *text = without_breaks(encoded);
+	const size_t length = text ? strlen(text) : 0;
 	unsigned char *plain = malloc(length / 4 * 3 + 4);
 	int size = -1;
 
-	if (plain)
-		size = EVP_DecodeBlock(plain, (const unsigned char *)encoded, (int)length);
+	if (plain && text && length < INT32_MAX)
+		size = EVP_DecodeBlock(plain, (const unsigned char *)text, (int)length);
+	free(text);
 	if (size < 0) {
 		free(plain);
 		return NULL;
@@ -199,7 +217,8 @@ static bool take_cluster(
 	const char *server = text(cluster->item, "server");
 	size_t length;
 
-	if (!server || (strncmp(server, "https://", 8) != 0 && strncmp(server, "http://", 7) != 0)) {
+	if (!server ||
+	    (strncasecmp(server, "https://", 8) != 0 && strncasecmp(server, "http://", 7) != 0)) {
 		fail(error, MPSYNC_E_INVALID,
 		    "the kubeconfig %.150s: the cluster's server is no http or https URL", cluster->path);
 		return false;
@@ -212,15 +231,127 @@ static bool take_cluster(
 	    !copy(&config->server_name, text(cluster->item, "tls-server-name")) ||
 	    !copy(&config->proxy, text(cluster->item, "proxy-url")))
 		return no_memory(error);
+	for (char *c = config->server; *c != ':'; c++)
+		*c = (char)tolower((unsigned char)*c);
 	for (length = strlen(config->server); config->server[length - 1] == '/';)
 		config->server[--length] = '\0';
 	return true;
+}
+
+/* A member that was passed over might have said that the user is to have fewer rights. */
+static bool is_understood(const struct entry *user, mpsync_error *error)
+{
+	static const char *const known[] = {"client-certificate", "client-certificate-data",
+	    "client-key", "client-key-data", "token", "tokenFile", "username", "password", "exec",
+	    "auth-provider", "as", "as-uid", "as-groups", "as-user-extra", "extensions"};
+	const cJSON *item;
+
+	cJSON_ArrayForEach (item, user->item) {
+		size_t i = 0;
+
+		while (i < sizeof known / sizeof *known && strcmp(item->string, known[i]) != 0)
+			i++;
+		if (i < sizeof known / sizeof *known)
+			continue;
+		fail(error, MPSYNC_E_UNSUPPORTED,
+		    "the kubeconfig %.120s: a user has \"%.60s\", which this library does not know, and "
+		    "does not pass over",
+		    user->path, item->string);
+		return false;
+	}
+	return true;
+}
+
+/* ---- Who is impersonated ---- */
+
+static bool impersonate(struct kube_config *config, const struct entry *user, const char *header,
+    const cJSON *value, mpsync_error *error)
+{
+	const char *text = cJSON_GetStringValue(value);
+
+	for (const char *c = text; c && *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			text = NULL;
+	if (!text) {
+		fail(error, MPSYNC_E_INVALID,
+		    "the kubeconfig %.150s: what is meant for %.60s is no text of one line", user->path,
+		    header);
+		return false;
+	}
+	if (kube_config_add_header(config, header, text))
+		return true;
+	fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	return false;
+}
+
+static bool impersonate_each(struct kube_config *config, const struct entry *user,
+    const char *header, const cJSON *list, mpsync_error *error)
+{
+	const cJSON *item;
+
+	if (list && !cJSON_IsArray(list) && !cJSON_IsNull(list))
+		return impersonate(config, user, header, NULL, error);
+	cJSON_ArrayForEach (item, list) {
+		if (!impersonate(config, user, header, item, error))
+			return false;
+	}
+	return true;
+}
+
+static bool impersonate_extra(
+    struct kube_config *config, const struct entry *user, const cJSON *extra, mpsync_error *error)
+{
+	const cJSON *item;
+
+	if (extra && !cJSON_IsObject(extra) && !cJSON_IsNull(extra))
+		return impersonate(config, user, "Impersonate-Extra", NULL, error);
+	cJSON_ArrayForEach (item, extra) {
+		char *key = http_encode(item->string);
+		char *header = NULL;
+		bool good = key && asprintf(&header, "Impersonate-Extra-%s", key) > 0;
+
+		good = good && impersonate_each(config, user, header, item, error);
+		if (!header)
+			fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+		free(header);
+		free(key);
+		if (!good)
+			return false;
+	}
+	return true;
+}
+
+static bool take_impersonation(
+    struct kube_config *config, const struct entry *user, mpsync_error *error)
+{
+	const cJSON *uid = get(user->item, "as-uid");
+	const cJSON *groups = get(user->item, "as-groups");
+	const cJSON *extra = get(user->item, "as-user-extra");
+
+	if (!text(user->item, "as")) {
+		if (!get(user->item, "as") && !uid && !groups && !extra)
+			return true;
+		fail(error, MPSYNC_E_INVALID,
+		    "the kubeconfig %.150s: a user impersonates, and \"as\" does not say whom", user->path);
+		return false;
+	}
+	return impersonate(config, user, "Impersonate-User", get(user->item, "as"), error) &&
+	       (!uid || impersonate(config, user, "Impersonate-Uid", uid, error)) &&
+	       impersonate_each(config, user, "Impersonate-Group", groups, error) &&
+	       impersonate_extra(config, user, extra, error);
 }
 
 static bool take_user(struct kube_config *config, const struct entry *user, mpsync_error *error)
 {
 	const cJSON *exec = get(user->item, "exec");
 
+	if (!is_understood(user, error))
+		return false;
+	/* As kubectl: nobody is told on a line that everybody reads. */
+	if (strncmp(config->server, "http:", strlen("http:")) == 0)
+		return true;
+	if (!take_impersonation(config, user, error))
+		return false;
 	if (get(user->item, "auth-provider")) {
 		fail(error, MPSYNC_E_UNSUPPORTED,
 		    "the kubeconfig %.150s uses auth-provider, which Kubernetes has removed; use an exec "

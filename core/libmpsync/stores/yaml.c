@@ -8,7 +8,7 @@
 /* Deeper than any configuration: an alias to what is around it would never end. */
 #define MOST_DEPTH 32
 /* Aliases to aliases would fill the memory. */
-#define MOST_NODES 100000
+#define MOST_NODES 2000000
 
 struct conversion {
 	yaml_document_t *document;
@@ -17,18 +17,30 @@ struct conversion {
 
 static cJSON *convert(struct conversion *conversion, int index, int depth);
 
+static bool is_one_of(const char *text, const char *const *words)
+{
+	while (*words && strcmp(text, *words) != 0)
+		words++;
+	return *words;
+}
+
+/* The words of YAML 1.1, which Kubernetes reads. */
 static cJSON *convert_scalar(const yaml_node_t *node)
 {
+	static const char *const yes[] = {
+	    "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y", NULL};
+	static const char *const no[] = {
+	    "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N", NULL};
+	static const char *const nothing[] = {"null", "Null", "NULL", "~", "", NULL};
 	const char *text = (const char *)node->data.scalar.value;
-	const bool plain = node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 
-	if (plain && strcmp(text, "true") == 0)
+	if (node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+		return cJSON_CreateString(text);
+	if (is_one_of(text, yes))
 		return cJSON_CreateTrue();
-	if (plain && strcmp(text, "false") == 0)
+	if (is_one_of(text, no))
 		return cJSON_CreateFalse();
-	if (plain && (strcmp(text, "null") == 0 || strcmp(text, "~") == 0 || !*text))
-		return cJSON_CreateNull();
-	return cJSON_CreateString(text);
+	return is_one_of(text, nothing) ? cJSON_CreateNull() : cJSON_CreateString(text);
 }
 
 static cJSON *convert_sequence(struct conversion *conversion, const yaml_node_t *node, int depth)
@@ -48,23 +60,68 @@ static cJSON *convert_sequence(struct conversion *conversion, const yaml_node_t 
 	return array;
 }
 
+/* Of two with one name the later counts. Takes the value over. */
+static bool set_member(cJSON *object, const char *name, cJSON *value)
+{
+	cJSON_DeleteItemFromObjectCaseSensitive(object, name);
+	if (value && cJSON_AddItemToObject(object, name, value))
+		return true;
+	cJSON_Delete(value);
+	return false;
+}
+
+static bool fill_mapping(
+    struct conversion *conversion, cJSON *object, const yaml_node_t *node, int depth);
+
+/* "<<: *other": of several the first counts. */
+static bool merge(struct conversion *conversion, cJSON *object, int index, int depth)
+{
+	const yaml_node_t *node = yaml_document_get_node(conversion->document, index);
+
+	if (!node || depth > MOST_DEPTH || ++conversion->nodes > MOST_NODES)
+		return false;
+	if (node->type == YAML_MAPPING_NODE)
+		return fill_mapping(conversion, object, node, depth);
+	if (node->type != YAML_SEQUENCE_NODE)
+		return false;
+	for (yaml_node_item_t *item = node->data.sequence.items.top;
+	     item > node->data.sequence.items.start;)
+		if (!merge(conversion, object, *--item, depth + 1))
+			return false;
+	return true;
+}
+
+static bool is_merge_key(const yaml_node_t *key)
+{
+	return key->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+	       strcmp((const char *)key->data.scalar.value, "<<") == 0;
+}
+
+static bool fill_mapping(
+    struct conversion *conversion, cJSON *object, const yaml_node_t *node, int depth)
+{
+	for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+	     pair < node->data.mapping.pairs.top; pair++) {
+		const yaml_node_t *key = yaml_document_get_node(conversion->document, pair->key);
+
+		if (!key || key->type != YAML_SCALAR_NODE)
+			return false;
+		if (is_merge_key(key) ? !merge(conversion, object, pair->value, depth + 1)
+		                      : !set_member(object, (const char *)key->data.scalar.value,
+		                            convert(conversion, pair->value, depth + 1)))
+			return false;
+	}
+	return true;
+}
+
 static cJSON *convert_mapping(struct conversion *conversion, const yaml_node_t *node, int depth)
 {
 	cJSON *object = cJSON_CreateObject();
 
-	for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
-	     object && pair < node->data.mapping.pairs.top; pair++) {
-		const yaml_node_t *key = yaml_document_get_node(conversion->document, pair->key);
-		cJSON *value = convert(conversion, pair->value, depth + 1);
-
-		if (value && key && key->type == YAML_SCALAR_NODE &&
-		    cJSON_AddItemToObject(object, (const char *)key->data.scalar.value, value))
-			continue;
-		cJSON_Delete(value);
-		cJSON_Delete(object);
-		return NULL;
-	}
-	return object;
+	if (object && fill_mapping(conversion, object, node, depth))
+		return object;
+	cJSON_Delete(object);
+	return NULL;
 }
 
 static cJSON *convert(struct conversion *conversion, int index, int depth)
@@ -103,12 +160,11 @@ cJSON *yaml_parse(const char *text, size_t length, char *problem, size_t problem
 		yaml_parser_delete(&parser);
 		return NULL;
 	}
-	if (!yaml_document_get_root_node(&document))
-		snprintf(problem, problem_size, "it is empty");
-	else
-		snprintf(problem, problem_size,
-		    "it is nested too deeply, too large, or has keys that are no text");
-	result = convert(&conversion, 1, 0);
+	snprintf(
+	    problem, problem_size, "it is nested too deeply, too large, or has keys that are no text");
+	/* An empty one says nothing. */
+	result =
+	    yaml_document_get_root_node(&document) ? convert(&conversion, 1, 0) : cJSON_CreateObject();
 	yaml_document_delete(&document);
 	yaml_parser_delete(&parser);
 	return result;
