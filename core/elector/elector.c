@@ -305,6 +305,9 @@ static bool listen_on(struct server *server, const struct configuration *configu
 			return false;
 	}
 	done = server_listen_tcp(server, address, port, status_only, tls, error);
+	/* Every address there is: where the kernel knows no IPv6, those of IPv4. */
+	if (!done && strcmp(address, "::") == 0 && error->status == MPSYNC_E_UNSUPPORTED)
+		done = server_listen_tcp(server, "0.0.0.0", port, status_only, tls, error);
 	SSL_CTX_free(tls);
 	return done;
 }

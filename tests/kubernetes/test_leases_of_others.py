@@ -1,4 +1,5 @@
 """Leases as other programs write them: any duration, any time, any count."""
+import itertools
 import json
 import pathlib
 import sys
@@ -59,3 +60,42 @@ class Numbers(KubernetesCase):
         for arguments in (["status", "x"], ["ls"]):
             done = self.mpsync(*arguments, url=self.url)
             self.assertIn("living", done.stdout + done.stderr)
+
+
+class Strangers(KubernetesCase):
+    def test_leases_have_no_prefix(self):
+        done = self.mpsync("lock", "x", "--", "true", url=f"{self.url}&prefix=app2/", check=125)
+        self.assertIn("prefix", done.stderr)
+
+
+class Refusals(KubernetesCase):
+    """What the server says is told as it is: a hint at the Role where it is the Role."""
+
+    def test_a_namespace_that_goes(self):
+        self.plane.request("DELETE", f"/api/v1/namespaces/{self.namespace}")
+        done = self.refused()
+        self.assertEqual(done.returncode, 122, done.stderr)
+        self.assertIn("terminated", done.stderr)
+        self.assertNotIn("Role", done.stderr)
+
+    def refused(self, name="x"):
+        return self.mpsync("lock", "--wait", "0", name, "--", "true", url=self.url)
+
+    def test_a_policy_of_the_cluster(self):
+        """A validating admission policy denies with 422: nothing that the program did wrong."""
+        path = "/apis/admissionregistration.k8s.io/v1"
+        name = f"no-leases-{self.namespace}"
+        self.plane.request("POST", f"{path}/validatingadmissionpolicies", {"metadata": {"name": name}, "spec": {
+            "failurePolicy": "Fail", "validations": [{"expression": "false", "message": "not on a Sunday"}],
+            "matchConstraints": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self.namespace}},
+                                 "resourceRules": [{"apiGroups": ["coordination.k8s.io"], "apiVersions": ["v1"],
+                                                    "operations": ["*"], "resources": ["leases"]}]}}})
+        self.plane.request("POST", f"{path}/validatingadmissionpolicybindings", {"metadata": {"name": name}, "spec": {
+            "policyName": name, "validationActions": ["Deny"]}})
+        # It comes into force a moment later: each try is for a name of its own.
+        tries = itertools.count()
+        self.until(lambda: self.refused(f"try-{next(tries)}").returncode != 0)
+        done = self.refused()
+        self.assertEqual(done.returncode, 122, done.stderr)
+        self.assertIn("not on a Sunday", done.stderr)
+        self.assertNotIn("Role", done.stderr)

@@ -121,6 +121,23 @@ static void test_what_no_contender_may_touch(void **state)
 		read_text(bad[i], "x", false);
 }
 
+/* Goal: a Lease whose holder is chosen otherwise is shown, and no contender touches it. */
+static void test_coordinated_election_is_shown(void **state)
+{
+	cJSON *object = cJSON_Parse("{\"metadata\":{\"name\":\"x\",\"uid\":\"" UID
+	                            "\",\"resourceVersion\":\"7\"},\"spec\":{\"holderIdentity\":\"a\","
+	                            "\"strategy\":\"OldestEmulationVersion\"}}");
+	char problem[LEASE_PROBLEM_SIZE];
+	struct record record;
+
+	(void)state;
+	assert_false(lease_read(object, "x", &record, problem));
+	assert_true(lease_look(object, "x", &record, problem));
+	assert_string_equal(record.holder, "a");
+	record_clear(&record);
+	cJSON_Delete(object);
+}
+
 /* Goal: a number beyond its bounds is the bound, and what is written over it is what an API server
  * takes. */
 static void test_numbers_beyond_their_bounds(void **state)
@@ -188,6 +205,7 @@ int main(void)
 	    cmocka_unit_test(test_annotations_count_for_their_claim_only),
 	    cmocka_unit_test(test_microseconds_of_others_are_seen),
 	    cmocka_unit_test(test_what_no_contender_may_touch),
+	    cmocka_unit_test(test_coordinated_election_is_shown),
 	    cmocka_unit_test(test_numbers_beyond_their_bounds),
 	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_changes_carry_uid_and_version),

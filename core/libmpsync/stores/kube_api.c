@@ -369,6 +369,12 @@ static const char *servers_words(const struct kube_answer *answer)
 	return words && *words ? words : "it does not say why";
 }
 
+/* Said by RBAC, and not by a quota, or of a namespace that is going. */
+static bool lacks_verb(const char *words)
+{
+	return strstr(words, "cannot ") && strstr(words, " resource ");
+}
+
 static void explain_status(
     const struct kube_api *api, struct kube_answer *answer, char *text, size_t size)
 {
@@ -383,14 +389,16 @@ static void explain_status(
 	} else if (answer->status == 403) {
 		answer->problem = MPSYNC_E_FORBIDDEN;
 		answer->refused = true;
-		snprintf(text, size, "%.300s; docs/kubernetes.md has the Role that is needed", words);
+		snprintf(text, size, "%.300s%s", words,
+		    lacks_verb(words) ? "; docs/kubernetes.md has the Role that is needed" : "");
 	} else if (answer->status == 429 || answer->status >= 500) {
 		answer->problem = MPSYNC_E_UNREACHABLE;
 		answer->unknown = true;
 		snprintf(text, size, "the API server is in trouble (%ld): %.250s", answer->status, words);
 	} else if (answer->status >= 400 && answer->status != 404 && answer->status != 409 &&
 	           answer->status != 410) {
-		answer->problem = MPSYNC_E_INVALID;
+		/* What no program did wrong: an admission policy of the cluster says no. */
+		answer->problem = answer->status == 422 ? MPSYNC_E_FORBIDDEN : MPSYNC_E_INVALID;
 		answer->refused = true;
 		snprintf(text, size, "the API server refuses it (%ld): %.300s", answer->status, words);
 	} else if (!answer->json) {

@@ -161,7 +161,10 @@ static void tell_object(struct kube_names *names, const cJSON *object, bool dele
 	name->list_number = names->list_number;
 	name->version = version;
 	if (!lease_read(object, text, &record, problem)) {
-		/* Whoever reads it is told why. */
+		/* Whoever reads it is told why; lists show it as far as it can be shown. */
+		if (lease_look(object, text, &record, problem))
+			remember(name, deleted ? NULL : &record);
+		record_clear(&record);
 		name->known = false;
 		records_changed(names->backend->records, text, false, NULL);
 		return;

@@ -124,7 +124,7 @@ static bool add_object(struct run *run, const cJSON *object)
 	char problem[LEASE_PROBLEM_SIZE];
 	struct record record;
 
-	if (!name || !lease_read(object, name, &record, problem))
+	if (!name || !lease_look(object, name, &record, problem))
 		return false;
 	add(run, name, &record);
 	record_clear(&record);

@@ -400,6 +400,12 @@ struct store *kubernetes_open(const struct url *url, const struct mpsync_options
 	bool unverified;
 	bool good;
 
+	if (options_text(options, OPTION_PREFIX)) {
+		fail(error, MPSYNC_E_UNSUPPORTED,
+		    "Leases have no prefix; a namespace of its own, or names of its own, keep a program "
+		    "from another");
+		return NULL;
+	}
 	if (!kube_config_load(&config, options, url->target, error))
 		return NULL;
 	if (!is_namespace(config.namespace_name)) {

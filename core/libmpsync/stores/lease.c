@@ -209,21 +209,15 @@ static bool read_next(const cJSON *object, struct record *record)
 	return record->next;
 }
 
-bool lease_read(
+bool lease_look(
     const cJSON *object, const char *name, struct record *record, char problem[LEASE_PROBLEM_SIZE])
 {
-	const cJSON *spec = cJSON_GetObjectItemCaseSensitive(object, "spec");
 	const cJSON *labels = cJSON_GetObjectItemCaseSensitive(metadata_of(object), "labels");
 	const char *type = text_of(labels, PREFIX "type");
-	const char *strategy = text_of(spec, "strategy");
 
 	*record = (struct record){.version = lease_version(object)};
 	if (!record->version || !uid_read(&record->uid, text_of(metadata_of(object), "uid")))
 		return complain(problem, "the Lease has no uid, or no decimal resourceVersion");
-	if (strategy && *strategy)
-		return complain(problem, "the Lease takes part in coordinated leader election "
-		                         "(spec.strategy is set): its holder is not chosen by contending; "
-		                         "use another name");
 	if (name && (!lease_lock_name(object) || strcmp(lease_lock_name(object), name) != 0))
 		return complain(problem, "the Lease's annotation " PREFIX "name is not this lock's name; "
 		                         "delete the Lease or restore the annotation");
@@ -232,6 +226,18 @@ bool lease_read(
 		return true;
 	record_clear(record);
 	return complain(problem, "out of memory");
+}
+
+bool lease_read(
+    const cJSON *object, const char *name, struct record *record, char problem[LEASE_PROBLEM_SIZE])
+{
+	const char *strategy = text_of(cJSON_GetObjectItemCaseSensitive(object, "spec"), "strategy");
+
+	if (!strategy || !*strategy)
+		return lease_look(object, name, record, problem);
+	*record = (struct record){0};
+	return complain(problem, "the Lease takes part in coordinated leader election (spec.strategy "
+	                         "is set): its holder is not chosen by contending; use another name");
 }
 
 /* ---- Writing ---- */

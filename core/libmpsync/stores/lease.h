@@ -27,6 +27,10 @@ bool lease_object_name(const char *name, char object_name[LEASE_NAME_SIZE]);
 bool lease_read(
     const cJSON *object, const char *name, struct record *record, char problem[LEASE_PROBLEM_SIZE]);
 
+/* The same of a Lease that is only shown, which may be another kind's of election. */
+bool lease_look(
+    const cJSON *object, const char *name, struct record *record, char problem[LEASE_PROBLEM_SIZE]);
+
 /* The lock that an object is of: its own name, or the one beside it. Borrowed; NULL: none. */
 const char *lease_lock_name(const cJSON *object);
 
