@@ -101,7 +101,8 @@ MUTANTS = [
         ("libmpsync/stores/etcd_place.c", "if (!own || own->create_revision != entry->created) {",
          "if (false) {"),
         ("libmpsync/stores/etcd_place.c", "} else if (oldest && oldest->create_revision == entry->created) {\n"
-         "\t\tetcd_unwatch", "} else if (!before) {\n\t\tetcd_unwatch")]),
+         "\t\tetcd_unwatch(&entry->before);\n\t\tentry->written = own->mod_revision;",
+         "} else if (!before) {\n\t\tetcd_unwatch(&entry->before);")]),
     ("15", "is_held is cleared after the release was sent", [
         ("libmpsync/engine.c", "if (owner->right && until != before)",
          "if (owner->right && until != before && output.action != CLAIM_WITHDRAW)")]),
@@ -150,7 +151,7 @@ MUTANTS = [
         ("libmpsync/stores/etcd_session.c", "else if (answer->term != session->term)",
          "else if (false)")]),
     ("26", "etcd: the right counts from the answer, not from the last keep-alive", [
-        ("libmpsync/stores/etcd_entry.c", ".sent_at_ms = session->confirmed_ms,",
+        ("libmpsync/stores/etcd_entry.c", ".sent_at_ms = etcd_held_since_ms(entry),",
          ".sent_at_ms = etcd_now(entry->etcd),")]),
     ("27", "etcd: a waiter asks again and again", [
         ("libmpsync/stores/etcd_place.c",
@@ -158,6 +159,25 @@ MUTANTS = [
          "&(struct store_word){ .holder = known",
          "etcd_entry_answer(entry, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = 20}, "
          "&(struct store_word){ .holder = known")]),
+    ("60", "etcd: a keep-alive is confirmed without the places that are held", [
+        ("libmpsync/stores/etcd_session.c", ".further_count = count,", ".further_count = 0,")], "3"),
+    ("61", "etcd: a place is adopted that is not the first", [
+        ("libmpsync/stores/etcd_adopt.c", ".compare_count = 3,", ".compare_count = 2,")], "4"),
+    ("62", "etcd: a place is adopted whose facts have changed since", [
+        ("libmpsync/stores/etcd_adopt.c",
+         "{.key = former_facts->key, .revision = former_facts->create_revision},", "{.key = \"none\"},")], "4"),
+    ("63", "etcd: an elector clears its place, which another has adopted", [
+        ("libmpsync/stores/etcd_place.c", "if (!own || own->lease != entry->session->lease) return own;",
+         "if (!own) return false;")], "4"),
+    ("64", "etcd: a release deletes the place, whoever has its facts by now", [
+        ("libmpsync/stores/etcd_place.c",
+         ".compares = {{.key = entry->facts, .revision = entry->facts_created}, {.key = entry->key, "
+         ".revision = entry->created}}, .compare_count = 2,",
+         ".compares = {{.key = entry->key, .revision = entry->created}}, .compare_count = 1,")], "4"),
+    ("65", "etcd: what was adopted for nobody is given back at once", [
+        ("libmpsync/stores/etcd_standing.c", "!(facts.token && may_be_believed(session, key, &facts))", "true")], "4"),
+    ("66", "etcd: what was adopted for nobody is never given back", [
+        ("libmpsync/stores/etcd_standing.c", "if (until_ms <= now) return false;", "")], "4"),
     ("28", "a place that a waiter takes counts as a sign of life of the holder", [
         ("libmpsync/record.c", "a->revoked == b->revoked;",
          "a->revoked == b->revoked && text_same(a->next, b->next);")], "0"),

@@ -1,0 +1,95 @@
+"""Electors over etcd: several at once, stopped ones that come back, and who adopts what."""
+import concurrent.futures
+import json
+import signal
+import unittest
+
+from cases import EtcdCase
+
+FIRST, SECOND = "1" * 32, "2" * 32
+
+
+class Electors(EtcdCase):
+    def put(self, elector, claim, holder="h1", **fields):
+        return self.http(elector.port, "PUT", "/locks/x", {"holder": holder, "claim": claim, "ttl": "3s", **fields})
+
+    def delete(self, elector, claim, **fields):
+        return self.http(elector.port, "DELETE", "/locks/x", {"holder": "h1", "claim": claim, **fields})
+
+    def taken(self, elector, claim):
+        status, lock = self.put(elector, claim)
+        self.assertEqual(status, 200, lock)
+        return lock["spec"]["token"]
+
+    def places(self):
+        """Of the queue of x, as they came: key and revision."""
+        found = json.loads(self.etcdctl("get", "--prefix", "-w", "json", "x/").stdout).get("kvs", [])
+        return sorted(key["create_revision"] for key in found)
+
+    def test_who_waits_is_not_let_in_by_the_revision_of_its_place(self):
+        one, other = self.elector(self.url), self.elector(self.url)
+        token = self.taken(one, FIRST)
+        self.assertEqual(self.put(other, SECOND, holder="h2", wait="0.1s")[0], 409)
+        self.until(lambda: len(self.places()) == 2)
+        pretended = str(self.places()[1])
+        status, answer = self.put(one, SECOND, holder="h2", token=pretended)
+        self.assertEqual((status, answer.get("code")), (409, "lost"), answer)
+        status, lock = self.put(one, FIRST, token=token)
+        self.assertEqual((status, lock["spec"]["token"]), (200, token))
+
+    def test_a_stopped_elector_that_comes_back_releases_nothing_that_another_adopted(self):
+        one, other = self.elector(self.url), self.elector(self.url)
+        token = self.taken(one, FIRST)
+        one.signal(signal.SIGSTOP)
+        status, lock = self.put(other, FIRST, token=token)
+        self.assertEqual((status, lock["spec"]["token"]), (200, token))
+        one.signal(signal.SIGCONT)
+        # It has seen that it is with the other when it holds nothing any more.
+        self.until(lambda: self.metric(one.port, "mpsync_held") == 0)
+        status, lock = self.put(other, FIRST, token=token)
+        self.assertEqual((status, lock["spec"]["token"]), (200, token))
+        self.assertEqual(self.places(), [int(token)])
+        self.assertEqual(self.delete(other, FIRST, token=token)[0], 200)
+        self.assertEqual(self.places(), [])
+
+    def test_a_former_elector_queues_for_the_name_that_another_adopted_from_it(self):
+        """Its own place in the queue is taken: it must not be cleared."""
+        one, other = self.elector(self.url), self.elector(self.url)
+        token = self.taken(one, FIRST)
+        self.assertEqual(self.put(other, FIRST, token=token)[0], 200)
+        self.until(lambda: self.metric(one.port, "mpsync_held") == 0)
+        self.assertEqual(self.put(one, SECOND, holder="h2", wait="0.5s")[0], 409)
+        status, lock = self.put(other, FIRST, token=token)
+        self.assertEqual((status, lock["spec"]["token"]), (200, token))
+        self.assertEqual(self.delete(other, FIRST, token=token)[0], 200)
+        status, lock = self.put(one, SECOND, holder="h2", wait="10s")
+        self.assertEqual(status, 200)
+        self.assertGreater(int(lock["spec"]["token"]), int(token))
+
+    def test_two_adopt_at_once(self):
+        before, one, other = (self.elector(self.url) for _ in range(3))
+        token = self.taken(before, FIRST)
+        before.end()
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda elector: self.put(elector, FIRST, token=token), (one, other)))
+        kept = [lock["spec"]["token"] for status, lock in answers if status == 200]
+        self.assertTrue(kept)
+        self.assertEqual(set(kept), {token})
+        self.assertEqual(self.places(), [int(token)])
+        holding = one if answers[0][0] == 200 else other
+        self.until(lambda: self.delete(holding, FIRST, token=token)[0] in (200, 409))
+        self.until(lambda: self.places() == [])
+
+    def test_what_was_adopted_for_nobody_is_given_back(self):
+        """Its client is gone before the adoption is told: its right's length later the next one has it."""
+        before, one = self.elector(self.url), self.elector(self.url)
+        token = self.taken(before, FIRST)
+        before.end()
+        self.assertEqual(self.put(one, FIRST, token=token)[0], 200)
+        waiter = self.probe(self.url, ttl="3s")
+        waiter.send("acquire x -1")
+        self.assertGreater(self.token_of(waiter.expect("held x")), int(token))
+
+
+if __name__ == "__main__":
+    unittest.main()
