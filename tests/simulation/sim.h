@@ -133,6 +133,18 @@ struct sim_connection {
 	uint64_t delivered_us; /* the last piece */
 };
 
+/* What one user sets, and what became of it. */
+struct sim_value {
+	struct sim_value *next;
+	int number;
+	uint64_t set; /* rises with each */
+	uint64_t stored;
+	uint64_t confirmed;
+	bool waiting;
+};
+
+#define SIM_VALUE_SIZE 48
+
 struct sim_store;
 
 #define SIM_SITES 2
@@ -175,6 +187,7 @@ struct sim {
 	int sites;
 	int current[SIM_SITES]; /* which of a site's two electors is asked */
 	struct sim_belief *beliefs;
+	struct sim_value *values;
 	uint64_t last_token[SIM_NAMES];
 	uint64_t robbed_until_us[SIM_NAMES]; /* so long two may believe */
 	int64_t least_slack_us;
@@ -290,5 +303,15 @@ void sim_rob(struct sim *sim, int name);
 void sim_gives_away(struct sim_node *node, int name);
 void sim_told_token(struct sim *sim, int name, uint64_t token);
 bool sim_believes(struct sim *sim, const void *who);
+
+/* ---- sim_values.c: what is set while a name is held, P18 ---- */
+void sim_value_begin(struct sim *sim, struct sim_value *value);
+void sim_value_set(struct sim_value *value, char text[SIM_VALUE_SIZE]);
+void sim_value_told(struct sim *sim, struct sim_value *value, enum mpsync_status status);
+/* The grant ended: nothing is under way any more. */
+void sim_value_end(struct sim *sim, struct sim_value *value);
+void sim_value_crash(struct sim_value *value);
+/* The store shows this from now on (NULL: nothing). */
+void sim_value_written(struct sim *sim, const char *text);
 
 #endif

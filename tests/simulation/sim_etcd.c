@@ -335,6 +335,7 @@ void sim_etcd_put(struct sim *sim, const char *name, const char *value, int64_t 
 	struct sim_etcd *etcd = sim->etcd;
 	struct stored_key **link = find(etcd, name);
 
+	sim_value_written(sim, value);
 	if (!*link) {
 		*link = zeroed(sizeof **link);
 		(*link)->key = copy_text(name);

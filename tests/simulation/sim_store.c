@@ -320,6 +320,11 @@ static void put(struct sim *sim, struct stored *stored, const struct message *me
 	if (sim->mode != MODE_FILE) {
 		next.host = (struct record_host){0};
 		next.deadline_ms = 0;
+	} else if (message->request.renewal) {
+		/* As the statement for it, which names two columns. */
+		next = stored->record;
+		next.renewed_us = message->request.record.renewed_us;
+		next.deadline_ms = message->request.record.deadline_ms;
 	}
 	/* A patch: what it does not name stays. */
 	if (!message->request.grant && !message->request.reserve)
@@ -332,6 +337,7 @@ static void put(struct sim *sim, struct stored *stored, const struct message *me
 	record_clear(&stored->record);
 	stored->record = copy;
 	stored->there = true;
+	sim_value_written(sim, copy.value);
 	if (message->request.reserve)
 		return; /* the record is its holder's still */
 	stored->adopted = adopts;
@@ -1067,6 +1073,8 @@ void sim_store_power_loss(struct sim *sim, int host)
 		store->names[i].there = store->synced[i].there;
 		record_clear(&store->names[i].record);
 		copy_record(&store->names[i].record, &store->synced[i].record);
+		if (store->names[i].there)
+			sim_value_written(sim, store->names[i].record.value);
 		store->names[i].waiter_count = 0;
 	}
 	store->revision = store->synced_revision;

@@ -25,6 +25,8 @@
  *   P15 while one name cannot be renewed, the grants of others are kept
  *   P16 an elector that is replaced costs no grant, whatever labels are written meanwhile
  *   P17 whose place in etcd a hand takes away is told so in time
+ *   P18 a value that is said to be stored was stored, and stays until a newer one or the grant's end;
+ *       each is answered, once, before the grant's end is told
  *
  *   simulation [--seeds N] [--first S] [--seed S] [--ratio PPM] [--mode M] [--faults MASK]
  */
@@ -68,6 +70,7 @@ struct user {
 	uint64_t since_us; /* ASKING: since when */
 	bool once;
 	bool for_ever;
+	struct sim_value value;
 };
 
 struct workload {
@@ -173,6 +176,23 @@ static void user_cancel(struct sim *sim, void *argument)
 	free(action);
 }
 
+static void user_set_value(struct sim *sim, void *argument)
+{
+	struct action *action = argument;
+	struct user *user = action->user;
+	char text[SIM_VALUE_SIZE];
+
+	if (action->request == user->request && user->asked == HELD && user->claim) {
+		sim_allow_messages(user->node);
+		sim_value_set(&user->value, text);
+		if (!engine_set_value(user->claim, text))
+			abort();
+		if (sim_chance(sim, 50))
+			later(user, sim_random(sim, (uint64_t)sim->ttl_ms * 500), user_set_value);
+	}
+	free(action);
+}
+
 static void on_held(struct user *user, const struct engine_event *event)
 {
 	struct sim *sim = user->sim;
@@ -186,6 +206,8 @@ static void on_held(struct user *user, const struct engine_event *event)
 	user->asked = HELD;
 	user->token = event->token;
 	workload_of(sim)->grants++;
+	if (sim_chance(sim, 30))
+		later(user, sim_random(sim, ttl_us / 2), user_set_value);
 	later(user,
 	    workload_of(sim)->ending ? 0
 	                             : sim_random(sim, sim_chance(sim, 30) ? 3 * ttl_us : ttl_us / 4),
@@ -215,9 +237,14 @@ static void on_event(void *owner, const struct engine_event *event)
 	if ((event->type == MPSYNC_EVENT_LOST || event->type == MPSYNC_EVENT_RELEASED) &&
 	    event->token != user->token)
 		sim_violate(user->sim, "P2", "the token of a grant changed while it was held");
+	if (event->type == MPSYNC_EVENT_LOST || event->type == MPSYNC_EVENT_RELEASED)
+		sim_value_end(user->sim, &user->value);
 	switch (event->type) {
 	case MPSYNC_EVENT_HELD:
 		on_held(user, event);
+		return;
+	case MPSYNC_EVENT_DONE:
+		sim_value_told(user->sim, &user->value, event->status);
 		return;
 	case MPSYNC_EVENT_LOST:
 		grammar(user, user->asked == HELD, "lost");
@@ -377,6 +404,7 @@ static void node_start(struct sim_node *node)
 		if (user->node != node)
 			continue;
 		user->asked = IDLE;
+		sim_value_crash(&user->value);
 		user->request++;
 		later(user, sim_random(node->sim, (uint64_t)node->sim->ttl_ms * 500), user_act);
 	}
@@ -654,6 +682,7 @@ static void make_users(struct sim *sim)
 		abort();
 	for (int i = 0; i < workload->user_count; i++) {
 		workload->users[i].sim = sim;
+		sim_value_begin(sim, &workload->users[i].value);
 		workload->users[i].node = &sim->nodes[first + i % contenders];
 		workload->users[i].node->claims++;
 		workload->users[i].name = (int)sim_random(sim, names);

@@ -1,6 +1,7 @@
 #include "elector_store.h"
 
 #include "../duration.h"
+#include "../text.h"
 #include "../wire.h"
 
 #include <stdio.h>
@@ -352,6 +353,15 @@ void remote_claim_renew_again(struct remote_claim *remote, const cJSON *body)
 	    remote, CLAIM_UNKNOWN, &(struct claim_answer){.status = MPSYNC_E_UNREACHABLE}, NULL);
 }
 
+/* An elector that still adopts the grant may have taken it up before it was told of the value. */
+static bool shows_value(const struct remote_claim *remote, const cJSON *spec)
+{
+	const struct store_claim *claim = remote->claim;
+
+	return claim->value_version != remote->value_version ||
+	       text_same(json_text(spec, "value"), claim->value);
+}
+
 static void on_renew_done(void *context, const struct http_answer *http)
 {
 	struct remote_claim *remote = context;
@@ -363,6 +373,8 @@ static void on_renew_done(void *context, const struct http_answer *http)
 	if (http->status == 200 && http->from_elector &&
 	    remote_is_fresh(remote->remote, remote->sent_hellos, body) && remaining_ms > 0) {
 		remote->confirmed_by = remote->remote->elector;
+		if (!shows_value(remote, spec))
+			remote->value_version = remote->claim->value_stored;
 		remote_claim_answer_right(remote, CLAIM_RENEWED, remaining_ms);
 	} else if (http->status == 200 && http->from_elector) {
 		remote_claim_renew_again(remote, body);

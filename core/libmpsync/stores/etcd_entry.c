@@ -211,6 +211,18 @@ struct etcd_op etcd_entry_put_facts(const struct etcd_entry *entry, const char *
 	    .kind = ETCD_PUT, .key = entry->facts, .value = facts, .lease = entry->session->lease};
 }
 
+/* By a write of ours that was given up, or by a hand that changed nothing else. */
+static bool was_written_meanwhile(struct etcd_entry *entry, const struct etcd_found *found)
+{
+	const struct etcd_key *key = found->count > 0 ? &found->keys[0] : NULL;
+
+	if (!key || key->create_revision != entry->created || key->lease != entry->session->lease ||
+	    key->mod_revision == entry->written)
+		return false;
+	entry->written = key->mod_revision;
+	return true;
+}
+
 static void on_value_written(struct etcd_call *call, const struct etcd_answer *got)
 {
 	struct etcd_entry *entry = call->context;
@@ -220,6 +232,8 @@ static void on_value_written(struct etcd_call *call, const struct etcd_answer *g
 	if (got->succeeded) {
 		entry->written = got->revision;
 		etcd_entry_answer_seen(entry, CLAIM_RENEWED);
+	} else if (was_written_meanwhile(entry, &got->found[0])) {
+		etcd_entry_write_value(entry);
 	} else {
 		/* What has gone, the place or the facts alone? */
 		etcd_entry_gone(entry);
@@ -229,6 +243,7 @@ static void on_value_written(struct etcd_call *call, const struct etcd_answer *g
 	}
 }
 
+/* Only over what was known to be there, so that a late one does not undo what came after it. */
 void etcd_entry_write_value(struct etcd_entry *entry)
 {
 	const struct store_claim *claim = entry->claim;
@@ -239,13 +254,16 @@ void etcd_entry_write_value(struct etcd_entry *entry)
 		return;
 	}
 	entry->value_version = claim->value_version;
-	etcd_entry_ask(
-	    entry, &(struct etcd_call){.compares = {{.key = entry->key, .revision = entry->created},
-	                                   {.key = entry->facts, .revision = entry->facts_created}},
-	               .compare_count = 2,
-	               .then = {etcd_entry_put_key(entry), etcd_entry_put_facts(entry, facts)},
-	               .then_count = 2,
-	               .done = on_value_written});
+	etcd_entry_ask(entry,
+	    &(struct etcd_call){
+	        .compares = {{.key = entry->key, .revision = entry->written, .kind = ETCD_WRITTEN_AT},
+	            {.key = entry->facts, .revision = entry->facts_created}},
+	        .compare_count = 2,
+	        .then = {etcd_entry_put_key(entry), etcd_entry_put_facts(entry, facts)},
+	        .otherwise = {{.kind = ETCD_GET, .key = entry->key}},
+	        .then_count = 2,
+	        .otherwise_count = 1,
+	        .done = on_value_written});
 	free(facts);
 }
 
