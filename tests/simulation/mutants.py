@@ -201,6 +201,17 @@ MUTANTS = [
         ("elector/ticket_requests.c", "if (put->token || is_adopting(ticket)) {", "if (is_adopting(ticket)) {")], "2"),
     ("35", "an elector gives a deleted name on to the next that waits there, at once", [
         ("libmpsync/claim.c", "(claim->on_behalf && answer->reason", "(false && claim->on_behalf && answer->reason")], "2"),
+    ("50", "a value counts as stored when it is sent", [
+        ("libmpsync/stores/records_tasks.c",
+         "task->request.renewal = phase == RENEW_WRITE && !task->request.durable;",
+         "task->request.renewal = phase == RENEW_WRITE && !task->request.durable;\n"
+         "\ttask->grant->value_version = claim->value_version;")], "1"),
+    ("51", "etcd: a value is written over whatever is there", [
+        ("libmpsync/stores/etcd_entry.c", ".revision = entry->written, .kind = ETCD_WRITTEN_AT}, "
+         "{.key = entry->facts", ".revision = entry->created}, {.key = entry->facts")], "3"),
+    ("52", "an elector's answer counts for the value, whatever it shows", [
+        ("libmpsync/stores/elector_claims.c", "return claim->value_version != remote->value_version ||",
+         "return true || claim->value_version != remote->value_version ||")], "4"),
     ("22", "an answer that was overtaken counts", [
         ("libmpsync/stores/records_names.c", "return record && record->version < watched->newest_version;",
          "return false && record && watched;")]),
