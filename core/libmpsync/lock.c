@@ -169,14 +169,7 @@ static void on_event(void *owner, const struct engine_event *told)
 	case MPSYNC_EVENT_LOST:
 		atomic_store(&lock->lost, lost_word(lock->claimed_grant, event.reason));
 		end_request(lock, &event);
-		tell(lock, &event);
-		/* A release that came too late: nothing was held any more. */
-		end_op(lock, &lock->release,
-		    &(mpsync_event){.type = MPSYNC_EVENT_FAILED,
-		        .status = MPSYNC_E_NOT_HELD,
-		        .lock = lock->id,
-		        .grant = event.grant,
-		        .name = lock->name});
+		tell(lock, &event); /* no release is under way: who releases hears RELEASED */
 		break;
 	case MPSYNC_EVENT_RELEASED:
 		end_request(lock, &event);

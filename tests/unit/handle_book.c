@@ -8,6 +8,7 @@
 #define MOST_REQUESTS 20000
 #define MOST_GRANTS   20000
 #define NUMBER        (~MPSYNC_OP_AWAITED)
+#define LONG_MS       20000
 
 struct request {
 	enum book_kind kind;
@@ -119,7 +120,7 @@ static bool is_end(enum book_kind kind, const mpsync_event *event)
 		break;
 	case MPSYNC_EVENT_LEADER:
 	case MPSYNC_EVENT_LOG:
-		right = kind == BOOK_OBSERVE;
+		right = kind == BOOK_OBSERVE || kind == BOOK_BRIEF;
 		break;
 	default:
 		right = false;
@@ -170,6 +171,28 @@ bool book_event(struct book *book, mpsync_event *event)
 	pthread_mutex_unlock(&book->mutex);
 	mpsync_event_free(event);
 	return ends;
+}
+
+static bool is_settled(struct book *book)
+{
+	bool settled = true;
+
+	pthread_mutex_lock(&book->mutex);
+	for (uint64_t i = 1; i <= book->count; i++)
+		settled &= book->requests[i].ends || !book->requests[i].accepted ||
+		           book->requests[i].kind == BOOK_OBSERVE;
+	pthread_mutex_unlock(&book->mutex);
+	return settled;
+}
+
+void book_settle(struct book *book, mpsync_queue *queue)
+{
+	while (!is_settled(book)) {
+		mpsync_event *event = mpsync_queue_wait(queue, LONG_MS);
+
+		require(event, "a request does not end", NULL);
+		book_event(book, event);
+	}
 }
 
 void book_judge(struct book *book)

@@ -8,7 +8,8 @@
 #include <mpsync.h>
 #include <stdbool.h>
 
-enum book_kind { BOOK_ACQUIRE, BOOK_RELEASE, BOOK_VALUE, BOOK_OBSERVE, BOOK_CLOSE };
+/* BRIEF: an observation that is stopped. */
+enum book_kind { BOOK_ACQUIRE, BOOK_RELEASE, BOOK_VALUE, BOOK_OBSERVE, BOOK_BRIEF, BOOK_CLOSE };
 
 struct book;
 
@@ -21,6 +22,9 @@ uint64_t book_request(struct book *book, enum book_kind kind);
 void book_answer(struct book *book, uint64_t op_id, mpsync_status status);
 /* True if that was the request's last event. Frees the event. */
 bool book_event(struct book *book, mpsync_event *event);
+
+/* Reads the queue until every request but observations has ended; aborts after long. */
+void book_settle(struct book *book, mpsync_queue *queue);
 
 /* Blocking calls that succeeded: they have no events. */
 void book_acquired(struct book *book);
