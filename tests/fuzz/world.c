@@ -35,22 +35,12 @@ static struct {
 } world;
 
 bool __wrap_id_random(struct id *id);
-/* Shown, for the linker looks for it in libevent too. */
-__attribute__((visibility("default"))) int __wrap_event_add(
-    struct event *event, const struct timeval *after);
-int __real_event_add(struct event *event, const struct timeval *after);
 
 /* 0101…, 0202…, so that an input can name them. */
 bool __wrap_id_random(struct id *id)
 {
 	memset(id->bytes, ++world.identity ? world.identity : ++world.identity, sizeof id->bytes);
 	return true;
-}
-
-/* libevent's own timers do not wait: only the world's clock does. */
-int __wrap_event_add(struct event *event, const struct timeval *after)
-{
-	return __real_event_add(event, after ? &(struct timeval){0, 0} : NULL);
 }
 
 uint64_t world_now_ms(void)
@@ -137,6 +127,7 @@ static void on_timer(void *context)
 static void settle(void)
 {
 	for (int i = 0; i < 4; i++) {
+		timers_ring();
 		event_base_loop(world.loop.base, EVLOOP_NONBLOCK);
 		if (world.wake_ms <= world.boot_ms)
 			engine_run(world.engine);

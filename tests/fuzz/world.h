@@ -20,6 +20,10 @@ void world_run(world_open *open, const uint8_t *bytes, size_t size);
 
 uint64_t world_now_ms(void);
 
+/* ---- timers.c: libevent's timers ---- */
+/* Makes those active whose time has come. */
+void timers_ring(void);
+
 /* ---- answers.c: core/libmpsync/http.h, answered by the input ---- */
 /* One step of an answer, a stream's piece or its end; `step` ends in NUL. */
 void answers_step(const char *step, size_t size);
