@@ -303,6 +303,10 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 	cancel()
 	all.Wait()
+	// The last of them have said that they are done, and end in a moment.
+	for end := time.Now().Add(time.Minute); runtime.NumGoroutine() > goroutines && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 	if n := runtime.NumGoroutine(); n > goroutines {
 		t.Errorf("%d goroutines, %d before", n, goroutines)
 	}

@@ -18,13 +18,19 @@ PARTS = ("", "-wal", "-shm", "-notify")
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
+def preloaded():
+    """A library with sanitizers wants theirs to be there before all others; Python itself leaks."""
+    sanitizer = os.environ.get("MPSYNC_PRELOAD")
+    return {"LD_PRELOAD": sanitizer, "ASAN_OPTIONS": "detect_leaks=0"} if sanitizer else {}
+
+
 class FileCase(Case):
     def setUp(self):
         super().setUp()
         self.path = f"{self.folder}/locks.db"
 
     def embedder(self, folder=None):
-        environment = {"PYTHONUNBUFFERED": "1"}
+        environment = {"PYTHONUNBUFFERED": "1", **preloaded()}
         process = self.start([sys.executable, EMBEDDER], environment)
         if folder:
             self.ask(process, f"enter {folder}")

@@ -87,7 +87,7 @@ class Standstill(Case):
     def test_stopped_holder_behind_an_elector_says_no_at_once(self):
         self.first_answer_is_no(self.elector().url)
 
-    def first_answer_is_no(self, url, ttl="500ms"):
+    def first_answer_is_no(self, url, ttl="3s"):
         holder, waiter = self.probe(url, ttl=ttl), self.probe(url, ttl=ttl)
         holder.send("acquire x -1")
         holder.expect("held x")

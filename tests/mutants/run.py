@@ -24,6 +24,7 @@ import time
 from mutants import CORE, ROOT, Misplaced, load, place
 from tests import all_of
 
+WORKERS = int(os.environ.get("MPSYNC_MUTANT_WORKERS", os.cpu_count() + 1))
 LIMIT_S = int(os.environ.get("MPSYNC_MUTANT_LIMIT_S", 120))
 # Its end is the end of all that runs in it; and it ends with us.
 NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "--pid", "--net", "--fork",
@@ -38,9 +39,10 @@ class Verdict:
 
 
 def build():
-    for command in (["cmake", "-G", "Ninja", "--preset", "asan", "-DBUILD_TESTING=ON"],
-                    ["cmake", "--build", "--preset", "asan"]):
-        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    for preset in ("debug", "asan"):
+        for command in (["cmake", "-G", "Ninja", "--preset", preset, "-DBUILD_TESTING=ON"],
+                        ["cmake", "--build", "--preset", preset]):
+            subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
 def in_a_world(tests, file=None, content=None, limit_s=LIMIT_S):
@@ -62,7 +64,7 @@ def judge(mutant, first_sight):
         file, content = place(mutant)
     except Misplaced as problem:
         return Verdict("NOT FOUND", str(problem))
-    tests = all_of(file) if first_sight else [mutant.killed_by]
+    tests = all_of(file.relative_to(CORE)) if first_sight else [mutant.killed_by]
     end = in_a_world(tests, file, content, LIMIT_S * (8 if first_sight else 1))
     where = file.relative_to(CORE)
     if end["outcome"] in ("fails", "hangs"):
@@ -75,7 +77,7 @@ def judge(mutant, first_sight):
 def without_any(mutants):
     """Those tests that fail by themselves would notice nothing."""
     tests = sorted({mutant.killed_by for mutant in mutants})
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() + 1) as pool:
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         ends = dict(zip(tests, pool.map(lambda test: in_a_world([test]), tests)))
     for test, end in ends.items():
         if end["outcome"] != "passes":
@@ -89,7 +91,7 @@ def judge_all(mutants, first_sight, end_at):
         if end_at is not None and time.monotonic() > end_at:
             return mutant, None
         return mutant, judge(mutant, first_sight)
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() + 1) as pool:
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         for work in concurrent.futures.as_completed([pool.submit(one, mutant) for mutant in mutants]):
             if work.result()[1]:
                 yield work.result()

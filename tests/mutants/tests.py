@@ -8,14 +8,20 @@ import subprocess
 
 from mutants import ROOT
 
-BUILD = ROOT / "build-asan"
+# With sanitizers what runs by itself; what is driven from Python as it is delivered, but for its assertions.
+SANITIZED = ROOT / "build-asan"
+DEBUG = ROOT / "build-debug"
 FOLDERS = ("integration", "edges", "etcd", "kubernetes")
 # What those tests start.
 NOT_STARTED = re.compile(r"(test_|fuzz_|bench$|constant$|simulation$)")
 
 
-def programs(of_a_kind):
-    names = subprocess.run(["ninja", "-C", str(BUILD), "-t", "targets", "all"],
+def build_of(test):
+    return DEBUG if test.partition(" ")[0] in FOLDERS else SANITIZED
+
+
+def programs(build, of_a_kind):
+    names = subprocess.run(["ninja", "-C", str(build), "-t", "targets", "all"],
                            check=True, capture_output=True, text=True).stdout
     return sorted(name for name in re.findall(r"^(bin/[^:]+): \S*EXECUTABLE_LINKER", names, re.MULTILINE)
                   if of_a_kind(name.removeprefix("bin/")))
@@ -28,34 +34,60 @@ def needs(test):
         return [f"bin/{name}"]
     if kind == "simulation":
         return ["bin/simulation"]
-    return programs(lambda program: not NOT_STARTED.match(program))
+    return programs(DEBUG, lambda program: not NOT_STARTED.match(program))
 
 
 def command(test):
     """What runs it, in which folder."""
     kind, _, name = test.partition(" ")
     if kind == "unit":
-        return [str(BUILD / "bin" / name)], ROOT
+        return [str(SANITIZED / "bin" / name)], ROOT
     if kind == "simulation":
-        return [str(BUILD / "bin" / "simulation"), *name.split()], ROOT
+        return [str(SANITIZED / "bin" / "simulation"), *name.split()], ROOT
     if kind in FOLDERS:
         return ["python3", "-m", "unittest", "--failfast", *name.split()], ROOT / "tests" / kind
     raise SystemExit(f"mutants: what is {test!r}?")
 
 
 def environment():
-    return {**os.environ, "MPSYNC_BUILD": str(BUILD),
+    return {**os.environ, "MPSYNC_BUILD": str(DEBUG),
             "KUBEBUILDER_ASSETS": os.environ.get("KUBEBUILDER_ASSETS", str(ROOT / "build" / "kubernetes"))}
 
 
+# Which tests look at what: by the beginnings of paths below core/, the first that fits counts.
+AREAS = (
+    ("elector/", ["unit test_sessions", "unit test_adoption", "unit test_tombstones", "unit test_id_table",
+                  "edges test_elector", "integration test_http", "integration test_holders", "integration test_faults"]),
+    ("cli/", ["edges test_command", "integration test_command_line"]),
+    ("libmpsync/stores/sqlite", ["edges test_pids", "edges test_order", "edges test_file", "integration test_holders",
+                                 "integration test_command_line", "integration test_faults"]),
+    ("libmpsync/process", ["edges test_pids", "edges test_command", "integration test_holders"]),
+    ("libmpsync/stores/etcd", ["unit test_etcd_names", "simulation --seeds 300", "edges test_etcd", "etcd test_etcd"]),
+    ("libmpsync/stores/kube", ["unit test_lease", "edges test_kubernetes", "kubernetes test_kubernetes"]),
+    ("libmpsync/stores/lease", ["unit test_lease", "edges test_kubernetes", "kubernetes test_kubernetes"]),
+    ("libmpsync/stores/elector", ["simulation --seeds 300", "edges test_elector", "integration test_holders",
+                                  "integration test_faults", "integration test_http"]),
+    ("libmpsync/", ["unit test_client", "unit test_queue", "unit test_engine", "unit test_records",
+                    "edges test_handles", "integration test_holders", "integration test_faults",
+                    "integration test_command_line", "unit test_memory"]),
+)
+
+
+def exists(test):
+    kind, _, name = test.partition(" ")
+    if kind == "unit":
+        return (SANITIZED / "bin" / name).exists()
+    return kind == "simulation" or (ROOT / "tests" / kind / f"{name}.py").exists()
+
+
 def all_of(file):
-    """Every test that could notice a mistake in this file, the quick ones first."""
-    name = file.name
-    units = [f"unit {program.removeprefix('bin/')}"
-             for program in programs(lambda program: program.startswith("test_"))]
-    answer = units + ["simulation --seeds 300", "edges", "integration"]
-    if name.startswith("etcd") or name in ("http.c", "observers.c"):
-        answer.append("etcd test_etcd")
-    if name.startswith(("kube", "lease", "records", "yaml", "http", "observers")):
-        answer.append("kubernetes test_kubernetes")
-    return answer
+    """Every test that looks at what this file does, as it is given below core/; the quick ones first."""
+    tests = next(tests for start, tests in AREAS if str(file).startswith(start))
+    return [test for test in tests if exists(test)]
+
+
+def who_failed(test, said):
+    """The test that noticed, of those that one program or module has."""
+    failed = re.search(r"^(?:FAIL|ERROR): \w+ \(([\w.]+)\)", said, re.MULTILINE)
+    kind = test.partition(" ")[0]
+    return f"{kind} {failed[1]}" if failed and kind in FOLDERS else test

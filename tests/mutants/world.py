@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from mutants import ROOT
-from tests import BUILD, command, environment, needs
+from tests import build_of, command, environment, needs, who_failed
 
 
 def overlay(folder):
@@ -40,17 +40,16 @@ def main():
     overlay(order["folder"])
     if order["file"]:
         pathlib.Path(order["file"]).write_text(order["content"])
-    targets = sorted({program for test in order["tests"] for program in needs(test)})
-    built = subprocess.run(["ninja", "-C", str(BUILD), *targets], capture_output=True, text=True, check=False)
-    if built.returncode != 0:
-        answer(outcome="not buildable", said=built.stdout)
-        return
     for test in order["tests"]:
+        built = subprocess.run(["ninja", "-C", str(build_of(test)), *needs(test)], capture_output=True, text=True, check=False)
+        if built.returncode != 0:
+            answer(outcome="not buildable", said=built.stdout)
+            return
         # Known to whoever ends this world because the test does not end.
         answer(outcome="hangs", test=test)
         done = run(test)
         if done.returncode != 0:
-            answer(outcome="fails", test=test, said=done.stdout)
+            answer(outcome="fails", test=who_failed(test, done.stdout), said=done.stdout)
             return
     answer(outcome="passes")
 
