@@ -30,6 +30,7 @@ struct kube_names {
 	struct kube_api *api;
 	struct loop *loop;
 	char *collection;
+	uint32_t quiet_ms;
 	void *tree; /* tsearch, of struct name */
 	struct name *all;
 	struct kube_watch *whole; /* the namespace's; NULL: none */
@@ -249,8 +250,8 @@ static void start_single(struct name *name, uint64_t version)
 
 	if (name->watch || !lease_object_name(name->name, object))
 		return;
-	name->watch =
-	    kube_watch_new(names->api, names->loop, names->collection, object, version, &sink);
+	name->watch = kube_watch_new(
+	    names->api, names->loop, names->collection, object, version, names->quiet_ms, &sink);
 	names->singles += name->watch != NULL;
 }
 
@@ -280,7 +281,8 @@ static void start_whole(struct kube_names *names)
 		return;
 	names->list_number++;
 	names->whole_listed = false;
-	names->whole = kube_watch_new(names->api, names->loop, names->collection, NULL, 0, &sink);
+	names->whole =
+	    kube_watch_new(names->api, names->loop, names->collection, NULL, 0, names->quiet_ms, &sink);
 }
 
 static void stop_whole_if_idle(struct kube_names *names)
@@ -372,8 +374,8 @@ void kube_names_each(struct kube_names *names,
 			each(context, name->name, &name->last);
 }
 
-struct kube_names *kube_names_new(
-    struct record_backend *backend, struct kube_api *api, struct loop *loop, const char *collection)
+struct kube_names *kube_names_new(struct record_backend *backend, struct kube_api *api,
+    struct loop *loop, const char *collection, uint32_t quiet_ms)
 {
 	struct kube_names *names = calloc(1, sizeof *names);
 
@@ -382,6 +384,7 @@ struct kube_names *kube_names_new(
 	names->backend = backend;
 	names->api = api;
 	names->loop = loop;
+	names->quiet_ms = quiet_ms;
 	names->collection = strdup(collection);
 	if (names->collection)
 		return names;

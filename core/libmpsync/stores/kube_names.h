@@ -7,9 +7,12 @@
 
 struct kube_names;
 
-/* Tells `backend`'s records what changes. NULL without memory. */
+/*
+ * Tells `backend`'s records what changes; a watch that is deaf is noticed within quiet_ms. NULL
+ * without memory.
+ */
 struct kube_names *kube_names_new(struct record_backend *backend, struct kube_api *api,
-    struct loop *loop, const char *collection);
+    struct loop *loop, const char *collection, uint32_t quiet_ms);
 void kube_names_free(struct kube_names *names);
 
 /* Counted. NULL: all names, from now on. One name: as soon as a read finds it held. */

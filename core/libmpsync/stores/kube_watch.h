@@ -21,10 +21,12 @@ struct kube_watch_sink {
 
 /*
  * `collection`: the path of the Leases. `object`: the only one that matters; NULL: all. From
- * `version` on, or 0: beginning with a list. NULL without memory. Texts are copied.
+ * `version` on, or 0: beginning with a list. A watch that has been silent for a while may be deaf:
+ * its server is asked, so that it is noticed within quiet_ms. NULL without memory. Texts are
+ * copied.
  */
 struct kube_watch *kube_watch_new(struct kube_api *api, struct loop *loop, const char *collection,
-    const char *object, uint64_t version, const struct kube_watch_sink *sink);
+    const char *object, uint64_t version, uint32_t quiet_ms, const struct kube_watch_sink *sink);
 void kube_watch_free(struct kube_watch *watch);
 
 /* What it told is what is there, but for what is on its way. */

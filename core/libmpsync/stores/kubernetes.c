@@ -372,7 +372,8 @@ static bool set_up(struct backend *backend, struct kube_config *config, const ch
 		backend->collection = NULL;
 	good = backend->api && backend->collection;
 	if (good)
-		backend->names = kube_names_new(&backend->base, backend->api, loop, backend->collection);
+		backend->names = kube_names_new(&backend->base, backend->api, loop, backend->collection,
+		    (uint32_t)options_ms(options, OPTION_TTL));
 	if (backend->names)
 		backend->queries =
 		    kube_queries_new(backend->api, backend->names, backend->collection, name, clock);

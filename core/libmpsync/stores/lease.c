@@ -95,6 +95,18 @@ uint64_t lease_version(const cJSON *object)
 	return text && wire_token_parse(text, &version) ? version : 0;
 }
 
+uint64_t lease_held_ms(const cJSON *object)
+{
+	const cJSON *spec = cJSON_GetObjectItemCaseSensitive(object, "spec");
+	const char *holder = text_of(spec, "holderIdentity");
+
+	return holder && *holder
+	           ? json_number(
+	                 cJSON_GetObjectItemCaseSensitive(spec, "leaseDurationSeconds"), INT32_MAX) *
+	                 1000
+	           : 0;
+}
+
 static bool uid_read(struct id *uid, const char *text)
 {
 	char hex[ID_HEX_SIZE];

@@ -36,6 +36,8 @@ const char *lease_lock_name(const cJSON *object);
 
 /* An object's or a list's resourceVersion; 0: none that is a number. */
 uint64_t lease_version(const cJSON *object);
+/* How long its holder has it for after a renewal; 0: it has none. */
+uint64_t lease_held_ms(const cJSON *object);
 
 /* A new object. NULL without memory. */
 cJSON *lease_create(const struct record *record, const char *name);

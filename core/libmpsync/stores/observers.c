@@ -20,6 +20,7 @@ struct observing {
 	bool synced;
 	bool running;
 	bool again;
+	bool unanswered;
 };
 
 static int compare_nodes(const void *a, const void *b)
@@ -117,6 +118,9 @@ static void looked(struct store_query *query, enum mpsync_status status, const c
 	    (struct observing *)((char *)query - offsetof(struct observing, query));
 
 	observing->running = false;
+	observing->unanswered = status == MPSYNC_E_UNREACHABLE;
+	if (observing->unanswered && observing->observers->retry_later)
+		observing->observers->retry_later(observing->observers->context);
 	if (status != MPSYNC_OK && status != MPSYNC_E_NOT_HELD) {
 		observing->observer->failed(observing->observer, status, message);
 		return;
@@ -199,6 +203,17 @@ void observers_changed(struct observers *observers, const char *name)
 
 		next = observing->next;
 		if (!name || !wanted || strcmp(name, wanted) == 0)
+			look(observing);
+	}
+}
+
+void observers_retry(struct observers *observers)
+{
+	struct observing *next;
+
+	for (struct observing *observing = observers->first; observing; observing = next) {
+		next = observing->next;
+		if (observing->unanswered)
 			look(observing);
 	}
 }

@@ -13,6 +13,9 @@ struct observers {
 	/* LIST or GET; `done` comes at once or later. */
 	void (*query)(void *context, struct store_query *query);
 	void (*query_cancel)(void *context, struct store_query *query); /* NULL: `done` comes at once */
+	/* The store did not answer one of them: call observers_retry after a while.
+	   NULL: it always answers. */
+	void (*retry_later)(void *context);
 	void *context;
 };
 
@@ -20,6 +23,9 @@ struct observers {
 void observers_add(struct observers *observers, struct store_observer *observer);
 void observers_remove(struct observers *observers, struct store_observer *observer);
 void observers_clear(struct observers *observers);
+
+/* Asks again for those that had no answer. */
+void observers_retry(struct observers *observers);
 
 /* NULL: any name may have changed. */
 void observers_changed(struct observers *observers, const char *name);

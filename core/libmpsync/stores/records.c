@@ -4,6 +4,8 @@
 
 /* How often litter is looked for (rule 26). */
 #define LITTER_EVERY_MS 600000
+/* An observer that the store did not answer asks again after so long. */
+#define OBSERVE_AGAIN_MS 1000
 
 uint64_t records_now(const struct records *records)
 {
@@ -18,6 +20,8 @@ void records_arm(struct records *records)
 
 	if (records->litter_at_ms < at_ms)
 		at_ms = records->litter_at_ms;
+	if (records->observe_at_ms < at_ms)
+		at_ms = records->observe_at_ms;
 	for (const struct task *task = records->lingering; task; task = task->next)
 		if (task->remove_at_ms < at_ms)
 			at_ms = task->remove_at_ms;
@@ -37,6 +41,10 @@ static void records_run(struct store *store)
 	if (now >= records->litter_at_ms) {
 		records->litter_at_ms = now + LITTER_EVERY_MS;
 		watched_remove_litter(records);
+	}
+	if (now >= records->observe_at_ms) {
+		records->observe_at_ms = CLAIM_NEVER;
+		observers_retry(&records->observers);
 	}
 	records_remove_lingered(records);
 	dead_grants_run(records);
@@ -115,6 +123,14 @@ static void query_backend(void *context, struct store_query *query)
 	struct record_backend *backend = ((struct records *)context)->backend;
 
 	backend->ops->query(backend, query);
+}
+
+static void observe_again(void *context)
+{
+	struct records *records = context;
+
+	records->observe_at_ms = records_now(records) + OBSERVE_AGAIN_MS;
+	records_arm(records);
 }
 
 /* ---- Changes ---- */
@@ -243,8 +259,11 @@ struct store *records_new(struct record_backend *backend, const struct store_clo
 	records->backend = backend;
 	records->sweep_at_ms = CLAIM_NEVER;
 	records->litter_at_ms = CLAIM_NEVER;
-	records->observers = (struct observers){
-	    .query = query_backend, .query_cancel = cancel_at_backend, .context = records};
+	records->observe_at_ms = CLAIM_NEVER;
+	records->observers = (struct observers){.query = query_backend,
+	    .query_cancel = cancel_at_backend,
+	    .retry_later = observe_again,
+	    .context = records};
 	backend->records = records;
 	return &records->store;
 }

@@ -124,6 +124,7 @@ struct records {
 	struct task *spare;
 	struct watched_name *spare_watched;
 	struct observers observers;
+	uint64_t observe_at_ms; /* when observers ask again; CLAIM_NEVER: all were answered */
 };
 
 /* ---- records.c ---- */
