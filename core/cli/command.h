@@ -19,7 +19,6 @@ struct command {
 	char **environment;
 	const struct origin *origin;
 	struct link *link;
-	pid_t mpsync;
 	bool stopped; /* it begins stopped, as the job is */
 };
 

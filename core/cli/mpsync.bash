@@ -2,7 +2,7 @@
 _mpsync() {
 	local word=${COMP_WORDS[COMP_CWORD]}
 	local commands="lock elect ls watch status release doctor elector version help"
-	local options="--url --ttl --wait --grace --identity --value --once --name-prefix --json --watch
+	local options="--url --ttl --wait --wait-all --kill-all --grace --identity --value --once --name-prefix --json --watch
 		--quiet --force --now --log"
 
 	if [ "$COMP_CWORD" = 1 ]; then
