@@ -7,6 +7,7 @@
 #include "guard.h"
 #include "keeper.h"
 #include "tree.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,6 +37,7 @@ struct run {
 	size_t child_count;
 	pid_t guard;
 	int signals; /* a signalfd */
+	int timer;   /* boot time */
 };
 
 /* What was ignored when `mpsync` was started stays so, as nohup wants it. */
@@ -129,22 +132,43 @@ static void reap(struct run *run)
 	}
 }
 
-/* Until the guard has ended; if it was killed, until the keeper has. */
-static void wait_for_end(struct run *run)
+static void take_signals(struct run *run)
 {
-	struct board *board = run->link.board;
 	struct signalfd_siginfo info;
 
-	while (run->guard > 0 ||
-	       (!atomic_load(&board->finished) && is_alive(atomic_load(&board->keeper)))) {
-		if (read(run->signals, &info, sizeof info) != (ssize_t)sizeof info)
-			continue;
+	while (read(run->signals, &info, sizeof info) == (ssize_t)sizeof info) {
 		if (info.ssi_signo == SIGCHLD)
 			reap(run);
 		else
 			pass_on(run, &info);
 	}
-	if (!atomic_load(&board->finished))
+}
+
+/* The guard has ended; if it was killed, the keeper has too. */
+static bool have_ended(const struct run *run)
+{
+	const struct board *board = run->link.board;
+
+	return run->guard <= 0 &&
+	       (atomic_load(&board->finished) || !is_alive(atomic_load(&board->keeper)));
+}
+
+static void wait_for_end(struct run *run)
+{
+	struct watch watch = {
+	    .link = &run->link, .name = run->start.arguments->positional[0], .patience = WATCH_MPSYNC};
+	struct pollfd pollers[] = {
+	    {.fd = run->timer, .events = POLLIN},
+	    {.fd = run->link.bells[BELL_MPSYNC][0], .events = POLLIN},
+	    {.fd = run->signals, .events = POLLIN},
+	};
+
+	while (!have_ended(run)) {
+		watch_arm(run->timer, watch_look(&watch));
+		link_wait(pollers, 3, 2);
+		take_signals(run);
+	}
+	if (!atomic_load(&run->link.board->finished))
 		end_orphans(run);
 	cgroup_remove(&run->link.cgroup);
 }
@@ -182,8 +206,9 @@ static bool prepare(struct run *run)
 	signal(SIGCHLD, SIG_DFL);
 	run->children = tree_children(getpid(), &run->child_count);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	run->signals = signalfd(-1, &run->start.watched, SFD_CLOEXEC);
-	if (run->signals < 0 || !link_new(&run->link))
+	run->signals = signalfd(-1, &run->start.watched, SFD_CLOEXEC | SFD_NONBLOCK);
+	run->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (run->signals < 0 || run->timer < 0 || !link_new(&run->link))
 		return false;
 	cgroup_new(&run->link.cgroup);
 	return true;

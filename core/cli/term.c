@@ -121,11 +121,11 @@ bool term_close(struct term *term)
 {
 	struct board *board = term->link->board;
 
-	if (atomic_load(&board->guard_acted) && term->why == WHY_ENDED)
+	if (atomic_load(&board->keeper_replaced) && term->why == WHY_ENDED)
 		term->why = WHY_LOST;
 	link_publish(term->link, 0, 0, 0);
 	atomic_store(&board->stopping, false);
-	atomic_store(&board->guard_acted, false);
+	atomic_store(&board->keeper_replaced, false);
 	term->stage = TERM_NONE;
 	return term->why != WHY_LOST;
 }

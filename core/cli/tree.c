@@ -152,11 +152,16 @@ struct tree_count tree_signal(const struct tree *tree, int number, enum tree_par
 	return count;
 }
 
-static void wait_a_moment(void)
+/* SIGCHLD is taken only where it is not somebody else's to take. */
+static void wait_a_moment(bool reap)
 {
 	const struct timespec moment = {0, LOOK_AGAIN_NS};
 	sigset_t child;
 
+	if (!reap) {
+		nanosleep(&moment, NULL);
+		return;
+	}
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigtimedwait(&child, NULL, &moment);
@@ -190,6 +195,6 @@ struct tree_count tree_kill(const struct tree *tree, bool reap)
 			return count;
 		if (empty_walks >= 2 && (!kernel_tells || count.refused > 0))
 			return count;
-		wait_a_moment();
+		wait_a_moment(reap);
 	}
 }

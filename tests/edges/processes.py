@@ -49,14 +49,15 @@ class CommandCase(Case):
         self.mark = uuid.uuid4().hex
         self.environment = {"MPSYNC_URL": self.file_url, "MARK": self.mark}
 
-    def marked(self):
+    def marked(self, mark=None):
         """Living processes of this test's commands: mpsync's own do not count."""
+        mark = (mark or self.mark).encode()
         found = []
         for entry in pathlib.Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
             with contextlib.suppress(OSError):
-                if (self.mark.encode() in (entry / "environ").read_bytes() and state(int(entry.name))
+                if (mark in (entry / "environ").read_bytes() and state(int(entry.name))
                         and not os.readlink(entry / "exe").startswith(MPSYNC)):
                     found.append(int(entry.name))
         return found

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import unittest
+import uuid
 
 from processes import MPSYNC, CommandCase, children, hide_cgroups, state
 
@@ -20,28 +21,29 @@ STUBBORN = 'trap "" TERM; setsid sh -c "trap \\"\\" TERM; sleep 1000; sleep 1000
 class Survivors(CommandCase):
     """No process that was started under the right runs when the next one holds the name."""
 
-    def next_holder_meets_nobody(self, front, disturb):
-        holder = self.run_under("lock", "x", "--ttl", "3s", "--", "sh", "-c", STUBBORN, front=front,
+    def begin(self, name, front):
+        """A holder of this name with stubborn descendants, one who waits for it, and the mark of the descendants."""
+        mark = uuid.uuid4().hex
+        holder = self.run_under("lock", name, "--ttl", "3s", "--", "sh", "-c", STUBBORN, front=front, MARK=mark,
                                 stderr=subprocess.DEVNULL)
         holder.expect("ready")
-        own = self.find_own(holder.child.pid)
         rival = self.probe(self.file_url)
-        rival.send("acquire x -1")
+        rival.send(f"acquire {name} -1")
         rival.expect("waiting")
-        self.assertEqual(len(self.marked()), 4)
-        disturb(own)
-        rival.expect("held x")
-        self.assertEqual(self.marked(), [])
-        rival.end()
-        for pid in own.values():
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGCONT)
-        holder.end()
+        self.assertEqual(len(self.marked(mark)), 4)
+        return mark, rival, self.find_own(holder.child.pid)
 
     def in_both_kinds_of_machine(self, disturb):
-        for front in ([], hide_cgroups()):
-            with self.subTest(cgroups=not front):
-                self.next_holder_meets_nobody(front, disturb)
+        """With a cgroup, if one is to be had, and without."""
+        begun = [self.begin(name, front) for name, front in (("with", []), ("without", hide_cgroups()))]
+        for _, _, own in begun:
+            disturb(own)
+        for mark, rival, own in begun:
+            rival.expect("held")
+            self.assertEqual(self.marked(mark), [])
+            for pid in own.values():
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGCONT)
 
     def send(self, number, *names):
         def disturb(own):
@@ -83,6 +85,9 @@ class Survivors(CommandCase):
 
     def test_mpsync_and_keeper_are_stopped(self):
         self.send(signal.SIGSTOP, "mpsync", "keeper")
+
+    def test_guard_and_keeper_are_stopped(self):
+        self.send(signal.SIGSTOP, "guard", "keeper")
 
     def test_group_is_stopped(self):
         self.in_both_kinds_of_machine(lambda own: os.killpg(own["mpsync"], signal.SIGSTOP))
