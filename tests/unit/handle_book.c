@@ -162,7 +162,7 @@ bool book_event(struct book *book, mpsync_event *event)
 		request->ends += ends;
 	} else {
 		require(event->type == MPSYNC_EVENT_LOST || event->type == MPSYNC_EVENT_RELEASED ||
-		            event->type == MPSYNC_EVENT_DONE,
+		            event->type == MPSYNC_EVENT_DONE || event->type == MPSYNC_EVENT_LOG,
 		    "nobody asked for it", event);
 	}
 	if (event->type == MPSYNC_EVENT_HELD || event->type == MPSYNC_EVENT_LOST ||

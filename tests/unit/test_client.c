@@ -406,6 +406,49 @@ static void test_bad_input(void **state)
 	mpsync_client_close(NULL);
 }
 
+/* Goal: what a call cannot do for what is in its arguments is said at once, and changes nothing. */
+static void test_refused_arguments(void **state)
+{
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	mpsync_client *client = open_client(queue);
+	mpsync_election *election = mpsync_election_new(client, "refused", NULL, NULL);
+	static char large[16 * 1024 + 2];
+	mpsync_error error;
+
+	(void)state;
+	memset(large, 'x', sizeof large - 1);
+	assert_int_equal(mpsync_election_campaign(election, large, 0, &error), MPSYNC_E_INVALID);
+	assert_int_equal(mpsync_election_campaign(election, "v", 0, &error), MPSYNC_OK);
+	assert_int_equal(mpsync_election_set_value(election, large, &error), MPSYNC_E_INVALID);
+	assert_int_equal(mpsync_election_set_value(election, "\xff", &error), MPSYNC_E_INVALID);
+	assert_int_equal(mpsync_client_observe_start(client, 1, "", &error), MPSYNC_E_INVALID);
+	assert_int_equal(mpsync_client_force_release(client, "", 0, &error), MPSYNC_E_INVALID);
+	assert_int_equal(mpsync_client_observe_stop(client, 77, &error), MPSYNC_OK); /* of nothing */
+	assert_int_equal(mpsync_election_resign(election, &error), MPSYNC_OK);
+	mpsync_election_free(election);
+	mpsync_client_close(client);
+	mpsync_queue_free(queue);
+}
+
+/* Goal: -2 waits as the option says. */
+static void test_wait_as_the_option_says(void **state)
+{
+	mpsync_client *client = open_client(NULL);
+	mpsync_options *options = mpsync_options_new(NULL);
+	mpsync_lock *a = new_lock(client, "as option");
+	mpsync_lock *b;
+
+	(void)state;
+	assert_int_equal(mpsync_options_set(options, "wait", "20ms", NULL), MPSYNC_OK);
+	b = mpsync_lock_new(client, "as option", options, NULL);
+	assert_int_equal(mpsync_lock_acquire(a, 0, NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_lock_acquire(b, -2, NULL), MPSYNC_E_TIMEOUT);
+	mpsync_options_free(options);
+	mpsync_lock_free(a);
+	mpsync_lock_free(b);
+	mpsync_client_close(client);
+}
+
 static void test_check(void **state)
 {
 	mpsync_client *client = open_client(NULL);
@@ -428,6 +471,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_list),
     cmocka_unit_test(test_fork),
     cmocka_unit_test(test_bad_input),
+    cmocka_unit_test(test_refused_arguments),
+    cmocka_unit_test(test_wait_as_the_option_says),
     cmocka_unit_test(test_check),
 };
 

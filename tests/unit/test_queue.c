@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -194,6 +195,38 @@ static void test_each_waiting_thread_gets_its_own(void **state)
 	mpsync_queue_free(queue);
 }
 
+/* Goal: a queue without a descriptor is an error that says so, and takes nothing with it. */
+static void test_without_descriptors(void **state)
+{
+	struct rlimit before;
+	struct rlimit none;
+	mpsync_error error;
+	mpsync_queue *queue;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){0, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	queue = mpsync_queue_new(&error);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_null(queue);
+	assert_int_equal(error.status, MPSYNC_E_INTERNAL);
+}
+
+/* Goal: a wait longer than poll can wait is a long one, not one that ends at once. */
+static void test_a_long_wait_ends_with_its_event(void **state)
+{
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	mpsync_event *event;
+
+	(void)state;
+	push(queue, 1);
+	event = mpsync_queue_wait(queue, INT64_MAX);
+	assert_non_null(event);
+	mpsync_event_free(event);
+	mpsync_queue_free(queue);
+}
+
 static void ignore_signal(int number)
 {
 	(void)number;
@@ -311,6 +344,8 @@ int main(void)
 	    cmocka_unit_test(test_awaited_events_keep_their_order),
 	    cmocka_unit_test(test_notify_tells_of_the_first_event),
 	    cmocka_unit_test(test_each_waiting_thread_gets_its_own),
+	    cmocka_unit_test(test_without_descriptors),
+	    cmocka_unit_test(test_a_long_wait_ends_with_its_event),
 	    cmocka_unit_test(test_a_signal_ends_the_wait),
 	    cmocka_unit_test(test_a_child_has_no_part_in_it),
 	    cmocka_unit_test(test_everything_takes_null),

@@ -32,6 +32,14 @@ static void test_names(void **state)
 	assert_non_null(name_problem(""));
 	assert_non_null(name_problem(NULL));
 	assert_null(name_problem("../x/\n"));
+	memset(name, 'h', sizeof name);
+	name[HOLDER_MOST + 1] = '\0';
+	assert_non_null(holder_problem(name));
+	name[HOLDER_MOST] = '\0';
+	assert_null(holder_problem(name));
+	assert_non_null(holder_problem(""));
+	assert_non_null(holder_problem(NULL));
+	assert_non_null(holder_problem("a\xff"));
 	assert_non_null(holder_problem("a\x01"));
 	assert_non_null(holder_problem("a\x7f"));
 	assert_non_null(holder_problem("a\xc2\x9b"));
