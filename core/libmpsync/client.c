@@ -307,11 +307,7 @@ static bool resolve(mpsync_client *client, struct url *url, const char *text,
 		good = false;
 	}
 	options_clear(&environment);
-	good = good && name_holder(&client->options, error);
-	client->store_url = good ? store_url(url, &client->options) : NULL;
-	if (good && !client->store_url)
-		fail(error, MPSYNC_E_NO_MEMORY, "out of memory, or this folder was removed");
-	if (good && client->store_url)
+	if (good && name_holder(&client->options, error))
 		return true;
 	url_clear(url);
 	return false;
@@ -341,13 +337,14 @@ static bool open_engine(mpsync_client *client, const struct url *url, mpsync_err
 	return false;
 }
 
-/* For whoever is given it, and may look from another folder. */
-static bool keep_url(mpsync_client *client, const struct url *url, mpsync_error *error)
+/* For whoever is given them, and may look from another folder. */
+static bool keep_urls(mpsync_client *client, const struct url *url, mpsync_error *error)
 {
 	client->url = strdup(client->store->url ? client->store->url : url->text);
-	if (!client->url)
-		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
-	return client->url;
+	client->store_url = client->url ? store_url(client->url, url, &client->options) : NULL;
+	if (!client->store_url)
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory, or this folder was removed");
+	return client->store_url;
 }
 
 mpsync_client *mpsync_client_open(
@@ -379,7 +376,7 @@ mpsync_client *mpsync_client_open(
 		return NULL;
 	}
 	good = resolve(client, &url, text, options, error) && open_engine(client, &url, error) &&
-	       keep_url(client, &url, error);
+	       keep_urls(client, &url, error);
 	url_clear(&url);
 	if (good && client->store->warning)
 		client_tell(

@@ -69,22 +69,6 @@ static bool write_pair(FILE *out, enum setting option, const char *value, bool i
 	return good;
 }
 
-static bool write_base(FILE *out, const struct url *url)
-{
-	char *path;
-	bool good;
-
-	if (url->scheme != URL_FILE || !*url->target || *url->target == '/') {
-		fputs(url->text, out);
-		return true;
-	}
-	path = absolute(url->target);
-	fputs("file:", out);
-	good = path && write_escaped(out, path, "/");
-	free(path);
-	return good;
-}
-
 static bool is_of_store(int option, bool *is_path)
 {
 	for (size_t i = 0; i < sizeof of_store / sizeof *of_store; i++) {
@@ -110,7 +94,7 @@ static bool write_query(FILE *out, const struct url *url, const struct mpsync_op
 	return true;
 }
 
-char *store_url(const struct url *url, const struct mpsync_options *options)
+char *store_url(const char *base, const struct url *url, const struct mpsync_options *options)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -119,7 +103,7 @@ char *store_url(const struct url *url, const struct mpsync_options *options)
 
 	if (!out)
 		return NULL;
-	good = write_base(out, url) && write_query(out, url, options);
+	good = fputs(base, out) >= 0 && write_query(out, url, options);
 	if (fclose(out) == 0 && good)
 		return text;
 	free(text);

@@ -5,9 +5,10 @@
 #include "url.h"
 
 /*
- * The URL with its query, and with those of `options` (all layers) that say which store it is and
- * how to get at it; paths are absolute. Owned by the caller, NULL without memory.
+ * `base`, which says where the store is, with the URL's query, and with those of `options` (all
+ * layers) that say which store it is and how to get at it; paths are absolute. Owned by the caller,
+ * NULL without memory.
  */
-char *store_url(const struct url *url, const struct mpsync_options *options);
+char *store_url(const char *base, const struct url *url, const struct mpsync_options *options);
 
 #endif

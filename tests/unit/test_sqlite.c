@@ -146,6 +146,23 @@ static void test_grants_values_and_releases_are_synced(void **state)
 	fixture->store->ops->forget(fixture->store, &one.claim);
 }
 
+static void test_a_value_that_comes_with_an_adoption_is_synced(void **state)
+{
+	struct fixture *fixture = *state;
+	struct kept_claim former = claim_of("one", 1);
+	struct kept_claim one = claim_of("one", 1);
+
+	take(fixture, &former);
+	one.claim.token = former.claim.token;
+	one.claim.adopt = true;
+	assert_int_equal(take(fixture, &one), 0);
+	fixture->store->ops->forget(fixture->store, &one.claim);
+	one.claim.value = "a";
+	assert_true(take(fixture, &one) > 0);
+	fixture->store->ops->forget(fixture->store, &one.claim);
+	fixture->store->ops->forget(fixture->store, &former.claim);
+}
+
 /* What may be lost and what may not go into one transaction, in either order. */
 static void test_a_value_among_renewals_is_synced(void **state)
 {
@@ -197,6 +214,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(
 	        test_grants_values_and_releases_are_synced, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+	        test_a_value_that_comes_with_an_adoption_is_synced, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_a_value_among_renewals_is_synced, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_a_grant_among_renewals_is_synced, set_up, tear_down),
 	};

@@ -259,7 +259,9 @@ static void write_renewal(struct task *task, enum phase phase)
 
 	prepare(task, phase);
 	task->sent_at_ms = records_now(task->records);
-	task->request.durable = task->grant->value_version != claim->value_version;
+	/* Who adopts may bring a value. */
+	task->request.durable = task->grant->value_version != claim->value_version ||
+	                        (phase == ADOPT_WRITE && claim->value);
 	task->request.renewal = phase == RENEW_WRITE && !task->request.durable;
 	task->request.value_version = claim->value_version;
 	task->request.record = record_renewal(
