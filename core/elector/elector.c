@@ -202,6 +202,12 @@ static bool options_from_flags(
 	           mpsync_options_set(options, "leader_events", "yes", error) == MPSYNC_OK);
 }
 
+static void say(void *context, const char *message)
+{
+	(void)context;
+	fprintf(stderr, "mpsync elector: %s\n", message);
+}
+
 static bool open_store(struct server *server, const struct configuration *configuration,
     const char *text, mpsync_error *error)
 {
@@ -224,8 +230,9 @@ static bool open_store(struct server *server, const struct configuration *config
 	if (!store)
 		return false;
 	server->store_kind = store->kind;
+	store->say = say;
 	if (store->warning)
-		fprintf(stderr, "mpsync elector: %s\n", store->warning);
+		say(NULL, store->warning);
 	host.clock = store->clock;
 	host.clock.context = server;
 	server->engine = engine_new(&host, store);

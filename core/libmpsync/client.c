@@ -114,6 +114,11 @@ static void on_timer(void *context)
 	engine_run(((mpsync_client *)context)->engine);
 }
 
+static void say(void *context, const char *message)
+{
+	client_tell(context, &(mpsync_event){.type = MPSYNC_EVENT_LOG, .message = message});
+}
+
 static void wake_at(void *context, uint64_t at_ms)
 {
 	boot_timer_arm(&((mpsync_client *)context)->loop.timer, at_ms);
@@ -378,6 +383,10 @@ mpsync_client *mpsync_client_open(
 	good = resolve(client, &url, text, options, error) && open_engine(client, &url, error) &&
 	       keep_urls(client, &url, error);
 	url_clear(&url);
+	if (good) {
+		client->store->say = say;
+		client->store->say_context = client;
+	}
 	if (good && client->store->warning)
 		client_tell(
 		    client, &(mpsync_event){.type = MPSYNC_EVENT_LOG, .message = client->store->warning});

@@ -1,5 +1,6 @@
 """Leases on a real kube-apiserver: what the store promises, who else takes part, and what goes wrong."""
 import contextlib
+import hashlib
 import http.client
 import http.server
 import json
@@ -761,6 +762,49 @@ class Leader(KubernetesCase):
                    {"POD_NAME": "one", "POD_UID": "1"}, stderr=subprocess.DEVNULL)
         self.until(lambda: self.http(port, "GET", "/healthz")[0] == 200)
         return f"http://127.0.0.1:{port}"
+
+    def test_a_label_that_a_killed_process_left_goes_when_its_pod_starts_again(self):
+        one = self.campaign("one")
+        one.expect("leads")
+        self.until(lambda: self.labelled() == ["one"])
+        one.end()  # all of it: nobody takes the label off
+        two = self.campaign("two")
+        two.expect("leads")
+        self.until(lambda: "two" in self.labelled())
+        self.assertEqual(sorted(self.labelled()), ["one", "two"])
+        self.campaign("one")
+        self.until(lambda: self.labelled() == ["two"])
+
+    def test_a_long_name_has_a_label_and_takes_none_from_others(self):
+        name = "a" * 80
+        elector = self.labelling_elector()
+        for election in (name, "x"):
+            leader = self.start([MPSYNC, "elect", election, "--", "sh", "-c", "echo leads; exec sleep 600"],
+                                {"MPSYNC_URL": elector}, stderr=subprocess.DEVNULL)
+            leader.expect("leads")
+
+        def labels():
+            metadata = self.plane.request("GET", f"/api/v1/namespaces/{self.namespace}/pods/one")["metadata"]
+            return sorted(key.split("/")[1] for key in metadata.get("labels", {}))
+        hashed = "mpsync-" + hashlib.sha256(name.encode()).hexdigest()[:32]
+        self.until(lambda: labels() == [hashed, "x"])
+
+    def test_a_label_is_put_on_when_it_may_be_and_back_when_it_was_taken_off(self):
+        path = self.plane.kubeconfig(f"{self.folder}/k", {"token": self.account(rules=rules(VERBS))}, self.namespace)
+        log = open(f"{self.folder}/log", "w+")
+        self.addCleanup(log.close)
+        one = self.start([MPSYNC, "elect", "x", "--", "sh", "-c", "echo leads; exec sleep 600"],
+                         {"MPSYNC_URL": f"kubernetes:?kubeconfig={path}", "POD_NAME": "one",
+                          "MPSYNC_LABEL_LEADER": "yes", "MPSYNC_TTL": "6s"}, stderr=log)
+        one.expect("leads")
+        self.until(lambda: "cannot patch resource" in pathlib.Path(log.name).read_text())
+        self.account(rules=rules(VERBS) + [{"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]}])
+        self.until(lambda: self.labelled() == ["one"])
+        self.plane.request("PATCH", f"/api/v1/namespaces/{self.namespace}/pods/one",
+                           {"metadata": {"labels": {"leader.metaparticle.io/x": None}}})
+        self.until(lambda: self.labelled() == ["one"])
+        # Each of what failed is told once, however often it was tried: the label, and the look at what was there.
+        self.assertLessEqual(pathlib.Path(log.name).read_text().count("cannot patch resource"), 2)
 
     def test_without_permission_it_leads_all_the_same(self):
         path = self.plane.kubeconfig(f"{self.folder}/k", {"token": self.account(rules=rules(VERBS))}, self.namespace)

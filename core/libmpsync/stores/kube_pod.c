@@ -9,22 +9,29 @@
 #include <string.h>
 
 #define LABEL      "leader.metaparticle.io/"
+#define MOST_LABEL 63 /* of its name, behind the prefix */
 #define TIMEOUT_MS 3000
-#define RETRY_MS   500
+/* Doubles, as long as it fails. */
+#define FIRST_RETRY_MS   500
+#define LONGEST_RETRY_MS 30000
+/* So often a label is put on that is there, lest somebody has taken it off. */
+#define CHECK_MS 10000
 
-/* One election that this Pod leads, or has just led. */
+/* One election that this Pod leads, or has just led, or whose label a former process left. */
 struct term {
 	struct term *next;
 	struct kube_pod *pod;
-	char *name;
-	char object[LEASE_NAME_SIZE];
+	char object[LEASE_NAME_SIZE]; /* of the Lease */
+	char label[LEASE_NAME_SIZE];
 	struct id claim;
 	uint64_t until_ms;
-	uint64_t retry_at_ms;
+	uint64_t retry_at_ms; /* 0: nothing is to be done */
+	uint64_t retry_ms;
 	struct kube_call *call; /* the label's */
 	bool leads;
 	bool labelled;  /* as far as is known: a request that went unanswered may have been done */
 	bool labelling; /* what `call` does */
+	bool said;      /* that it fails */
 	void (*done)(void *context);
 	void *context;
 };
@@ -32,6 +39,12 @@ struct term {
 struct kube_pod {
 	struct kube_api *api;
 	struct store_clock clock;
+	void (*say)(void *context, const char *message);
+	void *context;
+	struct kube_call *look; /* which labels a former process left */
+	uint64_t look_at_ms;    /* 0: it has been looked, or is being */
+	uint64_t look_retry_ms;
+	bool look_said;
 	struct boot_timer timer;
 	char *namespace_name;
 	char *pod_name;
@@ -46,13 +59,20 @@ static uint64_t now(const struct kube_pod *pod)
 	return pod->clock.boot_ms(pod->clock.context);
 }
 
-static struct term *find(struct kube_pod *pod, const char *name)
+static struct term *find_label(struct kube_pod *pod, const char *label)
 {
 	struct term *term = pod->terms;
 
-	while (term && strcmp(term->name, name) != 0)
+	while (term && strcmp(term->label, label) != 0)
 		term = term->next;
 	return term;
+}
+
+static struct term *find(struct kube_pod *pod, const char *name)
+{
+	char label[LEASE_NAME_SIZE];
+
+	return lease_short_name(name, MOST_LABEL, label) ? find_label(pod, label) : NULL;
 }
 
 static void drop(struct term *term)
@@ -63,13 +83,12 @@ static void drop(struct term *term)
 		link = &(*link)->next;
 	*link = term->next;
 	kube_cancel(term->call);
-	free(term->name);
 	free(term);
 }
 
 static void arm(struct kube_pod *pod)
 {
-	uint64_t at_ms = UINT64_MAX;
+	uint64_t at_ms = pod->look_at_ms ? pod->look_at_ms : UINT64_MAX;
 
 	for (const struct term *term = pod->terms; term; term = term->next) {
 		if (term->leads && term->until_ms < at_ms)
@@ -152,55 +171,100 @@ static void tell_done(struct term *term)
 		done(term->context);
 }
 
+/* When to try again what failed for the n-th time. */
+static uint64_t retry_at(const struct kube_pod *pod, uint64_t *retry_ms)
+{
+	*retry_ms = *retry_ms ? *retry_ms * 2 : FIRST_RETRY_MS;
+	if (*retry_ms > LONGEST_RETRY_MS)
+		*retry_ms = LONGEST_RETRY_MS;
+	return now(pod) + *retry_ms;
+}
+
+/* Once, until it has worked again. */
+static void say_failure(
+    const struct kube_pod *pod, bool *said, const char *label, const struct kube_answer *answer)
+{
+	char text[600];
+
+	if (!*said && pod->say) {
+		snprintf(text, sizeof text,
+		    "the label " LABEL "%.63s of the Pod %.250s: %.200s; trying again", label,
+		    pod->pod_name,
+		    answer->message && *answer->message ? answer->message : "there is no such Pod");
+		pod->say(pod->context, text);
+	}
+	*said = true;
+}
+
 static void on_labelled(void *context, const struct kube_answer *answer)
 {
 	struct term *term = context;
 	struct kube_pod *pod = term->pod;
+	const bool gone = !answer->unknown && answer->status == 404;
 
 	term->call = NULL;
-	if (answer->unknown) {
-		term->labelled |= term->labelling;
-		/* Whoever lets go has waited long enough: taking it off goes on by itself. */
-		if (!term->leads)
-			tell_done(term);
-		term->retry_at_ms = now(pod) + RETRY_MS;
+	if (!answer->unknown && answer->status == 200) {
+		term->labelled = term->labelling;
+		term->retry_ms = 0;
+		term->said = false;
+		settle(term);
+		if (find_label(pod, term->label) == term && term->leads && !term->call)
+			term->retry_at_ms = now(pod) + CHECK_MS;
 		arm(pod);
 		return;
 	}
-	/* Refused, or no such Pod: there is no label, and never will be. */
-	term->labelled = term->labelling && !answer->refused && answer->status == 200;
-	if (term->labelling && !term->labelled)
-		pod->labels = false;
-	settle(term);
+	/* What is not known may have been done; where there is no Pod there is no label. */
+	term->labelled = !gone && (term->labelled || (answer->unknown && term->labelling));
+	say_failure(pod, &term->said, term->label, answer);
+	/* Whoever lets go has waited long enough: taking it off goes on by itself. */
+	if (!term->leads)
+		tell_done(term);
+	if (!term->leads && !term->labelled)
+		drop(term);
+	else
+		term->retry_at_ms = retry_at(pod, &term->retry_ms);
+	arm(pod);
 }
 
-static bool send_label(struct term *term)
+/* The answer shows the Pod as it is then. `label` NULL: nothing is changed. */
+static struct kube_call *patch_pod(struct kube_pod *pod, const char *label, bool on,
+    void (*done)(void *context, const struct kube_answer *answer), void *context)
 {
-	struct kube_pod *pod = term->pod;
 	cJSON *patch = cJSON_CreateObject();
 	cJSON *metadata = cJSON_AddObjectToObject(patch, "metadata");
 	cJSON *labels = cJSON_AddObjectToObject(metadata, "labels");
 	char key[sizeof LABEL + LEASE_NAME_SIZE];
+	struct kube_call *call = NULL;
 	char *path = NULL;
-	bool good;
+	bool good = labels;
 
-	snprintf(key, sizeof key, LABEL "%s", term->object);
-	good = term->leads ? cJSON_AddStringToObject(labels, key, "true") != NULL
-	                   : cJSON_AddNullToObject(labels, key) != NULL;
+	snprintf(key, sizeof key, LABEL "%s", label ? label : "");
+	if (label)
+		good = on ? cJSON_AddStringToObject(labels, key, "true") != NULL
+		          : cJSON_AddNullToObject(labels, key) != NULL;
 	if (good &&
 	    asprintf(&path, "/api/v1/namespaces/%s/pods/%s", pod->namespace_name, pod->pod_name) > 0) {
-		term->labelling = term->leads;
-		term->call = kube_send(pod->api, &(struct kube_request){.method = "PATCH",
-		                                     .path = path,
-		                                     .body = patch,
-		                                     .merge = true,
-		                                     .timeout_ms = TIMEOUT_MS,
-		                                     .done = on_labelled,
-		                                     .context = term});
+		call = kube_send(pod->api, &(struct kube_request){.method = "PATCH",
+		                               .path = path,
+		                               .body = patch,
+		                               .merge = true,
+		                               .timeout_ms = TIMEOUT_MS,
+		                               .done = done,
+		                               .context = context});
 		free(path);
 	}
 	cJSON_Delete(patch);
-	return term->call;
+	return call;
+}
+
+static void send_label(struct term *term)
+{
+	struct kube_pod *pod = term->pod;
+
+	term->labelling = term->leads;
+	term->call = patch_pod(pod, term->label, term->leads, on_labelled, term);
+	if (!term->call)
+		term->retry_at_ms = retry_at(pod, &term->retry_ms);
 }
 
 /* Brings the label to what is so. One request at a time: they must not overtake one another. */
@@ -210,10 +274,9 @@ static void settle(struct term *term)
 
 	if (term->call)
 		return;
-	term->retry_at_ms = 0;
 	if (pod->labels && term->labelled != term->leads) {
-		if (!send_label(term))
-			term->retry_at_ms = now(pod) + RETRY_MS;
+		term->retry_at_ms = 0;
+		send_label(term);
 		arm(pod);
 		return;
 	}
@@ -233,18 +296,68 @@ static void end_term(struct term *term)
 	settle(term);
 }
 
+/* What failed, or what somebody may have undone. */
+static void retry(struct term *term)
+{
+	term->retry_at_ms = 0;
+	if (term->pod->labels && !term->call)
+		send_label(term);
+}
+
+/* ---- What a former process left ---- */
+
+static struct term *term_new(struct kube_pod *pod, const char *name);
+
+static void on_looked(void *context, const struct kube_answer *answer)
+{
+	struct kube_pod *pod = context;
+	const cJSON *metadata = cJSON_GetObjectItemCaseSensitive(answer->json, "metadata");
+	const cJSON *label;
+
+	pod->look = NULL;
+	if (answer->unknown || answer->status != 200) {
+		say_failure(pod, &pod->look_said, "", answer);
+		pod->look_at_ms = retry_at(pod, &pod->look_retry_ms);
+		arm(pod);
+		return;
+	}
+	cJSON_ArrayForEach (label, cJSON_GetObjectItemCaseSensitive(metadata, "labels")) {
+		const char *name = label->string + strlen(LABEL);
+		struct term *term;
+
+		if (strncmp(label->string, LABEL, strlen(LABEL)) != 0 || find_label(pod, name))
+			continue;
+		term = term_new(pod, name);
+		if (!term)
+			continue;
+		snprintf(term->label, sizeof term->label, "%s", name);
+		term->labelled = true;
+		settle(term);
+	}
+}
+
+static void look(struct kube_pod *pod)
+{
+	pod->look_at_ms = 0;
+	pod->look = patch_pod(pod, NULL, false, on_looked, pod);
+	if (!pod->look)
+		pod->look_at_ms = retry_at(pod, &pod->look_retry_ms);
+}
+
 static void on_timer(void *context)
 {
 	struct kube_pod *pod = context;
 	const uint64_t time = now(pod);
 	struct term *next;
 
+	if (pod->look_at_ms && time >= pod->look_at_ms)
+		look(pod);
 	for (struct term *term = pod->terms; term; term = next) {
 		next = term->next;
 		if (term->leads && time >= term->until_ms)
 			end_term(term);
 		else if (term->retry_at_ms && time >= term->retry_at_ms)
-			settle(term);
+			retry(term);
 	}
 	arm(pod);
 }
@@ -258,9 +371,8 @@ static struct term *term_new(struct kube_pod *pod, const char *name)
 	if (!term)
 		return NULL;
 	term->pod = pod;
-	term->name = strdup(name);
-	if (!term->name || !lease_object_name(name, term->object)) {
-		free(term->name);
+	if (!lease_object_name(name, term->object) ||
+	    !lease_short_name(name, MOST_LABEL, term->label)) {
 		free(term);
 		return NULL;
 	}
@@ -326,9 +438,8 @@ void kube_pod_forget(struct kube_pod *pod, const void *context)
 			term->done = NULL;
 }
 
-bool kube_pod_new(struct kube_pod **made, struct kube_api *api, struct loop *loop,
-    const struct store_clock *clock, const char *namespace_name,
-    const struct mpsync_options *options, mpsync_error *error)
+bool kube_pod_new(struct kube_pod **made, const struct kube_pod_host *host,
+    const char *namespace_name, const struct mpsync_options *options, mpsync_error *error)
 {
 	const bool labels = strcmp(options_text(options, OPTION_LABEL_LEADER), "yes") == 0;
 	const bool events = strcmp(options_text(options, OPTION_LEADER_EVENTS), "yes") == 0;
@@ -345,8 +456,10 @@ bool kube_pod_new(struct kube_pod **made, struct kube_api *api, struct loop *loo
 	}
 	pod = calloc(1, sizeof *pod);
 	if (pod) {
-		pod->api = api;
-		pod->clock = *clock;
+		pod->api = host->api;
+		pod->clock = host->clock;
+		pod->say = host->say;
+		pod->context = host->context;
 		pod->labels = labels;
 		pod->events = events;
 		pod->timer.descriptor = -1;
@@ -354,7 +467,9 @@ bool kube_pod_new(struct kube_pod **made, struct kube_api *api, struct loop *loo
 		pod->pod_name = strdup(name);
 	}
 	if (pod && pod->namespace_name && pod->pod_name &&
-	    boot_timer_init(&pod->timer, loop->base, on_timer, pod)) {
+	    boot_timer_init(&pod->timer, host->loop->base, on_timer, pod)) {
+		if (labels)
+			look(pod);
 		*made = pod;
 		return true;
 	}
@@ -367,6 +482,7 @@ void kube_pod_free(struct kube_pod *pod)
 {
 	if (!pod)
 		return;
+	kube_cancel(pod->look);
 	while (pod->terms)
 		drop(pod->terms);
 	boot_timer_clear(&pod->timer);

@@ -10,13 +10,21 @@
 
 struct kube_pod;
 
+/* What it runs on, and who is told what people should know. */
+struct kube_pod_host {
+	struct kube_api *api;
+	struct loop *loop;
+	struct store_clock clock;
+	void (*say)(void *context, const char *message);
+	void *context;
+};
+
 /*
  * False only without what it takes: error. `pod` is NULL where the options ask for nothing. The Pod
  * is that of POD_NAME.
  */
-bool kube_pod_new(struct kube_pod **pod, struct kube_api *api, struct loop *loop,
-    const struct store_clock *clock, const char *namespace_name,
-    const struct mpsync_options *options, mpsync_error *error);
+bool kube_pod_new(struct kube_pod **pod, const struct kube_pod_host *host,
+    const char *namespace_name, const struct mpsync_options *options, mpsync_error *error);
 void kube_pod_free(struct kube_pod *pod);
 
 /* It leads, until until_ms if it is not told again before. */

@@ -34,7 +34,8 @@ struct backend {
 	struct kube_queries *queries;
 	struct kube_pod *pod; /* NULL: nothing shows who leads */
 	char *collection;     /* the path of the Leases */
-	uint64_t further_ms;  /* the option request_timeout; 0: a part of the ttl */
+	struct store *store;
+	uint64_t further_ms; /* the option request_timeout; 0: a part of the ttl */
 };
 
 static struct backend *of(struct record_backend *base)
@@ -350,6 +351,14 @@ static const struct record_backend_ops kubernetes_ops = {
 
 /* ---- Opening ---- */
 
+static void say(void *context, const char *message)
+{
+	const struct store *store = ((struct backend *)context)->store;
+
+	if (store && store->say)
+		store->say(store->say_context, message);
+}
+
 static bool set_up(struct backend *backend, struct kube_config *config, const char *name,
     const struct mpsync_options *options, struct loop *loop, const struct store_clock *clock,
     mpsync_error *error)
@@ -378,7 +387,9 @@ static bool set_up(struct backend *backend, struct kube_config *config, const ch
 		backend->queries =
 		    kube_queries_new(backend->api, backend->names, backend->collection, name, clock);
 	if (good && backend->names && backend->queries)
-		return kube_pod_new(&backend->pod, backend->api, loop, clock, name, options, error);
+		return kube_pod_new(&backend->pod,
+		    &(struct kube_pod_host){backend->api, loop, *clock, say, backend}, name, options,
+		    error);
 	fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	return false;
 }
@@ -431,6 +442,8 @@ struct store *kubernetes_open(const struct url *url, const struct mpsync_options
 	}
 	backend->base.sees_all = on_behalf;
 	store = records_new(&backend->base, clock);
+	if (store)
+		backend->store = store;
 	if (!store)
 		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	else if (on_behalf)

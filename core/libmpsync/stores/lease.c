@@ -44,12 +44,18 @@ static bool is_dns_subdomain(const char *name)
 
 bool lease_object_name(const char *name, char object_name[LEASE_NAME_SIZE])
 {
+	return lease_short_name(name, LEASE_NAME_SIZE - 1, object_name);
+}
+
+bool lease_short_name(const char *name, size_t most, char object_name[LEASE_NAME_SIZE])
+{
 	unsigned char sha[EVP_MAX_MD_SIZE];
 	char hex[ID_HEX_SIZE];
 	struct id id;
 
 	/* Names that look hashed are hashed as well, so that none can be taken for another's. */
-	if (is_dns_subdomain(name) && strncmp(name, HASHED, strlen(HASHED)) != 0) {
+	if (strlen(name) <= most && is_dns_subdomain(name) &&
+	    strncmp(name, HASHED, strlen(HASHED)) != 0) {
 		snprintf(object_name, LEASE_NAME_SIZE, "%s", name);
 		return true;
 	}

@@ -20,6 +20,9 @@ enum lease_write { LEASE_GRANT, LEASE_RENEWAL, LEASE_RELEASE, LEASE_PLACES };
  */
 bool lease_object_name(const char *name, char object_name[LEASE_NAME_SIZE]);
 
+/* The same where no more than `most` characters have a place: a longer name is hashed. */
+bool lease_short_name(const char *name, size_t most, char short_name[LEASE_NAME_SIZE]);
+
 /*
  * What an object says. `name`: of the lock that should be in it, or NULL. The record is the
  * caller's to clear. False: `problem` says why no contender may touch it.

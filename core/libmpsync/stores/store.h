@@ -151,8 +151,11 @@ struct store {
 	struct store_clock clock;
 	const char *warning; /* what people should know of how it was opened, or NULL */
 	const char *url;     /* the same place from wherever it is read; NULL: as it was given */
-	const char *kind;    /* for logs and metrics: "memory", "file", "elector" */
-	size_t claim_size;   /* what it keeps of each claim, a multiple of 8 */
+	/* Something that people should know happened on behalf of no claim. NULL: nobody listens. */
+	void (*say)(void *context, const char *message);
+	void *say_context;
+	const char *kind;  /* for logs and metrics: "memory", "file", "elector" */
+	size_t claim_size; /* what it keeps of each claim, a multiple of 8 */
 	uint32_t shortest_ttl_ms;
 	uint32_t ttl_step_ms; /* ttls are a multiple of it; 0: any */
 	/* What is stored names its grant's token from the first renewal on, and may change before. */
