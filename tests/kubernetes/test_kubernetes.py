@@ -459,6 +459,26 @@ exit {code}
                                 "expirationTimestamp": "2020-01-01T00:00:00Z"}))
         self.assertGreater(pathlib.Path(self.folder, "calls").read_text().count("call"), 1)
 
+    def test_the_next_token_is_asked_for_while_the_old_one_serves(self):
+        """A plugin that takes most of a ttl, and whose tokens last for three of them."""
+        path = pathlib.Path(self.folder, "plugin")
+        path.write_text(f"""#!/bin/sh
+[ -e {self.folder}/calls ] && sleep 5
+echo call >> {self.folder}/calls
+end=$(date -u -d '18 seconds' +%Y-%m-%dT%H:%M:%SZ)
+echo '{{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{{' \
+    '"token":"{self.account(rules=rules(VERBS))}","expirationTimestamp":"'$end'"}}}}'
+""")
+        path.chmod(0o755)
+        config = self.plane.kubeconfig(f"{self.folder}/k", {"exec": {
+            "apiVersion": "client.authentication.k8s.io/v1", "command": "./plugin", "interactiveMode": "Never"}}, self.namespace)
+        holder = self.probe(f"kubernetes:?kubeconfig={config}", ttl="6s")
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        self.until(lambda: pathlib.Path(self.folder, "calls").read_text().count("call") == 3)
+        holder.send("held x")
+        holder.expect("is_held x 1")
+
     def test_credential_plugin_with_a_certificate(self):
         certificate, key = (pathlib.Path(path).read_text() for path in self.plane.admin_pair)
         self.works(self.plugin({"clientCertificateData": certificate, "clientKeyData": key}))

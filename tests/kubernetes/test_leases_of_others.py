@@ -1,4 +1,5 @@
 """Leases as other programs write them: any duration, any time, any count."""
+import http.client
 import itertools
 import json
 import pathlib
@@ -60,6 +61,23 @@ class Numbers(KubernetesCase):
         for arguments in (["status", "x"], ["ls"]):
             done = self.mpsync(*arguments, url=self.url)
             self.assertIn("living", done.stdout + done.stderr)
+
+
+class Many(KubernetesCase):
+    def test_all_of_more_than_a_thousand_are_listed(self):
+        """Pages of the server's and pages of the elector's: each name once."""
+        connection = http.client.HTTPSConnection("127.0.0.1", self.plane.port, context=self.plane.context)
+        self.addCleanup(connection.close)
+        names = [f"n{i:04}" for i in range(1203)]
+        for name in names:
+            connection.request("POST", LEASES.format(self.namespace), json.dumps(
+                {"metadata": {"name": name}, "spec": {"holderIdentity": "a", "leaseDurationSeconds": 15}}),
+                {"Content-Type": "application/json"})
+            connection.getresponse().read()
+        elector = self.elector(self.url)
+        for url in (self.url, elector.url):
+            listed = self.mpsync("ls", "--json", url=url, check=0).stdout.splitlines()
+            self.assertEqual([json.loads(line)["metadata"]["name"] for line in listed], names)
 
 
 class Strangers(KubernetesCase):

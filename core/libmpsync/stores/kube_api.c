@@ -11,8 +11,13 @@
 
 /* A token file is replaced by the kubelet long before the old token ends. */
 #define TOKEN_FILE_MS 10000
-/* Credentials that end so soon are not used any more. */
-#define EXPIRY_MARGIN_MS 10000
+/* So long before its end, or for the last third of its life, a credential is used on, and the next
+ * one is asked for: a plugin may take its time. */
+#define REFRESH_MS 60000
+/* A plugin that answers what it has answered before is not asked again at once. */
+#define ASK_AGAIN_MS 5000
+/* One that ends so soon may have ended when it arrives. */
+#define EXPIRY_MARGIN_MS 1000
 #define MOST_LINE        (8 * 1024 * 1024)
 
 /* One connection. One that was left lives until nothing is under way on it. */
@@ -55,6 +60,8 @@ struct kube_api {
 	char *authorization;
 	uint64_t token_read_ms; /* when the token's file was read; 0: not yet */
 	int64_t expires_ms;     /* wall clock: the credentials; 0: not known */
+	int64_t refresh_ms;     /* the next ones are asked for */
+	uint64_t asked_ms;      /* when the plugin was asked */
 	struct kube_exec *exec;
 	bool has_credentials;
 	bool just_asked; /* they are the newest there are, whatever they say of their end */
@@ -266,6 +273,13 @@ static bool replace_pem(char **to, const cJSON *status, const char *key)
 	return *to;
 }
 
+static int64_t refresh_margin_ms(const struct kube_api *api)
+{
+	const int64_t life_ms = api->expires_ms - api->clock.wall_ms(api->clock.context);
+
+	return life_ms / 3 < REFRESH_MS ? life_ms / 3 : REFRESH_MS;
+}
+
 static bool take_credential(struct kube_api *api, const cJSON *status)
 {
 	const char *token = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(status, "token"));
@@ -274,6 +288,7 @@ static bool take_credential(struct kube_api *api, const cJSON *status)
 	int64_t end_us;
 
 	api->expires_ms = end && rfc3339_read(end, &end_us) ? end_us / 1000 : 0;
+	api->refresh_ms = api->expires_ms - refresh_margin_ms(api);
 	if (token && !authorize(api, "Bearer", token))
 		return false;
 	if (!cJSON_GetObjectItemCaseSensitive(status, "clientCertificateData"))
@@ -286,13 +301,23 @@ static bool take_credential(struct kube_api *api, const cJSON *status)
 	return true;
 }
 
+static bool has_expired(const struct kube_api *api)
+{
+	return api->expires_ms &&
+	       api->clock.wall_ms(api->clock.context) > api->expires_ms - EXPIRY_MARGIN_MS;
+}
+
 static void on_exec_done(void *context, const cJSON *status, const char *problem)
 {
 	struct kube_api *api = context;
 
 	api->exec = NULL;
 	snprintf(api->problem, sizeof api->problem, "%s", problem);
-	api->has_credentials = status && take_credential(api, status);
+	/* Those that are there serve on while they last. */
+	if (status)
+		api->has_credentials = take_credential(api, status);
+	else if (has_expired(api))
+		api->has_credentials = false;
 	api->just_asked = true;
 	for (struct kube_call *call = api->calls; call; call = call->next)
 		if (call->state == WAITS_FOR_CREDENTIALS && !api->has_credentials)
@@ -300,19 +325,29 @@ static void on_exec_done(void *context, const cJSON *status, const char *problem
 	do_later(api);
 }
 
-static bool has_expired(const struct kube_api *api)
+static bool is_to_be_refreshed(const struct kube_api *api)
 {
-	return api->expires_ms &&
-	       api->clock.wall_ms(api->clock.context) > api->expires_ms - EXPIRY_MARGIN_MS;
+	return api->expires_ms && api->clock.wall_ms(api->clock.context) > api->refresh_ms &&
+	       now(api) > api->asked_ms + ASK_AGAIN_MS;
+}
+
+static void start_plugin(struct kube_api *api)
+{
+	if (api->exec)
+		return;
+	api->asked_ms = now(api);
+	api->exec = kube_exec_start(
+	    api->loop, &api->config, on_exec_done, api, api->problem, sizeof api->problem);
 }
 
 static enum call_state ask_plugin(struct kube_api *api)
 {
-	if (api->has_credentials && (api->just_asked || !has_expired(api)))
+	const bool good = api->has_credentials && (api->just_asked || !has_expired(api));
+
+	if (!good || is_to_be_refreshed(api))
+		start_plugin(api);
+	if (good)
 		return UNDER_WAY;
-	if (!api->exec)
-		api->exec = kube_exec_start(
-		    api->loop, &api->config, on_exec_done, api, api->problem, sizeof api->problem);
 	return api->exec ? WAITS_FOR_CREDENTIALS : FAILED;
 }
 

@@ -136,6 +136,18 @@ static int compare(const void *a, const void *b)
 	return strcmp(((const struct finding *)a)->name, ((const struct finding *)b)->name);
 }
 
+/* Only the first are told: the others need not be kept until the end. */
+static void trim(struct run *run)
+{
+	if (run->count > 0)
+		qsort(run->findings, run->count, sizeof *run->findings, compare);
+	while (run->query->kind == STORE_LIST && run->count > run->query->limit) {
+		run->count--;
+		free(run->findings[run->count].name);
+		record_clear(&run->findings[run->count].record);
+	}
+}
+
 /* For people: where clocks agree, that is when it ends. */
 static uint64_t expires_at_ms(const struct kube_queries *queries, const struct record *record)
 {
@@ -157,9 +169,8 @@ static void end_with_findings(struct run *run)
 		end_without_memory(run);
 		return;
 	}
-	if (run->count > 0)
-		qsort(run->findings, run->count, sizeof *run->findings, compare);
-	for (size_t i = 0; i < run->count && (query->kind == STORE_GET || i < query->limit); i++) {
+	trim(run);
+	for (size_t i = 0; i < run->count; i++) {
 		struct record *record = &run->findings[i].record;
 		struct store_lock lock;
 
@@ -173,20 +184,35 @@ static void end_with_findings(struct run *run)
 	end(run, none ? MPSYNC_E_NOT_HELD : MPSYNC_OK, NULL);
 }
 
+static void look(struct run *run, const char *page);
+
 static void on_found(void *context, const struct kube_answer *answer)
 {
 	struct run *run = context;
 	const struct store_query *query = run->query;
 	const cJSON *items = cJSON_GetObjectItemCaseSensitive(answer->json, "items");
 	const cJSON *item;
+	char *page;
 
 	run->call = NULL;
 	if (answer->refused || answer->unknown) {
 		end(run, answer->problem, answer->message);
 		return;
 	}
+	if (answer->status == 410 && query->kind == STORE_LIST) {
+		end(run, MPSYNC_E_UNREACHABLE, "the list changed too much while it was read; try again");
+		return;
+	}
 	cJSON_ArrayForEach (item, items)
 		add_object(run, item);
+	page = lease_next_page(answer->json);
+	if (page && !run->failed) {
+		trim(run);
+		look(run, page);
+		free(page);
+		return;
+	}
+	free(page);
 	if (query->kind == STORE_GET && answer->status == 200 && !add_object(run, answer->json)) {
 		end(run, MPSYNC_E_CORRUPT, "the Lease of that name is none that this library can read");
 		return;
@@ -211,20 +237,23 @@ static bool ask(struct run *run, const char *method, const char *path, const cJS
 	return run->call;
 }
 
-static void look(struct run *run)
+static void look(struct run *run, const char *page)
 {
 	const struct store_query *query = run->query;
+	const char *collection = run->queries->collection;
 	char object[LEASE_NAME_SIZE];
 	char *path = NULL;
+	int length = -1;
 	bool asked;
 
 	if (query->kind == STORE_LIST)
-		path = strdup(run->queries->collection);
-	else if (!lease_object_name(query->name, object) ||
-	         asprintf(&path, "%s/%s", run->queries->collection, object) < 0)
-		path = NULL;
-	asked = path && ask(run, "GET", path, NULL, on_found);
-	free(path);
+		length = asprintf(&path, "%s?limit=" LEASES_PER_PAGE "%s%s", collection,
+		    page ? "&continue=" : "", page ? page : "");
+	else if (lease_object_name(query->name, object))
+		length = asprintf(&path, "%s/%s", collection, object);
+	asked = length >= 0 && ask(run, "GET", path, NULL, on_found);
+	if (length >= 0)
+		free(path);
 	if (!asked)
 		end_without_memory(run);
 }
@@ -328,7 +357,7 @@ void kube_query(struct kube_queries *queries, struct store_query *query)
 	if (query->kind == STORE_CHECK)
 		check_next(run);
 	else if (!look_at_watched(run))
-		look(run);
+		look(run, NULL);
 }
 
 void kube_query_cancel(struct kube_queries *queries, struct store_query *query)

@@ -21,6 +21,7 @@ struct kube_watch {
 	char *collection;
 	char *selector;   /* of the object, as a query; "" for all */
 	uint64_t version; /* the newest that was told; 0: list first */
+	char *page;       /* where the list goes on; NULL: at its beginning */
 	struct kube_call *call;
 	struct kube_call *asking; /* whether the watch has missed something */
 	struct event *retry;
@@ -202,14 +203,20 @@ static void on_listed(void *context, const struct kube_answer *answer)
 	const cJSON *items = cJSON_GetObjectItemCaseSensitive(answer->json, "items");
 	const cJSON *item;
 
+	bool whole;
+
 	watch->call = NULL;
 	if (ends(watch, answer))
 		return;
+	free(watch->page);
+	watch->page = answer->status == 200 ? lease_next_page(answer->json) : NULL;
 	if (answer->status != 200 || !version) {
 		begin_later(watch, answer->retry_in_ms);
 		return;
 	}
-	watch->version = version;
+	whole = !watch->page;
+	if (whole)
+		watch->version = version;
 	watch->there = false;
 	watch->held_ms = 0;
 	begin(watch);
@@ -218,7 +225,7 @@ static void on_listed(void *context, const struct kube_answer *answer)
 		if (!watch->dead)
 			tell_object(watch, item, false);
 	}
-	if (!watch->dead)
+	if (whole && !watch->dead)
 		watch->sink.listed(watch->sink.context, version);
 	told(watch);
 }
@@ -227,11 +234,13 @@ static void begin(struct kube_watch *watch)
 {
 	char *path = NULL;
 	const bool list = watch->version == 0;
-	const int length = list ? asprintf(&path, "%s?%s", watch->collection, watch->selector)
-	                        : asprintf(&path,
-	                              "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=" WATCH_S
-	                              "&resourceVersion=%" PRIu64 "&%s",
-	                              watch->collection, watch->version, watch->selector);
+	const int length =
+	    list ? asprintf(&path, "%s?limit=" LEASES_PER_PAGE "%s%s&%s", watch->collection,
+	               watch->page ? "&continue=" : "", watch->page ? watch->page : "", watch->selector)
+	         : asprintf(&path,
+	               "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=" WATCH_S
+	               "&resourceVersion=%" PRIu64 "&%s",
+	               watch->collection, watch->version, watch->selector);
 
 	watch->watching = !list;
 	await_word(watch);
@@ -294,6 +303,7 @@ void kube_watch_free(struct kube_watch *watch)
 		event_free(watch->silence);
 	free(watch->collection);
 	free(watch->selector);
+	free(watch->page);
 	free(watch);
 }
 

@@ -1,5 +1,6 @@
 #include "lease.h"
 
+#include "../http.h"
 #include "../json_number.h"
 #include "../rfc3339.h"
 #include "../text.h"
@@ -111,6 +112,13 @@ uint64_t lease_held_ms(const cJSON *object)
 	                 cJSON_GetObjectItemCaseSensitive(spec, "leaseDurationSeconds"), INT32_MAX) *
 	                 1000
 	           : 0;
+}
+
+char *lease_next_page(const cJSON *list)
+{
+	const char *token = text_of(metadata_of(list), "continue");
+
+	return token && *token ? http_encode(token) : NULL;
 }
 
 static bool uid_read(struct id *uid, const char *text)

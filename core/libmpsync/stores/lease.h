@@ -37,6 +37,13 @@ bool lease_look(
 /* The lock that an object is of: its own name, or the one beside it. Borrowed; NULL: none. */
 const char *lease_lock_name(const cJSON *object);
 
+/* So many Leases are listed at once: a namespace may have tens of thousands, of anybody's. */
+#define LEASES_PER_PAGE "500"
+
+/* Where a list goes on, as it stands in a query: owned by the caller. NULL: it is at its end, or
+ * there is no memory. */
+char *lease_next_page(const cJSON *list);
+
 /* An object's or a list's resourceVersion; 0: none that is a number. */
 uint64_t lease_version(const cJSON *object);
 /* How long its holder has it for after a renewal; 0: it has none. */

@@ -156,6 +156,9 @@ static struct watched_name *find_or_remember(
 
 	if (watched || !records->backend->sees_all || !record || (!record->holder && record->election))
 		return watched;
+	/* Others' are remembered for those who wait for them. */
+	if (record->holder && id_is_none(&record->claim) && record->election)
+		return NULL;
 	if (records->litter_at_ms == CLAIM_NEVER) {
 		records->litter_at_ms = records_now(records) + LITTER_EVERY_MS;
 		records_arm(records);
