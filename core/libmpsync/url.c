@@ -162,6 +162,24 @@ static char *target_of(
 	return target;
 }
 
+/*
+ * A user's name, and most likely a password, before the host of a URL. Such a URL is never shown:
+ * not here, and not by what is done with it. A path may have an "@", and so may an option's value.
+ */
+static bool names_a_user(const char *text)
+{
+	const char *host = strstr(text, "://");
+	const char *at = host ? strchr(host, '@') : NULL;
+	const char *encoded = host ? strstr(host, "%40") : NULL;
+	const char *query = host ? strchr(host, '?') : NULL;
+
+	if (strncmp(text, "file:", 5) == 0 || strncmp(text, "http+unix:", 10) == 0)
+		return false;
+	if (!at || (encoded && encoded < at))
+		at = encoded;
+	return at && (!query || at < query || !memchr(query, '=', (size_t)(at - query)));
+}
+
 bool url_parse(struct url *url, const char *text, mpsync_error *error)
 {
 	const size_t length = strcspn(text, "?");
@@ -169,6 +187,12 @@ bool url_parse(struct url *url, const char *text, mpsync_error *error)
 
 	*url = (struct url){0};
 	succeed(error);
+	if (names_a_user(text)) {
+		fail(error, MPSYNC_E_INVALID,
+		    "a URL with a user or a password in it is refused, for URLs are shown in many places; "
+		    "for etcd write etcd://HOST:PORT?user=NAME&password_file=PATH");
+		return false;
+	}
 	while (i < sizeof schemes / sizeof *schemes &&
 	       strncmp(text, schemes[i].prefix, strlen(schemes[i].prefix)) != 0)
 		i++;

@@ -80,6 +80,14 @@ class Store(Promises, EtcdCase):
         self.assertIn("revoked", holder.expect("lost x"))
         waiter.expect("held x")
 
+    def test_a_long_prefix_and_a_name_of_slashes(self):
+        """Keys of more than four thousand bytes, and the ends of their ranges."""
+        url = f"{self.url}?prefix={'p' * 1099}/"
+        name = "/" * 1000
+        self.mpsync("lock", name, "--wait", "0", "--", MPSYNC, "lock", name, "--wait", "0", "--", "true",
+                    url=url, check=121)
+        self.mpsync("lock", name, "--", "true", url=url, check=0)
+
     def test_list_and_doctor(self):
         holder = self.probe(self.url, identity="me")
         holder.send("acquire a/b -1")
@@ -144,6 +152,18 @@ class Recipe(EtcdCase):
         tokens.append(self.token_of(theirs[1].expect("held x")))
         self.assertEqual(tokens, sorted(set(tokens)))
 
+    def test_who_looks_sees_what_etcdctl_holds(self):
+        theirs = self.start_etcdctl("lock", "x")
+        self.assertTrue(theirs.line().startswith("x/"))
+        self.start_etcdctl("lock", "x")
+        self.queued(2)
+        for looking in (["status", "x"], ["ls"]):
+            shown = self.mpsync(*looking, url=self.url, check=0).stdout
+            self.assertIn("another client of etcd", shown)
+            self.assertNotIn("free", shown)
+        watch = self.start([MPSYNC, "watch", "x"], {"MPSYNC_URL": self.url}, stderr=subprocess.DEVNULL)
+        self.assertIn("another client of etcd", watch.line())
+
     def test_etcdctl_sees_our_leader_and_its_value(self):
         leader = self.start(
             [MPSYNC, "elect", "e", "--value", "10.0.0.7:80", "--", "sh", "-c", "echo leading; exec sleep 1000"],
@@ -207,7 +227,18 @@ class Mistakes(EtcdCase):
 
     def test_malformed_endpoints(self):
         for url in ("etcd://", "etcd://host", "etcd://host:1/path", "etcd://h:1?user=x", "etcd://h:1?prefix=x"):
-            self.complaint(url)
+            self.complaint(url, code=125)
+
+    def test_no_password_is_shown(self):
+        """In a URL it is refused: by the command, and by an elector, and never told."""
+        url = f"etcd://me:secret@{self.endpoints}"
+        self.assertIn("password_file", self.complaint(url, code=125))
+        self.assertNotIn("secret", self.complaint(url, code=125))
+        elector = subprocess.run([MPSYNC, "elector", "--store", url], capture_output=True, text=True, timeout=30,
+                                 check=False)
+        self.assertNotEqual(elector.returncode, 0)
+        self.assertIn("password_file", elector.stderr)
+        self.assertNotIn("secret", elector.stdout + elector.stderr)
 
     def test_foreign_keys_do_no_harm(self):
         self.etcdctl("put", "mpsync-session/zz/x", "nonsense")
@@ -329,6 +360,25 @@ class ForgottenTokens(WithPassword):
 
 
 class Users(WithPassword):
+    def change_password(self, before, after):
+        subprocess.run(["etcdctl", "--endpoints", self.endpoints, "--user", f"root:{before}", "user", "passwd", "root",
+                        "--interactive=false"], input=after + "\n", text=True, check=True, capture_output=True,
+                       env={**os.environ, "ETCDCTL_API": "3"})
+
+    def test_a_changed_password_is_read_again(self):
+        password = pathlib.Path(self.folder, "password")
+        password.write_text("secret\n")
+        holder = self.probe(f"{self.url}?user=root&password_file={password}", ttl="3s")
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        password.write_text("changed\n")
+        self.change_password("secret", "changed")
+        self.addCleanup(self.change_password, "changed", "secret")
+        holder.send("release x")
+        holder.expect("released x")
+        holder.send("acquire x -1")
+        holder.expect("held x")
+
     def test_user_and_password(self):
         password = pathlib.Path(self.folder, "password")
         password.write_text("secret\n")
@@ -340,7 +390,7 @@ class Users(WithPassword):
             with self.environment(**variables):
                 self.mpsync("lock", "x", "--", "true", url=self.url, check=0)
         with self.environment(ETCDCTL_USER="root"):
-            done = self.mpsync("lock", "x", "--", "true", url=self.url, check=122)
+            done = self.mpsync("lock", "x", "--", "true", url=self.url, check=125)
             self.assertIn("ETCDCTL_PASSWORD", done.stderr)
         password.write_text("wrong\n")
         self.mpsync("lock", "x", "--wait", "5s", "--", "true",

@@ -48,6 +48,30 @@ static void test_names_come_back(void **state)
 	}
 }
 
+/* Goal: an adopted place has facts of its own beside those of the lease's own place. */
+static void test_facts_of_places(void **state)
+{
+	(void)state;
+	expect(etcd_place_facts_key("p/", "a/b", "p/a%2Fb/1f", 0x1f, 7), "p/mpsync-session/1f/a%2Fb");
+	expect(etcd_place_facts_key("p/", "a/b", "p/a%2Fb/2e", 0x1f, 0x1c),
+	    "p/mpsync-session/1f/a%2Fb/1c");
+	expect(etcd_facts_name("p/", "p/mpsync-session/1f/a%2Fb/1c"), "a/b");
+}
+
+/* Goal: a place in a queue is told from whatever else may stand in an etcd. */
+static void test_names_of_queues(void **state)
+{
+	(void)state;
+	expect(etcd_queue_name("", "orders/694d8", 0x694d8), "orders");
+	expect(etcd_queue_name("p/", "p/a%2Fb/1f", 0x1f), "a/b");
+	assert_null(etcd_queue_name("", "orders/694d8", 0x694d7));
+	assert_null(etcd_queue_name("", "orders/0", 0));
+	assert_null(etcd_queue_name("", "a/b/1f", 0x1f));
+	assert_null(etcd_queue_name("p/", "q/a/1f", 0x1f));
+	assert_null(etcd_queue_name("p/", "p/1f", 0x1f));
+	assert_null(etcd_queue_name("", "1f", 0x1f));
+}
+
 static void test_other_keys_have_no_name(void **state)
 {
 	(void)state;
@@ -102,6 +126,8 @@ int main(void)
 	    cmocka_unit_test(test_names_do_not_meet),
 	    cmocka_unit_test(test_names_come_back),
 	    cmocka_unit_test(test_other_keys_have_no_name),
+	    cmocka_unit_test(test_facts_of_places),
+	    cmocka_unit_test(test_names_of_queues),
 	    cmocka_unit_test(test_facts_come_back),
 	    cmocka_unit_test(test_nonsense_is_no_facts),
 	};

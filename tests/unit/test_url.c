@@ -44,6 +44,41 @@ static void test_query_is_options(void **state)
 	url_clear(&url);
 }
 
+/* Goal: no error shows a password that stands in a URL. */
+static void test_passwords_are_refused_and_never_shown(void **state)
+{
+	static const char *const urls[] = {"etcd://me:secret@host:2379",
+	    "etcds://secret@host:2379?ttl=3s", "http://me:secret@host", "https://me:s/secret@host",
+	    "etcd://h:1,me:secret@host:2379", "etcd://me:secret%40host:2379",
+	    "etcd://me:1?secret@host:2379", "other://me:secret@host"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+		struct url url;
+		mpsync_error error;
+
+		assert_false(url_parse(&url, urls[i], &error));
+		assert_int_equal(error.status, MPSYNC_E_INVALID);
+		assert_non_null(strstr(error.message, "password_file"));
+		assert_null(strstr(error.message, "secret"));
+	}
+}
+
+/* Goal: an at sign is no user where it can be none. */
+static void test_at_signs_elsewhere(void **state)
+{
+	static const char *const urls[] = {"file:/tmp/a://b@c", "http+unix:///tmp/a@b",
+	    "etcd://h:1?identity=me@host", "http://h?identity=me%40host", "memory:a@b"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+		struct url url;
+
+		assert_true(url_parse(&url, urls[i], NULL));
+		url_clear(&url);
+	}
+}
+
 static void test_wrong_urls_say_why(void **state)
 {
 	static const struct {
@@ -107,6 +142,8 @@ int main(void)
 	    cmocka_unit_test(test_places),
 	    cmocka_unit_test(test_query_is_options),
 	    cmocka_unit_test(test_url_of_the_store_says_all_that_makes_it_this_store),
+	    cmocka_unit_test(test_passwords_are_refused_and_never_shown),
+	    cmocka_unit_test(test_at_signs_elsewhere),
 	    cmocka_unit_test(test_wrong_urls_say_why),
 	};
 

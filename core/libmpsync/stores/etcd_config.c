@@ -139,6 +139,20 @@ bool etcd_config_read(struct etcd_config *config, const struct url *url,
 	return false;
 }
 
+bool etcd_config_read_password(struct etcd_config *config)
+{
+	const char *file = options_text(&config->options, OPTION_PASSWORD_FILE);
+	char *password = file ? read_password(file, NULL) : NULL;
+
+	if (!password || strcmp(password, config->password) == 0) {
+		free(password);
+		return false;
+	}
+	free(config->password);
+	config->password = password;
+	return true;
+}
+
 void etcd_config_clear(struct etcd_config *config)
 {
 	for (size_t i = 0; i < config->member_count; i++)

@@ -18,6 +18,8 @@ struct etcd_config {
 /* From all zero. False: `error` says why; it is to be cleared all the same. */
 bool etcd_config_read(struct etcd_config *config, const struct url *url,
     const struct mpsync_options *options, mpsync_error *error);
+/* The password as it stands in its file now. False: it stands in none, or is the same. */
+bool etcd_config_read_password(struct etcd_config *config);
 void etcd_config_clear(struct etcd_config *config);
 
 #endif

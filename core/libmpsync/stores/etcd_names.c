@@ -78,6 +78,28 @@ char *etcd_queue_path(const char *prefix, const char *name)
 	return path("%1$s%2$s/", prefix, name, 0);
 }
 
+char *etcd_queue_paths(const char *prefix, const char *name)
+{
+	return path("%1$s%2$s", prefix, name, 0);
+}
+
+char *etcd_queue_name(const char *prefix, const char *key, int64_t lease)
+{
+	const size_t start = strlen(prefix);
+	const char *slash = strrchr(key, '/');
+	char hex[20];
+	char *name;
+
+	snprintf(hex, sizeof hex, "%" PRIx64, lease);
+	if (lease == 0 || strncmp(key, prefix, start) != 0 || !slash || slash <= key + start ||
+	    strcmp(slash + 1, hex) != 0 || key + start + strcspn(key + start, "/") != slash)
+		return NULL;
+	name = strndup(key + start, (size_t)(slash - key) - start);
+	if (name)
+		unescape(name);
+	return name;
+}
+
 char *etcd_queue_key(const char *prefix, const char *name, int64_t lease)
 {
 	return path("%1$s%2$s/%3$s", prefix, name, lease);

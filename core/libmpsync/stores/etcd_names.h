@@ -28,6 +28,11 @@ char *etcd_facts_key(const char *prefix, int64_t lease, const char *name);
 char *etcd_place_facts_key(
     const char *prefix, const char *name, const char *key, int64_t lease, int64_t created);
 
+/* What the queues of all names begin with that begin with `name`. */
+char *etcd_queue_paths(const char *prefix, const char *name);
+/* The name in whose queue a key on that lease stands; NULL: it is no such key. */
+char *etcd_queue_name(const char *prefix, const char *key, int64_t lease);
+
 /* The name that a facts key is of; NULL: it is a session's own, or no facts key. */
 char *etcd_facts_name(const char *prefix, const char *key);
 

@@ -77,6 +77,15 @@ static bool set_range(struct op_room *room, const struct etcd_op *op, bool keys_
 	room->op.request_range = range;
 	if (op->kind == ETCD_GET)
 		return true;
+	if (op->kind == ETCD_GET_KEYS) {
+		range->keys_only = true;
+		range->limit = ETCD_MOST_KEYS;
+		if (!*op->key) /* in etcd's words: from the first key, to the last */
+			range->key = range->range_end = (ProtobufCBinaryData){1, (uint8_t *)""};
+		else
+			range->range_end = end_of(&room->end, op->key);
+		return range->range_end.data;
+	}
 	range->range_end = end_of(&room->end, op->key);
 	range->sort_target = ETCDPB__RANGE_REQUEST__SORT_TARGET__CREATE;
 	range->sort_order = op->kind == ETCD_GET_BEFORE ? ETCDPB__RANGE_REQUEST__SORT_ORDER__DESCEND

@@ -7,11 +7,11 @@
 #define QUERY_TIMEOUT_MS 10000
 #define WATCH_RETRY_MS   1000
 
-/* A place in a queue, as its facts say. */
+/* A place in a queue, as its facts say; or of another client, which has none. */
 struct place {
 	char *name;
+	char *key; /* of the facts; NULL: another client's */
 	char *facts;
-	int64_t lease;
 };
 
 /* A query under way. */
@@ -50,6 +50,7 @@ static void drop(struct etcd_look *look)
 	etcd_cancel(&look->call);
 	for (size_t i = 0; i < look->place_count; i++) {
 		free(look->places[i].name);
+		free(look->places[i].key);
 		free(look->places[i].facts);
 	}
 	free(look->places);
@@ -253,9 +254,8 @@ static bool is_wanted(const struct etcd_look *look, const char *name)
 	       (!query->after || strcmp(name, query->after) > 0);
 }
 
-static bool add_place(struct etcd_look *look, const struct etcd_key *key)
+static bool add(struct etcd_look *look, char *name, const struct etcd_key *facts_key)
 {
-	char *name = etcd_facts_name(look->etcd->prefix, key->key);
 	struct place *place = &look->places[look->place_count];
 
 	if (!name || !is_wanted(look, name)) {
@@ -263,10 +263,41 @@ static bool add_place(struct etcd_look *look, const struct etcd_key *key)
 		return true;
 	}
 	place->name = name;
-	place->facts = strdup(key->value);
-	place->lease = key->lease;
 	look->place_count++;
-	return place->facts;
+	if (!facts_key)
+		return true;
+	place->key = strdup(facts_key->key);
+	place->facts = strdup(facts_key->value);
+	return place->key && place->facts;
+}
+
+static int compare_leases(const void *a, const void *b)
+{
+	const int64_t x = *(const int64_t *)a;
+	const int64_t y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Those in the queues that are on no lease of ours. */
+static bool add_others(
+    struct etcd_look *look, const struct etcd_found *ours, const struct etcd_found *queued)
+{
+	int64_t *leases = calloc(ours->count + 1, sizeof *leases);
+	bool good = leases;
+
+	for (size_t i = 0; good && i < ours->count; i++)
+		leases[i] = ours->keys[i].lease;
+	if (good)
+		qsort(leases, ours->count, sizeof *leases, compare_leases);
+	for (size_t i = 0; good && i < queued->count; i++) {
+		const struct etcd_key *key = &queued->keys[i];
+
+		if (!bsearch(&key->lease, leases, ours->count, sizeof *leases, compare_leases))
+			good = add(look, etcd_queue_name(look->etcd->prefix, key->key, key->lease), NULL);
+	}
+	free(leases);
+	return good;
 }
 
 static int compare_places(const void *a, const void *b)
@@ -277,16 +308,17 @@ static int compare_places(const void *a, const void *b)
 static void on_places(struct etcd_call *call, const struct etcd_answer *answer)
 {
 	struct etcd_look *look = call->context;
-	const struct etcd_found *all = &answer->found[0];
+	const struct etcd_found *ours = &answer->found[0];
+	const struct etcd_found *queued = &answer->found[1];
 	bool good;
 
 	if (!is_good(look, answer))
 		return;
-	look->places = calloc(all->count + 1, sizeof *look->places);
+	look->places = calloc(ours->count + queued->count + 1, sizeof *look->places);
 	good = look->places;
-	for (size_t i = 0; good && i < all->count; i++)
-		good = add_place(look, &all->keys[i]);
-	if (!good) {
+	for (size_t i = 0; good && i < ours->count; i++)
+		good = add(look, etcd_facts_name(look->etcd->prefix, ours->keys[i].key), &ours->keys[i]);
+	if (!good || !add_others(look, ours, queued)) {
 		end(look, MPSYNC_E_NO_MEMORY, "out of memory");
 		return;
 	}
@@ -307,13 +339,17 @@ static size_t next_name(const struct etcd_look *look, size_t i)
 static void tell_first(
     struct etcd_look *look, size_t from, size_t to, const struct etcd_key *oldest)
 {
+	const char *name = look->places[from].name;
+	char *key = etcd_place_facts_key(
+	    look->etcd->prefix, name, oldest->key, oldest->lease, oldest->create_revision);
 	const char *facts = NULL;
 
-	for (size_t i = from; i < to; i++)
-		if (look->places[i].lease == oldest->lease)
+	for (size_t i = from; key && i < to; i++)
+		if (look->places[i].key && strcmp(look->places[i].key, key) == 0)
 			facts = look->places[i].facts;
+	free(key);
 	look->found++;
-	tell(look, look->places[from].name, oldest, facts, (uint32_t)(to - from) - (facts ? 1 : 0));
+	tell(look, name, oldest, facts, (uint32_t)(to - from) - 1);
 }
 
 static void on_firsts(struct etcd_call *call, const struct etcd_answer *answer)
@@ -360,6 +396,20 @@ static void ask_next(struct etcd_look *look)
 		end(look, MPSYNC_E_NO_MEMORY, "out of memory");
 }
 
+static void ask_places(struct etcd_look *look, const char *sessions)
+{
+	char *queues = etcd_queue_paths(look->etcd->prefix, look->query->prefix);
+
+	if (queues)
+		ask(look, &(struct etcd_call){.then = {{.kind = ETCD_GET_ALL, .key = sessions},
+		                                  {.kind = ETCD_GET_KEYS, .key = queues}},
+		              .then_count = 2,
+		              .done = on_places});
+	else
+		end(look, MPSYNC_E_NO_MEMORY, "out of memory");
+	free(queues);
+}
+
 static void on_checked(struct etcd_call *call, const struct etcd_answer *answer)
 {
 	if (is_good(call->context, answer))
@@ -394,9 +444,7 @@ void etcd_query(void *context, struct store_query *query)
 		        .then = {{.kind = ETCD_GET, .key = path}}, .then_count = 1, .done = on_checked});
 		return;
 	case STORE_LIST:
-		ask(look,
-		    &(struct etcd_call){
-		        .then = {{.kind = ETCD_GET_ALL, .key = path}}, .then_count = 1, .done = on_places});
+		ask_places(look, path);
 		return;
 	case STORE_GET:
 		ask(look,

@@ -483,6 +483,8 @@ static bool login_is_refused(const struct http_answer *http)
 	       (http->status == 200 && http->grpc_status < 0);
 }
 
+static void log_in(struct etcd_rpc *rpc);
+
 static void on_logged_in(void *context, const struct http_answer *http)
 {
 	struct etcd_rpc *rpc = context;
@@ -504,6 +506,11 @@ static void on_logged_in(void *context, const struct http_answer *http)
 	}
 	link->broken |= http->grpc_status < 0;
 	rpc->failed = link;
+	/* It was changed, as it should be from time to time. */
+	if (login_is_refused(http) && etcd_config_read_password(&rpc->config)) {
+		log_in(rpc);
+		return;
+	}
 	problem = login_is_refused(http)
 	              ? refused(MPSYNC_E_UNAUTHENTICATED)
 	              : (struct etcd_answer){.result = ETCD_UNKNOWN, .status = MPSYNC_E_UNREACHABLE};

@@ -15,6 +15,7 @@
 /* etcd does 128 operations and comparisons in one transaction at most, where it is not told
  * otherwise. */
 #define ETCD_MOST_FURTHER 100
+#define ETCD_MOST_KEYS    10000
 
 struct etcd_rpc;
 
@@ -29,6 +30,7 @@ struct etcd_key {
 
 enum etcd_op_kind {
 	ETCD_GET,
+	ETCD_GET_KEYS,   /* likewise, without values, ETCD_MOST_KEYS at most; `key` may be empty */
 	ETCD_GET_ALL,    /* all that begin with `key`, oldest creation first */
 	ETCD_GET_OLDEST, /* of all that begin with `key`, the one that was created first */
 	ETCD_GET_BEFORE, /* of those, the last that was created before `revision` */
