@@ -6,6 +6,7 @@ What docs/kubernetes.md records; not a test. `sh tests/run.sh kubernetes` builds
 """
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -38,13 +39,14 @@ class Setting:
     def start(self, number):
         name = f"n{self.wire.port}-{number}"
         probe = Process([PROBE], self.environment)
+        probe.expect("ready")
         probe.send(f"acquire l{name} -1")
         self.library.append((probe, f"l{name}"))
         self.command.append(Process([MPSYNC, "lock", f"c{name}", "--", "sh", "-c", "echo leads; exec sleep 600"],
-                                    self.environment))
+                                    self.environment, subprocess.DEVNULL))
         self.client_go.append(Process([
             find("contender"), self.config, "default", f"g{name}", "bench", f"{self.ttl}s",
-            f"{self.ttl * 2000 // 3}ms", f"{self.ttl * 2000 // 15}ms"]))
+            f"{self.ttl * 2000 // 3}ms", f"{self.ttl * 2000 // 15}ms"], stderr=subprocess.DEVNULL))
 
     def await_all(self):
         for probe, name in self.library:

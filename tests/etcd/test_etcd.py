@@ -213,6 +213,19 @@ class Cluster(EtcdCase):
         waiter.expect("held x")
 
 
+class Silence(EtcdCase):
+    def test_a_try_of_a_stopped_etcd_is_no_busy_name(self):
+        client = self.probe(self.url, ttl="6s")
+        client.send("acquire y -1")
+        client.expect("held y")
+        self.cluster[0].process.signal(signal.SIGSTOP)
+        self.addCleanup(self.cluster[0].process.signal, signal.SIGCONT)
+        for wait in ("0", "1s"):
+            self.mpsync("lock", "--ttl", "6s", "--wait", wait, "x", "--", "true", url=self.url, check=122)
+        client.send("acquire x 0")
+        client.expect("failed x")
+
+
 class Mistakes(EtcdCase):
     def complaint(self, url, code=122):
         return self.mpsync("lock", "x", "--wait", "5s", "--", "true", url=url, check=code).stderr

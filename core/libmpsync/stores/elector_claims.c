@@ -1,6 +1,7 @@
 #include "elector_store.h"
 
 #include "../duration.h"
+#include "../further.h"
 #include "../text.h"
 #include "../wire.h"
 
@@ -124,12 +125,18 @@ static void on_attempt_done(void *context, const struct http_answer *http);
 static void on_renew_done(void *context, const struct http_answer *http);
 static void on_withdraw_done(void *context, const struct http_answer *http);
 
+/* One that holds asks again soon; what an elector is asked for otherwise takes as long as its
+ * store. */
 uint64_t remote_claim_timeout_ms(const struct remote_claim *remote)
 {
 	const uint64_t given = remote->remote->request_timeout_ms;
-	const uint64_t timeout = given ? given : claim_further_ms(remote->claim->ttl_ms);
+	const uint32_t ttl_ms = remote->claim->ttl_ms;
+	uint64_t timeout;
 
-	return remote->held || timeout > LEAST_TIMEOUT_MS ? timeout : LEAST_TIMEOUT_MS;
+	if (remote->held)
+		return given ? given : claim_further_ms(ttl_ms);
+	timeout = given ? given * FURTHER_MOST : claim_request_timeout_ms(ttl_ms);
+	return timeout > LEAST_TIMEOUT_MS ? timeout : LEAST_TIMEOUT_MS;
 }
 
 static cJSON *body_of(const struct remote_claim *remote)
