@@ -257,6 +257,10 @@ static SSL_CTX *make_tls(const struct configuration *configuration, mpsync_error
 		fail(error, MPSYNC_E_INVALID, "--tls-cert and --tls-key are no certificate and its key");
 	else if (SSL_CTX_load_verify_locations(tls, configuration->tls_client_ca, NULL) != 1)
 		fail(error, MPSYNC_E_INVALID, "--tls-client-ca is no file of certificates");
+	else if (SSL_CTX_set_session_id_context(
+	             tls, (const unsigned char *)"mpsync", sizeof "mpsync" - 1) != 1)
+		/* A session may be resumed only in the context in which its client was verified. */
+		fail(error, MPSYNC_E_INTERNAL, "TLS sessions cannot be set up");
 	else {
 		SSL_CTX_set_verify(tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 		return tls;
@@ -361,9 +365,11 @@ static bool make_sessions(
 {
 	struct sessions_host host = {.answer = reply_answer,
 	    .send = stream_send,
+	    .is_behind = stream_is_behind,
 	    .end = stream_end,
 	    .wake_at = wake_sessions,
-	    .context = server};
+	    .context = server,
+	    .most_sessions = configuration->most_connections};
 	struct anonymous anonymous;
 
 	if (!anonymous_open(&anonymous) || !id_random(&server->instance) || !id_random(&host.seed) ||

@@ -12,16 +12,6 @@
 /* JSON has larger numbers, but not each of them. */
 #define MOST_NUMBER (UINT64_C(1) << 53)
 
-/* Who knows which one was meant? */
-static const char *duplicate_key(const cJSON *object)
-{
-	for (const cJSON *item = object->child; item; item = item->next)
-		for (const cJSON *other = item->next; other; other = other->next)
-			if (strcmp(item->string, other->string) == 0)
-				return item->string;
-	return NULL;
-}
-
 /* The bytes end in no NUL. */
 static bool is_blank(const char *bytes, size_t size)
 {
@@ -49,15 +39,78 @@ enum body body_parse(
 		snprintf(problem, FIELDS_PROBLEM_SIZE, "the body is not valid JSON");
 	else if (!cJSON_IsObject(*object))
 		snprintf(problem, FIELDS_PROBLEM_SIZE, "the body is not a JSON object");
-	else if (duplicate_key(*object))
-		snprintf(problem, FIELDS_PROBLEM_SIZE, "the field \"%.100s\" stands twice",
-		    duplicate_key(*object));
 	else
 		return BODY_OBJECT;
 	cJSON_Delete(*object);
 	*object = NULL;
 	return BODY_BAD;
 }
+
+/* ---- Names of fields ---- */
+
+static size_t index_of(const char *const *names, size_t count, const char *name)
+{
+	size_t i = 0;
+
+	while (i < count && strcmp(names[i], name) != 0)
+		i++;
+	return i;
+}
+
+/*
+ * Each field is known, and stands once: who knows which one was meant? The first that is not ends
+ * the look, so that it takes no longer than the known names allow, however many there are.
+ */
+static bool names_are_right(
+    const cJSON *object, const char *const *names, size_t count, char problem[FIELDS_PROBLEM_SIZE])
+{
+	unsigned seen = 0;
+
+	for (const cJSON *item = object ? object->child : NULL; item; item = item->next) {
+		const size_t i = index_of(names, count, item->string);
+
+		if (i == count) {
+			snprintf(problem, FIELDS_PROBLEM_SIZE, "there is no field \"%.100s\"", item->string);
+			return false;
+		}
+		if (seen & 1u << i) {
+			snprintf(
+			    problem, FIELDS_PROBLEM_SIZE, "the field \"%.100s\" stands twice", item->string);
+			return false;
+		}
+		seen |= 1u << i;
+	}
+	return true;
+}
+
+/* The item of that name; NULL if there is none, or more than one. */
+static const cJSON *only_item(const cJSON *object, const char *name)
+{
+	const cJSON *found = NULL;
+
+	for (const cJSON *item = object ? object->child : NULL; item; item = item->next) {
+		if (strcmp(item->string, name) != 0)
+			continue;
+		if (found)
+			return NULL;
+		found = item;
+	}
+	return found;
+}
+
+/* ---- The old wire ---- */
+
+const char *legacy_parse(const char **name, const cJSON *object)
+{
+	const cJSON *metadata = only_item(object, "metadata");
+	const cJSON *item = cJSON_IsObject(metadata) ? only_item(metadata, "name") : NULL;
+
+	if (!*name && cJSON_IsString(item))
+		*name = item->valuestring;
+	return *name ? name_problem(*name) : "metadata.name is missing, or stands twice";
+}
+
+/* ---- The new wire ---- */
 
 bool session_parse(const char *header, struct id *session)
 {
@@ -151,12 +204,8 @@ static bool take_field(struct fields *fields, const cJSON *item, const struct st
 			return false;
 		return put->wait_ms <= MOST_WAIT_MS || field_problem(fields, "wait", "the most is 5m");
 	}
-	if (strcmp(item->string, "queue") == 0) {
-		put->queue = cJSON_IsTrue(item);
-		return cJSON_IsBool(item) || field_problem(fields, "queue", "it has to be true or false");
-	}
-	snprintf(fields->problem, FIELDS_PROBLEM_SIZE, "there is no field \"%.100s\"", item->string);
-	return false;
+	put->queue = cJSON_IsTrue(item);
+	return cJSON_IsBool(item) || field_problem(fields, "queue", "it has to be true or false");
 }
 
 /* What is said of the fields together. */
@@ -181,6 +230,9 @@ static const char *terms_problem(const struct fields *fields)
 	return NULL;
 }
 
+static const char *const put_names[] = {
+    "holder", "claim", "token", "type", "name", "value", "ttl", "wait", "queue"};
+
 bool put_parse(struct put *put, const cJSON *object, const char *session, const struct store *store,
     char problem[FIELDS_PROBLEM_SIZE])
 {
@@ -188,6 +240,8 @@ bool put_parse(struct put *put, const cJSON *object, const char *session, const 
 	const char *terms;
 
 	put->ttl_ms = 15000;
+	if (!names_are_right(object, put_names, sizeof put_names / sizeof *put_names, problem))
+		return false;
 	for (const cJSON *item = object->child; item; item = item->next)
 		if (!take_field(&fields, item, store))
 			return false;
@@ -224,8 +278,6 @@ static const char *beat_field_problem(struct heartbeat *beat, const cJSON *item,
 		beat->low = cJSON_IsTrue(item);
 		return cJSON_IsBool(item) ? NULL : "low: it has to be true or false";
 	}
-	if (strcmp(item->string, "stream") != 0)
-		return "there is no such field; a heartbeat has seen, fence, stream, grants, low";
 	return json_number_read(item, MOST_NUMBER, &beat->stream)
 	           ? NULL
 	           : "stream: it has to be the number that hello gave";
@@ -234,10 +286,13 @@ static const char *beat_field_problem(struct heartbeat *beat, const cJSON *item,
 bool heartbeat_parse(struct heartbeat *beat, const cJSON *object, const char *session,
     char problem[FIELDS_PROBLEM_SIZE])
 {
+	static const char *const names[] = {"seen", "fence", "stream", "grants", "low"};
 	const char *wrong = NULL;
 	bool fenced = false;
 
 	beat->grants = UINT64_MAX;
+	if (!names_are_right(object, names, sizeof names / sizeof *names, problem))
+		return false;
 	if (!session_parse(session, &beat->session) || id_is_none(&beat->session))
 		wrong = "a heartbeat needs the header Mpsync-Session, 32 lower-case hex digits";
 	for (const cJSON *item = object ? object->child : NULL; item && !wrong; item = item->next)
@@ -249,4 +304,20 @@ bool heartbeat_parse(struct heartbeat *beat, const cJSON *object, const char *se
 	if (wrong)
 		snprintf(problem, FIELDS_PROBLEM_SIZE, "%s", wrong);
 	return !wrong;
+}
+
+/* ---- Force ---- */
+
+bool force_parse(bool *now, const cJSON *object, char problem[FIELDS_PROBLEM_SIZE])
+{
+	static const char *const names[] = {"force", "now"};
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, "now");
+
+	if (!names_are_right(object, names, sizeof names / sizeof *names, problem))
+		return false;
+	*now = cJSON_IsTrue(item);
+	if (!item || cJSON_IsBool(item))
+		return true;
+	snprintf(problem, FIELDS_PROBLEM_SIZE, "now: it has to be true or false");
+	return false;
 }

@@ -23,6 +23,12 @@ bool session_parse(const char *header, struct id *session);
 bool put_parse(struct put *put, const cJSON *object, const char *session, const struct store *store,
     char problem[FIELDS_PROBLEM_SIZE]);
 
+/* The lock that a body of the old wire names, if *name is NULL. NULL: it is right. */
+const char *legacy_parse(const char **name, const cJSON *object);
+
+/* A release by force: without waiting for the ttl? */
+bool force_parse(bool *now, const cJSON *object, char problem[FIELDS_PROBLEM_SIZE]);
+
 /* object NULL: an empty body. */
 bool heartbeat_parse(struct heartbeat *beat, const cJSON *object, const char *session,
     char problem[FIELDS_PROBLEM_SIZE]);

@@ -7,6 +7,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/keyvalq_struct.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,10 @@ struct request *request_new(struct listener *listener, struct evhttp_request *ht
 	request->listener = listener;
 	request->http = http;
 	request->read_ms = clock_boot_ms();
+	if (listener->socket_path)
+		connections_used(listener->server->connections,
+		    bufferevent_getfd(
+		        evhttp_connection_get_bufferevent(evhttp_request_get_connection(http))));
 	return request;
 }
 
@@ -92,6 +97,18 @@ static void stop_holding_back(struct request *request)
 	bufferevent_setwatermark(evhttp_connection_get_bufferevent(connection), EV_READ, 0, 0);
 }
 
+/* What GET would have sent: evhttp sends the body of an answer to HEAD as well, without a length.
+ */
+static void add_length(struct evkeyvalq *headers, struct evbuffer *body)
+{
+	char text[24];
+
+	if (!body || evbuffer_get_length(body) == 0)
+		return;
+	snprintf(text, sizeof text, "%zu", evbuffer_get_length(body));
+	evhttp_add_header(headers, "Content-Length", text);
+}
+
 static void send_reply(struct request *request, int status, const char *type, struct evbuffer *body)
 {
 	struct evhttp_request *http = request->http;
@@ -105,6 +122,10 @@ static void send_reply(struct request *request, int status, const char *type, st
 		evhttp_add_header(headers, "Content-Type", type);
 	if (status == 503)
 		evhttp_add_header(headers, "Retry-After", RETRY_AFTER);
+	if (evhttp_request_get_command(http) == EVHTTP_REQ_HEAD) {
+		add_length(headers, body);
+		body = NULL;
+	}
 	evhttp_send_reply(http, status, NULL, body);
 }
 
@@ -154,17 +175,9 @@ void reply_error(struct request *request, int status, const char *code, const ch
 
 #define MOST_SHOWN 16
 
-struct line {
-	cJSON *queue;
-	uint32_t length;
-};
-
-static void add_waiter(void *context, const char *holder)
+static void add_waiter(void *queue, const char *holder)
 {
-	struct line *line = context;
-
-	if (line->length++ < MOST_SHOWN)
-		cJSON_AddItemToArray(line->queue, cJSON_CreateString(holder));
+	cJSON_AddItemToArray(queue, cJSON_CreateString(holder));
 }
 
 /* The store counts those that it knows; this elector's own wait here. */
@@ -172,11 +185,12 @@ cJSON *add_queue(const struct request *request, const char *name, cJSON *lock)
 {
 	cJSON *status = cJSON_GetObjectItem(lock, "status");
 	cJSON *count = cJSON_GetObjectItem(status, "waiters");
-	struct line line = {.queue = cJSON_AddArrayToObject(status, "queue")};
+	cJSON *queue = cJSON_AddArrayToObject(status, "queue");
+	const uint32_t waiting =
+	    engine_waiting(request->server->engine, name, MOST_SHOWN, add_waiter, queue);
 
-	engine_waiting(request->server->engine, name, add_waiter, &line);
-	if (count && json_number(count, UINT32_MAX) < line.length)
-		cJSON_SetNumberValue(count, line.length);
+	if (count && json_number(count, UINT32_MAX) < waiting)
+		cJSON_SetNumberValue(count, waiting);
 	return status;
 }
 

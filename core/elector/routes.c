@@ -10,119 +10,13 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
-#include <event2/util.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
-#define MOST_TARGET  8192
-#define MOST_HEADERS 16384
-#define MOST_BODY    65536
-#define MOST_LIST    1000
-
-/* ---- Who may ask at all (rule 44) ---- */
-
-static bool equal_folded(const char *a, const char *b)
-{
-	return evutil_ascii_strcasecmp(a, b) == 0;
-}
-
-static size_t count_headers(const struct evkeyvalq *headers, const char *name, const char **value)
-{
-	const struct evkeyval *header;
-	size_t count = 0;
-
-	TAILQ_FOREACH(header, headers, next)
-	{
-		if (!equal_folded(header->key, name))
-			continue;
-		*value = header->value;
-		count++;
-	}
-	return count;
-}
-
-static bool host_is_ours(const struct listener *listener, const char *host)
-{
-	static const char *const names[] = {"localhost", "localhost.", "127.0.0.1", "[::1]"};
-	char expected[300];
-
-	if (listener->socket_path || listener->status_only || listener->tls)
-		return true;
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		snprintf(expected, sizeof expected, "%s:%u", names[i], listener->port);
-		if (equal_folded(host, expected))
-			return true;
-	}
-	for (char **name = listener->server->hosts; name && *name; name++)
-		if (equal_folded(host, *name))
-			return true;
-	return false;
-}
-
-static bool is_own_origin(const struct listener *listener, const char *origin)
-{
-	const char *host = strstr(origin, "://");
-
-	return host && host_is_ours(listener, host + 3);
-}
-
-/* False: it was answered. */
-static bool check_caller(struct request *request)
-{
-	const struct evkeyvalq *headers = evhttp_request_get_input_headers(request->http);
-	const char *value = NULL;
-	size_t hosts = count_headers(headers, "Host", &value);
-
-	/* HTTP/1.0 knows no Host. */
-	if (hosts > 1 || (hosts == 0 && request->http->minor >= 1 && !request->listener->socket_path)) {
-		reply_error(request, 400, "invalid", "exactly one Host header is needed");
-		return false;
-	}
-	if (hosts == 1 && !host_is_ours(request->listener, value)) {
-		reply_error(request, 421, "wrong_host",
-		    "this elector is not that host; use localhost with its port, or start it with --host");
-		return false;
-	}
-	if (count_headers(headers, "Origin", &value) > 0 && !is_own_origin(request->listener, value)) {
-		reply_error(
-		    request, 403, "forbidden", "requests from web pages of other origins are refused");
-		return false;
-	}
-	if (count_headers(headers, "Sec-Fetch-Site", &value) > 0 && strcmp(value, "none") != 0 &&
-	    strcmp(value, "same-origin") != 0) {
-		reply_error(
-		    request, 403, "forbidden", "requests from web pages of other sites are refused");
-		return false;
-	}
-	return true;
-}
-
-static bool check_size(struct request *request)
-{
-	const struct evkeyvalq *headers = evhttp_request_get_input_headers(request->http);
-	const struct evkeyval *header;
-	const char *value = NULL;
-	size_t size = 0;
-
-	TAILQ_FOREACH(header, headers, next)
-	size += strlen(header->key) + strlen(header->value) + 4;
-	if (strlen(evhttp_request_get_uri(request->http)) > MOST_TARGET)
-		reply_error(request, 414, "too_large", "the request line is longer than 8 KiB");
-	else if (size > MOST_HEADERS)
-		reply_error(request, 431, "too_large", "the headers are larger than 16 KiB");
-	else if (evbuffer_get_length(evhttp_request_get_input_buffer(request->http)) > MOST_BODY)
-		reply_error(request, 413, "too_large", "the body is larger than 64 KiB");
-	else if (count_headers(headers, "Content-Length", &value) > 1)
-		reply_error(request, 400, "invalid", "more than one Content-Length");
-	else
-		return true;
-	return false;
-}
+#define MOST_LIST 1000
 
 /* ---- Bodies ---- */
 
@@ -175,26 +69,17 @@ static void put_new_wire(struct request *request, const cJSON *object, const cha
 
 	if (!read_fields(request, object, name, &put) || !set_name(request, put.name))
 		return;
-	sessions_put(request->server->sessions, &put, &request->base);
-}
-
-/* The old wire names the lock in the body's metadata when the path does not. */
-static const char *legacy_name(const cJSON *object)
-{
-	const cJSON *metadata = object ? cJSON_GetObjectItemCaseSensitive(object, "metadata") : NULL;
-	const cJSON *name = metadata ? cJSON_GetObjectItemCaseSensitive(metadata, "name") : NULL;
-
-	return name && cJSON_IsString(name) ? name->valuestring : NULL;
+	if (put.wait_ms && connections_are_full(request->server->connections))
+		reply_error(request, 503, "too_many", "too many wait; raise --max-connections");
+	else
+		sessions_put(request->server->sessions, &put, &request->base);
 }
 
 static void put_old_wire(
     struct request *request, const cJSON *object, const char *name, bool create)
 {
-	const char *problem;
+	const char *problem = legacy_parse(&name, object);
 
-	if (!name)
-		name = legacy_name(object);
-	problem = name ? name_problem(name) : "metadata.name is missing";
 	if (problem) {
 		reply_error(request, 400, "invalid", problem);
 		return;
@@ -241,7 +126,13 @@ static void on_forced(struct store_query *query, enum mpsync_status status, cons
 static void force_release(struct request *request, const cJSON *object, const char *name)
 {
 	const bool local = request->listener->socket_path || request->listener->tls;
+	char problem[FIELDS_PROBLEM_SIZE];
+	bool now;
 
+	if (!force_parse(&now, object, problem)) {
+		reply_error(request, 400, "invalid", problem);
+		return;
+	}
 	if (!local && !request->server->allow_force) {
 		reply_error(request, 403, "forbidden",
 		    "force is not allowed over TCP; use the Unix socket, TLS, or --allow-force");
@@ -251,7 +142,7 @@ static void force_release(struct request *request, const cJSON *object, const ch
 		return;
 	request_query(request, &(struct store_query){
 	                           .kind = STORE_FORCE,
-	                           .now = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "now")),
+	                           .now = now,
 	                           .done = on_forced,
 	                       });
 }
@@ -491,6 +382,8 @@ static void route_lock(struct request *request, enum evhttp_cmd_type command, co
 		reply_error(request, 400, "invalid", name_problem(name));
 	} else if (command == EVHTTP_REQ_OPTIONS) {
 		reply_options(request, allowed);
+	} else if (command == EVHTTP_REQ_HEAD && evhttp_find_header(parameters, "watch")) {
+		reply_text(request, 200, "text/event-stream", NULL, 0);
 	} else if (is_get(command) && evhttp_find_header(parameters, "watch")) {
 		if (stream_duration(parameters, "for", &for_ms) &&
 		    stream_duration(parameters, "ping", &ping_ms))
@@ -600,10 +493,11 @@ static void dispatch(struct request *request, const char *path, const struct evk
 void route(struct evhttp_request *http, void *context)
 {
 	struct request *request = request_new(context, http);
-	const char *uri = evhttp_request_get_uri(http);
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
+	const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
+	const char *query = uri ? evhttp_uri_get_query(uri) : NULL;
 	struct evkeyvalq parameters;
 	bool answered = false;
-	char *path;
 
 	if (!request) {
 		evhttp_send_reply(http, 503, NULL, NULL);
@@ -611,15 +505,8 @@ void route(struct evhttp_request *http, void *context)
 	}
 	if (!check_size(request) || !check_caller(request))
 		return;
-	if (*uri != '/') {
-		reply_error(request, 400, "invalid", "absolute request URIs are not served");
-		return;
-	}
-	path = strndup(uri, strcspn(uri, "?"));
-	if (!path || evhttp_parse_query_str(
-	                 uri[strcspn(uri, "?")] ? strchr(uri, '?') + 1 : "", &parameters) != 0) {
-		free(path);
-		reply_error(request, 400, "invalid", "the query is malformed");
+	if (!path || *path != '/' || evhttp_parse_query_str(query ? query : "", &parameters) != 0) {
+		reply_error(request, 400, "invalid", "the path or the query is malformed");
 		return;
 	}
 	request->answered = &answered;
@@ -627,5 +514,4 @@ void route(struct evhttp_request *http, void *context)
 	if (!answered)
 		request_hold_back(request);
 	evhttp_clear_headers(&parameters);
-	free(path);
 }

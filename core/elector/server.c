@@ -1,5 +1,6 @@
 #include "server.h"
 
+#include "clock.h"
 #include "status.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <event2/listener.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,12 +20,49 @@
 #define MOST_HEADERS (48 * 1024)
 #define MOST_BODY    (128 * 1024)
 #define BACKLOG      1024
+/* Without descriptors: when it is tried again, and how long it is not said again. */
+#define LACK_MS      100
+#define FULL_SAID_MS 60000
 
 void server_mark_busy(const struct server *server, struct evhttp_connection *connection, bool busy)
 {
 	if (connection)
 		connections_set_busy(server->connections,
 		    bufferevent_getfd(evhttp_connection_get_bufferevent(connection)), busy);
+}
+
+static void accept_again(evutil_socket_t descriptor, short what, void *accepting)
+{
+	(void)descriptor, (void)what;
+	evconnlistener_enable(accepting);
+}
+
+/*
+ * No descriptor for the next connection. The kernel keeps it, and would say so again at once: it is
+ * left there for a moment, in which others may end. (The context is evhttp's own.)
+ */
+static void on_accept_error(struct evconnlistener *accepting, void *context)
+{
+	const struct timeval moment = {0, LACK_MS * 1000};
+
+	(void)context;
+	if (event_base_once(evconnlistener_get_base(accepting), -1, EV_TIMEOUT, accept_again, accepting,
+	        &moment) == 0)
+		evconnlistener_disable(accepting);
+}
+
+/* Once, until it has been otherwise for a while. */
+static void say_if_full(struct server *server)
+{
+	const uint64_t now_ms = clock_boot_ms();
+
+	if (!connections_are_full(server->connections))
+		return;
+	if (server->full_ms == 0 || now_ms > server->full_ms + FULL_SAID_MS)
+		fputs("mpsync elector: no room for more connections, and none is idle; raise "
+		      "--max-connections, and the limit of descriptors (ulimit -n)\n",
+		    stderr);
+	server->full_ms = now_ms;
 }
 
 /* NULL: evhttp's own kind, for plain connections. */
@@ -33,6 +72,7 @@ static struct bufferevent *new_connection(struct event_base *base, void *context
 	SSL *tls = listener->tls ? SSL_new(listener->tls) : NULL;
 
 	connections_accepted(listener->server->connections);
+	say_if_full(listener->server);
 	if (!tls)
 		return NULL;
 	return bufferevent_openssl_socket_new(
@@ -70,7 +110,8 @@ static struct listener *listener_new(struct server *server, mpsync_error *error)
 	}
 	if (!listener || !listener->http) {
 		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
-		free(listener);
+		if (listener)
+			free_listener(listener);
 		return NULL;
 	}
 	evhttp_set_allowed_methods(listener->http,
@@ -92,8 +133,10 @@ static bool bind_listener(
 
 	if (!connections)
 		return false;
-	if (evhttp_bind_listener(listener->http, connections))
+	if (evhttp_bind_listener(listener->http, connections)) {
+		evconnlistener_set_error_cb(connections, on_accept_error);
 		return true;
+	}
 	evconnlistener_free(connections);
 	errno = ENOMEM;
 	return false;
@@ -209,6 +252,11 @@ bool server_listen_unix(struct server *server, const char *path, mpsync_error *e
 	if (!listener)
 		return false;
 	if (!bind_path(listener, path, error)) {
+		free_listener(listener);
+		return false;
+	}
+	if (!connections_add_path(server->connections, path)) {
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 		free_listener(listener);
 		return false;
 	}

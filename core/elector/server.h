@@ -33,11 +33,13 @@ struct server {
 	struct sessions *sessions;
 	struct listener *listeners;
 	struct stream *streams;
+	size_t unread; /* what all streams have yet to write */
 	struct id instance;
 	const char *store_kind;
 	char **hosts; /* further names that Host may have; NULL-terminated */
 	struct connections *connections;
 	size_t held_back;
+	uint64_t full_ms; /* when there was no room for a connection, last */
 	bool allow_force;
 	bool status_locks;
 	uint64_t requests[5]; /* by the first digit of the status */
@@ -72,6 +74,11 @@ void server_close(struct server *server);
 /* A stream begins or ends on it, or a request waits. */
 void server_mark_busy(const struct server *server, struct evhttp_connection *connection, bool busy);
 
+/* ---- callers.c ---- */
+/* Is the request one that may be asked here, and of a size that is read? False: it was answered. */
+bool check_caller(struct request *request);
+bool check_size(struct request *request);
+
 /* ---- routes.c ---- */
 void route(struct evhttp_request *http, void *listener);
 
@@ -100,6 +107,7 @@ void stream_session(struct request *request, const char *holder, const struct id
 void stream_follow(struct request *request, const char *holder, uint64_t for_ms, uint64_t ping_ms);
 void stream_watch(struct request *request, const char *name, uint64_t for_ms, uint64_t ping_ms);
 void stream_send(void *stream, uint64_t id, const char *event, cJSON *data);
+bool stream_is_behind(void *stream);
 void stream_end(void *stream);
 void streams_close(struct server *server);
 

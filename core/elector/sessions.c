@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define IDLE_SESSION_MS 60000
+/* How many sessions are asked to give their place up to a new one. */
+#define MOST_LOOKS      16
 #define MOST_EVENTS     100000
 #define EVENT_BITS      21
 #define GENERATION_BITS 8
@@ -40,11 +42,18 @@ static void set_session_timer(struct session *session, uint64_t at_ms)
 
 /* ---- Events ---- */
 
-static void send_event(struct session *session, const struct session_event *event)
+/* What its reader has room for. */
+static void send_events(struct session *session)
 {
-	if (session->stream)
-		session->sessions->host.send(
-		    session->stream->stream, event->id, event->event, cJSON_Duplicate(event->data, true));
+	const struct sessions_host *host = &session->sessions->host;
+	struct session_stream *stream = session->stream;
+
+	while (stream && stream->unsent && !(host->is_behind && host->is_behind(stream->stream))) {
+		const struct session_event *event = stream->unsent;
+
+		stream->unsent = event->next;
+		host->send(stream->stream, event->id, event->event, cJSON_Duplicate(event->data, true));
+	}
 }
 
 static void drop_event(struct session *session)
@@ -54,6 +63,8 @@ static void drop_event(struct session *session)
 	session->events = event->next;
 	if (!session->events)
 		session->last_event = NULL;
+	if (session->stream && session->stream->unsent == event)
+		session->stream->unsent = event->next;
 	session->event_count--;
 	cJSON_Delete(event->data);
 	free(event);
@@ -98,7 +109,9 @@ void session_post(struct session *session, const char *name, cJSON *data)
 		session->events = event;
 	session->last_event = event;
 	session->event_count++;
-	send_event(session, event);
+	if (session->stream && !session->stream->unsent)
+		session->stream->unsent = event;
+	send_events(session);
 	if (session->event_count > MOST_EVENTS)
 		forget_events(session);
 }
@@ -122,20 +135,57 @@ static void free_session(struct session *session)
 	free(session);
 }
 
-static void on_session_timer(struct session *session)
+static bool has_nothing(const struct session *session)
+{
+	return !session->tickets && !session->stream;
+}
+
+static void end_session(struct session *session)
 {
 	struct sessions *sessions = session->sessions;
-	const uint64_t idle_at = session->used_ms + IDLE_SESSION_MS;
-	const uint64_t now = sessions_now(sessions);
 
-	if (session->tickets || session->stream || now < idle_at) {
-		set_session_timer(session, idle_at > now ? idle_at : now + IDLE_SESSION_MS);
-		return;
-	}
 	set_session_timer(session, HEAP_NEVER);
 	id_table_remove(&sessions->sessions, &session->entry);
 	sessions->counters.sessions--;
 	free_session(session);
+}
+
+static void on_session_timer(struct session *session)
+{
+	const uint64_t idle_at = session->used_ms + IDLE_SESSION_MS;
+	const uint64_t now = sessions_now(session->sessions);
+
+	if (has_nothing(session) && now >= idle_at)
+		end_session(session);
+	else
+		set_session_timer(session, idle_at > now ? idle_at : now + IDLE_SESSION_MS);
+}
+
+static struct session *next_to_ring(const struct sessions *sessions)
+{
+	struct heap_item *first = heap_first(&sessions->session_timers);
+
+	return first ? (struct session *)((char *)first - offsetof(struct session, timer)) : NULL;
+}
+
+bool sessions_have_room(struct sessions *sessions, const struct id *id)
+{
+	const size_t most = sessions->host.most_sessions;
+
+	if (!most || sessions->counters.sessions < most || session_find(sessions, id))
+		return true;
+	/* The longest unused ones ring first; who has something rings late from then on. */
+	for (int i = 0; i < MOST_LOOKS; i++) {
+		struct session *session = next_to_ring(sessions);
+
+		if (session && has_nothing(session)) {
+			end_session(session);
+			return true;
+		}
+		if (session)
+			set_session_timer(session, sessions_now(sessions) + IDLE_SESSION_MS);
+	}
+	return false;
 }
 
 struct session *session_use(struct sessions *sessions, const struct id *id, const char *holder)
@@ -222,9 +272,15 @@ struct session_stream *sessions_stream_open(struct sessions *sessions, const str
 	session->forgot = false;
 	sessions->counters.streams++;
 	send_hello(stream, sessions, peer, session_acknowledge(session, last_event));
-	for (const struct session_event *event = session->events; event; event = event->next)
-		send_event(session, event);
+	stream->unsent = session->events;
+	send_events(session);
 	return stream;
+}
+
+void sessions_stream_drained(struct session_stream *stream)
+{
+	if (stream->session)
+		send_events(stream->session);
 }
 
 /* Proof that nobody believes any more: hand everything over now (rule 1). */
@@ -321,8 +377,7 @@ void sessions_run(struct sessions *sessions)
 		ticket_ring((struct ticket *)((char *)heap_first(&sessions->ticket_timers) -
 		                              offsetof(struct ticket, timer)));
 	while (heap_next_ms(&sessions->session_timers) <= sessions_now(sessions))
-		on_session_timer((struct session *)((char *)heap_first(&sessions->session_timers) -
-		                                    offsetof(struct session, timer)));
+		on_session_timer(next_to_ring(sessions));
 	sessions_arm(sessions);
 }
 

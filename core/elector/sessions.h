@@ -41,11 +41,15 @@ struct sessions_host {
 	void (*answer)(struct sessions_request *request, struct answer *answer);
 	/* id 0: the event has none. The data is taken over. */
 	void (*send)(void *stream, uint64_t id, const char *event, cJSON *data);
+	/* Its reader has much to read: what follows is sent after sessions_stream_drained. May be NULL.
+	 */
+	bool (*is_behind)(void *stream);
 	/* The last event of the stream was sent; it must be ended. */
 	void (*end)(void *stream);
 	void (*wake_at)(void *context, uint64_t at_ms);
 	void *context;
-	struct id seed; /* that clients do not know: it spreads what they name */
+	struct id seed;       /* that clients do not know: it spreads what they name */
+	size_t most_sessions; /* 0: as many as there is memory for */
 };
 
 struct sessions_counters {
@@ -115,9 +119,15 @@ void sessions_heartbeat(
 /* What a client may ask for beyond the first version of the wire. Owned by the caller. */
 cJSON *sessions_features(void);
 
+/* Is there a place for this session, or is it there? One that has nothing gives its place up. */
+bool sessions_have_room(struct sessions *sessions, const struct id *session);
+
 /* The session's stream; the newest ends the earlier. NULL without memory. */
 struct session_stream *sessions_stream_open(struct sessions *sessions, const struct id *session,
     const char *holder, uint64_t last_event, const char *peer, void *stream);
+
+/* All that was sent on it has been written. */
+void sessions_stream_drained(struct session_stream *stream);
 
 /*
  * clean_end: the client's own kernel end of the connection was closed. process_ended: its process

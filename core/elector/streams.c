@@ -2,6 +2,7 @@
 #include "server.h"
 
 #include "clock.h"
+#include "outbox.h"
 #include "socket_name.h"
 #include "wire.h"
 
@@ -22,14 +23,23 @@
 #define SO_PEERPIDFD 77
 #endif
 
-/* A reader that falls so far behind is ended. */
-#define MOST_BEHIND (1024 * 1024)
+/*
+ * A reader that falls so far behind is ended; but who begins to watch is first told all there is,
+ * within what all streams together may have unread. A session's stream waits for its reader.
+ */
+#define MOST_BEHIND         (1024 * 1024)
+#define MOST_BEHIND_AT_ONCE 65536
+#define MOST_UNREAD         (64 * 1024 * 1024)
+/* A reader that takes nothing for so long is no reader; one that was ended has to be quicker. */
+#define MOST_STILL_S       60
+#define MOST_STILL_ENDED_S 10
 
 struct stream {
 	struct stream *next;
 	struct server *server;
 	struct evhttp_request *http;
 	struct session_stream *session; /* NULL: read-only */
+	struct outbox outbox;
 	struct store_observer observer;
 	struct event *end_timer;
 	struct event *ping_timer;
@@ -37,6 +47,8 @@ struct stream {
 	int process_fd;
 	struct timeval ping_every;
 	bool observing;
+	bool synced;
+	bool of_session; /* its events are kept until they are acknowledged: they wait elsewhere */
 	bool following;
 	bool ending; /* the last chunk is out; freed by the loop */
 	bool process_ended;
@@ -64,43 +76,64 @@ static bool ended_cleanly(evutil_socket_t descriptor)
 
 /* ---- Sending ---- */
 
-static void write_text(struct stream *stream, const char *text, size_t size)
+/* Called from within the sessions or an observer: the loop ends it in a moment. */
+static void finish_soon(struct stream *stream);
+
+static void write_event(struct stream *stream, uint64_t id, const char *event, cJSON *data)
 {
-	struct evbuffer *chunk = evbuffer_new();
-
-	if (!chunk)
-		return;
-	evbuffer_add(chunk, text, size);
-	evhttp_send_reply_chunk(stream->http, chunk);
-	evbuffer_free(chunk);
-}
-
-static bool is_behind(const struct stream *stream)
-{
-	struct bufferevent *buffer =
-	    evhttp_connection_get_bufferevent(evhttp_request_get_connection(stream->http));
-
-	return evbuffer_get_length(bufferevent_get_output(buffer)) > MOST_BEHIND;
-}
-
-void stream_send(void *context, uint64_t id, const char *event, cJSON *data)
-{
-	struct stream *stream = context;
 	char *json = cJSON_PrintUnformatted(data);
 	char *text = NULL;
 	int size = -1;
 
 	cJSON_Delete(data);
-	if (!stream->ending && json) {
-		if (id)
-			size = asprintf(&text, "id: %" PRIu64 "\nevent: %s\ndata: %s\n\n", id, event, json);
-		else
-			size = asprintf(&text, "event: %s\ndata: %s\n\n", event, json);
+	if (json && id)
+		size = asprintf(&text, "id: %" PRIu64 "\nevent: %s\ndata: %s\n\n", id, event, json);
+	else if (json)
+		size = asprintf(&text, "event: %s\ndata: %s\n\n", event, json);
+	if (size >= 0) {
+		outbox_add(&stream->outbox, text, (size_t)size);
+		free(text);
 	}
-	if (size >= 0)
-		write_text(stream, text, (size_t)size);
-	free(text);
 	cJSON_free(json);
+}
+
+static bool is_overrun(const struct stream *stream)
+{
+	const bool begins = stream->observing && !stream->synced;
+
+	return !stream->of_session && (stream->server->unread > MOST_UNREAD ||
+	                                  (!begins && outbox_size(&stream->outbox) > MOST_BEHIND));
+}
+
+void stream_send(void *context, uint64_t id, const char *event, cJSON *data)
+{
+	struct stream *stream = context;
+
+	if (stream->ending) {
+		cJSON_Delete(data);
+	} else if (is_overrun(stream)) {
+		cJSON_Delete(data);
+		outbox_drop(&stream->outbox);
+		write_event(stream, 0, "overrun", cJSON_CreateObject());
+		finish_soon(stream);
+	} else {
+		write_event(stream, id, event, data);
+	}
+}
+
+bool stream_is_behind(void *context)
+{
+	const struct stream *stream = context;
+
+	return outbox_size(&stream->outbox) > MOST_BEHIND_AT_ONCE;
+}
+
+static void on_drained(void *context)
+{
+	struct stream *stream = context;
+
+	if (stream->session && !stream->ending)
+		sessions_stream_drained(stream->session);
 }
 
 static void unlink_stream(struct stream *stream)
@@ -130,6 +163,7 @@ static void free_stream(struct stream *stream)
 		event_free(stream->process);
 	if (stream->process_fd >= 0)
 		close(stream->process_fd);
+	outbox_clear(&stream->outbox);
 	free((char *)(uintptr_t)stream->observer.name);
 	free(stream);
 }
@@ -163,6 +197,8 @@ static void finish(struct stream *stream)
 	server_mark_busy(stream->server, evhttp_request_get_connection(stream->http), false);
 	evhttp_connection_set_closecb(evhttp_request_get_connection(stream->http), NULL, NULL);
 	leave_session(stream, false);
+	outbox_finish(&stream->outbox);
+	evhttp_connection_set_timeout(evhttp_request_get_connection(stream->http), MOST_STILL_ENDED_S);
 	evhttp_send_reply_end(stream->http);
 	free_stream(stream);
 }
@@ -173,7 +209,6 @@ static void on_end_timer(evutil_socket_t descriptor, short what, void *context)
 	finish(context);
 }
 
-/* Called from within the sessions or an observer: the loop ends it in a moment. */
 static void finish_soon(struct stream *stream)
 {
 	const struct timeval now = {0, 0};
@@ -197,8 +232,9 @@ static void on_ping(evutil_socket_t descriptor, short what, void *context)
 	struct stream *stream = context;
 
 	(void)descriptor, (void)what;
-	if (!stream->ending)
-		write_text(stream, ": ping\n\n", 8);
+	/* Who has something to read needs no sign of life. */
+	if (!stream->ending && outbox_is_idle(&stream->outbox))
+		outbox_add(&stream->outbox, ": ping\n\n", 8);
 	evtimer_add(stream->ping_timer, &stream->ping_every);
 }
 
@@ -207,18 +243,35 @@ static struct timeval timeval_of(uint64_t ms)
 	return (struct timeval){(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
 }
 
+/* It may be silent for ever, but not be stuck in the middle of what is written. */
+static void limit_stillness(struct evhttp_connection *connection)
+{
+	const struct timeval most = {MOST_STILL_S, 0};
+
+	evhttp_connection_set_timeout(connection, 0);
+	bufferevent_set_timeouts(evhttp_connection_get_bufferevent(connection), NULL, &most);
+}
+
 static struct stream *open_stream(struct request *request, uint64_t for_ms, uint64_t ping_ms)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(request->http);
 	struct stream *stream = calloc(1, sizeof *stream);
 	struct event_base *base = request->server->loop.base;
 
-	if (!stream) {
+	if (connections_are_full(request->server->connections)) {
+		free(stream);
+		reply_error(request, 503, "too_many", "too many streams; raise --max-connections");
+		return NULL;
+	}
+	if (!stream || !outbox_init(&stream->outbox, request->http, &request->server->unread)) {
+		free(stream);
 		reply_error(request, 503, "too_many", "out of memory; try again later");
 		return NULL;
 	}
 	stream->server = request->server;
 	stream->http = request->http;
+	stream->outbox.drained = on_drained;
+	stream->outbox.context = stream;
 	stream->process_fd = -1;
 	stream->next = stream->server->streams;
 	stream->server->streams = stream;
@@ -228,7 +281,7 @@ static struct stream *open_stream(struct request *request, uint64_t for_ms, uint
 	evhttp_add_header(headers, "Content-Type", "text/event-stream");
 	evhttp_connection_set_closecb(evhttp_request_get_connection(stream->http), on_closed, stream);
 	server_mark_busy(stream->server, evhttp_request_get_connection(stream->http), true);
-	evhttp_connection_set_timeout(evhttp_request_get_connection(stream->http), 0);
+	limit_stillness(evhttp_request_get_connection(stream->http));
 	/* Who waits for a lock is told before who released it. */
 	bufferevent_priority_set(
 	    evhttp_connection_get_bufferevent(evhttp_request_get_connection(stream->http)), 0);
@@ -281,11 +334,16 @@ void stream_session(struct request *request, const char *holder, const struct id
     uint64_t last_event, uint64_t for_ms, uint64_t ping_ms)
 {
 	const bool local = request->listener->socket_path;
-	struct stream *stream = open_stream(request, for_ms, ping_ms);
+	struct stream *stream = NULL;
 	char peer[SOCKET_NAME_SIZE];
 
+	if (sessions_have_room(request->server->sessions, session))
+		stream = open_stream(request, for_ms, ping_ms);
+	else
+		reply_error(request, 503, "too_many", "too many sessions; raise --max-connections");
 	if (!stream)
 		return;
+	stream->of_session = true;
 	socket_peer_name(descriptor_of(stream), peer);
 	if (local)
 		watch_process(stream);
@@ -313,18 +371,9 @@ static struct stream *of(struct store_observer *observer)
 	return (struct stream *)((char *)observer - offsetof(struct stream, observer));
 }
 
-static void send_or_overrun(struct stream *stream, const char *event, cJSON *data)
-{
-	if (!stream->ending && is_behind(stream)) {
-		stream_send(stream, 0, "overrun", cJSON_CreateObject());
-		finish_soon(stream);
-	}
-	stream_send(stream, 0, event, data);
-}
-
 static void on_changed(struct store_observer *observer, const struct store_lock *lock)
 {
-	send_or_overrun(of(observer), "lock", wire_lock(lock, clock_wall_ms()));
+	stream_send(of(observer), 0, "lock", wire_lock(lock, clock_wall_ms()));
 }
 
 static void on_gone(struct store_observer *observer, const char *name)
@@ -332,12 +381,15 @@ static void on_gone(struct store_observer *observer, const char *name)
 	cJSON *data = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(data, "name", name);
-	send_or_overrun(of(observer), "gone", data);
+	stream_send(of(observer), 0, "gone", data);
 }
 
 static void on_synced(struct store_observer *observer)
 {
-	stream_send(of(observer), 0, "synced", cJSON_CreateObject());
+	struct stream *stream = of(observer);
+
+	stream_send(stream, 0, "synced", cJSON_CreateObject());
+	stream->synced = true;
 }
 
 static void on_failed(

@@ -169,7 +169,10 @@ void sessions_put(
 {
 	struct ticket *ticket = ticket_find(sessions, &put->claim);
 
-	if (put->queue && !has_stream(sessions, &put->session))
+	if (!id_is_none(&put->session) && !sessions_have_room(sessions, &put->session))
+		answer_error(
+		    sessions, request, 503, "too_many", "too many sessions; raise --max-connections");
+	else if (put->queue && !has_stream(sessions, &put->session))
 		answer_error(sessions, request, 404, "unknown_session",
 		    "the session has no stream here, which queue needs; open it first");
 	else if (!ticket)

@@ -73,6 +73,7 @@ struct session {
 struct session_stream {
 	struct session *session; /* NULL: replaced */
 	void *stream;
+	const struct session_event *unsent; /* the first; NULL: all were sent */
 	uint64_t generation;
 };
 

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* So near to the front of its queue a claim's position is counted, and exact. */
+#define NEAR 64
 /* Who waits shorter than that is gone before its place comes up. */
 #define BRIEF_WAIT_MS 1000
 /* Trouble that lasts so long is told, and told again. */
@@ -28,6 +30,8 @@ struct engine_claim {
 	struct engine_claim *next_turn; /* in the engine's list of claims whose turn has come */
 	char *message;                  /* of the last error */
 	struct heap_item wake;
+	uint32_t queued; /* of the first: how many are in the queue */
+	uint32_t place;  /* rises along the queue, but for those that adopt */
 	uint16_t depth;
 	bool turn;     /* it had one, or has it now */
 	bool listed;   /* among those whose turn has come */
@@ -105,6 +109,8 @@ static bool is_first(const struct engine_claim *claim)
 
 static void enqueue_last(struct engine_claim *claim, struct engine_claim *first)
 {
+	first->queued++;
+	claim->place = first->ahead->place + 1;
 	claim->ahead = first->ahead;
 	first->ahead->behind = claim;
 	first->ahead = claim;
@@ -113,6 +119,8 @@ static void enqueue_last(struct engine_claim *claim, struct engine_claim *first)
 /* What the store already shows as this claim's waits for nobody here. */
 static void enqueue_first(struct engine_claim *claim, struct engine_claim *first)
 {
+	claim->queued = first->queued + 1;
+	claim->place = first->place - 1;
 	claim->ahead = first->ahead;
 	claim->behind = first;
 	first->ahead = claim;
@@ -128,6 +136,7 @@ static struct engine_claim *enqueue(struct engine_claim *claim)
 	assert(*first);
 	if (*first == claim) {
 		claim->ahead = claim;
+		claim->queued = 1;
 	} else if (claim->stored.adopt) {
 		enqueue_first(claim, *first);
 		*first = claim;
@@ -144,6 +153,7 @@ static struct engine_claim *dequeue(struct engine_claim *claim)
 
 	assert(first && *first);
 	if (*first != claim) {
+		(*first)->queued--;
 		claim->ahead->behind = claim->behind;
 		(claim->behind ? claim->behind : *first)->ahead = claim->ahead;
 		return *first;
@@ -153,6 +163,7 @@ static struct engine_claim *dequeue(struct engine_claim *claim)
 		return NULL;
 	}
 	claim->behind->ahead = claim->ahead;
+	claim->behind->queued = claim->queued - 1;
 	*first = claim->behind;
 	return *first;
 }
@@ -785,14 +796,25 @@ void engine_end(struct engine *engine)
 	leave(engine);
 }
 
-void engine_waiting(struct engine *engine, const char *name,
+uint32_t engine_waiting(struct engine *engine, const char *name, uint32_t most,
     void (*found)(void *context, const char *holder), void *context)
 {
 	struct engine_claim **first = find_first(engine, name);
+	uint32_t waiting = first ? (*first)->queued : 0;
+	uint32_t told = 0;
 
-	for (const struct engine_claim *claim = first ? *first : NULL; claim; claim = claim->behind)
-		if (claim->claim.state < CLAIM_HELD)
+	/* Who waits no longer, and is still in the queue, had its turn, and so stands among the first.
+	 */
+	for (const struct engine_claim *claim = first ? *first : NULL; claim && told < most;
+	     claim = claim->behind) {
+		if (claim->claim.state < CLAIM_HELD) {
 			found(context, claim->stored.holder);
+			told++;
+		} else {
+			waiting--;
+		}
+	}
+	return waiting;
 }
 
 size_t engine_claims(const struct engine *engine)
@@ -839,11 +861,18 @@ uint64_t engine_claim_right_ms(const struct engine_claim *claim)
 
 uint32_t engine_claim_position(const struct engine_claim *claim)
 {
+	const struct engine_claim *first = *find_first(claim->engine, claim->stored.name);
+	const struct engine_claim *other = first;
 	uint32_t position = 0;
 
-	while (!is_first(claim)) {
-		claim = claim->ahead;
-		position += claim->claim.state < CLAIM_LEAVING;
+	/* Who has left is among the first, and has left places free: beyond these it is the smaller of
+	   how many have come since the first, and how many are there. */
+	for (unsigned i = 0; i < NEAR && other != claim; i++) {
+		position += other->claim.state < CLAIM_LEAVING;
+		other = other->behind;
 	}
-	return position;
+	if (other == claim)
+		return position;
+	position = claim->place - first->place;
+	return position < first->queued - 1 ? position : first->queued - 1;
 }

@@ -88,8 +88,8 @@ void engine_renew(struct engine_claim *claim);
 void engine_begin(struct engine *engine);
 void engine_end(struct engine *engine);
 
-/* Tells each claim of this engine that waits for the name, in order. */
-void engine_waiting(struct engine *engine, const char *name,
+/* How many claims of this engine wait for the name; tells the first of them, `most`, in order. */
+uint32_t engine_waiting(struct engine *engine, const char *name, uint32_t most,
     void (*found)(void *context, const char *holder), void *context);
 
 /* Cancel or release every claim; `ended` tells each. */
@@ -108,7 +108,7 @@ const struct store_claim *engine_claim_stored(const struct engine_claim *claim);
 /* The right's end; 0: none. */
 uint64_t engine_claim_right_ms(const struct engine_claim *claim);
 
-/* How many claims of this engine come before it for its name. */
+/* How many claims of this engine come before it for its name; far from the front, at most. */
 uint32_t engine_claim_position(const struct engine_claim *claim);
 
 #endif

@@ -81,7 +81,8 @@ static void start_elector(uint8_t instance)
 	const struct store_clock clock = {boot_ms, wall_ms, no_jitter, &world};
 	const struct engine_host engine_host = {
 	    .clock = clock, .owner = &sessions_owner, .wake_at = on_wake, .on_behalf = true};
-	const struct sessions_host host = {on_answer, on_send, on_end, on_wake, &world, {{0}}};
+	const struct sessions_host host = {
+	    .answer = on_answer, .send = on_send, .end = on_end, .wake_at = on_wake, .context = &world};
 	const struct id id = {{instance}};
 	const struct anonymous anonymous = {.holder = "anonymous"};
 
