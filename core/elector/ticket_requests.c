@@ -4,10 +4,13 @@
 
 #define ANONYMOUS_TTL_MS 30000
 
-/* Only the store knows: this elector could not confirm another's grant, or lets one run out. */
+/*
+ * Only the store knows: this elector could not confirm another's grant, lets one run out, or gives
+ * one back whose client was not there.
+ */
 static bool is_in_doubt(const struct ticket *ticket)
 {
-	return ticket->expiring ||
+	return ticket->expiring || ticket->passed_over ||
 	       (ticket->state == TICKET_LEAVING && ticket_claim(ticket)->adopt && !ticket->granted);
 }
 

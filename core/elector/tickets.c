@@ -312,11 +312,29 @@ static void store_token(const struct ticket *ticket)
 		engine_renew(ticket->engine_claim);
 }
 
+/* Its wait has ended, and its place is kept for a moment; nobody could be told of a grant. */
+static bool is_absent(const struct ticket *ticket)
+{
+	return ticket->state == TICKET_WAITING && !ticket->request &&
+	       !(ticket->queued && ticket->session);
+}
+
+/* Its turn has come, and its client has not asked again: the next one's, at once. */
+static void pass_over(struct ticket *ticket)
+{
+	ticket->passed_over = true;
+	engine_release(ticket->engine_claim);
+}
+
 static void on_held(struct ticket *ticket, const struct engine_event *event)
 {
 	struct sessions *sessions = ticket->sessions;
 	struct sessions_request *request;
 
+	if (is_absent(ticket)) {
+		pass_over(ticket);
+		return;
+	}
 	ticket->granted = true;
 	ticket->since_ms = sessions->clock.wall_ms(sessions->clock.context);
 	sessions->counters.grants++;
@@ -338,8 +356,6 @@ static void on_held(struct ticket *ticket, const struct engine_event *event)
 		ticket_answer_lock(ticket, request, request->read_ms);
 	else if (ticket->queued && ticket->session)
 		post_granted(ticket);
-	else if (!ticket_claim(ticket)->adopt) /* nobody to tell: keep it for a moment */
-		ticket_set_timer(ticket, sessions_now(sessions) + PLACE_KEPT_MS);
 }
 
 static void on_lost(struct ticket *ticket, const struct engine_event *event)
@@ -372,6 +388,10 @@ static void finish_delete(struct ticket *ticket)
 
 static void on_released(struct ticket *ticket)
 {
+	if (ticket->passed_over) {
+		end_ticket(ticket); /* nobody was told that it was held */
+		return;
+	}
 	ticket->sessions->counters.releases++;
 	tell_followers(ticket, ticket->expiring ? "lost" : "released");
 	if (ticket->expiring && ticket->session)

@@ -36,7 +36,8 @@ struct ticket {
 	bool told; /* `granted` or 200 went out */
 	bool deleting;
 	bool expiring;
-	bool overtaken; /* its client was granted the claim by another elector: to be adopted */
+	bool passed_over; /* its turn came while nobody asked for it, and was given on */
+	bool overtaken;   /* its client was granted the claim by another elector: to be adopted */
 	bool release_when_held;
 	uint64_t told_until_ms;
 	uint64_t overtaking_token;
