@@ -7,7 +7,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
-from support import PATIENCE_S, Case  # noqa: E402
+from support import PATIENCE_S, PROBE, Case  # noqa: E402
 
 
 class LostPlaces(Case):
@@ -37,3 +37,19 @@ class LostPlaces(Case):
         while self.places() != 2:
             self.assertLess(time.monotonic(), end, "one of the two has no place")
             threading.Event().wait(0.01)
+
+
+class WithoutInotify(Case):
+    def test_waiter_looks_again_and_again(self):
+        """A user has 128 instances of it by default, and other programs take them."""
+        holder = self.probe(self.file_url, ttl="1h")
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        waiter = self.start(["unshare", "--user", "--map-root-user", "sh", "-c",
+                             f"echo 0 > /proc/sys/user/max_inotify_instances && exec {PROBE}"],
+                            {"MPSYNC_URL": self.file_url, "MPSYNC_TTL": "1h"})
+        waiter.expect("ready")
+        waiter.send("acquire x -1")
+        waiter.expect("waiting x")
+        holder.send("release x")
+        waiter.expect("held x")

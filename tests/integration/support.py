@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -114,7 +115,8 @@ class Case(unittest.TestCase):
 
     def until(self, condition):
         """Asks again and again, without sleeping longer than a connection takes."""
-        for _ in range(100000):
+        end = time.monotonic() + 5 * PATIENCE_S
+        while time.monotonic() < end:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if condition():
                     return

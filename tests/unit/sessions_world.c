@@ -32,7 +32,8 @@ static void on_answer(struct sessions_request *request, struct answer *answer)
 
 static void on_send(void *stream, uint64_t id, const char *event, cJSON *data)
 {
-	(void)stream, (void)id, (void)event;
+	(void)id, (void)event;
+	world.told = stream;
 	cJSON_Delete(data);
 }
 

@@ -14,6 +14,7 @@ struct world {
 	uint64_t now_ms;
 	int status; /* of the last answer */
 	cJSON *body;
+	void *told;                 /* the stream that was sent something last */
 	struct store_ops ops;       /* the store's, with a renewal of the test's own */
 	struct store_ops store_ops; /* the store's own */
 	const char *forbidden;      /* the name that may not be renewed */

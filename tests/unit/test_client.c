@@ -1,6 +1,7 @@
 /* The public API, over the two embedded stores. */
 #include "unit.h"
 
+#include <fcntl.h>
 #include <mpsync.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -458,6 +459,81 @@ static void test_check(void **state)
 	mpsync_client_close(client);
 }
 
+static int open_descriptors(void)
+{
+	int count = 0;
+
+	for (int descriptor = 0; descriptor < 1024; descriptor++)
+		count += fcntl(descriptor, F_GETFD) != -1;
+	return count;
+}
+
+/* Goal: a client that is closed leaves no descriptor, and none goes over to another program. */
+static void test_descriptors_end_with_their_client(void **state)
+{
+	const int before = open_descriptors();
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	mpsync_client *client = open_client(queue);
+
+	(void)state;
+	for (int descriptor = 3; descriptor < 1024; descriptor++) {
+		char path[64];
+		char target[128] = "";
+
+		snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+		if (readlink(path, target, sizeof target - 1) > 0 && strstr(target, "anon_inode"))
+			assert_true(fcntl(descriptor, F_GETFD) & FD_CLOEXEC);
+	}
+	mpsync_client_close(client);
+	mpsync_queue_free(queue);
+	for (int i = 0; i < 3; i++)
+		mpsync_client_close(open_client(NULL));
+	assert_int_equal(open_descriptors(), before);
+}
+
+/* Goal: a list has room for as many as there are. */
+static void test_list_of_many(void **state)
+{
+	mpsync_client *client = open_client(NULL);
+	mpsync_lock *locks[60];
+	mpsync_list *list;
+
+	(void)state;
+	for (int i = 0; i < 60; i++) {
+		char name[16];
+
+		snprintf(name, sizeof name, "many-%d", i);
+		locks[i] = new_lock(client, name);
+		assert_int_equal(mpsync_lock_acquire(locks[i], 0, NULL), MPSYNC_OK);
+	}
+	list = mpsync_client_list(client, "many-", NULL);
+	assert_int_equal(mpsync_list_count(list), 60);
+	mpsync_list_free(list);
+	for (int i = 0; i < 60; i++) {
+		mpsync_lock_release(locks[i], NULL);
+		mpsync_lock_free(locks[i]);
+	}
+	mpsync_client_close(client);
+}
+
+/* Goal: what the environment says counts where nobody says anything nearer. */
+static void test_environment_counts(void **state)
+{
+	mpsync_client *client;
+	mpsync_lock *lock;
+
+	(void)state;
+	setenv("MPSYNC_TTL", "1h", 1);
+	client = open_client(NULL);
+	unsetenv("MPSYNC_TTL");
+	lock = new_lock(client, "environment");
+	assert_int_equal(mpsync_lock_acquire(lock, 0, NULL), MPSYNC_OK);
+	assert_true(mpsync_lock_remaining_ms(lock, mpsync_lock_grant(lock)) > 1800 * 1000);
+	mpsync_lock_release(lock, NULL);
+	mpsync_lock_free(lock);
+	mpsync_client_close(client);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_exclusion_and_tokens),
     cmocka_unit_test(test_hand_over_between_clients),
@@ -474,6 +550,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_refused_arguments),
     cmocka_unit_test(test_wait_as_the_option_says),
     cmocka_unit_test(test_check),
+    cmocka_unit_test(test_descriptors_end_with_their_client),
+    cmocka_unit_test(test_environment_counts),
+    cmocka_unit_test(test_list_of_many),
 };
 
 int main(void)

@@ -1,0 +1,115 @@
+/* Sessions and their claims from beginning to end: what stays, what goes, and who hears of it. */
+#include "sessions_world.h"
+
+#include "tickets.h"
+
+static const struct sessions_counters *counters(void)
+{
+	return sessions_counters(world.sessions);
+}
+
+static struct session *session_of(uint8_t claim)
+{
+	const struct put put = put_of(claim);
+
+	return session_find(world.sessions, &put.session);
+}
+
+/* Goal: a session that nobody uses goes, with all that it had; one that beats stays. */
+static void test_idle_session_goes(void **state)
+{
+	struct session_stream *idle = open_stream(1);
+	struct session_stream *beating = open_stream(2);
+
+	(void)state;
+	sessions_stream_closed(world.sessions, idle, false, false);
+	sessions_stream_closed(world.sessions, beating, false, false);
+	assert_int_equal(counters()->sessions, 2);
+	for (int i = 0; i < 20; i++) {
+		pass(10000);
+		beat(2, 0);
+	}
+	assert_int_equal(counters()->sessions, 1);
+	assert_null(session_of(1));
+	assert_int_equal(counters()->streams, 0);
+}
+
+/* Goal: an event that was never sent cannot have been seen. */
+static void test_acknowledging_the_future(void **state)
+{
+	struct session *session;
+
+	(void)state;
+	open_stream(1);
+	session = session_of(1);
+	assert_true(session_acknowledge(session, session->event_id));
+	assert_false(session_acknowledge(session, session->event_id + 1));
+	sessions_stream_closed(world.sessions, session->stream, false, false);
+}
+
+/* Goal: a token that this grant never had releases nothing. */
+static void test_another_token_releases_nothing(void **state)
+{
+	static struct sessions_request request;
+	struct put a = put_of(1);
+	const struct put b = put_of(2);
+
+	(void)state;
+	assert_int_equal(ask(&a), 200);
+	a.token = 1;
+	sessions_delete(world.sessions, &a, &request);
+	assert_int_equal(world.status, 400);
+	assert_int_equal(ask(&b), 409);
+}
+
+/* Goal: who stands in the queue by its session needs no connection of its own. */
+static void test_queued_claim_outlives_a_connection(void **state)
+{
+	static struct sessions_request request;
+	struct put a = put_of(1);
+	struct put b = put_of(2);
+	struct session_stream *stream = open_stream(2);
+
+	(void)state;
+	a.ttl_ms = 3600000;
+	assert_int_equal(ask(&a), 200);
+	b.queue = true;
+	assert_int_equal(ask(&b), 202);
+	b.queue = false;
+	b.wait_ms = 600000;
+	sessions_put(world.sessions, &b, &request);
+	assert_non_null(request.ticket);
+	sessions_abandon(world.sessions, &request);
+	pass(10000);
+	assert_int_equal(counters()->waiters, 1);
+	sessions_stream_closed(world.sessions, stream, false, false);
+}
+
+/* Goal: a follower hears of what its holder gets, and of nobody else's. */
+static void test_followers_hear_of_their_own(void **state)
+{
+	const struct put a = put_of(1);
+	int ours;
+	int others;
+
+	(void)state;
+	sessions_follow(world.sessions, "h", &ours);
+	sessions_follow(world.sessions, "another", &others);
+	assert_int_equal(ask(&a), 200);
+	assert_ptr_equal(world.told, &ours);
+	sessions_unfollow(world.sessions, &ours);
+	sessions_unfollow(world.sessions, &others);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_idle_session_goes, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_acknowledging_the_future, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_another_token_releases_nothing, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_queued_claim_outlives_a_connection, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_followers_hear_of_their_own, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
