@@ -19,8 +19,9 @@ class Mutant:
     function: str
     text: str
     replacement: str
-    killed_by: str
     reason: str
+    killed_by: str = ""  # the test that notices; "": nobody has looked yet, or none does
+    survives: str = ""   # why none can, or what one would take
 
 
 def load():

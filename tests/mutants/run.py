@@ -4,7 +4,7 @@
     run.py                    every mutant, after all of those tests have passed without any
     run.py --sample SECONDS   some of them, by a seed that is printed (--seed N takes it again)
     run.py --only ID…         these
-    run.py --first-sight      every test that could notice it instead of the named one
+    run.py --first-sight      those that nobody has looked at yet: every test that could notice them
     run.py --list             who notices what
 
 A mutant is kept as function and text in one of the lists beside this file, so that files may move.
@@ -107,12 +107,20 @@ def options():
     return parser.parse_args()
 
 
+def is_chosen(mutant, chosen):
+    if chosen.only:
+        return mutant.id in chosen.only
+    if chosen.first_sight:
+        return not mutant.killed_by and not mutant.survives
+    return chosen.list or mutant.killed_by != ""
+
+
 def main():
     chosen = options()
-    mutants = [mutant for mutant in load() if not chosen.only or mutant.id in chosen.only]
+    mutants = [mutant for mutant in load() if is_chosen(mutant, chosen)]
     if chosen.list:
         for mutant in mutants:
-            print(f"{mutant.id}: {mutant.function}: {mutant.reason}: {mutant.killed_by}")
+            print(f"{mutant.id}: {mutant.function}: {mutant.reason}: {mutant.killed_by or mutant.survives or '?'}")
         return 0
     started = time.monotonic()
     build()

@@ -3,6 +3,8 @@
 
 #include "tickets.h"
 
+#include <stdio.h>
+
 static const struct sessions_counters *counters(void)
 {
 	return sessions_counters(world.sessions);
@@ -101,6 +103,62 @@ static void test_followers_hear_of_their_own(void **state)
 	sessions_unfollow(world.sessions, &others);
 }
 
+static int release(const struct put *put)
+{
+	static struct sessions_request request;
+
+	world.status = 0;
+	sessions_delete(world.sessions, put, &request);
+	pass(200);
+	return world.status;
+}
+
+/* Goal: a claim that was cancelled while it waited does not come late (rule 12). */
+static void test_cancelled_claim_does_not_come_late(void **state)
+{
+	static struct sessions_request request;
+	const struct put a = put_of(1);
+	struct put b = put_of(2);
+
+	(void)state;
+	assert_int_equal(ask(&a), 200);
+	b.wait_ms = 60000;
+	sessions_put(world.sessions, &b, &request);
+	assert_int_equal(release(&b), 200);
+	assert_int_equal(release(&a), 200);
+	assert_int_equal(ask(&b), 409);
+}
+
+/* Goal: no more claims than there is room for. */
+static void test_most_claims(void **state)
+{
+	(void)state;
+	for (uint8_t claim = 1; claim <= 101; claim++) {
+		struct put put = put_of(claim);
+		char name[16];
+
+		snprintf(name, sizeof name, "n%d", claim);
+		put.name = name;
+		assert_int_equal(ask(&put), claim <= 100 ? 200 : 503);
+	}
+}
+
+/* Goal: a client whose stream broke, unnoticed at its end, sees it in the answer to its beat. */
+static void test_beat_tells_of_no_stream(void **state)
+{
+	struct session_stream *stream = open_stream(1);
+	const cJSON *told;
+
+	(void)state;
+	beat(1, 0);
+	told = cJSON_GetObjectItem(world.body, "stream");
+	assert_true(told->valuedouble > 0);
+	sessions_stream_closed(world.sessions, stream, false, false);
+	beat(1, 0);
+	told = cJSON_GetObjectItem(world.body, "stream");
+	assert_true(told->valuedouble == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -109,6 +167,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_another_token_releases_nothing, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_queued_claim_outlives_a_connection, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_followers_hear_of_their_own, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_cancelled_claim_does_not_come_late, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_most_claims, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_beat_tells_of_no_stream, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
