@@ -91,7 +91,7 @@ MUTANTS = [
         ("libmpsync/claim.c", "return; /* too late: LEAVING withdraws it */",
          "{\n\t\tclaim->attempted = false;\n\t\treturn;\n\t}")]),
     ("12", "a write that changes nothing counts as a renewal", [
-        ("libmpsync/record.c", "there->renewed_us + second_us", "there->renewed_us"),
+        ("libmpsync/record.c", "return there_us + second_us;", "return there_us;"),
         ("libmpsync/stores/records_tasks.c", "record->version != task->grant->version", "true")]),
     ("13", "our claim written by another elector counts as our own write", [
         ("libmpsync/record.c",
