@@ -196,8 +196,7 @@ class Descendants(CommandCase):
         self.mpsync("release", "--force", "x", check=0)
         self.assertEqual(holder.child.wait(), 120)
         self.assertIsNotNone(state(command))
-        os.kill(command, signal.SIGKILL)
-        for pid in children(command):
+        for pid in self.marked():
             os.kill(pid, signal.SIGKILL)
         self.until(lambda: not self.marked())
         self.assertRegex(holder.child.stderr.read(), "belongs to another user and cannot be stopped")
@@ -218,7 +217,7 @@ class Containers(CommandCase):
     def test_process_1_reaps_what_others_left(self):
         outside = self.run_under(
             "lock", "x", "--", "sh", "-c",
-            "echo ready; while grep -l 'State:.Z' /proc/[0-9]*/status 2>/dev/null || ! grep -q orphan /tmp/$MARK; do :; "
+            "echo ready; while grep -l 'State:.Z' /proc/[0-9]*/status 2>/dev/null || ! grep -qs orphan /tmp/$MARK; do :; "
             "done; echo clean; rm /tmp/$MARK", front=["unshare", "-pf", "--mount-proc"])
         outside.expect("ready")
         init = str(children(outside.child.pid)[0])
