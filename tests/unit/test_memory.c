@@ -260,6 +260,57 @@ static void test_client_in_memory(void **state)
 	with_each_failing(use_memory);
 }
 
+static void expect_stored(mpsync_client *client, const char *value)
+{
+	mpsync_list *list = mpsync_client_list(client, "", NULL);
+
+	assert_int_equal(mpsync_list_count(list), 1);
+	assert_string_equal(mpsync_list_at(list, 0)->value, value);
+	mpsync_list_free(list);
+}
+
+/* The call's nth allocation fails. */
+static mpsync_status set_value_without(mpsync_election *election, long nth)
+{
+	mpsync_status status;
+
+	atomic_store(&left, nth);
+	status = mpsync_election_set_value(election, "new", NULL);
+	atomic_store(&left, -1);
+	return status;
+}
+
+/*
+ * Goal: a call that had no memory has changed nothing: the value is the former one, what was not
+ * released is held and can be released. And dropping a handle needs none: others get the name.
+ */
+static void test_calls_without_memory(void **state)
+{
+	mpsync_client *client = mpsync_client_open("memory:", NULL, NULL, NULL);
+	mpsync_election *election = mpsync_election_new(client, "n", NULL, NULL);
+	mpsync_lock *lock = mpsync_lock_new(client, "n", NULL, NULL);
+	mpsync_status status;
+
+	(void)state;
+	assert_int_equal(mpsync_election_campaign(election, "old", 0, NULL), MPSYNC_OK);
+	for (long nth = 1; set_value_without(election, nth) == MPSYNC_E_NO_MEMORY; nth++)
+		expect_stored(client, "old");
+	expect_stored(client, "new");
+	atomic_store(&left, 1);
+	status = mpsync_election_resign(election, NULL);
+	atomic_store(&left, -1);
+	assert_int_equal(status, MPSYNC_E_NO_MEMORY);
+	assert_int_equal(mpsync_election_is_leader(election, mpsync_election_grant(election)), 1);
+	assert_int_equal(mpsync_election_resign(election, NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_election_campaign(election, NULL, 0, NULL), MPSYNC_OK);
+	atomic_store(&left, 1);
+	mpsync_election_free(election);
+	atomic_store(&left, -1);
+	assert_int_equal(mpsync_lock_acquire(lock, 30000, NULL), MPSYNC_OK);
+	mpsync_lock_free(lock);
+	mpsync_client_close(client);
+}
+
 static void test_client_on_file(void **state)
 {
 	char command[96];
@@ -281,6 +332,7 @@ int main(void)
 	    cmocka_unit_test(test_streams),
 	    cmocka_unit_test(test_etcd),
 	    cmocka_unit_test(test_client_in_memory),
+	    cmocka_unit_test(test_calls_without_memory),
 	    cmocka_unit_test(test_client_on_file),
 	};
 
