@@ -9,6 +9,8 @@ root=$(pwd)
 
 all="setup build unit fuzz simulation mutants integration edges etcd kubernetes python node java dotnet rust go conformance clang asan tsan valgrind lint exports abi openapi coverage edge_mutants nemesis"
 SEEDS=${SEEDS:-20000}
+LINES_FLOOR=78
+BRANCHES_FLOOR=60
 export MPSYNC_BUILD="$root/build"
 unset MPSYNC_URL
 
@@ -244,12 +246,21 @@ tier_openapi() {
 	return $code
 }
 
+scenarios_with() ( # BUILD: those of the C library
+	cd tests/conformance &&
+		MPSYNC_BUILD="$root/$1" MPSYNC_RUNNERS="{\"c\": [\"$root/$1/bin/runner\"]}" \
+			python3 -m unittest -v conformance
+)
+
+# Of core/ over all that runs it. The floor only rises.
 tier_coverage() {
 	tier_build_coverage &&
 		last_lines 2 ctest --no-tests=error --test-dir build-coverage &&
-		last_lines 1 integration_with build-coverage &&
+		last_lines 1 integration_with build-coverage && last_lines 1 edges_with build-coverage &&
+		last_lines 1 etcd_with build-coverage && last_lines 1 scenarios_with build-coverage &&
+		tier_programs && last_lines 1 kubernetes_with build-coverage &&
 		last_lines 4 gcovr --root . --filter core/ --gcov-ignore-parse-errors --print-summary \
-			build-coverage
+			--fail-under-line "$LINES_FLOOR" --fail-under-branch "$BRANCHES_FLOOR" build-coverage
 }
 
 . "$root/tests/languages.sh"

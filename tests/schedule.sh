@@ -19,7 +19,7 @@ build_tsan     2     build
 tsan           wait  build_tsan
 mutants        2     build
 build_coverage 2     build
-coverage       wait  build_coverage
+coverage       wait  build_coverage programs
 etcd           wait  build
 edges          wait  build
 java           1     tools

@@ -279,6 +279,8 @@ static void on_entered(struct etcd_call *call, const struct etcd_answer *got)
 		entry->facts_created = facts->create_revision;
 		entry->value_version = entry->claim->value_version - 1; /* which one stands there? */
 		judge(entry, oldest);
+	} else if (own && !oldest) {
+		race(entry, etcd_place_take); /* what answers contradicts itself */
 	} else if (is_granted_place(entry, own, facts)) {
 		wait_for_room(entry, got);
 	} else if (own || facts) {
