@@ -253,7 +253,8 @@ scenarios_with() ( # BUILD: those of the C library
 )
 
 # Of core/ over all that runs it. The floor only rises.
-tier_coverage() {
+tier_coverage() (
+	export MPSYNC_MEASURED=1
 	tier_build_coverage &&
 		last_lines 2 ctest --no-tests=error --test-dir build-coverage &&
 		last_lines 1 integration_with build-coverage && last_lines 1 edges_with build-coverage &&
@@ -261,7 +262,7 @@ tier_coverage() {
 		tier_programs && last_lines 1 kubernetes_with build-coverage &&
 		last_lines 4 gcovr --root . --filter core/ --gcov-ignore-parse-errors --print-summary \
 			--fail-under-line "$LINES_FLOOR" --fail-under-branch "$BRANCHES_FLOOR" build-coverage
-}
+)
 
 . "$root/tests/languages.sh"
 . "$root/tests/schedule.sh"

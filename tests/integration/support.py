@@ -19,6 +19,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MPSYNC_BUILD", ROOT / "build"))
 MPSYNC = str(BUILD / "bin" / "mpsync")
 PROBE = str(BUILD / "bin" / "probe")
+# What is killed leaves no counts of the lines that it ran.
+MEASURED = bool(os.environ.get("MPSYNC_MEASURED"))
 PATIENCE_S = int(os.environ.get("MPSYNC_PATIENCE_S", 60))
 
 # A background job of a shell starts with it ignored, and so would every child.
@@ -76,6 +78,10 @@ class Process:
         if self.child.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.child.pid, signal.SIGCONT)
+                if MEASURED:
+                    os.killpg(self.child.pid, signal.SIGTERM)
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        self.child.wait(2)
                 os.killpg(self.child.pid, signal.SIGKILL)
         self.child.wait()
         for stream in (self.child.stdin, self.child.stdout):
