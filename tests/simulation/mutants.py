@@ -52,16 +52,9 @@ MUTANTS = [
         ("libmpsync/claim.c", "uint32_t most = claim->ttl_ms / 30;", "uint32_t most = claim->ttl_ms / 3;")], "0"),
     ("45", "a create is sent again", [
         ("libmpsync/stores/records_tasks.c", "task->request.again = there;", "")], "0"),
-    ("46", "what a late write left is looked for more and more rarely", [
-        ("libmpsync/stores/records_errands.c", "if (dead->check_every_ms < dead->ttl_ms / 4)",
-         "if (dead->check_every_ms < 8000)")], "0"),
     ("47", "a right counts from the latest of its requests, whichever was done", [
         ("libmpsync/stores/records_tasks.c", ".right_ms = claim_right_ms(task->claim->ttl_ms),",
          ".right_ms = claim_right_ms(task->claim->ttl_ms) + task->request.uncertain * task->claim->ttl_ms / 3,")], "0"),
-    ("48", "our claim under another uid is what we hold", [
-        ("libmpsync/stores/records_tasks.c",
-         "if (!record_is_own(record, &view) || !id_equal(&record->uid, &task->grant->uid)) {",
-         "if (!record_is_own(record, &view)) {")], "0"),
     ("5", "the takeover's time counts from the first sight of the holder", [
         ("libmpsync/record.c", "if (before && record_same_holding(before, record) &&",
          "if (before && before->holder && record->holder &&")]),
