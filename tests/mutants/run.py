@@ -64,8 +64,9 @@ def judge(mutant, first_sight):
         file, content = place(mutant)
     except Misplaced as problem:
         return Verdict("NOT FOUND", str(problem))
-    tests = all_of(file.relative_to(CORE)) if first_sight else [mutant.killed_by]
-    end = in_a_world(tests, file, content, LIMIT_S * (8 if first_sight else 1))
+    broad = first_sight or not mutant.killed_by
+    tests = all_of(file.relative_to(CORE)) if broad else [mutant.killed_by]
+    end = in_a_world(tests, file, content, LIMIT_S * (8 if broad else 1))
     where = file.relative_to(CORE)
     if end["outcome"] in ("fails", "hangs"):
         return Verdict("killed", f"{where}: {end['outcome']}: {end['test']}")
@@ -76,7 +77,7 @@ def judge(mutant, first_sight):
 
 def without_any(mutants):
     """Those tests that fail by themselves would notice nothing."""
-    tests = sorted({mutant.killed_by for mutant in mutants})
+    tests = sorted({mutant.killed_by for mutant in mutants if mutant.killed_by})
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         ends = dict(zip(tests, pool.map(lambda test: in_a_world([test]), tests)))
     for test, end in ends.items():
