@@ -368,7 +368,7 @@ class Bounds(SocketCase):
             writer.ask("DELETE", f"/locks/{number % 5}", {"holder": "w", "claim": wish["claim"]})
         # Each was sent 9 MiB; who is 1 MiB behind is ended, and what was not read is dropped.
         self.assertLess(self.memory_kb(elector) - before, 60 * 1024)
-        readers[0].until(b"event: overrun")
+        self.is_ended(readers[0])
 
     def test_unread_events_of_holders_are_bounded(self):
         elector = self.elector()
@@ -383,7 +383,7 @@ class Bounds(SocketCase):
             self.assertEqual(writer.ask("PUT", f"/locks/{name}", wish)[0], 200)
             writer.ask("DELETE", f"/locks/{name}", wish)
         self.assertLess(self.memory_kb(elector) - before, 60 * 1024)
-        readers[0].until(b"event: overrun")
+        self.is_ended(readers[0])
 
     def test_a_watch_shows_all_there_is_however_much_that_is(self):
         elector = self.elector()
@@ -450,6 +450,13 @@ class Bounds(SocketCase):
         self.until(lambda: self.connect(path).ask("GET", "/healthz")[0] == 200)
         self.assertLess(self.processor_s(elector) - spent, 20)
         self.assertLess(len(pathlib.Path(self.folder, "log").read_text().splitlines()), 10)
+
+    @staticmethod
+    def is_ended(reader):
+        """With `overrun`, which only a reader sees that begins to read within ten seconds."""
+        while reader.more():
+            if b"event: overrun" in reader.buffer:
+                return
 
     @staticmethod
     def processor_s(process):
