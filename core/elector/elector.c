@@ -360,6 +360,12 @@ static void on_stop(evutil_socket_t signal_number, short what, void *context)
 	event_base_loopexit(server->loop.base, &(struct timeval){0, 10000});
 }
 
+static void log_message(void *context, const char *message)
+{
+	(void)context;
+	complain(0, message);
+}
+
 static bool make_sessions(
     struct server *server, const struct configuration *configuration, mpsync_error *error)
 {
@@ -368,6 +374,7 @@ static bool make_sessions(
 	    .is_behind = stream_is_behind,
 	    .end = stream_end,
 	    .wake_at = wake_sessions,
+	    .log = log_message,
 	    .context = server,
 	    .most_sessions = configuration->most_connections};
 	struct anonymous anonymous;

@@ -47,6 +47,8 @@ struct sessions_host {
 	/* The last event of the stream was sent; it must be ended. */
 	void (*end)(void *stream);
 	void (*wake_at)(void *context, uint64_t at_ms);
+	/* For whoever runs this elector; or NULL. */
+	void (*log)(void *context, const char *message);
 	void *context;
 	struct id seed;       /* that clients do not know: it spreads what they name */
 	size_t most_sessions; /* 0: as many as there is memory for */

@@ -475,6 +475,18 @@ static void on_waiting(struct ticket *ticket)
 	answer_holder(ticket->sessions, request, 202, engine_claim_position(ticket->engine_claim) + 1);
 }
 
+/* Told once, until it is over. */
+static void on_trouble(void *owner, const char *message)
+{
+	struct sessions *sessions = ((struct ticket *)owner)->sessions;
+
+	if (sessions->in_trouble || !message)
+		return;
+	sessions->in_trouble = true;
+	if (sessions->host.log)
+		sessions->host.log(sessions->host.context, message);
+}
+
 static void on_event(void *owner, const struct engine_event *event)
 {
 	struct ticket *ticket = owner;
@@ -496,6 +508,7 @@ static void on_event(void *owner, const struct engine_event *event)
 		on_value_stored(ticket, event);
 		return;
 	case MPSYNC_EVENT_LOG:
+		on_trouble(ticket, event->message);
 		return;
 	default:
 		on_not_held(ticket, event);
@@ -544,7 +557,21 @@ static void on_ended(void *owner)
 	free(ticket);
 }
 
-const struct engine_owner sessions_owner = {.event = on_event, .ended = on_ended};
+/* The store answers well. */
+static void on_right(void *owner, uint64_t until_ms, int64_t wall_ahead_ms)
+{
+	struct sessions *sessions = ((struct ticket *)owner)->sessions;
+
+	(void)wall_ahead_ms;
+	if (until_ms == 0 || !sessions->in_trouble)
+		return;
+	sessions->in_trouble = false;
+	if (sessions->host.log)
+		sessions->host.log(sessions->host.context, "the store answers again");
+}
+
+const struct engine_owner sessions_owner = {
+    .event = on_event, .right = on_right, .ended = on_ended, .trouble = on_trouble};
 
 struct ticket *ticket_new(struct sessions *sessions, const struct put *put)
 {

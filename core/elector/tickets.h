@@ -99,6 +99,7 @@ struct sessions {
 	struct tombstones tombstones;
 	size_t most_tickets;
 	uint64_t armed_ms;
+	bool in_trouble; /* the store did not acknowledge what was asked last, and the log says so */
 };
 
 /* ---- sessions.c ---- */

@@ -392,6 +392,28 @@ class Users(WithPassword):
         holder.send("acquire x -1")
         holder.expect("held x")
 
+    def test_an_elector_says_once_that_etcd_refuses_it_and_once_that_it_is_over(self):
+        password = pathlib.Path(self.folder, "password")
+        password.write_text("secret\n")
+        log = pathlib.Path(self.folder, "log")
+        with log.open("w") as stderr:
+            port = free_port()
+            self.start([MPSYNC, "elector", "--store", f"{self.url}?user=root&password_file={password}",
+                        "--listen", f"127.0.0.1:{port}"], {"HOME": self.folder}, stderr=stderr)
+        self.until(lambda: self.http(port, "GET", "/healthz")[0] == 200)
+        holder = self.probe(f"http://127.0.0.1:{port}", ttl="9s")
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        self.change_password("secret", "changed")
+        self.addCleanup(self.change_password, "changed", "secret")
+        self.until(lambda: "authentication failed" in log.read_text())
+        password.write_text("changed\n")
+        self.until(lambda: "the store answers again" in log.read_text())
+        self.assertEqual(log.read_text().count("authentication failed"), 1)
+        self.assertNotIn("secret", log.read_text())
+        holder.send("held x")
+        holder.expect("is_held x 1")
+
     def test_user_and_password(self):
         password = pathlib.Path(self.folder, "password")
         password.write_text("secret\n")
