@@ -171,6 +171,9 @@ MUTANTS = [
         ("libmpsync/stores/etcd_standing.c", "!(facts.token && may_be_believed(session, key, &facts))", "true")], "4"),
     ("66", "etcd: what was adopted for nobody is never given back", [
         ("libmpsync/stores/etcd_standing.c", "if (until_ms <= now) return false;", "")], "4"),
+    ("67", "etcd: what stands at the key of an adopted place is taken for that place", [
+        ("libmpsync/stores/etcd_place.c", "if (owns && is_place_of(entry, own, facts)) {",
+         "if (owns && own && is_place_of(entry, own, facts) + 1) {")], "4"),
     ("28", "a place that a waiter takes counts as a sign of life of the holder", [
         ("libmpsync/record.c", "a->revoked == b->revoked;",
          "a->revoked == b->revoked && text_same(a->next, b->next);")], "0"),

@@ -375,20 +375,39 @@ static void leave(struct etcd_entry *entry)
 	        .done = on_left_by_facts});
 }
 
+/*
+ * Is the key that stands there the place of these facts? An adopted place keeps the key of the lease
+ * that it was taken on: when a hand has deleted it, that lease's owner may stand there anew.
+ */
+static bool is_place_of(
+    const struct etcd_entry *entry, const struct etcd_key *own, const struct etcd_key *facts_key)
+{
+	struct etcd_facts facts;
+	bool same;
+
+	if (!own || own->lease != entry->session->lease || !etcd_facts_read(&facts, facts_key->value))
+		return false;
+	same = facts.token == 0 || facts.token == (uint64_t)own->create_revision;
+	etcd_facts_clear(&facts);
+	return same;
+}
+
 static void on_doubt_resolved(struct etcd_call *call, const struct etcd_answer *got)
 {
 	struct etcd_entry *entry = call->context;
 	const struct etcd_key *own = etcd_only(&got->found[0]);
 	const struct etcd_key *facts = etcd_only(&got->found[1]);
+	bool owns;
 
 	if (!etcd_entry_is_good(entry, got))
 		return;
-	if (own && etcd_entry_owns(entry, facts)) {
+	owns = etcd_entry_owns(entry, facts);
+	if (owns && is_place_of(entry, own, facts)) {
 		entry->created = own->create_revision;
 		entry->facts_created = facts->create_revision;
 		leave(entry);
 	} else {
-		answer_freed(entry, false); /* if it comes later the session's watch will see it */
+		answer_freed(entry, owns); /* if it comes later the session's watch will see it */
 	}
 }
 
