@@ -140,7 +140,7 @@ tier_asan() {
 	tier_build_asan &&
 		last_lines 4 ctest --no-tests=error --test-dir build-asan --output-on-failure &&
 		build-asan/bin/simulation --seeds 500 && last_lines 4 integration_with build-asan &&
-		MPSYNC_PRELOAD=$(cc -print-file-name=libasan.so) last_lines 4 edges_with build-asan &&
+		MPSYNC_PRELOAD=$(cc -print-file-name=libasan.so) ASAN_OPTIONS=quarantine_size_mb=8 last_lines 4 edges_with build-asan &&
 		last_lines 4 etcd_with build-asan && tier_programs &&
 		last_lines 4 kubernetes_with build-asan test_kubernetes.Store test_kubernetes.OtherHands \
 			test_kubernetes.Authentication test_kubernetes.Permissions test_kubernetes.Outage

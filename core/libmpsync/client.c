@@ -229,6 +229,7 @@ void client_unreference(mpsync_client *client)
 	free(client->url);
 	free(client->store_url);
 	free(client->reserved_close);
+	store_fence_drop(client->fence);
 	if (client->descriptor >= 0)
 		close(client->descriptor);
 	fork_mark_free(client->mark);
@@ -333,6 +334,9 @@ static bool open_engine(mpsync_client *client, const struct url *url, mpsync_err
 	host.clock = store->clock;
 	host.clock.context = client;
 	client->store = store;
+	client->fence = store_fence_share(store->fence);
+	client->shortest_ttl_ms = store->shortest_ttl_ms;
+	client->ttl_step_ms = store->ttl_step_ms;
 	client->engine = engine_new(&host, store);
 	client->commands =
 	    event_new(client->loop.base, client->descriptor, EV_READ | EV_PERSIST, on_commands, client);

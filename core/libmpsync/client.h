@@ -52,6 +52,10 @@ struct mpsync_client {
 	struct command *last;
 	bool closed;
 	int descriptor; /* an eventfd: commands wait */
+	/* What callers' threads look at; the store itself may be closing. */
+	struct store_fence *fence;
+	uint32_t shortest_ttl_ms;
+	uint32_t ttl_step_ms;
 	atomic_uint_fast64_t next_lock;
 	atomic_uint_fast64_t next_grant;
 	/* The thread's own: */

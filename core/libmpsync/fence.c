@@ -3,8 +3,33 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+struct store_fence *store_fence_new(void)
+{
+	struct store_fence *fence = calloc(1, sizeof *fence);
+
+	if (!fence)
+		return NULL;
+	atomic_init(&fence->references, 1);
+	atomic_init(&fence->descriptor, -1);
+	return fence;
+}
+
+struct store_fence *store_fence_share(struct store_fence *fence)
+{
+	if (fence)
+		atomic_fetch_add(&fence->references, 1);
+	return fence;
+}
+
+void store_fence_drop(struct store_fence *fence)
+{
+	if (fence && atomic_fetch_sub(&fence->references, 1) == 1)
+		free(fence);
+}
 
 /*
  * The socket is still ours, and this end of it is open. CLOSE_WAIT is well: the elector has gone,
@@ -12,7 +37,7 @@
  */
 bool store_fence_stands(const struct store_fence *fence)
 {
-	const int descriptor = atomic_load(&fence->descriptor);
+	const int descriptor = fence ? atomic_load(&fence->descriptor) : -1;
 	uint64_t cookie = 0;
 	socklen_t length = sizeof cookie;
 	struct tcp_info info;

@@ -380,17 +380,17 @@ static void run_abandon(mpsync_client *client, struct command *base)
 
 static mpsync_status check_ttl(const mpsync_lock *lock, mpsync_error *error)
 {
-	const struct store *store = lock->client->store;
+	const mpsync_client *client = lock->client;
 	const int64_t ttl_ms = options_ms(&lock->options, OPTION_TTL);
 
-	if (store->ttl_step_ms && ttl_ms % store->ttl_step_ms)
+	if (client->ttl_step_ms && ttl_ms % client->ttl_step_ms)
 		return fail(error, MPSYNC_E_UNSUPPORTED,
 		    "ttl: %lld ms is not a multiple of %u ms, as it has to be here", (long long)ttl_ms,
-		    store->ttl_step_ms);
-	if (ttl_ms >= store->shortest_ttl_ms)
+		    client->ttl_step_ms);
+	if (ttl_ms >= client->shortest_ttl_ms)
 		return MPSYNC_OK;
 	return fail(error, MPSYNC_E_UNSUPPORTED, "ttl: %lld ms is too short here; the least is %u ms",
-	    (long long)ttl_ms, store->shortest_ttl_ms);
+	    (long long)ttl_ms, client->shortest_ttl_ms);
 }
 
 mpsync_lock *lock_new(mpsync_client *client, const char *name, const mpsync_options *options,
@@ -650,7 +650,7 @@ static uint64_t right_of(const mpsync_lock *lock, uint64_t grant, uint64_t *now_
 		return 0;
 	/* This machine may have stood still without its boot clock noticing (rule 30). */
 	if (clock_wall_ms() - (int64_t)*now_ms - ahead > lock->clock_slack_ms ||
-	    !store_fence_stands(&lock->client->store->fence))
+	    !store_fence_stands(lock->client->fence))
 		return 0;
 	return until_ms;
 }

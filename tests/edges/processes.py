@@ -5,6 +5,7 @@ import pathlib
 import pty
 import re
 import signal
+import subprocess
 import sys
 import threading
 import uuid
@@ -97,10 +98,12 @@ class Screen:
     """A terminal: what is typed into it, and what was seen on it."""
 
     def __init__(self, command, environment):
-        self.number, self.terminal = pty.fork()
-        if self.number == 0:
-            os.environ.update(environment)
-            os.execvp(command[0], command)
+        # setsid, not a fork of this process: its threads may hold locks that the child would wait for.
+        self.terminal, other_end = pty.openpty()
+        self.child = subprocess.Popen(["setsid", "--ctty", *command], stdin=other_end, stdout=other_end, stderr=other_end,
+                                      env={**os.environ, **environment})
+        os.close(other_end)
+        self.number = self.child.pid
         self.seen = ""
         self.changed = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
@@ -128,7 +131,11 @@ class Screen:
             return found
 
     def end_code(self):
-        return os.waitstatus_to_exitcode(os.waitpid(self.number, 0)[1])
+        return self.child.wait()
+
+    def kill(self):
+        self.child.kill()
+        self.child.wait()
 
     def close(self):
         with contextlib.suppress(OSError):
@@ -145,11 +152,6 @@ class ScreenCase(CommandCase):
     def bash(self):
         """An interactive shell with job control; its prompt is `$N`, N counting up."""
         screen = self.screen("bash", "--norc", "--noprofile", "-i", PS1="ready> ", HISTFILE="/dev/null")
-        self.addCleanup(self.kill_session, screen.number)
+        self.addCleanup(screen.kill)
         screen.expect("ready> ")
         return screen
-
-    def kill_session(self, number):
-        with contextlib.suppress(OSError):
-            os.kill(number, signal.SIGKILL)
-            os.waitpid(number, 0)

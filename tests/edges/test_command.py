@@ -30,7 +30,7 @@ class Survivors(CommandCase):
         rival = self.probe(self.file_url)
         rival.send(f"acquire {name} -1")
         rival.expect("waiting")
-        self.assertEqual(len(self.marked(mark)), 4)
+        self.until(lambda: len(self.marked(mark)) == 4)
         return mark, rival, self.find_own(holder.child.pid)
 
     def in_both_kinds_of_machine(self, disturb):

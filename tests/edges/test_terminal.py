@@ -179,7 +179,7 @@ class Sessions(ScreenCase):
             return subprocess.run(["tmux", "-S", socket, *arguments], env=environment, check=True, capture_output=True,
                                   text=True).stdout
 
-        tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "20", "bash --norc -i")
+        tmux("-f", "/dev/null", "new-session", "-d", "-x", "300", "-y", "20", "bash --norc -i")
         self.addCleanup(subprocess.run, ["tmux", "-S", socket, "kill-server"], check=False, capture_output=True)
         tmux("send-keys", "mpsync lock x -- sh -c 'echo runs $((40+2)); read line; echo got $line' 2>/dev/null", "Enter")
         self.until(lambda: "runs 42" in tmux("capture-pane", "-p"))

@@ -21,9 +21,10 @@ class Hands(EtcdCase):
     def test_a_holder_whose_place_is_deleted_is_told(self):
         holder, waiter = self.probe(self.url, ttl="6s"), self.probe(self.url, ttl="6s")
         before = self.held(holder, "x")
+        place = self.place("x")
         waiter.send("acquire x -1")
         waiter.expect("waiting x")
-        self.etcdctl("del", self.place("x"))
+        self.etcdctl("del", place)
         self.assertIn("deleted", holder.expect("lost x"))
         self.assertGreater(self.token_of(waiter.expect("held x")), before)
 

@@ -498,6 +498,20 @@ static void let_go(int descriptor)
 		client_lets_go(sim_the_world(), connection);
 }
 
+struct store_fence *store_fence_new(void)
+{
+	struct store_fence *fence = calloc(1, sizeof *fence);
+
+	if (fence)
+		atomic_init(&fence->descriptor, -1);
+	return fence;
+}
+
+void store_fence_drop(struct store_fence *fence)
+{
+	free(fence);
+}
+
 bool store_fence_replace(struct store_fence *fence, int socket, bool keep)
 {
 	const int before = atomic_load(&fence->descriptor);

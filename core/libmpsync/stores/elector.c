@@ -154,12 +154,13 @@ static void elector_close(struct store *store)
 	struct remote *remote = remote_of(store);
 
 	watches_clear(remote);
-	if (remote->http)
+	if (remote->http && remote->store.fence)
 		remote_stream_close(remote);
 	http_free(remote->http);
 	heartbeats_clear(remote);
 	queries_clear(remote);
 	remote_clear_errands(remote);
+	store_fence_drop(remote->store.fence);
 	free(remote->holder);
 	free(remote->holder_path);
 	free(remote->url);
@@ -218,7 +219,7 @@ struct store *elector_open(const struct url *url, const struct mpsync_options *o
 	remote->store.kind = "elector";
 	remote->store.claim_size = sizeof(struct remote_claim);
 	remote->store.shortest_ttl_ms = 50;
-	atomic_init(&remote->store.fence.descriptor, -1);
+	remote->store.fence = store_fence_new();
 	remote->check_at_ms = CLAIM_NEVER;
 	remote->request_timeout_ms = timeout > 0 ? (uint64_t)timeout : 0;
 	remote->fence_wanted = strcmp(options_text(options, OPTION_FENCE), "auto") == 0 && !url->tls;
@@ -226,7 +227,7 @@ struct store *elector_open(const struct url *url, const struct mpsync_options *o
 	settings = http_settings_of(local ? "http://localhost" : url->target, options);
 	settings.socket_path = local ? url->target : NULL;
 	remote->http = http_new(loop, &settings);
-	if (remote->http && set_names(remote, url, options))
+	if (remote->http && remote->store.fence && set_names(remote, url, options))
 		return &remote->store;
 	fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	elector_close(&remote->store);

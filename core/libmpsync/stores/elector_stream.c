@@ -264,13 +264,13 @@ static void on_hello(struct remote *remote, const cJSON *data)
 	if (!is_same)
 		forget_confirmations(remote);
 	if (!holding)
-		store_fence_forget(&remote->store.fence);
+		store_fence_forget(remote->store.fence);
 	remote->generation = json_number(generation, UINT64_MAX);
 	remote->knows_low = has_feature(data, "low");
 	if (!resumed)
 		remote->seen = 0;
 	/* A former elector that lives must not see an end while it may have told of something. */
-	remote->fence_stands = store_fence_replace(&remote->store.fence,
+	remote->fence_stands = store_fence_replace(remote->store.fence,
 	    remote->fence_wanted && is_loopback(peer) && strcmp(peer, own) == 0 ? descriptor : -1,
 	    holding && !is_same);
 	if (remote->fence_stands)
@@ -372,8 +372,8 @@ void remote_stream_close(struct remote *remote)
 	remote->stream = NULL;
 	remote->greeted = false;
 	sse_clear(&remote->sse);
-	remote->fence_stands = store_fence_replace(&remote->store.fence, -1, false);
-	store_fence_forget(&remote->store.fence);
+	remote->fence_stands = store_fence_replace(remote->store.fence, -1, false);
+	store_fence_forget(remote->store.fence);
 }
 
 void remote_stream_init(struct remote *remote)

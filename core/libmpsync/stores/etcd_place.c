@@ -376,8 +376,8 @@ static void leave(struct etcd_entry *entry)
 }
 
 /*
- * Is the key that stands there the place of these facts? An adopted place keeps the key of the lease
- * that it was taken on: when a hand has deleted it, that lease's owner may stand there anew.
+ * Is the key that stands there the place of these facts? An adopted place keeps the key of the
+ * lease that it was taken on: when a hand has deleted it, that lease's owner may stand there anew.
  */
 static bool is_place_of(
     const struct etcd_entry *entry, const struct etcd_key *own, const struct etcd_key *facts_key)

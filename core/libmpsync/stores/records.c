@@ -252,7 +252,6 @@ struct store *records_new(struct record_backend *backend, const struct store_clo
 	}
 	records->store.ops = &records_ops;
 	records->store.clock = *clock;
-	atomic_init(&records->store.fence.descriptor, -1);
 	records->store.kind = backend->kind;
 	records->store.url = backend->url;
 	records->store.claim_size = sizeof(struct grant);

@@ -136,8 +136,10 @@ struct store_ops {
 /*
  * A connection whose end is taken as proof of this process's death: whoever asks whether something
  * is held looks, from any thread, whether it still stands (rule 1). descriptor -1: there is none.
+ * It is counted, because such a thread may look while the store closes.
  */
 struct store_fence {
+	atomic_uint references;
 	atomic_int descriptor;
 	atomic_uint_fast64_t cookie;
 	int retired[STORE_MOST_RETIRED]; /* former ones, kept open while their peers live */
@@ -146,7 +148,7 @@ struct store_fence {
 
 struct store {
 	const struct store_ops *ops;
-	struct store_fence fence;
+	struct store_fence *fence; /* NULL: rights end by time alone */
 	struct store_sink sink;
 	struct store_clock clock;
 	const char *warning; /* what people should know of how it was opened, or NULL */
@@ -167,6 +169,12 @@ static inline bool store_is_finishing(const struct store *store)
 	return store->ops->finishing && store->ops->finishing(store);
 }
 
+/* NULL without memory; to be dropped once, and once for each time that it was shared. */
+struct store_fence *store_fence_new(void);
+struct store_fence *store_fence_share(struct store_fence *fence);
+void store_fence_drop(struct store_fence *fence);
+
+/* True where there is none. */
 bool store_fence_stands(const struct store_fence *fence);
 
 /*
