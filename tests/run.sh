@@ -209,7 +209,7 @@ tier_lint() {
 		mandoc -Tlint -Wwarning docs/mpsync.1 &&
 		cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
 			--suppress=normalCheckLevelMaxBranches \
-			"-DcJSON_ArrayForEach(item,array)=for(item=(array)->child;item;item=item->next)" -Iinclude -Icore/libmpsync core &&
+			--library=tests/support/cppcheck.cfg -Iinclude -Icore/libmpsync core &&
 		git ls-files 'core/*.c' | xargs -n 1 -P 2 clang-tidy --quiet -p build-debug \
 			--warnings-as-errors='*' 2>/dev/null
 }

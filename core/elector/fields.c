@@ -105,8 +105,8 @@ const char *legacy_parse(const char **name, const cJSON *object)
 	const cJSON *metadata = only_item(object, "metadata");
 	const cJSON *item = cJSON_IsObject(metadata) ? only_item(metadata, "name") : NULL;
 
-	if (!*name && cJSON_IsString(item))
-		*name = item->valuestring;
+	if (!*name)
+		*name = cJSON_GetStringValue(item);
 	return *name ? name_problem(*name) : "metadata.name is missing, or stands twice";
 }
 

@@ -1,5 +1,6 @@
 #include "http_calls.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -315,13 +316,16 @@ struct http_settings http_settings_of(const char *base_url, const struct mpsync_
 }
 
 /* Every text of the settings, so that they are copied and freed alike. */
-static const char **texts_of(struct http_settings *settings, size_t i)
-{
-	const char **texts[] = {&settings->base_url, &settings->socket_path, &settings->ca,
-	    &settings->cert, &settings->key, &settings->ca_pem, &settings->cert_pem, &settings->key_pem,
-	    &settings->server_name, &settings->proxy, &settings->no_proxy};
+#define TEXT(name) offsetof(struct http_settings, name)
+static const size_t TEXTS[] = {TEXT(base_url), TEXT(socket_path), TEXT(ca), TEXT(cert), TEXT(key),
+    TEXT(ca_pem), TEXT(cert_pem), TEXT(key_pem), TEXT(server_name), TEXT(proxy), TEXT(no_proxy)};
+#define TEXT_COUNT (sizeof TEXTS / sizeof *TEXTS)
 
-	return i < sizeof texts / sizeof *texts ? texts[i] : NULL;
+static const char **text_at(void *settings, size_t i)
+{
+	void *text = (char *)settings + TEXTS[i];
+
+	return text;
 }
 
 static bool copy_settings(struct http_settings *to, const struct http_settings *from)
@@ -329,13 +333,13 @@ static bool copy_settings(struct http_settings *to, const struct http_settings *
 	struct http_settings source = *from;
 
 	*to = (struct http_settings){.unverified = from->unverified, .shared = from->shared};
-	for (size_t i = 0; texts_of(to, i); i++) {
-		const char *text = *texts_of(&source, i);
+	for (size_t i = 0; i < TEXT_COUNT; i++) {
+		const char *text = *text_at(&source, i);
 
 		if (!text)
 			continue;
-		*texts_of(to, i) = strdup(text);
-		if (!*texts_of(to, i))
+		*text_at(to, i) = strdup(text);
+		if (!*text_at(to, i))
 			return false;
 	}
 	return true;
@@ -407,8 +411,8 @@ bool http_settings_copy(struct http *http, const struct http_settings *settings)
 
 void http_settings_clear(struct http *http)
 {
-	for (size_t i = 0; texts_of(&http->settings, i); i++)
-		free((char *)*texts_of(&http->settings, i));
+	for (size_t i = 0; i < TEXT_COUNT; i++)
+		free((char *)*text_at(&http->settings, i));
 	curl_slist_free_all(http->connect_to);
 	free(http->authority);
 }

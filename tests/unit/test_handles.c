@@ -98,7 +98,7 @@ static void play(enum situation situation, bool election, size_t first, size_t s
 static void test_each_call_in_each_state(void **state)
 {
 	(void)state;
-	for (int situation = 0; situation < SITUATIONS; situation++)
+	for (enum situation situation = FRESH; situation < SITUATIONS; situation++)
 		for (size_t first = 0; first < STEPS_OF_A_SEQUENCE; first++)
 			for (size_t second = 0; second < STEPS_OF_A_SEQUENCE; second++)
 				play(situation, (first + second) % 2, first, second);
