@@ -1,4 +1,5 @@
 """A network of its own for a test: a bridge with one network namespace for each node, whose links can be cut."""
+import collections
 import itertools
 import os
 import subprocess
@@ -18,6 +19,8 @@ class Network:
         self._ports = {node: f"port{number}" for number, node in enumerate(nodes)}
         self.addresses = {node: f"10.77.0.{number}" for number, node in enumerate(nodes, 1)}
         self._made = []
+        # A link that was cut twice is whole when it was healed twice.
+        self._cuts = collections.Counter()
 
     def make(self):
         self._add_namespace(self._hub)
@@ -46,16 +49,30 @@ class Network:
 
     def cut(self, node):
         """Nobody reaches it, and it reaches nobody."""
-        ip("-n", self._hub, "link", "set", self._ports[node], "down")
+        if self._is_first_cut(node):
+            ip("-n", self._hub, "link", "set", self._ports[node], "down")
 
     def heal(self, node):
-        ip("-n", self._hub, "link", "set", self._ports[node], "up")
+        if self._is_last_heal(node):
+            ip("-n", self._hub, "link", "set", self._ports[node], "up")
 
     def cut_between(self, one, other):
         """Neither reaches the other, while both reach the rest."""
-        for source, target in ((one, other), (other, one)):
-            ip("-n", self._namespaces[source], "route", "add", "blackhole", self.addresses[target] + "/32")
+        if self._is_first_cut(frozenset((one, other))):
+            self._blackhole("add", one, other)
 
     def heal_between(self, one, other):
+        if self._is_last_heal(frozenset((one, other))):
+            self._blackhole("delete", one, other)
+
+    def _blackhole(self, verb, one, other):
         for source, target in ((one, other), (other, one)):
-            ip("-n", self._namespaces[source], "route", "delete", "blackhole", self.addresses[target] + "/32")
+            ip("-n", self._namespaces[source], "route", verb, "blackhole", self.addresses[target] + "/32")
+
+    def _is_first_cut(self, link):
+        self._cuts[link] += 1
+        return self._cuts[link] == 1
+
+    def _is_last_heal(self, link):
+        self._cuts[link] -= 1
+        return self._cuts[link] == 0

@@ -112,11 +112,13 @@ class Contender:
                               capture_output=True, text=True, check=False).stdout
 
     def end(self):
+        """May be said twice. A program that was just being started when it was said is ended too."""
         self.wanted = False
-        everything = descendants(self.process.pid)
-        signal_all(everything, signal.SIGCONT)
-        signal_all(everything, signal.SIGKILL)
-        self.thread.join()
+        while self.thread.is_alive():
+            everything = descendants(self.process.pid)
+            signal_all(everything, signal.SIGCONT)
+            signal_all(everything, signal.SIGKILL)
+            self.thread.join(0.5)
 
 
 class Python(Contender):

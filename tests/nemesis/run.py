@@ -4,7 +4,7 @@
     run.py --store file|elector|etcd|kubernetes|all --seconds N [--seed N] [--fault NAME]
 
 Contenders of all kinds take turns at one name while faults come and go (faults.py, stores.py). A round
-later the faults end, everybody has to go on, and the history is judged: no two believed at the same
+later the faults end, each has to have one more turn, and the history is judged: no two believed at the same
 moment, by one clock of the machine; tokens rose, also at a file that each holder writes; some order of
 all steps exists. Where a fault was outside of what docs/guarantees.md assumes, tokens alone are judged.
 
@@ -29,7 +29,9 @@ STORES = ("file", "elector", "etcd", "kubernetes")
 # Its end is the end of all that runs in it; and it ends with us.
 NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "--pid", "--net", "--fork",
               "--kill-child", "--mount-proc"]
-PATIENCE_S = int(os.environ.get("MPSYNC_PATIENCE_S", 60))
+PATIENCE_S = int(os.environ.get("MPSYNC_PATIENCE_S", 120))
+SETTLING_S = 10
+LEAST_WEATHER_S = 5
 PROGRAMS = {
     "NEMESIS_JUDGE": ("tests/etcd/linearizable", "."),
     "NEMESIS_ETCD_MUTEX": ("tests/etcd/contender", "./turns"),
@@ -49,16 +51,24 @@ def build():
         raise SystemExit("nemesis: no Python binding: sh tests/run.sh python installs it")
 
 
-def everybody_goes_on(contenders):
-    """Without any fault each has a turn; who has none in time is stuck."""
-    goals = [(one, one.turns + 1) for one in contenders]
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end:
-        stuck = [one for one, goal in goals if one.turns < goal]
-        if not stuck:
-            return
+def everybody_takes_part(contenders):
+    """Before the first fault, that it may hit somebody; not judged."""
+    end = time.monotonic() + SETTLING_S
+    while time.monotonic() < end and not all(one.turns for one in contenders):
         threading.Event().wait(0.05)
-    for one in stuck:
+
+
+def everybody_goes_on(contenders):
+    """After the last fault each has a turn, and leaves: no store is fair to all kinds, and the last is alone."""
+    goals = {one: one.turns + 1 for one in contenders}
+    end = time.monotonic() + PATIENCE_S
+    while goals and time.monotonic() < end:
+        threading.Event().wait(0.05)
+        for one in [one for one, goal in goals.items() if one.turns >= goal]:
+            del goals[one]
+            if goals:
+                one.end()
+    for one in goals:
         yield f"{type(one).__name__} {one.number} at {one.url} has no turn any more: {one.state()}"
 
 
@@ -78,9 +88,9 @@ class Run:
         # Most rounds stay within what is assumed, and are judged by everything.
         wild = random.random() < 0.2
         weather = Weather([fault for fault in faults if (wild or fault.assumed) and self.is_wanted(fault)], self.faults)
+        everybody_takes_part(contenders)
+        weather.blow(max(until, time.monotonic() + LEAST_WEATHER_S))
         stuck = list(everybody_goes_on(contenders))
-        weather.blow(until)
-        stuck += everybody_goes_on(contenders)
         if stuck:
             stuck.append(self.store.state(history.name))
         for one in contenders:
