@@ -2,6 +2,7 @@
 import contextlib
 import pathlib
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -53,3 +54,38 @@ class WithoutInotify(Case):
         waiter.expect("waiting x")
         holder.send("release x")
         waiter.expect("held x")
+
+
+class FullDisk(Case):
+    def setUp(self):
+        super().setUp()
+        self.mount = pathlib.Path(self.folder, "small")
+        self.mount.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "small", self.mount], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", self.mount])
+        self.url = f"file:{self.mount}/locks.db"
+
+    def fill(self):
+        with contextlib.suppress(OSError), (self.mount / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
+
+    def take_turns(self, contender, count):
+        for _ in range(count):
+            contender.send("acquire x 10000")
+            contender.expect("held x")
+            contender.send("release x")
+            contender.expect("released x")
+
+    def test_turns_go_on(self):
+        """They change the same few pages: what the -wal has by then is room enough, used again and again."""
+        contender = self.probe(self.url)
+        self.take_turns(contender, 3)
+        self.fill()
+        self.take_turns(contender, 50)
+
+    def test_turns_do_not_fill_it(self):
+        """A -wal that grew until the disk is full could not be copied into a database that has to grow as well."""
+        contender = self.probe(self.url)
+        self.take_turns(contender, 250)
+        self.assertLess(sum(part.stat().st_size for part in self.mount.iterdir()), 2**20 * 3 // 2)

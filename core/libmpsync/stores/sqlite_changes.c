@@ -2,6 +2,7 @@
 
 #include "../clock.h"
 #include "../status.h"
+#include "sqlite_schema.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -210,9 +211,22 @@ static int transact(struct sqlite *sqlite, struct change *changes)
 	return code;
 }
 
+/*
+ * On a full disk the -wal cannot grow, and nobody would ever come to write what makes SQLite copy
+ * it into the database by itself. Once copied, its room serves the transactions that follow.
+ */
+static int transact_in_given_room(struct sqlite *sqlite, struct change *changes)
+{
+	const int code = transact(sqlite, changes);
+
+	if ((code & 0xff) != SQLITE_FULL || sqlite_checkpoint(sqlite->file) != SQLITE_OK)
+		return code;
+	return transact(sqlite, changes);
+}
+
 int sqlite_try_writing(struct sqlite *sqlite)
 {
-	return transact(sqlite, NULL);
+	return transact_in_given_room(sqlite, NULL);
 }
 
 /* Frees, grants and values are news to others; a renewal is not. */
@@ -266,7 +280,7 @@ static bool write_all(struct sqlite *sqlite, struct change *changes, mpsync_erro
 	if (!sqlite_enter(sqlite, error))
 		return true;
 	succeed(error);
-	code = transact(sqlite, changes);
+	code = transact_in_given_room(sqlite, changes);
 	if (code == SQLITE_OK && is_news(changes))
 		notify_others(sqlite);
 	if (code != SQLITE_OK)

@@ -10,6 +10,8 @@
 #define APPLICATION_ID 0x4D505359
 #define SCHEMA_VERSION 1
 #define OPEN_LOOK_MS   200
+/* 1 MB: on a small disk SQLite's own 4 MB leave no room to copy the -wal into the database. */
+#define WAL_PAGES "250"
 
 /* `version` is what compare-and-swap compares: the counter's value at the row's last write. */
 static const char schema[] =
@@ -135,6 +137,16 @@ static int look_and_make(sqlite3 *database, const char *path, const char *begin,
 	return code;
 }
 
+static int checkpoint(sqlite3 *database)
+{
+	return sqlite3_wal_checkpoint_v2(database, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+int sqlite_checkpoint(struct sqlite_file *file)
+{
+	return checkpoint(file->database);
+}
+
 /* Only the first needs the lock for writing; the others are not to queue for it. */
 static int prepare_once(
     sqlite3 *database, const char *path, enum file_state *state, mpsync_error *error)
@@ -144,8 +156,12 @@ static int prepare_once(
 	*state = FILE_EMPTY;
 	if (code == SQLITE_OK)
 		code = look_and_make(database, path, "BEGIN", state, error);
-	if (code == SQLITE_OK && *state == FILE_EMPTY)
+	if (code == SQLITE_OK && *state == FILE_EMPTY) {
 		code = look_and_make(database, path, "BEGIN IMMEDIATE", state, error);
+		/* The database gets its room while there is some. */
+		if (code == SQLITE_OK)
+			checkpoint(database);
+	}
 	return code;
 }
 
@@ -162,6 +178,7 @@ int sqlite_prepare_file(struct sqlite_file *file, uint32_t patience_ms, mpsync_e
 	while ((code & 0xff) == SQLITE_BUSY && clock_boot_ms() < until_ms);
 	sqlite3_busy_timeout(file->database, 0);
 	if (code == SQLITE_OK)
-		sqlite3_exec(file->database, "PRAGMA synchronous=NORMAL", NULL, NULL, NULL);
+		sqlite3_exec(file->database,
+		    "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=" WAL_PAGES, NULL, NULL, NULL);
 	return code == SQLITE_OK && state == FILE_REFUSED ? SQLITE_ABORT : code;
 }

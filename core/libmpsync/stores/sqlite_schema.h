@@ -10,6 +10,9 @@
  */
 int sqlite_prepare_file(struct sqlite_file *file, uint32_t patience_ms, mpsync_error *error);
 
+/* What the -wal holds goes into the database, so that its room can be used again. SQLite's code. */
+int sqlite_checkpoint(struct sqlite_file *file);
+
 /* What a result code means to a caller. */
 mpsync_status sqlite_status(int code);
 
