@@ -325,7 +325,7 @@ static bool put_grant(
     cJSON *metadata, cJSON *annotations, cJSON *spec, const struct record *record, bool create)
 {
 	cJSON *labels = cJSON_AddObjectToObject(metadata, "labels");
-	const double seconds = (double)((record->ttl_ms + 999) / 1000);
+	const uint64_t seconds = (record->ttl_ms + 999) / 1000; /* Whole ones, rounded up. */
 	char hex[ID_HEX_SIZE];
 
 	id_to_hex(&record->claim, hex);
@@ -337,7 +337,7 @@ static bool put_grant(
 	       put_annotation(annotations, "revoked", NULL, create) &&
 	       put_annotation(annotations, "next", record->next, create) &&
 	       put_identity(spec, record) &&
-	       cJSON_AddNumberToObject(spec, "leaseDurationSeconds", seconds) &&
+	       cJSON_AddNumberToObject(spec, "leaseDurationSeconds", (double)seconds) &&
 	       put_time(spec, "acquireTime", record->since_ms * 1000) &&
 	       put_time(spec, "renewTime", (int64_t)record->renewed_us) &&
 	       cJSON_AddNumberToObject(spec, "leaseTransitions", record->transitions);
