@@ -627,6 +627,11 @@ static void on_wait_over(struct ticket *ticket)
 	struct sessions *sessions = ticket->sessions;
 	struct sessions_request *request;
 
+	if (ticket->overtaken) {
+		/* Cancelled already, and not yet free: what rang once more would ring for ever. */
+		ticket_set_timer(ticket, HEAP_NEVER);
+		return;
+	}
 	request = ticket_take_request(ticket);
 	if (request) {
 		/* The place is kept, for the client may ask again at once (rule 13). */
