@@ -300,6 +300,28 @@ static void test_a_place_counts_from_each_release(void **state)
 	fixture->store->ops->forget(fixture->store, &claim.claim);
 }
 
+/* Goal: a waiter that others have passed has no place any more, and takes one again behind them. */
+static void test_a_waiter_that_was_passed_takes_a_place_again(void **state)
+{
+	struct fixture *fixture = *state;
+	struct kept_claim claim = {
+	    .claim = {.name = "x", .digest = {{3}}, .ttl_ms = TTL, .holder = "me"}};
+	struct record held = left_behind(7, false);
+	char next[RECORD_NEXT_SIZE];
+
+	fixture->backend.reserves = true;
+	record_next_add(NULL, &claim.claim.digest, next);
+	held.next = next;
+	fixture->there = &held;
+	fixture->store->ops->attempt(fixture->store, &claim.claim);
+	assert_int_equal(fixture->writes, 0);
+	record_next_add(NULL, &(struct id){{4}}, next);
+	held.version = 8;
+	becomes(fixture, &held);
+	assert_int_equal(fixture->writes, 1);
+	fixture->store->ops->forget(fixture->store, &claim.claim);
+}
+
 /*
  * Goal: a renewal for which there is no memory is answered as one that went unanswered, and is made
  * when it is asked for again. What one claim needs at a time is kept.
@@ -431,6 +453,8 @@ int main(void)
 	        test_records_of_elections_and_of_others_stay, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_free_record_of_a_lock_is_removed, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_a_place_counts_from_each_release, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+	        test_a_waiter_that_was_passed_takes_a_place_again, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_renewals_without_memory, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 	        test_a_value_without_an_answer_is_written_again, set_up, tear_down),

@@ -344,8 +344,7 @@ static uint64_t place_busy_ms(struct task *task, const struct record *record)
 static bool wants_place(const struct task *task, const struct record *record)
 {
 	return task->records->backend->reserves && !task->claim->once && !task->claim->brief &&
-	       !task->reserved && record && record->holder &&
-	       record_next_count(record->next) < RECORD_MOST_NEXT;
+	       record && record->holder && record_next_count(record->next) < RECORD_MOST_NEXT;
 }
 
 /* The one write into a record of another's: it changes nothing that anybody compares (rule 49). */
