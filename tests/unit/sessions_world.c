@@ -71,6 +71,12 @@ static void attempt_now_or_later(struct store *store, struct store_claim *claim)
 		world.store_ops.attempt(store, claim);
 }
 
+static void withdraw_now_or_never(struct store *store, struct store_claim *claim)
+{
+	if (!world.late_ops)
+		world.store_ops.withdraw(store, claim);
+}
+
 void answer_late(void)
 {
 	world.late_ops = false;
@@ -91,6 +97,7 @@ static void start_elector(uint8_t instance)
 	world.store_ops = world.ops = *engine_store(world.engine)->ops;
 	world.ops.renew = renew_what_is_allowed;
 	world.ops.attempt = attempt_now_or_later;
+	world.ops.withdraw = withdraw_now_or_never;
 	engine_store(world.engine)->ops = &world.ops;
 	world.sessions = sessions_new(world.engine, &clock, &host, &id, &anonymous, 100);
 }

@@ -18,7 +18,7 @@ struct world {
 	struct store_ops ops;       /* the store's, with a renewal of the test's own */
 	struct store_ops store_ops; /* the store's own */
 	const char *forbidden;      /* the name that may not be renewed */
-	bool late_ops;              /* the next attempt waits until answer_late */
+	bool late_ops; /* the next attempt waits until answer_late; no withdrawal is answered */
 	struct store_claim *late;
 };
 

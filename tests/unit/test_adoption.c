@@ -118,6 +118,26 @@ static void test_release_with_a_wrong_token_after_a_restart(void **state)
 	assert_int_equal(ask(&b), 409);
 }
 
+/* Goal: a wait that an adoption ends, and whose client goes away too, keeps no timer that rings on.
+ */
+static void test_abandoned_adoption_of_what_waits_comes_to_rest(void **state)
+{
+	static struct sessions_request request;
+	struct put waiting = put_of(1);
+	struct put adopting = put_of(1);
+
+	(void)state;
+	world.late_ops = true;
+	waiting.wait_ms = 5000;
+	sessions_put(world.sessions, &waiting, &request);
+	adopting.token = 5;
+	sessions_put(world.sessions, &adopting, &request);
+	assert_non_null(request.ticket);
+	sessions_abandon(world.sessions, &request);
+	pass(10000);
+	assert_int_equal(sessions_counters(world.sessions)->held, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +149,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_release_right_after_a_restart, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 	        test_release_with_a_wrong_token_after_a_restart, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+	        test_abandoned_adoption_of_what_waits_comes_to_rest, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
