@@ -91,7 +91,7 @@ MUTANTS = [
          "id_equal(&record->claim, &view->claim) && id_equal(&record->instance, &view->instance)",
          "id_equal(&record->claim, &view->claim)")]),
     ("14", "etcd: held when nobody stands before, without a look at the own key", [
-        ("libmpsync/stores/etcd_place.c", "if (!own || own->create_revision != entry->created) {",
+        ("libmpsync/stores/etcd_place.c", "if (!own || own->create_revision != entry->created || !stands_on_our_lease(entry, own)) {",
          "if (false) {"),
         ("libmpsync/stores/etcd_place.c", "} else if (oldest && oldest->create_revision == entry->created) {\n"
          "\t\tetcd_unwatch(&entry->before);\n\t\tentry->written = own->mod_revision;",
@@ -160,7 +160,7 @@ MUTANTS = [
         ("libmpsync/stores/etcd_adopt.c",
          "{.key = former_facts->key, .revision = former_facts->create_revision},", "{.key = \"none\"},")], "4"),
     ("63", "etcd: an elector clears its place, which another has adopted", [
-        ("libmpsync/stores/etcd_place.c", "if (!own || own->lease != entry->session->lease) return own;",
+        ("libmpsync/stores/etcd_place.c", "if (!own || !stands_on_our_lease(entry, own)) return own;",
          "if (!own) return false;")], "4"),
     ("64", "etcd: a release deletes the place, whoever has its facts by now", [
         ("libmpsync/stores/etcd_place.c",
@@ -171,6 +171,9 @@ MUTANTS = [
         ("libmpsync/stores/etcd_standing.c", "!(facts.token && may_be_believed(session, key, &facts))", "true")], "4"),
     ("66", "etcd: what was adopted for nobody is never given back", [
         ("libmpsync/stores/etcd_standing.c", "if (until_ms <= now) return false;", "")], "4"),
+    ("68", "etcd: a waiter's place that another elector has adopted is held here as well", [
+        ("libmpsync/stores/etcd_place.c", "entry->created || !stands_on_our_lease(entry, own)) {",
+         "entry->created) {")], "4"),
     ("67", "etcd: what stands at the key of an adopted place is taken for that place", [
         ("libmpsync/stores/etcd_place.c", "if (owns && is_place_of(entry, own, facts)) {",
          "if (owns && own && is_place_of(entry, own, facts) + 1) {")], "4"),

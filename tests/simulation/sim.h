@@ -69,7 +69,9 @@ struct sim_node {
 	struct sim_elector *elector; /* an elector's */
 	struct http *http;           /* an elector's client's */
 	struct etcd_rpc *etcd_rpc;
-	int site; /* whose elector it asks */
+	int site;               /* whose elector it asks */
+	struct id queued_claim; /* the last that it asked its elector to queue, and for what */
+	int queued_name;
 	bool is_elector;
 	struct store_query force; /* its name is set while it is under way */
 	uint64_t wake_number;     /* the timer that counts; earlier ones are stale */

@@ -252,6 +252,19 @@ static void check_release(struct sim_node *node, const struct http_request *requ
 		sim_gives_away(node, name);
 }
 
+/* The claim that its last request was to queue. */
+static void remember_queued(struct sim_node *node, const struct http_request *request)
+{
+	const char *claim = request->body ? strstr(request->body, "\"claim\":\"") : NULL;
+	char hex[ID_HEX_SIZE];
+
+	if (!claim || !strstr(request->body, "\"queue\""))
+		return;
+	snprintf(hex, sizeof hex, "%s", claim + strlen("\"claim\":\""));
+	if (id_from_hex(&node->queued_claim, hex))
+		node->queued_name = sim_name_number(request->path + strlen("/locks/"));
+}
+
 struct http_call *http_start(struct http *http, const struct http_request *request)
 {
 	struct sim_node *node = http->node;
@@ -264,6 +277,7 @@ struct http_call *http_start(struct http *http, const struct http_request *reque
 	if (!call)
 		abort();
 	check_release(node, request);
+	remember_queued(node, request);
 	*call = (struct http_call){.http = http,
 	    .next = http->calls,
 	    .number = ++sim->calls,

@@ -60,7 +60,6 @@ struct user {
 	struct sim *sim;
 	struct sim_node *node;
 	struct engine_claim *claim;
-	struct id secret;
 	enum asked asked;
 	int name;
 	unsigned request; /* rises with each acquire: timers of former ones are stale */
@@ -340,7 +339,6 @@ static void user_act(struct sim *sim, void *argument)
 		wish.secret.bytes[i] = (uint8_t)sim_random(sim, 256);
 	if (!id_digest(&wish.secret, &user->digest))
 		abort();
-	user->secret = wish.secret;
 	user->asked = ASKING;
 	user->once = wish.wait_ms == 0;
 	user->for_ever = wish.wait_ms == CLAIM_NEVER;
@@ -478,30 +476,41 @@ static void force_release(struct sim_node *node)
 	engine_store(node->engine)->ops->query(engine_store(node->engine), query);
 }
 
-/* Who waits knows the revision of its place, and tells another elector that it is a token. */
-static void pretend(struct user *user)
+/* The place in etcd of the claim that the node has queued last; 0: its elector has none for it. */
+static int64_t place_of(const struct sim_node *node)
 {
-	struct sim *sim = user->sim;
+	struct id digest;
+
+	return !id_is_none(&node->queued_claim) && id_digest(&node->queued_claim, &digest)
+	           ? sim_etcd_place(node->sim, node->queued_name, &digest)
+	           : 0;
+}
+
+/* Who waits knows the revision of its place, and tells an elector of another site that it is a
+ * token.
+ */
+static void pretend(struct sim *sim)
+{
+	const int first = (int)sim_random(sim, (uint64_t)sim->node_count);
 	struct sim_node *elector = &sim->nodes[sim_random(sim, 2 * (uint64_t)sim->sites)];
+	struct sim_node *node = NULL;
 	char claim[ID_HEX_SIZE];
 	char path[64];
 	char body[256];
-	struct id digest;
-	int64_t place;
 
-	if (user->asked != ASKING || !elector->alive || !id_digest(&user->secret, &digest))
+	for (int i = 0; i < sim->node_count && !node; i++)
+		if (place_of(&sim->nodes[(first + i) % sim->node_count]))
+			node = &sim->nodes[(first + i) % sim->node_count];
+	if (!node || !elector->alive || elector->site == node->site)
 		return;
-	place = sim_etcd_place(sim, user->name, &digest);
-	if (!place)
-		return;
-	id_to_hex(&user->secret, claim);
-	snprintf(path, sizeof path, "/locks/%s", sim_name(user->name));
+	id_to_hex(&node->queued_claim, claim);
+	snprintf(path, sizeof path, "/locks/%s", sim_name(node->queued_name));
 	snprintf(body, sizeof body,
 	    "{\"holder\":\"node-%d\",\"claim\":\"%s\",\"token\":\"%lld\",\"ttl\":\"%u.%03us\"}",
-	    user->node->number, claim, (long long)place, sim->ttl_ms / 1000, sim->ttl_ms % 1000);
-	sim_trace(sim, "node %d pretends to hold %s at elector %d", user->node->number,
-	    sim_name(user->name), elector->number);
-	sim_elector_ask(user->node, elector, path, body);
+	    node->number, claim, (long long)place_of(node), sim->ttl_ms / 1000, sim->ttl_ms % 1000);
+	sim_trace(sim, "node %d pretends to hold %s at elector %d", node->number,
+	    sim_name(node->queued_name), elector->number);
+	sim_elector_ask(node, elector, path, body);
 }
 
 static void step_wall(struct sim_node *node)
@@ -604,8 +613,9 @@ static void strike(struct sim *sim, void *argument)
 		replace_elector(sim);
 	if ((sim->mode == MODE_LEASE || sim->mode == MODE_ELECTOR) && sim_fault(sim, FAULT_FOREIGN, 15))
 		sim_foreign_comes(sim);
-	if (sim->mode == MODE_ELECTOR_ETCD && sim_fault(sim, FAULT_HANDS, 30))
-		pretend(&workload_of(sim)->users[sim_random(sim, (uint64_t)workload_of(sim)->user_count)]);
+	if (sim->mode == MODE_ELECTOR_ETCD && sim->faults != ONLY_REPLACED &&
+	    sim_fault(sim, FAULT_HANDS, 30))
+		pretend(sim);
 	if (sim_is_on_etcd(sim))
 		sim_etcd_strike(sim, sim->faults != ONLY_REPLACED);
 	if (sim_fault(sim, FAULT_POWER, 5) && sim->mode == MODE_FILE)

@@ -127,6 +127,12 @@ static void restore_facts(struct etcd_entry *entry, const struct etcd_key *place
 	free(facts);
 }
 
+/* Else another elector has adopted the place, and answers for it (rule 3). */
+static bool stands_on_our_lease(const struct etcd_entry *entry, const struct etcd_key *place)
+{
+	return place->lease == entry->session->lease;
+}
+
 /* Held is who stands there and is the oldest: never because another one went (rule 33). */
 static void on_looked(struct etcd_call *call, const struct etcd_answer *got)
 {
@@ -137,7 +143,7 @@ static void on_looked(struct etcd_call *call, const struct etcd_answer *got)
 
 	if (!etcd_entry_is_good(entry, got))
 		return;
-	if (!own || own->create_revision != entry->created) {
+	if (!own || own->create_revision != entry->created || !stands_on_our_lease(entry, own)) {
 		etcd_entry_lose_place(entry);
 		race(entry, etcd_place_take);
 	} else if (oldest && oldest->create_revision == entry->created) {
@@ -236,7 +242,7 @@ static bool is_granted_place(
 	struct etcd_facts facts;
 	bool granted;
 
-	if (!own || own->lease != entry->session->lease)
+	if (!own || !stands_on_our_lease(entry, own))
 		return own;
 	if (!facts_key || !etcd_facts_read(&facts, facts_key->value))
 		return false;
@@ -273,7 +279,7 @@ static void on_entered(struct etcd_call *call, const struct etcd_answer *got)
 	if (got->succeeded) {
 		entry->created = entry->written = entry->facts_created = got->revision;
 		judge(entry, oldest);
-	} else if (own && etcd_entry_owns(entry, facts)) {
+	} else if (own && stands_on_our_lease(entry, own) && etcd_entry_owns(entry, facts)) {
 		entry->created = own->create_revision;
 		entry->written = own->mod_revision;
 		entry->facts_created = facts->create_revision;
@@ -341,8 +347,8 @@ static void on_left_by_facts(struct etcd_call *call, const struct etcd_answer *g
 	struct etcd_entry *entry = call->context;
 	const struct etcd_key *own = etcd_only(&got->found[0]);
 	const struct etcd_key *facts = etcd_only(&got->found[1]);
-	const bool there = own && own->create_revision == entry->created &&
-	                   own->lease == entry->session->lease && !facts;
+	const bool there =
+	    own && own->create_revision == entry->created && stands_on_our_lease(entry, own) && !facts;
 
 	if (!etcd_entry_is_good(entry, got))
 		return;
@@ -385,7 +391,7 @@ static bool is_place_of(
 	struct etcd_facts facts;
 	bool same;
 
-	if (!own || own->lease != entry->session->lease || !etcd_facts_read(&facts, facts_key->value))
+	if (!own || !stands_on_our_lease(entry, own) || !etcd_facts_read(&facts, facts_key->value))
 		return false;
 	same = facts.token == 0 || facts.token == (uint64_t)own->create_revision;
 	etcd_facts_clear(&facts);
