@@ -11,6 +11,10 @@ import unittest
 
 from support import MPSYNC, Case, free_port
 
+# An elector's connections by default, and as many as are opened; few where each program is slow.
+BOUND = 10000
+CROWD = int(os.environ.get("MPSYNC_CROWD", BOUND + 500))
+
 
 class Outage(Case):
     def test_release_ends_with_the_right_at_the_latest(self):
@@ -83,9 +87,10 @@ class Limits(Case):
         holder = self.probe(elector.url)
         holder.send("acquire x -1")
         holder.expect("held x")
-        crowd = [socket.create_connection(("127.0.0.1", elector.port)) for _ in range(10500)]
+        crowd = [socket.create_connection(("127.0.0.1", elector.port)) for _ in range(CROWD)]
         self.assertEqual(self.http(elector.port, "GET", "/locks/x")[0], 200)
-        self.assertEqual(crowd[0].recv(1), b"")
+        if CROWD > BOUND:
+            self.assertEqual(crowd[0].recv(1), b"")
         holder.send("held x")
         holder.expect("is_held x 1")
         for connection in crowd:
