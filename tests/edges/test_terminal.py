@@ -179,16 +179,22 @@ class Sessions(ScreenCase):
             return subprocess.run(["tmux", "-S", socket, *arguments], env=environment, check=True, capture_output=True,
                                   text=True).stdout
 
+        def shown(text):
+            return tmux("capture-pane", "-p").count(text)
+
+        # What is typed before the shell reads would be echoed twice: by the terminal and by the shell.
+        environment["PS1"] = "ready> "
         tmux("-f", "/dev/null", "new-session", "-d", "-x", "300", "-y", "20", "bash --norc -i")
         self.addCleanup(subprocess.run, ["tmux", "-S", socket, "kill-server"], check=False, capture_output=True)
+        self.until(lambda: shown("ready>") == 1)
         tmux("send-keys", "mpsync lock x -- sh -c 'echo runs $((40+2)); read line; echo got $line' 2>/dev/null", "Enter")
-        self.until(lambda: "runs 42" in tmux("capture-pane", "-p"))
+        self.until(lambda: shown("runs 42") == 1)
         tmux("send-keys", "C-z")
-        self.until(lambda: "Stopped" in tmux("capture-pane", "-p"))
+        self.until(lambda: shown("Stopped") == 1 and shown("ready>") == 2)
         tmux("send-keys", "fg", "Enter")
-        self.until(lambda: tmux("capture-pane", "-p").count("mpsync lock x") == 3)
+        self.until(lambda: shown("mpsync lock x") == 3)
         tmux("send-keys", "typed", "Enter")
-        self.until(lambda: "got typed" in tmux("capture-pane", "-p"))
+        self.until(lambda: shown("got typed") == 1)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,11 @@ class Process:
     def signal(self, number):
         self.child.send_signal(number)
 
+    def kill_all(self):
+        """All of its group at once, so that nobody of it can tidy up."""
+        os.killpg(self.child.pid, signal.SIGKILL)
+        self.child.wait()
+
     def end(self):
         if self.child.poll() is None:
             with contextlib.suppress(ProcessLookupError):

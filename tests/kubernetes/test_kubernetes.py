@@ -787,7 +787,7 @@ class Leader(KubernetesCase):
         one = self.campaign("one")
         one.expect("leads")
         self.until(lambda: self.labelled() == ["one"])
-        one.end()  # all of it: nobody takes the label off
+        one.kill_all()  # nobody takes the label off
         two = self.campaign("two")
         two.expect("leads")
         self.until(lambda: "two" in self.labelled())
