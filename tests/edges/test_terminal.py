@@ -183,14 +183,13 @@ class Sessions(ScreenCase):
             return tmux("capture-pane", "-p").count(text)
 
         # What is typed before the shell reads would be echoed twice: by the terminal and by the shell.
-        environment["PS1"] = "ready> "
         tmux("-f", "/dev/null", "new-session", "-d", "-x", "300", "-y", "20", "bash --norc -i")
         self.addCleanup(subprocess.run, ["tmux", "-S", socket, "kill-server"], check=False, capture_output=True)
-        self.until(lambda: shown("ready>") == 1)
+        self.until(lambda: shown("bash-") == 1)
         tmux("send-keys", "mpsync lock x -- sh -c 'echo runs $((40+2)); read line; echo got $line' 2>/dev/null", "Enter")
         self.until(lambda: shown("runs 42") == 1)
         tmux("send-keys", "C-z")
-        self.until(lambda: shown("Stopped") == 1 and shown("ready>") == 2)
+        self.until(lambda: shown("Stopped") == 1 and shown("bash-") == 2)
         tmux("send-keys", "fg", "Enter")
         self.until(lambda: shown("mpsync lock x") == 3)
         tmux("send-keys", "typed", "Enter")
