@@ -1,7 +1,7 @@
 #include "cli.h"
 
-#include "duration.h"
-#include "options.h"
+#include "base/duration.h"
+#include "base/options.h"
 
 #include <getopt.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "command.h"
 
-#include "clock.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <linux/sched.h>

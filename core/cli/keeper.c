@@ -1,10 +1,10 @@
 #include "keeper.h"
 
 #include "arrivals.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "notices.h"
 #include "ownership.h"
-#include "process.h"
+#include "base/process.h"
 #include "term.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* mpsync: a table of commands. */
 #include "cli.h"
 
-#include "elector.h"
+#include "elector/elector.h"
 
 #include <stdio.h>
 #include <stdlib.h>

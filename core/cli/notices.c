@@ -1,9 +1,9 @@
 #include "notices.h"
 
-#include "clock.h"
-#include "process.h"
-#include "text.h"
-#include "wire.h"
+#include "base/clock.h"
+#include "base/process.h"
+#include "base/text.h"
+#include "base/wire.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "output.h"
 
 #include "cli.h"
-#include "text.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 #include "ownership.h"
 
-#include "client.h"
-#include "text.h"
+#include "api/client.h"
+#include "base/text.h"
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>

@@ -1,9 +1,9 @@
 #include "right.h"
 
-#include "client.h"
-#include "clock.h"
-#include "options.h"
-#include "wire.h"
+#include "api/client.h"
+#include "base/clock.h"
+#include "base/options.h"
+#include "base/wire.h"
 
 #include <inttypes.h>
 #include <stdio.h>

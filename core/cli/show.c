@@ -1,9 +1,9 @@
 /* ls, watch, status, release, doctor: looking at the store, and into it. */
 #include "cli.h"
 
-#include "clock.h"
-#include "text.h"
-#include "wire.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "base/wire.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 #include "term.h"
 
-#include "clock.h"
+#include "base/clock.h"
 #include "ownership.h"
-#include "process.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <stdlib.h>

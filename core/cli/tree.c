@@ -1,6 +1,6 @@
 #include "tree.h"
 
-#include "process.h"
+#include "base/process.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,11 +1,11 @@
 #include "elector.h"
 
-#include "anonymous.h"
-#include "openapi.h"
-#include "server.h"
+#include "elector/protocol/anonymous.h"
+#include "elector/http/openapi.h"
+#include "elector/http/server.h"
 
-#include "clock.h"
-#include "status.h"
+#include "base/clock.h"
+#include "base/status.h"
 #include "stores/open.h"
 
 #include <errno.h>

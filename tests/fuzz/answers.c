@@ -1,5 +1,5 @@
 /*
- * core/libmpsync/http.h without a network, and credential plugins without a process: requests wait
+ * core/libmpsync/net/http.h without a network, and credential plugins without a process: requests wait
  * for what the input says.
  *
  *   A STATUS CALL BODY   answers a request
@@ -12,9 +12,9 @@
  */
 #include "world.h"
 
-#include "http.h"
-#include "stores/kube_credential.h"
-#include "stores/kube_exec.h"
+#include "net/http.h"
+#include "stores/kubernetes/credential.h"
+#include "stores/kubernetes/exec.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* A client of an elector, whatever that answers and tells on its stream. */
 #include "world.h"
 
-#include "stores/elector.h"
+#include "stores/elector/elector.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

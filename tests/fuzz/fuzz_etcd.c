@@ -1,6 +1,6 @@
 /* What an etcd may answer, and what may stand in it: the first byte says which of these it is. */
-#include "stores/etcd_names.h"
-#include "stores/etcd_proto.h"
+#include "stores/etcd/names.h"
+#include "stores/etcd/proto.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* A client of etcd, whatever its members answer and their watches tell. */
 #include "world.h"
 
-#include "stores/etcd.h"
+#include "stores/etcd/etcd.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

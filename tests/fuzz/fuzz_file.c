@@ -5,7 +5,7 @@
  */
 #include "world.h"
 
-#include "stores/sqlite.h"
+#include "stores/sqlite/sqlite.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* Leases, kubeconfigs and what plugins print: the first byte of an input says which it is. */
-#include "stores/kube_config.h"
-#include "stores/kube_credential.h"
-#include "stores/lease.h"
-#include "stores/yaml.h"
+#include "stores/kubernetes/config.h"
+#include "stores/kubernetes/credential.h"
+#include "stores/kubernetes/lease.h"
+#include "stores/kubernetes/yaml.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* A client of a Kubernetes API server, whatever that answers and its watches tell. */
 #include "world.h"
 
-#include "stores/kubernetes.h"
+#include "stores/kubernetes/kubernetes.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,9 +5,9 @@
  */
 #include "world.h"
 
-#include "anonymous.h"
-#include "server.h"
-#include "stores/memory.h"
+#include "elector/protocol/anonymous.h"
+#include "elector/http/server.h"
+#include "stores/memory/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Event streams: however the bytes are cut into pieces, the same events come out. */
-#include "sse.h"
+#include "net/sse.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* RFC 3339 times that others write: what was read, or the last time there is, comes back when it is
  * written. */
-#include "rfc3339.h"
+#include "base/rfc3339.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-#include "fields.h"
-#include "stores/elector_json.h"
-#include "wire.h"
+#include "elector/http/fields.h"
+#include "stores/elector/json.h"
+#include "base/wire.h"
 
 #include <stdint.h>
 #include <stdlib.h>

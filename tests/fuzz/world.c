@@ -1,6 +1,6 @@
 #include "world.h"
 
-#include "identity.h"
+#include "base/identity.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -7,8 +7,8 @@
 #ifndef FUZZ_WORLD_H
 #define FUZZ_WORLD_H
 
-#include "engine.h"
-#include "loop.h"
+#include "protocol/engine.h"
+#include "net/loop.h"
 
 #define WORLD_SEPARATOR "\n%%\n"
 
@@ -24,7 +24,7 @@ uint64_t world_now_ms(void);
 /* Makes those active whose time has come. */
 void timers_ring(void);
 
-/* ---- answers.c: core/libmpsync/http.h, answered by the input ---- */
+/* ---- answers.c: core/libmpsync/net/http.h, answered by the input ---- */
 /* One step of an answer, a stream's piece or its end; `step` ends in NUL. */
 void answers_step(const char *step, size_t size);
 /* What was to be answered by now is over. */

@@ -22,197 +22,197 @@ SEEDS = 100000
 # number, what is broken, [(file, text, replacement)], the mode it is looked for in (all, if none)
 MUTANTS = [
     ("1", "sent_at is read after the answer", [
-        ("libmpsync/stores/records_tasks.c", ".sent_at_ms = task->sent_at_ms,\n\t\t\t.right_ms",
+        ("libmpsync/stores/records/tasks.c", ".sent_at_ms = task->sent_at_ms,\n\t\t\t.right_ms",
          ".sent_at_ms = records_now(task->records),\n\t\t\t.right_ms")]),
     ("2", "sent_at is taken at the re-read after a lost answer", [
-        ("libmpsync/stores/records_tasks.c", "watch_while_holding(task);\n\twrite_renewal(task, RENEW_WRITE);",
+        ("libmpsync/stores/records/tasks.c", "watch_while_holding(task);\n\twrite_renewal(task, RENEW_WRITE);",
          "watch_while_holding(task);\n\ttask->sent_at_ms = records_now(task->records);\n"
          "\tanswer_right(task, CLAIM_RENEWED);")]),
     ("3", "no margin between a right and its ttl", [
-        ("libmpsync/claim.c", "return ttl_ms - ttl_ms / 5;", "return ttl_ms;")]),
+        ("libmpsync/protocol/claim.c", "return ttl_ms - ttl_ms / 5;", "return ttl_ms;")]),
     ("3 (elector)", "an elector tells of a right without the margin", [
-        ("elector/tickets.c", "read_ms + claim_right_ms(ticket_claim(ticket)->ttl_ms);",
+        ("elector/protocol/tickets.c", "read_ms + claim_right_ms(ticket_claim(ticket)->ttl_ms);",
          "read_ms + ticket_claim(ticket)->ttl_ms;"),
-        ("elector/tickets.c", "right_until < by_request ? right_until",
+        ("elector/protocol/tickets.c", "right_until < by_request ? right_until",
          "right_until + ticket_claim(ticket)->ttl_ms / 5 < by_request\n"
          "\t\t? right_until + ticket_claim(ticket)->ttl_ms / 5")]),
     ("4", "the client counts from the answer's arrival", [
-        ("libmpsync/stores/elector_claims.c", ".sent_at_ms = remote->sent_at_ms,",
+        ("libmpsync/stores/elector/claims.c", ".sent_at_ms = remote->sent_at_ms,",
          ".sent_at_ms = remote_now(remote->remote),")]),
     ("41", "a holder obeys Retry-After to the end", [
-        ("libmpsync/claim.c", "return input->answer.retry_in_ms < most ? input->answer.retry_in_ms : most;",
+        ("libmpsync/protocol/claim.c", "return input->answer.retry_in_ms < most ? input->answer.retry_in_ms : most;",
          "return input->answer.retry_in_ms;")], "0"),
     ("42", "a Lease is renewed each third of its ttl", [
-        ("libmpsync/claim.c", "uint64_t claim_renew_often_ms(uint64_t ttl_ms)\n{\n\treturn part_of(ttl_ms, 6);",
+        ("libmpsync/protocol/claim.c", "uint64_t claim_renew_often_ms(uint64_t ttl_ms)\n{\n\treturn part_of(ttl_ms, 6);",
          "uint64_t claim_renew_often_ms(uint64_t ttl_ms)\n{\n\treturn part_of(ttl_ms, 3);")], "0"),
     ("43", "no further request joins one that nobody answers", [
-        ("libmpsync/further.c", ".next_ms = every_ms ? now_ms + every_ms : FURTHER_NEVER,",
+        ("libmpsync/net/further.c", ".next_ms = every_ms ? now_ms + every_ms : FURTHER_NEVER,",
          ".next_ms = FURTHER_NEVER,")], "0"),
     ("44", "a holder retries as rarely as a waiter", [
-        ("libmpsync/claim.c", "uint32_t most = claim->ttl_ms / 30;", "uint32_t most = claim->ttl_ms / 3;")], "0"),
+        ("libmpsync/protocol/claim.c", "uint32_t most = claim->ttl_ms / 30;", "uint32_t most = claim->ttl_ms / 3;")], "0"),
     ("45", "a create is sent again", [
-        ("libmpsync/stores/records_tasks.c", "task->request.again = there;", "")], "0"),
+        ("libmpsync/stores/records/tasks.c", "task->request.again = there;", "")], "0"),
     ("47", "a right counts from the latest of its requests, whichever was done", [
-        ("libmpsync/stores/records_tasks.c", ".right_ms = claim_right_ms(task->claim->ttl_ms),",
+        ("libmpsync/stores/records/tasks.c", ".right_ms = claim_right_ms(task->claim->ttl_ms),",
          ".right_ms = claim_right_ms(task->claim->ttl_ms) + task->request.uncertain * task->claim->ttl_ms / 3,")], "0"),
     ("5", "the takeover's time counts from the first sight of the holder", [
-        ("libmpsync/record.c", "if (before && record_same_holding(before, record) &&",
+        ("libmpsync/protocol/record.c", "if (before && record_same_holding(before, record) &&",
          "if (before && before->holder && record->holder &&")]),
     ("6", "a takeover goes on after another's write", [
-        ("libmpsync/stores/records_tasks.c", "	case ATTEMPT_READ:\n\t\tjudge(task, record);",
+        ("libmpsync/stores/records/tasks.c", "	case ATTEMPT_READ:\n\t\tjudge(task, record);",
          "	case ATTEMPT_READ:\n\t\tif (task->races > 0)\n\t\t\twrite_grant(task, there);\n"
          "\t\telse\n\t\t\tjudge(task, record);")]),
     ("7", "writes do not carry the uid", [
-        ("libmpsync/stores/records_tasks.c", "\t\t.uid = task->grant->uid,\n", "")]),
+        ("libmpsync/stores/records/tasks.c", "\t\t.uid = task->grant->uid,\n", "")]),
     ("8", "a renewal changes the token", [
-        ("libmpsync/stores/records_tasks.c", ".token = task->claim->token,\n\t\t\t.sent_at_ms",
+        ("libmpsync/stores/records/tasks.c", ".token = task->claim->token,\n\t\t\t.sent_at_ms",
          ".token = task->grant->version,\n\t\t\t.sent_at_ms"),
-        ("libmpsync/claim.c", "\tclaim->wall_ahead_ms = input->wall_ms - (int64_t)input->now_ms;\n",
+        ("libmpsync/protocol/claim.c", "\tclaim->wall_ahead_ms = input->wall_ms - (int64_t)input->now_ms;\n",
          "\tclaim->wall_ahead_ms = input->wall_ms - (int64_t)input->now_ms;\n"
          "\tclaim->token = input->answer.token;\n")]),
     ("9", "a right that has ended is renewed", [
-        ("libmpsync/claim.c", "if (input->now_ms >= claim->valid_until_ms)\n\t\t\tlose_in_doubt(",
+        ("libmpsync/protocol/claim.c", "if (input->now_ms >= claim->valid_until_ms)\n\t\t\tlose_in_doubt(",
          "if (input->event == CLAIM_TICK && input->now_ms >= claim->valid_until_ms)\n\t\t\tlose_in_doubt(")]),
     ("10 (proof)", "a stream's end hands over, whatever its end", [
-        ("elector/sessions.c", "if (fenced && (process_ended || clean_end))", "if (true)")]),
+        ("elector/protocol/sessions.c", "if (fenced && (process_ended || clean_end))", "if (true)")]),
     ("10 (generation)", "an older stream's end counts as well", [
-        ("elector/sessions.c", "static void send_hello(",
+        ("elector/protocol/sessions.c", "static void send_hello(",
          "static void hand_over(struct session *session);\nstatic void send_hello("),
-        ("elector/sessions.c", "end_stream(session->stream, \"replaced\");",
+        ("elector/protocol/sessions.c", "end_stream(session->stream, \"replaced\");",
          "{\n\t\tend_stream(session->stream, \"replaced\");\n\t\thand_over(session);\n\t}")]),
     ("11", "a cancelled claim's late grant is kept", [
-        ("libmpsync/claim.c", "return; /* too late: LEAVING withdraws it */",
+        ("libmpsync/protocol/claim.c", "return; /* too late: LEAVING withdraws it */",
          "{\n\t\tclaim->attempted = false;\n\t\treturn;\n\t}")]),
     ("12", "a write that changes nothing counts as a renewal", [
-        ("libmpsync/record.c", "return there_us + second_us;", "return there_us;"),
-        ("libmpsync/stores/records_tasks.c", "record->version != task->grant->version", "true")]),
+        ("libmpsync/protocol/record.c", "return there_us + second_us;", "return there_us;"),
+        ("libmpsync/stores/records/tasks.c", "record->version != task->grant->version", "true")]),
     ("13", "our claim written by another elector counts as our own write", [
-        ("libmpsync/record.c",
+        ("libmpsync/protocol/record.c",
          "id_equal(&record->claim, &view->claim) && id_equal(&record->instance, &view->instance)",
          "id_equal(&record->claim, &view->claim)")]),
     ("14", "etcd: held when nobody stands before, without a look at the own key", [
-        ("libmpsync/stores/etcd_place.c", "if (!own || own->create_revision != entry->created || !stands_on_our_lease(entry, own)) {",
+        ("libmpsync/stores/etcd/place.c", "if (!own || own->create_revision != entry->created || !stands_on_our_lease(entry, own)) {",
          "if (false) {"),
-        ("libmpsync/stores/etcd_place.c", "} else if (oldest && oldest->create_revision == entry->created) {\n"
+        ("libmpsync/stores/etcd/place.c", "} else if (oldest && oldest->create_revision == entry->created) {\n"
          "\t\tetcd_unwatch(&entry->before);\n\t\tentry->written = own->mod_revision;",
          "} else if (!before) {\n\t\tetcd_unwatch(&entry->before);")]),
     ("15", "is_held is cleared after the release was sent", [
-        ("libmpsync/engine.c", "if (owner->right && until != before)",
+        ("libmpsync/protocol/engine.c", "if (owner->right && until != before)",
          "if (owner->right && until != before && output.action != CLAIM_WITHDRAW)")]),
     ("16", "a held record that vanishes is free", [
-        ("libmpsync/record.c", "seen->state = SEEN_VANISHED;", "seen->state = SEEN_FREE;")]),
+        ("libmpsync/protocol/record.c", "seen->state = SEEN_VANISHED;", "seen->state = SEEN_FREE;")]),
     ("17", "the elector's answers count from the last timer's time", [
-        ("elector/sessions.c", "void sessions_arm(struct sessions *sessions)\n{",
+        ("elector/protocol/sessions.c", "void sessions_arm(struct sessions *sessions)\n{",
          "uint64_t loop_ms;\nvoid sessions_arm(struct sessions *sessions)\n{"
          "\tloop_ms = sessions_now(sessions);\n"),
-        ("elector/tickets.c", "const uint64_t told_ms = sessions_now(ticket->sessions);\n"
+        ("elector/protocol/tickets.c", "const uint64_t told_ms = sessions_now(ticket->sessions);\n"
          "\tconst uint64_t remaining = ticket_remaining_ms(ticket, read_ms, told_ms);",
          "extern uint64_t loop_ms;\n\tconst uint64_t told_ms = loop_ms;\n"
          "\tconst uint64_t remaining = ticket_remaining_ms(ticket, read_ms, told_ms);")]),
     ("18", "another boot is free at once", [
-        ("libmpsync/record.c", "\tif (record && same_clock(&record->host, &view->host))",
+        ("libmpsync/protocol/record.c", "\tif (record && same_clock(&record->host, &view->host))",
          "\tif (record && !id_equal(&record->host.boot, &view->host.boot))\n\t\treturn 0;\n"
          "\tif (record && same_clock(&record->host, &view->host))")]),
     ("19", "a release's answer after the end tells of a loss", [
-        ("libmpsync/claim.c", "\tif (claim->state == CLAIM_HELD)\n\t\tlose(claim, input->answer.reason",
+        ("libmpsync/protocol/claim.c", "\tif (claim->state == CLAIM_HELD)\n\t\tlose(claim, input->answer.reason",
          "\tif (claim->state >= CLAIM_HELD)\n\t\tlose(claim, input->answer.reason"),
-        ("libmpsync/stores/records_tasks.c", "static void answer_freed(struct task *task)\n{\n",
+        ("libmpsync/stores/records/tasks.c", "static void answer_freed(struct task *task)\n{\n",
          "static void answer_freed(struct task *task)\n{\n"
          "\tif ((uint64_t)wall_now(task->records) * 1000 >\n"
          "\t    task->grant->renewed_us + (uint64_t)task->claim->ttl_ms * 1000) {\n"
          "\t\tanswer_gone(task, NULL);\n\t\treturn;\n\t}\n")]),
     ("20", "another ttl takes effect in the middle of a grant", [
-        ("elector/ticket_requests.c", '#include "tickets.h"',
+        ("elector/protocol/ticket_requests.c", '#include "tickets.h"',
          '#include "tickets.h"\nvoid engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms);'),
-        ("elector/ticket_requests.c",
+        ("elector/protocol/ticket_requests.c",
          'answer_error(sessions, request, 400, "invalid", "the ttl of a grant is fixed");\n\t\treturn;',
          "engine_set_ttl(ticket->engine_claim, put->ttl_ms);"),
-        ("libmpsync/engine.c", "const struct store_claim *engine_claim_stored(",
+        ("libmpsync/protocol/engine.c", "const struct store_claim *engine_claim_stored(",
          "void engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms);\n"
          "void engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms)\n{\n"
          "\tclaim->stored.ttl_ms = ttl_ms;\n}\nconst struct store_claim *engine_claim_stored(")]),
     ("21", "a granting write whose answer was lost is forgotten", [
-        ("libmpsync/stores/records_errands.c", "if (!(task->granting || task->late_grant) ||", "if (true ||")]),
+        ("libmpsync/stores/records/errands.c", "if (!(task->granting || task->late_grant) ||", "if (true ||")]),
     ("23", "the client believes what was asked before its present stream", [
-        ("libmpsync/stores/elector_claims.c",
+        ("libmpsync/stores/elector/claims.c",
          "return sent_hellos == remote->hellos && remote_is_current(remote, body);",
          "return sent_hellos <= remote->hellos && remote_is_current(remote, body);")], "2"),
     ("24", "the client believes an elector that does not have its stream", [
-        ("libmpsync/stores/elector_claims.c", "return id_equal(&elector, &remote->elector);",
+        ("libmpsync/stores/elector/claims.c", "return id_equal(&elector, &remote->elector);",
          "return id_equal(&elector, &elector) && remote->greeted;")]),
     ("25", "etcd: a keep-alive counts whoever leads", [
-        ("libmpsync/stores/etcd_session.c", "else if (answer->term != session->term)",
+        ("libmpsync/stores/etcd/session.c", "else if (answer->term != session->term)",
          "else if (false)")]),
     ("26", "etcd: the right counts from the answer, not from the last keep-alive", [
-        ("libmpsync/stores/etcd_entry.c", ".sent_at_ms = etcd_held_since_ms(entry),",
+        ("libmpsync/stores/etcd/entry.c", ".sent_at_ms = etcd_held_since_ms(entry),",
          ".sent_at_ms = etcd_now(entry->etcd),")]),
     ("27", "etcd: a waiter asks again and again", [
-        ("libmpsync/stores/etcd_place.c",
+        ("libmpsync/stores/etcd/place.c",
          "etcd_entry_answer(entry, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = CLAIM_NEVER}, "
          "&(struct store_word){ .holder = known",
          "etcd_entry_answer(entry, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = 20}, "
          "&(struct store_word){ .holder = known")]),
     ("60", "etcd: a keep-alive is confirmed without the places that are held", [
-        ("libmpsync/stores/etcd_session.c", ".further_count = count,", ".further_count = 0,")], "3"),
+        ("libmpsync/stores/etcd/session.c", ".further_count = count,", ".further_count = 0,")], "3"),
     ("61", "etcd: a place is adopted that is not the first", [
-        ("libmpsync/stores/etcd_adopt.c", ".compare_count = 3,", ".compare_count = 2,")], "4"),
+        ("libmpsync/stores/etcd/adopt.c", ".compare_count = 3,", ".compare_count = 2,")], "4"),
     ("62", "etcd: a place is adopted whose facts have changed since", [
-        ("libmpsync/stores/etcd_adopt.c",
+        ("libmpsync/stores/etcd/adopt.c",
          "{.key = former_facts->key, .revision = former_facts->create_revision},", "{.key = \"none\"},")], "4"),
     ("63", "etcd: an elector clears its place, which another has adopted", [
-        ("libmpsync/stores/etcd_place.c", "if (!own || !stands_on_our_lease(entry, own)) return own;",
+        ("libmpsync/stores/etcd/place.c", "if (!own || !stands_on_our_lease(entry, own)) return own;",
          "if (!own) return false;")], "4"),
     ("64", "etcd: a release deletes the place, whoever has its facts by now", [
-        ("libmpsync/stores/etcd_place.c",
+        ("libmpsync/stores/etcd/place.c",
          ".compares = {{.key = entry->facts, .revision = entry->facts_created}, {.key = entry->key, "
          ".revision = entry->created}}, .compare_count = 2,",
          ".compares = {{.key = entry->key, .revision = entry->created}}, .compare_count = 1,")], "4"),
     ("65", "etcd: what was adopted for nobody is given back at once", [
-        ("libmpsync/stores/etcd_standing.c", "!(facts.token && may_be_believed(session, key, &facts))", "true")], "4"),
+        ("libmpsync/stores/etcd/standing.c", "!(facts.token && may_be_believed(session, key, &facts))", "true")], "4"),
     ("66", "etcd: what was adopted for nobody is never given back", [
-        ("libmpsync/stores/etcd_standing.c", "if (until_ms <= now) return false;", "")], "4"),
+        ("libmpsync/stores/etcd/standing.c", "if (until_ms <= now) return false;", "")], "4"),
     ("68", "etcd: a waiter's place that another elector has adopted is held here as well", [
-        ("libmpsync/stores/etcd_place.c", "entry->created || !stands_on_our_lease(entry, own)) {",
+        ("libmpsync/stores/etcd/place.c", "entry->created || !stands_on_our_lease(entry, own)) {",
          "entry->created) {")], "4"),
     ("67", "etcd: what stands at the key of an adopted place is taken for that place", [
-        ("libmpsync/stores/etcd_place.c", "if (owns && is_place_of(entry, own, facts)) {",
+        ("libmpsync/stores/etcd/place.c", "if (owns && is_place_of(entry, own, facts)) {",
          "if (owns && own && is_place_of(entry, own, facts) + 1) {")], "4"),
     ("28", "a place that a waiter takes counts as a sign of life of the holder", [
-        ("libmpsync/record.c", "a->revoked == b->revoked;",
+        ("libmpsync/protocol/record.c", "a->revoked == b->revoked;",
          "a->revoked == b->revoked && text_same(a->next, b->next);")], "0"),
     ("29", "a grant that the store does not renew takes the session's others with it", [
-        ("elector/heartbeats.c", "return beat->lists_low && remaining_ms < ttl_ms / 4 &&",
+        ("elector/protocol/heartbeats.c", "return beat->lists_low && remaining_ms < ttl_ms / 4 &&",
          "return false && beat->lists_low && remaining_ms < ttl_ms / 4 &&")], "2"),
     ("30", "the client does not ask by itself for a grant that is low", [
-        ("libmpsync/stores/elector_heartbeats.c", "if (remote->low || remaining == 0 ||",
+        ("libmpsync/stores/elector/heartbeats.c", "if (remote->low || remaining == 0 ||",
          "if (remaining == 0 ||")], "2"),
     ("31", "an elector does not store the token right after the grant", [
-        ("elector/tickets.c", "if (engine_store(ticket->sessions->engine)->bears_token_late &&",
+        ("elector/protocol/tickets.c", "if (engine_store(ticket->sessions->engine)->bears_token_late &&",
          "if (false && engine_store(ticket->sessions->engine)->bears_token_late &&")], "2"),
     ("32", "an adopted grant is kept for ever if its client says nothing", [
-        ("elector/tickets.c", "ticket_tell_until(ticket, sessions_now(sessions), claim_right_ms(event->ttl_ms));",
+        ("elector/protocol/tickets.c", "ticket_tell_until(ticket, sessions_now(sessions), claim_right_ms(event->ttl_ms));",
          ";")], "2"),
     ("33", "what is adopted in order to release it is kept", [
-        ("elector/tickets.c", "release_ticket(ticket, &sessions->counters.takeovers_goodbye);\n\t\treturn;",
+        ("elector/protocol/tickets.c", "release_ticket(ticket, &sessions->counters.takeovers_goodbye);\n\t\treturn;",
          "finish_delete(ticket);\n\t\treturn;"),
-        ("elector/tickets.c", "static void store_token(", "static void finish_delete(struct ticket *ticket);\nstatic void store_token(")], "2"),
+        ("elector/protocol/tickets.c", "static void store_token(", "static void finish_delete(struct ticket *ticket);\nstatic void store_token(")], "2"),
     ("34", "a claim that waits here, and was granted elsewhere, is said to be held by another", [
-        ("elector/ticket_requests.c", "if (put->token || is_adopting(ticket)) {", "if (is_adopting(ticket)) {")], "2"),
+        ("elector/protocol/ticket_requests.c", "if (put->token || is_adopting(ticket)) {", "if (is_adopting(ticket)) {")], "2"),
     ("35", "an elector gives a deleted name on to the next that waits there, at once", [
-        ("libmpsync/claim.c", "(claim->on_behalf && answer->reason", "(false && claim->on_behalf && answer->reason")], "2"),
+        ("libmpsync/protocol/claim.c", "(claim->on_behalf && answer->reason", "(false && claim->on_behalf && answer->reason")], "2"),
     ("50", "a value counts as stored when it is sent", [
-        ("libmpsync/stores/records_tasks.c",
+        ("libmpsync/stores/records/tasks.c",
          "task->request.renewal = phase == RENEW_WRITE && !task->request.durable;",
          "task->request.renewal = phase == RENEW_WRITE && !task->request.durable;\n"
          "\ttask->grant->value_version = claim->value_version;")], "1"),
     ("51", "etcd: a value is written over whatever is there", [
-        ("libmpsync/stores/etcd_entry.c", ".revision = entry->written, .kind = ETCD_WRITTEN_AT}, "
+        ("libmpsync/stores/etcd/entry.c", ".revision = entry->written, .kind = ETCD_WRITTEN_AT}, "
          "{.key = entry->facts", ".revision = entry->created}, {.key = entry->facts")], "3"),
     ("52", "an elector's answer counts for the value, whatever it shows", [
-        ("libmpsync/stores/elector_claims.c", "return claim->value_version != remote->value_version ||",
+        ("libmpsync/stores/elector/claims.c", "return claim->value_version != remote->value_version ||",
          "return true || claim->value_version != remote->value_version ||")], "4"),
     ("22", "an answer that was overtaken counts", [
-        ("libmpsync/stores/records_names.c", "return record && record->version < watched->newest_version;",
+        ("libmpsync/stores/records/names.c", "return record && record->version < watched->newest_version;",
          "return false && record && watched;")]),
 ]
 
@@ -238,7 +238,7 @@ def build(folder, edits):
         check=True, capture_output=True, text=True).stdout.split()
     subprocess.run(
         ["cc", "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-w", f"-I{ROOT}/include",
-         f"-I{source}/libmpsync", f"-I{source}/elector", "-Wl,--wrap=claim_step",
+         f"-I{source}/libmpsync", f"-I{source}", "-Wl,--wrap=claim_step",
          "-Wl,--wrap=id_random", *mutated, *simulation, BUILD / "libmpsync-elector.a",
          BUILD / "libmpsync.a", *libraries, "-lm", "-o", program], check=True)
     return program

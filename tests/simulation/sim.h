@@ -5,9 +5,9 @@
 #ifndef SIM_H
 #define SIM_H
 
-#include "engine.h"
-#include "socket_name.h"
-#include "stores/records.h"
+#include "protocol/engine.h"
+#include "base/socket_name.h"
+#include "stores/records/records.h"
 
 #include <stdbool.h>
 #include <stdint.h>

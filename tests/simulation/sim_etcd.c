@@ -1,12 +1,12 @@
 /*
- * An etcd of the simulation: stores/etcd_rpc.h over the agenda. One linearizable history of
+ * An etcd of the simulation: stores/etcd/rpc.h over the agenda. One linearizable history of
  * revisions, leases that end by the leader's clock, leaders that change, and one that was deposed
  * and answers keep-alives from memory until it notices (rule 35).
  */
 #include "sim_etcd.h"
 
-#include "stores/etcd_names.h"
-#include "stores/etcd_rpc.h"
+#include "stores/etcd/names.h"
+#include "stores/etcd/rpc.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* Faults of the simulated etcd, hands in it, and other clients of its recipe. */
 #include "sim_etcd.h"
 
-#include "stores/etcd_names.h"
+#include "stores/etcd/names.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -33,11 +33,11 @@
 /* clang-format on */
 #include "sim.h"
 
-#include "options.h"
-#include "sessions.h"
-#include "stores/elector.h"
-#include "stores/etcd.h"
-#include "url.h"
+#include "base/options.h"
+#include "elector/protocol/sessions.h"
+#include "stores/elector/elector.h"
+#include "stores/etcd/etcd.h"
+#include "base/url.h"
 
 #include <stdio.h>
 #include <stdlib.h>

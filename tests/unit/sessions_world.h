@@ -4,8 +4,8 @@
 
 #include "unit.h"
 
-#include "sessions.h"
-#include "stores/memory.h"
+#include "elector/protocol/sessions.h"
+#include "stores/memory/memory.h"
 
 struct world {
 	struct loop loop;

@@ -1,7 +1,7 @@
 /* What an elector does with the grants of a former one. */
 #include "sessions_world.h"
 
-#include "wire.h"
+#include "base/wire.h"
 
 /* The grant of a claim, as its client presents it to another elector. */
 static struct put confirmation_of(const struct put *put)

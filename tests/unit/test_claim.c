@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "claim.h"
+#include "protocol/claim.h"
 
 #define TTL 15000
 

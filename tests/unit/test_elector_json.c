@@ -1,7 +1,7 @@
 /* What an elector's answers say, whatever stands in them. */
 #include "unit.h"
 
-#include "stores/elector_json.h"
+#include "stores/elector/json.h"
 
 /* Goal: each reason comes back, and one that a newer elector may know is an end all the same. */
 static void test_reasons(void **state)

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "engine.h"
+#include "protocol/engine.h"
 
 #include <stdlib.h>
 #include <string.h>

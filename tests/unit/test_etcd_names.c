@@ -1,7 +1,7 @@
 /* How names and facts stand in etcd. */
 #include "unit.h"
 
-#include "stores/etcd_names.h"
+#include "stores/etcd/names.h"
 
 #include <stdlib.h>
 #include <string.h>

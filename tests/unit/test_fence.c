@@ -4,7 +4,7 @@
  */
 #include "unit.h"
 
-#include "stores/store.h"
+#include "protocol/store.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

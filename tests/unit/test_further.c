@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "further.h"
+#include "net/further.h"
 
 /* Goal: three are under way at most, and the place of one that ends is taken when its time comes.
  */

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "heap.h"
+#include "base/heap.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "id_table.h"
+#include "elector/protocol/id_table.h"
 
 #include <string.h>
 

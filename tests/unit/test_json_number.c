@@ -1,7 +1,7 @@
 /* Numbers in JSON that others send: any double may stand there. */
 #include "unit.h"
 
-#include "json_number.h"
+#include "base/json_number.h"
 
 #include <math.h>
 

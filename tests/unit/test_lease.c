@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "stores/lease.h"
+#include "stores/kubernetes/lease.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,13 +6,13 @@
  */
 #include "unit.h"
 
-#include "fields.h"
-#include "options.h"
-#include "sse.h"
-#include "stores/etcd_names.h"
-#include "stores/etcd_proto.h"
-#include "url.h"
-#include "wire.h"
+#include "elector/http/fields.h"
+#include "base/options.h"
+#include "net/sse.h"
+#include "stores/etcd/names.h"
+#include "stores/etcd/proto.h"
+#include "base/url.h"
+#include "base/wire.h"
 
 #include <event2/event.h>
 #include <mpsync.h>

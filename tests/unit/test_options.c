@@ -1,7 +1,7 @@
 #include "unit.h"
 
-#include "duration.h"
-#include "options.h"
+#include "base/duration.h"
+#include "base/options.h"
 
 #include <stdlib.h>
 #include <string.h>

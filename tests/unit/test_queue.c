@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "queue.h"
+#include "api/queue.h"
 
 #include <fcntl.h>
 #include <poll.h>

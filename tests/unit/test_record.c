@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "record.h"
+#include "protocol/record.h"
 
 #include <string.h>
 

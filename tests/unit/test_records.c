@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "stores/records.h"
+#include "stores/records/records.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* What an elector may give away, and when. */
 #include "sessions_world.h"
 
-#include "duration.h"
+#include "base/duration.h"
 
 /* Goal: nobody gets what another was told he has, until that time is over (rule 1). */
 static void test_nothing_is_given_away_before_told_until(void **state)

@@ -4,9 +4,9 @@
  */
 #include "unit.h"
 
-#include "clock.h"
-#include "stores/records_store.h"
-#include "stores/sqlite.h"
+#include "base/clock.h"
+#include "stores/records/store.h"
+#include "stores/sqlite/sqlite.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "sse.h"
+#include "net/sse.h"
 
 #include <stdio.h>
 #include <string.h>

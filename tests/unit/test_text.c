@@ -1,7 +1,7 @@
 #include "unit.h"
 
-#include "identity.h"
-#include "text.h"
+#include "base/identity.h"
+#include "base/text.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "tombstones.h"
+#include "elector/protocol/tombstones.h"
 
 #include <string.h>
 

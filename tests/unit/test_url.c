@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "store_url.h"
+#include "base/store_url.h"
 
 #include <stdio.h>
 #include <stdlib.h>

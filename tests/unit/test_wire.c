@@ -1,7 +1,7 @@
 #include "unit.h"
 
-#include "stores/elector_json.h"
-#include "wire.h"
+#include "stores/elector/json.h"
+#include "base/wire.h"
 
 #include <string.h>
 

@@ -1,12 +1,12 @@
 #include "open.h"
 
-#include "../clock.h"
-#include "../status.h"
-#include "elector.h"
-#include "etcd.h"
-#include "kubernetes.h"
-#include "memory.h"
-#include "sqlite.h"
+#include "base/clock.h"
+#include "base/status.h"
+#include "stores/elector/elector.h"
+#include "stores/etcd/etcd.h"
+#include "stores/kubernetes/kubernetes.h"
+#include "stores/memory/memory.h"
+#include "stores/sqlite/sqlite.h"
 
 #include <string.h>
 

@@ -2,9 +2,9 @@
 #ifndef MPSYNC_STORES_OPEN_H
 #define MPSYNC_STORES_OPEN_H
 
-#include "../loop.h"
-#include "../url.h"
-#include "store.h"
+#include "net/loop.h"
+#include "base/url.h"
+#include "protocol/store.h"
 
 /*
  * options: all layers. on_behalf: the claims are other programs', so this process's death proves

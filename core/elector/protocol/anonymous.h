@@ -1,0 +1,24 @@
+/*
+ * Who the callers of the old wire are, all together: one holder. Its name is shown to everybody;
+ * the key, from which its claims are made, to nobody.
+ */
+#ifndef MPSYNC_ELECTOR_ANONYMOUS_H
+#define MPSYNC_ELECTOR_ANONYMOUS_H
+
+#include "base/identity.h"
+
+struct anonymous {
+	char holder[256];
+	struct id key;
+};
+
+/*
+ * Both are the same after a restart with the same state folder, and another elector's while that
+ * one runs. False without randomness.
+ */
+bool anonymous_open(struct anonymous *anonymous);
+
+/* The claim for one name: it cannot be computed without the key. False without memory. */
+bool anonymous_claim(const struct id *key, const char *name, struct id *claim);
+
+#endif

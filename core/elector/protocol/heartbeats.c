@@ -1,0 +1,196 @@
+#include "base/duration.h"
+#include "tickets.h"
+#include "base/wire.h"
+
+/* What is left to the grants of each ttl; few ttls are in use at once. */
+#define MOST_TTLS 16
+
+struct beat {
+	uint32_t ttl_ms[MOST_TTLS];
+	uint64_t most_ms[MOST_TTLS];  /* that any of the ttl's grants has left */
+	uint64_t least_ms[MOST_TTLS]; /* that each has left, but those that are listed as low */
+	size_t ttls;
+	uint64_t grants;
+	uint64_t read_ms;
+	uint64_t told_ms;
+	bool lists_low;
+};
+
+/* MOST_TTLS: no room. */
+static size_t slot_of(struct beat *beat, uint32_t ttl_ms)
+{
+	size_t i = 0;
+
+	while (i < beat->ttls && beat->ttl_ms[i] != ttl_ms)
+		i++;
+	if (i < beat->ttls || i == MOST_TTLS)
+		return i;
+	beat->ttl_ms[i] = ttl_ms;
+	beat->most_ms[i] = 0;
+	beat->least_ms[i] = UINT64_MAX;
+	beat->ttls++;
+	return i;
+}
+
+/* What has not been confirmed is not renewed by a heartbeat. */
+static bool is_beaten(const struct ticket *ticket)
+{
+	return ticket->state == TICKET_HELD && !ticket->deleting;
+}
+
+static uint64_t remaining_of(const struct ticket *ticket, const struct beat *beat)
+{
+	return ticket_remaining_ms(ticket, beat->read_ms, beat->told_ms);
+}
+
+/*
+ * Others of its ttl have been renewed since it ought to have been: the store refuses this one. It
+ * is told of by itself, lest all the others end with it.
+ */
+static bool is_low(const struct ticket *ticket, const struct beat *beat, size_t slot)
+{
+	const uint32_t ttl_ms = beat->ttl_ms[slot];
+	const uint64_t remaining_ms = remaining_of(ticket, beat);
+
+	return beat->lists_low && remaining_ms < ttl_ms / 4 &&
+	       remaining_ms + ttl_ms / 3 < beat->most_ms[slot];
+}
+
+static void measure(const struct session *session, struct beat *beat)
+{
+	for (const struct ticket *ticket = session->tickets; ticket; ticket = ticket->next) {
+		const size_t slot =
+		    is_beaten(ticket) ? slot_of(beat, ticket_claim(ticket)->ttl_ms) : MOST_TTLS;
+
+		if (slot == MOST_TTLS)
+			continue;
+		beat->grants++;
+		if (remaining_of(ticket, beat) > beat->most_ms[slot])
+			beat->most_ms[slot] = remaining_of(ticket, beat);
+	}
+	for (const struct ticket *ticket = session->tickets; ticket; ticket = ticket->next) {
+		const size_t slot =
+		    is_beaten(ticket) ? slot_of(beat, ticket_claim(ticket)->ttl_ms) : MOST_TTLS;
+
+		if (slot < MOST_TTLS && !is_low(ticket, beat, slot) &&
+		    remaining_of(ticket, beat) < beat->least_ms[slot])
+			beat->least_ms[slot] = remaining_of(ticket, beat);
+	}
+}
+
+static void promise(struct session *session, struct beat *beat)
+{
+	struct ticket *next;
+
+	engine_begin(session->sessions->engine);
+	for (struct ticket *ticket = session->tickets; ticket; ticket = next) {
+		size_t slot;
+
+		next = ticket->next;
+		if (!is_beaten(ticket) || remaining_of(ticket, beat) == 0)
+			continue;
+		slot = slot_of(beat, ticket_claim(ticket)->ttl_ms);
+		/* A low one is tried again as its own claim says, which knows what the store answered. */
+		if (slot < MOST_TTLS && is_low(ticket, beat, slot))
+			continue;
+		if (slot < MOST_TTLS)
+			ticket_tell_until(ticket, beat->told_ms, beat->least_ms[slot]);
+		if (engine_claim_right_ms(ticket->engine_claim) <
+		    beat->told_ms + ticket_claim(ticket)->ttl_ms / 2)
+			engine_renew(ticket->engine_claim);
+	}
+	engine_end(session->sessions->engine);
+}
+
+static void add_low(cJSON *body, const struct session *session, struct beat *beat)
+{
+	cJSON *list = cJSON_AddArrayToObject(body, "low");
+
+	for (const struct ticket *ticket = session->tickets; ticket; ticket = ticket->next) {
+		char text[DURATION_TEXT_SIZE];
+		cJSON *item;
+		size_t slot;
+
+		if (!is_beaten(ticket))
+			continue;
+		slot = slot_of(beat, ticket_claim(ticket)->ttl_ms);
+		if (slot == MOST_TTLS || !is_low(ticket, beat, slot))
+			continue;
+		item = ticket_grant_data(ticket);
+		duration_format(text, remaining_of(ticket, beat));
+		cJSON_AddStringToObject(item, "remaining", text);
+		cJSON_AddItemToArray(list, item);
+	}
+}
+
+/* More than the client knows of: a late request got them, and it has to say that it wants them. */
+static void add_claims(cJSON *body, const struct session *session)
+{
+	cJSON *list = cJSON_AddArrayToObject(body, "claims");
+
+	for (const struct ticket *ticket = session->tickets; ticket; ticket = ticket->next) {
+		if (is_beaten(ticket))
+			cJSON_AddItemToArray(list, ticket_grant_data(ticket));
+	}
+}
+
+static cJSON *beat_body(
+    const struct session *session, struct beat *beat, const struct heartbeat *heartbeat)
+{
+	cJSON *body = cJSON_CreateObject();
+	cJSON *list;
+	char text[DURATION_TEXT_SIZE];
+
+	cJSON_AddStringToObject(body, "kind", "Session");
+	cJSON_AddStringToObject(body, "holder", session->holder);
+	cJSON_AddStringToObject(body, "elector", session->sessions->instance);
+	/* A client whose stream broke in the middle, unnoticed at its end, sees it here. */
+	cJSON_AddNumberToObject(
+	    body, "stream", session->stream ? (double)session->stream->generation : 0);
+	cJSON_AddNumberToObject(body, "grants", (double)beat->grants);
+	list = cJSON_AddArrayToObject(body, "remaining");
+	for (size_t i = 0; i < beat->ttls; i++) {
+		cJSON *item = cJSON_CreateObject();
+
+		duration_format(text, beat->ttl_ms[i]);
+		cJSON_AddStringToObject(item, "ttl", text);
+		duration_format(text, beat->least_ms[i]);
+		cJSON_AddStringToObject(item, "remaining", text);
+		cJSON_AddItemToArray(list, item);
+	}
+	list = cJSON_AddArrayToObject(body, "events");
+	for (const struct session_event *event = session->events; event; event = event->next) {
+		cJSON *item = cJSON_CreateObject();
+
+		wire_add_decimal(item, "id", event->id);
+		cJSON_AddStringToObject(item, "event", event->event);
+		cJSON_AddItemToObject(item, "data", cJSON_Duplicate(event->data, true));
+		cJSON_AddItemToArray(list, item);
+	}
+	if (beat->lists_low)
+		add_low(body, session, beat);
+	if (beat->grants > heartbeat->grants)
+		add_claims(body, session);
+	return body;
+}
+
+void sessions_heartbeat(
+    struct sessions *sessions, const struct heartbeat *heartbeat, struct sessions_request *request)
+{
+	struct session *session = session_find(sessions, &heartbeat->session);
+	struct beat beat = {.read_ms = heartbeat->read_ms, .lists_low = heartbeat->low};
+
+	if (!session || session->forgot) {
+		answer_error(sessions, request, 404, "unknown_session",
+		    "this elector does not know the session; confirm each grant by PUT with its token");
+		return;
+	}
+	session->used_ms = sessions_now(sessions);
+	session->fence_generation = heartbeat->stream;
+	session_acknowledge(session, heartbeat->seen);
+	beat.told_ms = sessions_now(sessions);
+	measure(session, &beat);
+	promise(session, &beat);
+	sessions->host.answer(
+	    request, &(struct answer){.status = 200, .body = beat_body(session, &beat, heartbeat)});
+}

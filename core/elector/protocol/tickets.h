@@ -1,0 +1,159 @@
+/*
+ * What is inside of sessions, for the files that it consists of: sessions.c has the clients, their
+ * events and streams, heartbeats.c what renews their grants, tickets.c the life of one claim, and
+ * ticket_requests.c what is asked for it.
+ */
+#ifndef MPSYNC_ELECTOR_TICKETS_H
+#define MPSYNC_ELECTOR_TICKETS_H
+
+#include "base/heap.h"
+#include "id_table.h"
+#include "sessions.h"
+#include "tombstones.h"
+
+/* A place in the queue outlives its connection by this. */
+#define PLACE_KEPT_MS 2000
+
+enum ticket_state {
+	TICKET_WAITING,
+	TICKET_ADOPTING,
+	TICKET_GRANTED, /* after a wait: the client has to confirm */
+	TICKET_HELD,
+	TICKET_LEAVING, /* released or cancelled; the engine has not finished */
+};
+
+struct ticket {
+	struct id_entry entry; /* the claim */
+	struct sessions *sessions;
+	struct session *session;
+	struct ticket *next; /* of the session */
+	struct ticket *previous;
+	struct engine_claim *engine_claim; /* it has the name, the holder, the value, ttl and token */
+	enum ticket_state state;
+	bool queued; /* its grant is told by an event */
+	bool waited;
+	bool granted;
+	bool told; /* `granted` or 200 went out */
+	bool deleting;
+	bool expiring;
+	bool passed_over; /* its turn came while nobody asked for it, and was given on */
+	bool overtaken;   /* its client was granted the claim by another elector: to be adopted */
+	bool release_when_held;
+	uint64_t told_until_ms;
+	uint64_t overtaking_token;
+	int64_t since_ms;
+	struct sessions_request *request; /* held back, or NULL */
+	struct heap_item timer;
+};
+
+struct session_event {
+	struct session_event *next;
+	uint64_t id;
+	const char *event;
+	cJSON *data;
+};
+
+struct session {
+	struct id_entry entry;
+	struct sessions *sessions;
+	char *holder;
+	struct ticket *tickets;
+	struct session_stream *stream;
+	struct session_event *events;
+	struct session_event *last_event;
+	size_t event_count;
+	bool forgot;         /* events that were never acknowledged, since the stream was opened */
+	uint64_t event_base; /* ids of another elector for the same session are not ours */
+	uint64_t event_id;
+	uint64_t generation;
+	uint64_t fence_generation;
+	struct heap_item timer; /* when it is idle for too long */
+	uint64_t used_ms;
+};
+
+struct session_stream {
+	struct session *session; /* NULL: replaced */
+	void *stream;
+	const struct session_event *unsent; /* the first; NULL: all were sent */
+	uint64_t generation;
+};
+
+struct follower {
+	struct follower *next;
+	char *holder;
+	void *stream;
+};
+
+struct sessions {
+	struct engine *engine;
+	struct store_clock clock;
+	struct sessions_host host;
+	struct sessions_counters counters;
+	char instance[ID_HEX_SIZE];
+	struct anonymous anonymous;
+	struct id_table tickets;
+	struct id_table sessions;
+	struct heap ticket_timers;
+	struct heap session_timers;
+	struct follower *followers;
+	struct tombstones tombstones;
+	size_t most_tickets;
+	uint64_t armed_ms;
+	bool in_trouble; /* the store did not acknowledge what was asked last, and the log says so */
+};
+
+/* ---- sessions.c ---- */
+
+uint64_t sessions_now(const struct sessions *sessions);
+void sessions_arm(struct sessions *sessions);
+
+/* NULL: none of that id. */
+struct session *session_find(const struct sessions *sessions, const struct id *id);
+/* The one of that id, made where there is none. NULL: no id, or no memory. */
+struct session *session_use(struct sessions *sessions, const struct id *id, const char *holder);
+/* An event that is kept until its client has acknowledged it. The data is taken over. */
+void session_post(struct session *session, const char *name, cJSON *data);
+/* All events up to `seen`. False: an id of another elector, or of none. */
+bool session_acknowledge(struct session *session, uint64_t seen);
+
+/* ---- tickets.c ---- */
+
+/* What the engine has of it: name, holder, value, ttl and token. */
+const struct store_claim *ticket_claim(const struct ticket *ticket);
+struct ticket *ticket_find(const struct sessions *sessions, const struct id *claim);
+/* Joins its session. NULL without memory. */
+struct ticket *ticket_new(struct sessions *sessions, const struct put *put);
+/* May end the ticket before it returns. adopt_token 0: a new grant is wanted. */
+void ticket_contend(
+    struct ticket *ticket, const struct put *put, uint64_t wait_ms, uint64_t adopt_token);
+void ticket_join_session(struct ticket *ticket, struct session *session);
+void ticket_set_state(struct ticket *ticket, enum ticket_state state);
+void ticket_set_timer(struct ticket *ticket, uint64_t at_ms);
+/* Wait no longer, and then adopt the grant that another elector gave the claim meanwhile. */
+void ticket_adopt_instead(struct ticket *ticket, uint64_t token);
+/* Give back what it holds, which `cause` counts, or wait no longer. */
+void ticket_let_go(struct ticket *ticket, uint64_t *cause);
+/* Its timer has come. */
+void ticket_ring(struct ticket *ticket);
+
+/* How long the right lasts, told at this moment, of a request read at read_ms (rule 4). */
+uint64_t ticket_remaining_ms(const struct ticket *ticket, uint64_t read_ms, uint64_t told_ms);
+/* The client has just been told that its right lasts for so long. */
+void ticket_tell_until(struct ticket *ticket, uint64_t told_ms, uint64_t told_remaining_ms);
+/* Name, claim and token, as events have them. */
+cJSON *ticket_grant_data(const struct ticket *ticket);
+
+void ticket_hold_back(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms);
+/* NULL: nobody waits for an answer. */
+struct sessions_request *ticket_take_request(struct ticket *ticket);
+void ticket_answer_lock(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms);
+
+void answer_error(struct sessions *sessions, struct sessions_request *request, int status,
+    const char *code, const char *message);
+void answer_holder(
+    struct sessions *sessions, struct sessions_request *request, int status, uint32_t position);
+void answer_no_memory(struct sessions *sessions, struct sessions_request *request);
+void answer_in_doubt(struct sessions *sessions, struct sessions_request *request);
+void answer_released(struct sessions *sessions, const char *name, struct sessions_request *request);
+
+#endif

@@ -1,0 +1,29 @@
+/* Processes of this machine: which they are, and whether they live. Linux only. */
+#ifndef MPSYNC_PROCESS_H
+#define MPSYNC_PROCESS_H
+
+#include "protocol/record.h"
+
+/* What /proc/PID/stat says of a process. */
+struct process_stat {
+	char state; /* 'T': stopped, 'Z': ended and not waited for, … */
+	int32_t parent;
+	int32_t group;
+	int32_t session;
+	int32_t foreground_group; /* of its terminal; -1: it has none */
+	uint64_t start;           /* in ticks since boot */
+};
+
+/* False if there is no such process, or /proc does not tell. */
+bool process_read(int32_t pid, struct process_stat *stat);
+
+/* This process on this kernel. False if /proc does not tell. */
+bool process_self(struct record_host *host);
+
+/*
+ * A descriptor that is readable when that very process has ended; -1 when it cannot be watched.
+ * *dead is set when it is proven that it has ended already.
+ */
+int process_watch(const struct record_host *host, bool *dead);
+
+#endif

@@ -1,0 +1,188 @@
+#include "base/clock.h"
+#include "http_calls.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_STREAMS 1000000L
+
+/* All before anybody is told: to let go of a call, curl walks through those it has not told. */
+static void collect_finished(struct line *line)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(line->multi, &left))) {
+		struct http_try *try = NULL;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&try);
+		try->code = message->data.result;
+		http_move_try(try, &line->http->finished);
+	}
+}
+
+/* The line may be gone behind that. */
+static void act(struct line *line, curl_socket_t descriptor, int what)
+{
+	struct http *http = line->http;
+	int running;
+
+	curl_multi_socket_action(line->multi, descriptor, what, &running);
+	collect_finished(line);
+	http_tell_finished(http);
+}
+
+static void on_socket_ready(evutil_socket_t descriptor, short what, void *context)
+{
+	act(context, descriptor,
+	    (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0));
+}
+
+static void on_timer(evutil_socket_t descriptor, short what, void *context)
+{
+	(void)descriptor, (void)what;
+	act(context, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int watch_socket(CURL *easy, curl_socket_t descriptor, int what, void *context, void *data)
+{
+	struct line *line = context;
+	struct event *event = data;
+
+	(void)easy;
+	if (event)
+		event_free(event);
+	event = NULL;
+	if (what != CURL_POLL_REMOVE) {
+		const short flags = (short)(EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) |
+		                            (what & CURL_POLL_OUT ? EV_WRITE : 0));
+
+		event = event_new(line->http->loop->base, descriptor, flags, on_socket_ready, line);
+		if (event)
+			event_add(event, NULL);
+	}
+	curl_multi_assign(line->multi, descriptor, event);
+	return 0;
+}
+
+static int set_timer(CURLM *multi, long timeout_ms, void *context)
+{
+	struct line *line = context;
+	const struct timeval after = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
+
+	(void)multi;
+	if (timeout_ms < 0)
+		evtimer_del(line->timer);
+	else
+		evtimer_add(line->timer, &after);
+	return 0;
+}
+
+static void line_free(struct line *line)
+{
+	if (line->multi)
+		curl_multi_cleanup(line->multi);
+	if (line->timer)
+		event_free(line->timer);
+	free(line);
+}
+
+struct line *line_new(struct http *http)
+{
+	struct line *line = calloc(1, sizeof *line);
+
+	if (!line)
+		return NULL;
+	line->http = http;
+	line->begun_ms = clock_boot_ms();
+	line->multi = curl_multi_init();
+	line->timer = evtimer_new(http->loop->base, on_timer, line);
+	if (!line->multi || !line->timer) {
+		line_free(line);
+		return NULL;
+	}
+	curl_multi_setopt(line->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+	curl_multi_setopt(line->multi, CURLMOPT_SOCKETDATA, line);
+	curl_multi_setopt(line->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+	curl_multi_setopt(line->multi, CURLMOPT_TIMERDATA, line);
+	/* Every watch is a stream of its own. */
+	curl_multi_setopt(line->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, MOST_STREAMS);
+	line->next = http->lines;
+	http->lines = line;
+	return line;
+}
+
+static void free_idle(struct http *http)
+{
+	struct line **link = &http->lines->next;
+
+	while (*link) {
+		struct line *line = *link;
+
+		if (line->tries > 0) {
+			link = &line->next;
+			continue;
+		}
+		*link = line->next;
+		line_free(line);
+	}
+}
+
+struct line *line_present(struct http *http)
+{
+	struct line *line = http->lines->hangs ? line_new(http) : http->lines;
+
+	free_idle(http);
+	return line;
+}
+
+struct line *line_other(struct http *http, uint64_t sent_ms)
+{
+	struct line *line = http->lines;
+
+	/* Where each request has a connection, it only asks for another one. */
+	if (!http->settings.shared || (line->begun_ms > sent_ms && !line->hangs))
+		return line;
+	return line_new(http);
+}
+
+void line_hangs(struct line *line)
+{
+	struct http *http = line->http;
+	struct http_try *next;
+
+	if (!http->settings.shared || line->hangs)
+		return;
+	line->hangs = true;
+	for (struct http_try *try = TAILQ_FIRST(&http->under_way); try; try = next) {
+		next = TAILQ_NEXT(try, link);
+		if (try->line != line || !try->call->request.data)
+			continue;
+		try->code = CURLE_GOT_NOTHING;
+		strcpy(try->problem, "its connection hung, and was replaced");
+		http_move_try(try, &http->finished);
+		event_active(http->tell, EV_TIMEOUT, 0);
+	}
+}
+
+void line_leave(struct http_try *try)
+{
+	struct line *line = try->line;
+
+	curl_multi_remove_handle(line->multi, try->easy);
+	line->tries--;
+	try->line = NULL;
+	free_idle(line->http);
+}
+
+void lines_free(struct http *http)
+{
+	while (http->lines) {
+		struct line *line = http->lines;
+
+		http->lines = line->next;
+		line_free(line);
+	}
+}

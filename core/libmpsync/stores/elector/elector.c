@@ -1,0 +1,235 @@
+#include "elector.h"
+
+#include "base/status.h"
+#include "base/text.h"
+#include "store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Those who wait ask after their stream when nothing was heard for so long. */
+#define SILENCE_MS 15000
+
+uint64_t remote_now(const struct remote *remote)
+{
+	return remote->store.clock.boot_ms(remote->store.clock.context);
+}
+
+/* ---- Time ---- */
+
+void remote_arm(struct remote *remote)
+{
+	const struct store_sink *sink = &remote->store.sink;
+	uint64_t at_ms = watches_next_ms(remote);
+
+	if (remote->reconnect_at_ms < at_ms)
+		at_ms = remote->reconnect_at_ms;
+	if (remote->check_at_ms < at_ms)
+		at_ms = remote->check_at_ms;
+	sink->wake_at(sink->engine, at_ms);
+}
+
+void remote_expect_word(struct remote *remote)
+{
+	remote->heard_ms = remote_now(remote);
+	if (remote->check_at_ms != CLAIM_NEVER)
+		return;
+	remote->check_at_ms = remote->heard_ms + SILENCE_MS;
+	remote_arm(remote);
+}
+
+static bool anyone_waits(const struct remote *remote)
+{
+	for (const struct remote_claim *claim = remote->claims; claim; claim = claim->next)
+		if (claim->sent && !claim->held)
+			return true;
+	return false;
+}
+
+static void check_silence(struct remote *remote, uint64_t now)
+{
+	if (!anyone_waits(remote)) {
+		remote->check_at_ms = CLAIM_NEVER;
+	} else if (remote->heard_ms + SILENCE_MS > now) {
+		remote->check_at_ms = remote->heard_ms + SILENCE_MS;
+	} else {
+		remote->check_at_ms = now + SILENCE_MS;
+		if (remote->greeted && !remote->heartbeats)
+			heartbeat_send_bare(remote);
+	}
+}
+
+static void elector_run(struct store *store)
+{
+	struct remote *remote = remote_of(store);
+	const uint64_t now = remote_now(remote);
+
+	if (remote->reconnect_at_ms <= now) {
+		remote->reconnect_at_ms = CLAIM_NEVER;
+		remote_stream_connect(remote);
+	}
+	if (remote->check_at_ms <= now)
+		check_silence(remote, now);
+	watches_run(remote);
+	remote_arm(remote);
+}
+
+/* ---- The store contract ---- */
+
+/* False without randomness. */
+static bool begin_claim(struct remote *remote, struct store_claim *stored)
+{
+	struct remote_claim *claim = store_claim_data(stored);
+
+	if (claim->remote)
+		return true;
+	if (!id_random(&claim->secret))
+		return false;
+	claim->remote = remote;
+	claim->claim = stored;
+	claim->next = remote->claims;
+	if (claim->next)
+		claim->next->previous = claim;
+	remote->claims = claim;
+	return true;
+}
+
+static void elector_attempt(struct store *store, struct store_claim *stored)
+{
+	struct remote *remote = remote_of(store);
+	struct remote_claim *claim = store_claim_data(stored);
+
+	if (!begin_claim(remote, stored)) {
+		store->sink.answer(store->sink.engine, stored, CLAIM_REFUSED,
+		    &(struct claim_answer){.status = MPSYNC_E_NO_MEMORY}, NULL);
+		return;
+	}
+	claim->held = false; /* an answer that came too late was no grant */
+	if (claim->phase == CONFIRM)
+		return; /* under way since the event came: its answer is this attempt's */
+	if (claim->granted) {
+		remote_claim_confirm(claim);
+	} else if (remote->greeted) {
+		remote_claim_attempt(claim);
+	} else {
+		claim->phase = NEEDS_STREAM;
+		remote->reconnect_at_ms = CLAIM_NEVER;
+		remote_stream_connect(remote);
+	}
+}
+
+static void elector_withdraw(struct store *store, struct store_claim *stored)
+{
+	struct remote_claim *claim = store_claim_data(stored);
+
+	if (claim->remote)
+		remote_claim_withdraw(claim);
+	else
+		store->sink.answer(store->sink.engine, stored, CLAIM_FREED, NULL, NULL);
+}
+
+static void elector_forget(struct store *store, struct store_claim *stored)
+{
+	struct remote *remote = remote_of(store);
+	struct remote_claim *claim = store_claim_data(stored);
+
+	if (!claim->remote)
+		return;
+	http_cancel(claim->call);
+	if (claim->heartbeat)
+		heartbeat_leave(claim);
+	if (claim->next)
+		claim->next->previous = claim->previous;
+	if (claim->previous)
+		claim->previous->next = claim->next;
+	else
+		remote->claims = claim->next;
+}
+
+/* ---- Opening and closing ---- */
+
+static void elector_close(struct store *store)
+{
+	struct remote *remote = remote_of(store);
+
+	watches_clear(remote);
+	if (remote->http && remote->store.fence)
+		remote_stream_close(remote);
+	http_free(remote->http);
+	heartbeats_clear(remote);
+	queries_clear(remote);
+	remote_clear_errands(remote);
+	store_fence_drop(remote->store.fence);
+	free(remote->holder);
+	free(remote->holder_path);
+	free(remote->url);
+	free(remote);
+}
+
+static const struct store_ops elector_ops = {
+    .attempt = elector_attempt,
+    .renew = elector_renew,
+    .withdraw = elector_withdraw,
+    .forget = elector_forget,
+    .query = elector_query,
+    .query_cancel = elector_query_cancel,
+    .observe = elector_observe,
+    .observe_stop = elector_observe_stop,
+    .run = elector_run,
+    .close = elector_close,
+};
+
+static bool set_names(
+    struct remote *remote, const struct url *url, const struct mpsync_options *options)
+{
+	const char *identity = options_text(options, OPTION_IDENTITY); /* every client names one */
+	char *encoded;
+	struct id session;
+	int length = -1;
+
+	encoded = http_encode(identity);
+	if (encoded)
+		length = asprintf(&remote->holder_path, "/holders/%s", encoded);
+	if (length < 0)
+		remote->holder_path = NULL;
+	free(encoded);
+	remote->holder = strdup(identity);
+	remote->url = strdup(url->text);
+	if (!id_random(&session))
+		return false;
+	id_to_hex(&session, remote->session);
+	return remote->holder && remote->holder_path && remote->url;
+}
+
+struct store *elector_open(const struct url *url, const struct mpsync_options *options,
+    struct loop *loop, const struct store_clock *clock, mpsync_error *error)
+{
+	const bool local = url->scheme == URL_HTTP_UNIX;
+	struct remote *remote = calloc(1, sizeof *remote);
+	const int64_t timeout = options_ms(options, OPTION_REQUEST_TIMEOUT);
+	struct http_settings settings;
+
+	if (!remote) {
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+		return NULL;
+	}
+	remote->store.ops = &elector_ops;
+	remote->store.clock = *clock;
+	remote->store.kind = "elector";
+	remote->store.claim_size = sizeof(struct remote_claim);
+	remote->store.shortest_ttl_ms = 50;
+	remote->store.fence = store_fence_new();
+	remote->check_at_ms = CLAIM_NEVER;
+	remote->request_timeout_ms = timeout > 0 ? (uint64_t)timeout : 0;
+	remote->fence_wanted = strcmp(options_text(options, OPTION_FENCE), "auto") == 0 && !url->tls;
+	remote_stream_init(remote);
+	settings = http_settings_of(local ? "http://localhost" : url->target, options);
+	settings.socket_path = local ? url->target : NULL;
+	remote->http = http_new(loop, &settings);
+	if (remote->http && remote->store.fence && set_names(remote, url, options))
+		return &remote->store;
+	fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	elector_close(&remote->store);
+	return NULL;
+}

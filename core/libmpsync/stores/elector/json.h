@@ -1,0 +1,26 @@
+/* What an elector's answers and events say, taken out of their JSON. */
+#ifndef MPSYNC_STORES_ELECTOR_JSON_H
+#define MPSYNC_STORES_ELECTOR_JSON_H
+
+#include "protocol/store.h"
+
+#include <cjson/cJSON.h>
+
+/* A field's text, "" when it is absent or no string. Borrowed from the object. */
+const char *json_text(const cJSON *object, const char *name);
+uint64_t json_token(const cJSON *object, const char *name);
+uint64_t json_duration_ms(const cJSON *object, const char *name);
+uint32_t json_count(const cJSON *object, const char *name);
+
+/* The instance that answers; none when it does not say. */
+struct id json_elector(const cJSON *object);
+
+/* Strings are borrowed from the object. */
+struct store_lock json_lock(const cJSON *object);
+
+enum mpsync_reason json_reason(const cJSON *object);
+
+/* What an answer that is no success means to a claim. */
+enum mpsync_status json_status(long http_status, const char *code);
+
+#endif

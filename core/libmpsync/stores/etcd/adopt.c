@@ -1,0 +1,159 @@
+/* Adopting a former instance's grant (rule 9). */
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void on_adopted(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+
+	if (!etcd_entry_is_good(entry, got))
+		return;
+	entry->doubtful = false;
+	if (!got->succeeded) {
+		etcd_entry_answer_gone(entry, MPSYNC_REASON_DELETED, false);
+		return;
+	}
+	entry->created = (int64_t)entry->claim->token;
+	entry->written = got->revision;
+	if (!entry->facts_created)
+		entry->facts_created = got->revision;
+	etcd_entry_answer_seen(entry, CLAIM_GRANTED);
+}
+
+/* Its value stays. Returns its ttl. */
+static uint32_t take_terms(struct etcd_entry *entry, const struct etcd_key *former_facts)
+{
+	struct etcd_facts facts;
+	uint32_t ttl_ms;
+
+	free(entry->adopted_value);
+	entry->adopted_value = NULL;
+	if (!etcd_facts_read(&facts, former_facts->value))
+		return 0;
+	if (facts.value)
+		entry->adopted_value = strdup(facts.value);
+	ttl_ms = facts.ttl_ms;
+	etcd_facts_clear(&facts);
+	return ttl_ms;
+}
+
+/* Its holder may believe in it for that long: so long its lease has to last at least (rule 21). */
+static void adopt_with_ttl(struct etcd_entry *entry, uint32_t ttl_ms)
+{
+	struct etcd_session *session = etcd_session_of(entry->etcd, ttl_ms);
+
+	if (!entry->claim->any_ttl || ttl_ms == 0) {
+		etcd_entry_fail(entry,
+		    &(struct etcd_answer){
+		        .result = ETCD_REFUSED, .status = MPSYNC_E_INVALID, .message = STORE_TTL_IS_FIXED});
+	} else if (!session) {
+		etcd_entry_fail_no_memory(entry);
+	} else {
+		entry->claim->ttl_ms = ttl_ms;
+		etcd_entry_leave_session(entry);
+		etcd_entry_join(entry, session);
+		etcd_entry_proceed_when_fresh(entry);
+	}
+}
+
+/*
+ * The key goes over to our lease. Its creation, and so its place and token, stay. Only the first
+ * place is a grant: a token that was never given has none before it in the queue to hide behind.
+ */
+static void adopt(struct etcd_entry *entry, const struct etcd_key *former_facts)
+{
+	const struct store_claim *claim = entry->claim;
+	const int64_t token = (int64_t)claim->token;
+	const bool same_facts = strcmp(former_facts->key, entry->facts) == 0;
+	const uint32_t ttl_ms = take_terms(entry, former_facts);
+	char *facts;
+
+	if (ttl_ms != claim->ttl_ms) {
+		adopt_with_ttl(entry, ttl_ms);
+		return;
+	}
+	facts = etcd_entry_facts(entry, entry->key, claim->token);
+	if (!facts) {
+		etcd_entry_fail_no_memory(entry);
+		return;
+	}
+	entry->facts_created = same_facts ? former_facts->create_revision : 0;
+	entry->doubtful = true;
+	etcd_entry_ask(
+	    entry, &(struct etcd_call){
+	               .compares = {{.key = entry->key, .revision = token},
+	                   {.key = former_facts->key, .revision = former_facts->create_revision},
+	                   {.key = entry->queue, .revision = token, .kind = ETCD_NONE_BEFORE}},
+	               .compare_count = 3,
+	               .then = {etcd_entry_put_key(entry), etcd_entry_put_facts(entry, facts),
+	                   {.kind = ETCD_DELETE, .key = former_facts->key}},
+	               .then_count = same_facts ? 2 : 3,
+	               .done = on_adopted});
+	free(facts);
+}
+
+static void on_former_facts(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+	const struct etcd_key *facts = etcd_only(&got->found[0]);
+
+	if (!etcd_entry_is_good(entry, got))
+		return;
+	if (etcd_entry_owns(entry, facts))
+		adopt(entry, facts);
+	else
+		etcd_entry_answer_gone(entry, MPSYNC_REASON_DELETED, false);
+}
+
+/* Where the place stands, and where its facts are to stand on our lease. */
+static bool set_keys(struct etcd_entry *entry, const struct etcd_key *place)
+{
+	const struct etcd *etcd = entry->etcd;
+
+	free(entry->key);
+	free(entry->facts);
+	entry->key = strdup(place->key);
+	entry->facts = etcd_place_facts_key(etcd->prefix, entry->claim->name, place->key,
+	    entry->session->lease, place->create_revision);
+	return entry->key && entry->facts;
+}
+
+static void ask_former_facts(struct etcd_entry *entry, const struct etcd_key *place)
+{
+	char *former = etcd_place_facts_key(
+	    entry->etcd->prefix, entry->claim->name, place->key, place->lease, place->create_revision);
+
+	if (former && set_keys(entry, place))
+		etcd_entry_ask(entry, &(struct etcd_call){.then = {{.kind = ETCD_GET, .key = former}},
+		                          .then_count = 1,
+		                          .done = on_former_facts});
+	else
+		etcd_entry_fail_no_memory(entry);
+	free(former);
+}
+
+static void on_found(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+	const struct etcd_found *all = &got->found[0];
+	const struct etcd_key *place = NULL;
+
+	if (!etcd_entry_is_good(entry, got))
+		return;
+	for (size_t i = 0; i < all->count; i++)
+		if ((uint64_t)all->keys[i].create_revision == entry->claim->token)
+			place = &all->keys[i];
+	if (place)
+		ask_former_facts(entry, place);
+	else
+		etcd_entry_answer_gone(entry, MPSYNC_REASON_DELETED, false);
+}
+
+void etcd_adopt(struct etcd_entry *entry)
+{
+	etcd_entry_ask(entry, &(struct etcd_call){.then = {{.kind = ETCD_GET_ALL, .key = entry->queue}},
+	                          .then_count = 1,
+	                          .done = on_found});
+}

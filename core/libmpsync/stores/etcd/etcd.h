@@ -1,0 +1,12 @@
+/* The etcd store: the recipe of etcd's own client, so that its mutexes and elections take part. */
+#ifndef MPSYNC_STORES_ETCD_H
+#define MPSYNC_STORES_ETCD_H
+
+#include "net/loop.h"
+#include "base/url.h"
+#include "protocol/store.h"
+
+struct store *etcd_open(const struct url *url, const struct mpsync_options *options,
+    struct loop *loop, const struct store_clock *clock, mpsync_error *error);
+
+#endif

@@ -1,0 +1,128 @@
+/*
+ * The places that are held. A lease that lives does not show that a place is still there: a hand
+ * may have deleted it, another elector adopted it. So each interval compares all of them, with
+ * their last writing, in parts that one transaction can have, and a right counts from what showed
+ * its place.
+ */
+#include "store.h"
+
+#include <string.h>
+
+static void move(struct etcd_entry *entry, struct etcd_entries *list)
+{
+	if (entry->list)
+		TAILQ_REMOVE(entry->list, entry, held_entry);
+	entry->list = list;
+	if (list)
+		TAILQ_INSERT_TAIL(list, entry, held_entry);
+}
+
+void etcd_hold(struct etcd_entry *entry, uint64_t seen_ms)
+{
+	struct etcd_session *session = entry->session;
+
+	session->held_count += !entry->list;
+	move(entry, &session->held);
+	entry->held = true;
+	entry->seen_ms = seen_ms;
+	entry->taken = MPSYNC_REASON_NONE;
+}
+
+void etcd_unhold(struct etcd_entry *entry)
+{
+	entry->session->held_count -= entry->list != NULL;
+	move(entry, NULL);
+	entry->held = false;
+}
+
+uint64_t etcd_held_since_ms(const struct etcd_entry *entry)
+{
+	const uint64_t confirmed_ms = entry->session->confirmed_ms;
+
+	return entry->seen_ms < confirmed_ms ? entry->seen_ms : confirmed_ms;
+}
+
+size_t etcd_held_parts(const struct etcd_session *session)
+{
+	const size_t parts = (session->held_count + ETCD_MOST_FURTHER - 1) / ETCD_MOST_FURTHER;
+
+	return parts > 0 ? parts : 1;
+}
+
+size_t etcd_held_compare(
+    struct etcd_session *session, struct etcd_compare compares[ETCD_MOST_FURTHER])
+{
+	const size_t parts = etcd_held_parts(session);
+	const size_t most = (session->held_count + parts - 1) / parts;
+	size_t count = 0;
+
+	while (count < most && !TAILQ_EMPTY(&session->held)) {
+		struct etcd_entry *entry = TAILQ_FIRST(&session->held);
+
+		move(entry, &session->asked);
+		compares[count++] = (struct etcd_compare){
+		    .key = entry->key, .revision = entry->written, .kind = ETCD_WRITTEN_AT};
+	}
+	session->compared_ms = etcd_now(session->etcd);
+	return count;
+}
+
+void etcd_held_put_back(struct etcd_session *session)
+{
+	while (!TAILQ_EMPTY(&session->asked)) {
+		struct etcd_entry *entry = TAILQ_LAST(&session->asked, etcd_entries);
+
+		TAILQ_REMOVE(&session->asked, entry, held_entry);
+		TAILQ_INSERT_HEAD(&session->held, entry, held_entry);
+		entry->list = &session->held;
+	}
+}
+
+static const struct etcd_key *key_of(
+    const struct etcd_entry *entry, const struct etcd_answer *answer)
+{
+	for (size_t i = 0; i < answer->further.count; i++)
+		if (strcmp(answer->further.keys[i].key, entry->key) == 0)
+			return &answer->further.keys[i];
+	return NULL;
+}
+
+/* Someone wrote one of them meanwhile, or it has gone. */
+static void judge(struct etcd_entry *entry, const struct etcd_answer *answer)
+{
+	const struct etcd_key *key = key_of(entry, answer);
+
+	if (!key || key->create_revision != entry->created)
+		entry->taken = MPSYNC_REASON_DELETED;
+	else if (key->lease != entry->session->lease)
+		entry->taken = MPSYNC_REASON_OTHER_ELECTOR;
+	else
+		entry->written = key->mod_revision; /* as a value is written, or by a hand */
+}
+
+static void tell(struct etcd_entry *entry)
+{
+	if (!entry->held)
+		return;
+	if (entry->taken != MPSYNC_REASON_NONE)
+		etcd_entry_answer_gone(entry, entry->taken, false);
+	else if (entry->phase == ETCD_RENEWING)
+		etcd_entry_answer_right(entry, CLAIM_RENEWED);
+}
+
+void etcd_held_answered(struct etcd_session *session, const struct etcd_answer *answer)
+{
+	struct etcd_entry *entry;
+
+	while ((entry = TAILQ_FIRST(&session->asked))) {
+		move(entry, &session->held);
+		if (!answer->succeeded)
+			judge(entry, answer);
+		if (entry->taken == MPSYNC_REASON_NONE)
+			entry->seen_ms = session->compared_ms;
+		if (entry->taken != MPSYNC_REASON_NONE || entry->phase == ETCD_RENEWING)
+			etcd_session_tell_later(session, entry);
+	}
+	while ((entry = etcd_session_next_told(session)))
+		tell(entry);
+}

@@ -1,0 +1,433 @@
+/* A place in the queue of a name: taking it, waiting in it, leaving it. */
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Lost races before a request says "busy" and comes back later. */
+#define MOST_RACES 8
+
+static void remember_owner(struct etcd_entry *entry, const struct etcd_key *oldest)
+{
+	if (oldest->create_revision == entry->owner_created)
+		return;
+	free(entry->owner_facts);
+	entry->owner_facts = etcd_place_facts_key(entry->etcd->prefix, entry->claim->name, oldest->key,
+	    oldest->lease, oldest->create_revision);
+	entry->owner_created = oldest->create_revision;
+}
+
+static void answer_busy(struct etcd_entry *entry, const struct etcd_key *oldest,
+    const struct etcd_key *facts_key, bool next)
+{
+	struct etcd_facts facts = {0};
+	const bool known = facts_key && etcd_facts_read(&facts, facts_key->value);
+
+	etcd_entry_answer(entry, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = CLAIM_NEVER},
+	    &(struct store_word){
+	        .holder = known            ? facts.holder
+	                  : *oldest->value ? oldest->value
+	                                   : "another client of etcd",
+	        .position = next ? 1 : 0,
+	    });
+	etcd_facts_clear(&facts);
+}
+
+static void race(struct etcd_entry *entry, void (*again)(struct etcd_entry *entry))
+{
+	if (++entry->races < MOST_RACES)
+		again(entry);
+	else
+		etcd_entry_answer(
+		    entry, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = ETCD_RACE_MS}, NULL);
+}
+
+static void on_before_put(struct etcd_watch *watch, const struct etcd_key *key)
+{
+	(void)watch, (void)key;
+}
+
+static void on_before_gone(struct etcd_watch *watch, const char *key, int64_t revision)
+{
+	struct etcd_entry *entry =
+	    (struct etcd_entry *)((char *)watch - offsetof(struct etcd_entry, before));
+
+	(void)key, (void)revision;
+	etcd_unwatch(watch);
+	etcd_entry_tell_changed(entry);
+}
+
+static void on_before_ended(struct etcd_watch *watch)
+{
+	etcd_entry_tell_changed(
+	    (struct etcd_entry *)((char *)watch - offsetof(struct etcd_entry, before)));
+}
+
+static bool watch_before(struct etcd_entry *entry, const struct etcd_key *before, int64_t revision)
+{
+	char *key = strdup(before->key);
+
+	if (!key)
+		return false;
+	etcd_unwatch(&entry->before);
+	free(entry->before_key);
+	entry->before_key = key;
+	entry->before = (struct etcd_watch){.key = key,
+	    .revision = revision,
+	    .put = on_before_put,
+	    .gone = on_before_gone,
+	    .ended = on_before_ended};
+	etcd_watch(entry->etcd->rpc, &entry->before);
+	return true;
+}
+
+static bool is_somebodys(const struct etcd_session *session, const struct etcd_key *place)
+{
+	const struct etcd_entry *other = session->entries;
+
+	while (other && (!other->key || strcmp(other->key, place->key) != 0))
+		other = other->next;
+	return other;
+}
+
+static void on_facts_restored(struct etcd_call *call, const struct etcd_answer *got)
+{
+	if (got->result != ETCD_OK)
+		etcd_entry_tell_changed(call->context); /* it looks again */
+}
+
+/*
+ * What stands before this claim is on its own lease, and of no claim here: late, or adopted for one
+ * that has gone. Its facts would end it. Where a hand has deleted those it would stay for ever.
+ */
+static void restore_facts(struct etcd_entry *entry, const struct etcd_key *place)
+{
+	const struct etcd *etcd = entry->etcd;
+	char *key = etcd_place_facts_key(
+	    etcd->prefix, entry->claim->name, place->key, place->lease, place->create_revision);
+	char *facts = etcd_facts_write(&(struct etcd_facts){
+	    .holder = "unknown",
+	    .key = place->key,
+	    .token = (uint64_t)place->create_revision,
+	    .ttl_ms = entry->claim->ttl_ms,
+	    .since_ms = etcd->store.clock.wall_ms(etcd->store.clock.context),
+	});
+
+	if (key && facts)
+		etcd_entry_check(entry,
+		    &(struct etcd_call){.compares = {{.key = place->key,
+		                                         .revision = place->mod_revision,
+		                                         .kind = ETCD_WRITTEN_AT},
+		                            {.key = key}},
+		        .compare_count = 2,
+		        .then = {{.kind = ETCD_PUT, .key = key, .value = facts, .lease = place->lease}},
+		        .then_count = 1,
+		        .done = on_facts_restored});
+	free(key);
+	free(facts);
+}
+
+/* Else another elector has adopted the place, and answers for it (rule 3). */
+static bool stands_on_our_lease(const struct etcd_entry *entry, const struct etcd_key *place)
+{
+	return place->lease == entry->session->lease;
+}
+
+/* Held is who stands there and is the oldest: never because another one went (rule 33). */
+static void on_looked(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+	const struct etcd_key *own = etcd_only(&got->found[0]);
+	const struct etcd_key *oldest = etcd_only(&got->found[1]);
+	const struct etcd_key *before = etcd_only(&got->found[2]);
+
+	if (!etcd_entry_is_good(entry, got))
+		return;
+	if (!own || own->create_revision != entry->created || !stands_on_our_lease(entry, own)) {
+		etcd_entry_lose_place(entry);
+		race(entry, etcd_place_take);
+	} else if (oldest && oldest->create_revision == entry->created) {
+		etcd_unwatch(&entry->before);
+		entry->written = own->mod_revision;
+		etcd_entry_answer_seen(entry, CLAIM_GRANTED);
+	} else if (!oldest || !before) {
+		race(entry, etcd_place_look);
+	} else if (!watch_before(entry, before, got->revision)) {
+		etcd_entry_fail_no_memory(entry);
+	} else {
+		const bool same = oldest->create_revision == entry->owner_created;
+		const bool next = oldest->create_revision == before->create_revision;
+
+		if (before->lease == entry->session->lease && !entry->check.flight &&
+		    !is_somebodys(entry->session, before))
+			restore_facts(entry, before);
+		remember_owner(entry, oldest);
+		answer_busy(entry, oldest, same ? etcd_only(&got->found[3]) : NULL, next);
+	}
+}
+
+void etcd_place_look(struct etcd_entry *entry)
+{
+	etcd_entry_ask(
+	    entry, &(struct etcd_call){
+	               .then = {{.kind = ETCD_GET, .key = entry->key},
+	                   {.kind = ETCD_GET_OLDEST, .key = entry->queue},
+	                   {.kind = ETCD_GET_BEFORE, .key = entry->queue, .revision = entry->created},
+	                   {.kind = ETCD_GET, .key = entry->owner_facts}},
+	               .then_count = entry->owner_facts ? 4 : 3,
+	               .done = on_looked});
+}
+
+/* A try has not queued; it only asks who has the name. */
+static void on_asked_owner(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+	const struct etcd_key *oldest = etcd_only(&got->found[0]);
+
+	if (!etcd_entry_is_good(entry, got))
+		return;
+	if (oldest)
+		answer_busy(entry, oldest, etcd_only(&got->found[1]), false);
+	else
+		race(entry, etcd_place_take);
+}
+
+static void ask_owner(struct etcd_entry *entry)
+{
+	etcd_entry_ask(
+	    entry, &(struct etcd_call){.then = {{.kind = ETCD_GET_OLDEST, .key = entry->queue},
+	                                   {.kind = ETCD_GET, .key = entry->owner_facts}},
+	               .then_count = entry->owner_facts ? 2 : 1,
+	               .done = on_asked_owner});
+}
+
+static void on_cleared(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+
+	if (etcd_entry_is_good(entry, got))
+		race(entry, etcd_place_take);
+}
+
+/* What stands at our own place is of an earlier claim of this client, done late (rule 40). */
+static void clear_place(struct etcd_entry *entry, const struct etcd_key *own)
+{
+	etcd_entry_ask(entry, &(struct etcd_call){.compares = {{.key = entry->key,
+	                                              .revision = own ? own->create_revision : 0}},
+	                          .compare_count = 1,
+	                          .then = {{.kind = ETCD_DELETE, .key = entry->key},
+	                              {.kind = ETCD_DELETE, .key = entry->facts}},
+	                          .then_count = 2,
+	                          .done = on_cleared});
+}
+
+static void judge(struct etcd_entry *entry, const struct etcd_key *oldest)
+{
+	if (oldest && oldest->create_revision == entry->created) {
+		etcd_entry_answer_seen(entry, CLAIM_GRANTED);
+		return;
+	}
+	if (oldest)
+		remember_owner(entry, oldest);
+	etcd_place_look(entry);
+}
+
+/*
+ * It stands where this claim would, and was granted to another one: it has gone over to another
+ * elector, or came back from there, or came too late for its claim, whose holder may believe in it.
+ */
+static bool is_granted_place(
+    const struct etcd_entry *entry, const struct etcd_key *own, const struct etcd_key *facts_key)
+{
+	struct etcd_facts facts;
+	bool granted;
+
+	if (!own || !stands_on_our_lease(entry, own))
+		return own;
+	if (!facts_key || !etcd_facts_read(&facts, facts_key->value))
+		return false;
+	granted = facts.token;
+	etcd_facts_clear(&facts);
+	return granted;
+}
+
+/* There is room when that has gone. */
+static void wait_for_room(struct etcd_entry *entry, const struct etcd_answer *got)
+{
+	const struct etcd_key *taken = etcd_only(&got->found[0]);
+	const struct etcd_key *oldest = etcd_only(&got->found[2]);
+
+	remember_owner(entry, oldest);
+	if (entry->claim->once)
+		ask_owner(entry);
+	else if (watch_before(entry, taken, got->revision))
+		answer_busy(entry, oldest, NULL, false);
+	else
+		etcd_entry_fail_no_memory(entry);
+}
+
+static void on_entered(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+	const struct etcd_key *own = etcd_only(&got->found[0]);
+	const struct etcd_key *facts = etcd_only(&got->found[1]);
+	const struct etcd_key *oldest = etcd_only(&got->found[2]);
+
+	entry->doubtful |= got->result == ETCD_UNKNOWN;
+	if (!etcd_entry_is_good(entry, got))
+		return;
+	if (got->succeeded) {
+		entry->created = entry->written = entry->facts_created = got->revision;
+		judge(entry, oldest);
+	} else if (own && stands_on_our_lease(entry, own) && etcd_entry_owns(entry, facts)) {
+		entry->created = own->create_revision;
+		entry->written = own->mod_revision;
+		entry->facts_created = facts->create_revision;
+		entry->value_version = entry->claim->value_version - 1; /* which one stands there? */
+		judge(entry, oldest);
+	} else if (own && !oldest) {
+		race(entry, etcd_place_take); /* what answers contradicts itself */
+	} else if (is_granted_place(entry, own, facts)) {
+		wait_for_room(entry, got);
+	} else if (own || facts) {
+		clear_place(entry, own);
+	} else if (oldest) {
+		remember_owner(entry, oldest);
+		ask_owner(entry);
+	} else {
+		race(entry, etcd_place_take);
+	}
+}
+
+void etcd_place_take(struct etcd_entry *entry)
+{
+	const struct store_claim *claim = entry->claim;
+	char *facts = etcd_entry_set_keys(entry) ? etcd_entry_facts(entry, NULL, 0) : NULL;
+
+	if (!facts) {
+		etcd_entry_fail_no_memory(entry);
+		return;
+	}
+	entry->value_version = claim->value_version;
+	etcd_entry_ask(
+	    entry, &(struct etcd_call){
+	               .compares = {{.key = claim->once ? entry->queue : entry->key,
+	                                .kind = claim->once ? ETCD_NONE_BELOW : ETCD_CREATED_AT},
+	                   {.key = entry->facts}},
+	               .compare_count = 2,
+	               .then = {etcd_entry_put_key(entry), etcd_entry_put_facts(entry, facts),
+	                   {.kind = ETCD_GET_OLDEST, .key = entry->queue}},
+	               .otherwise = {{.kind = ETCD_GET, .key = entry->key},
+	                   {.kind = ETCD_GET, .key = entry->facts},
+	                   {.kind = ETCD_GET_OLDEST, .key = entry->queue}},
+	               .then_count = 3,
+	               .otherwise_count = 3,
+	               .done = on_entered});
+	free(facts);
+}
+
+/* Facts that were left behind are looked for when the claim is forgotten. */
+static void answer_freed(struct etcd_entry *entry, bool facts_left)
+{
+	etcd_entry_lose_place(entry);
+	entry->doubtful = facts_left;
+	etcd_entry_answer(entry, CLAIM_FREED, NULL, NULL);
+}
+
+static void on_left(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+
+	if (etcd_entry_is_good(entry, got))
+		answer_freed(entry, false);
+}
+
+static void on_left_by_facts(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+	const struct etcd_key *own = etcd_only(&got->found[0]);
+	const struct etcd_key *facts = etcd_only(&got->found[1]);
+	const bool there =
+	    own && own->create_revision == entry->created && stands_on_our_lease(entry, own) && !facts;
+
+	if (!etcd_entry_is_good(entry, got))
+		return;
+	if (got->succeeded || !there)
+		answer_freed(entry, facts);
+	else /* a hand has deleted the facts alone */
+		etcd_entry_ask(
+		    entry, &(struct etcd_call){.compares = {{.key = entry->key, .revision = entry->created},
+		                                   {.key = entry->facts}},
+		               .compare_count = 2,
+		               .then = {{.kind = ETCD_DELETE, .key = entry->key}},
+		               .then_count = 1,
+		               .done = on_left});
+}
+
+/* The facts say whose it is: a key that another elector has adopted is not ours to delete (rule 3).
+ */
+static void leave(struct etcd_entry *entry)
+{
+	etcd_entry_ask(entry,
+	    &(struct etcd_call){.compares = {{.key = entry->facts, .revision = entry->facts_created},
+	                            {.key = entry->key, .revision = entry->created}},
+	        .compare_count = 2,
+	        .then = {{.kind = ETCD_DELETE, .key = entry->key},
+	            {.kind = ETCD_DELETE, .key = entry->facts}},
+	        .then_count = 2,
+	        .otherwise = {{.kind = ETCD_GET, .key = entry->key},
+	            {.kind = ETCD_GET, .key = entry->facts}},
+	        .otherwise_count = 2,
+	        .done = on_left_by_facts});
+}
+
+/*
+ * Is the key that stands there the place of these facts? An adopted place keeps the key of the
+ * lease that it was taken on: when a hand has deleted it, that lease's owner may stand there anew.
+ */
+static bool is_place_of(
+    const struct etcd_entry *entry, const struct etcd_key *own, const struct etcd_key *facts_key)
+{
+	struct etcd_facts facts;
+	bool same;
+
+	if (!own || !stands_on_our_lease(entry, own) || !etcd_facts_read(&facts, facts_key->value))
+		return false;
+	same = facts.token == 0 || facts.token == (uint64_t)own->create_revision;
+	etcd_facts_clear(&facts);
+	return same;
+}
+
+static void on_doubt_resolved(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+	const struct etcd_key *own = etcd_only(&got->found[0]);
+	const struct etcd_key *facts = etcd_only(&got->found[1]);
+	bool owns;
+
+	if (!etcd_entry_is_good(entry, got))
+		return;
+	owns = etcd_entry_owns(entry, facts);
+	if (owns && is_place_of(entry, own, facts)) {
+		entry->created = own->create_revision;
+		entry->facts_created = facts->create_revision;
+		leave(entry);
+	} else {
+		answer_freed(entry, owns); /* if it comes later the session's watch will see it */
+	}
+}
+
+void etcd_place_give_up(struct etcd_entry *entry)
+{
+	etcd_cancel(&entry->check);
+	etcd_unwatch(&entry->before);
+	entry->withdrawing = true;
+	etcd_unhold(entry);
+	if (entry->created)
+		leave(entry);
+	else
+		etcd_entry_ask(entry, &(struct etcd_call){.then = {{.kind = ETCD_GET, .key = entry->key},
+		                                              {.kind = ETCD_GET, .key = entry->facts}},
+		                          .then_count = 2,
+		                          .done = on_doubt_resolved});
+}

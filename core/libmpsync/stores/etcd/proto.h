@@ -1,0 +1,43 @@
+/* Calls and answers in the form that etcd's gRPC has them: a byte, a length, a protobuf message. */
+#ifndef MPSYNC_STORES_ETCD_PROTO_H
+#define MPSYNC_STORES_ETCD_PROTO_H
+
+#include "rpc.h"
+
+/* Owned by the caller; NULL without memory. */
+struct etcd_bytes {
+	uint8_t *bytes;
+	size_t size;
+};
+
+const char *etcd_path_of(enum etcd_call_kind kind);
+#define ETCD_WATCH_PATH        "/etcdserverpb.Watch/Watch"
+#define ETCD_AUTHENTICATE_PATH "/etcdserverpb.Auth/Authenticate"
+
+struct etcd_bytes etcd_encode(const struct etcd_call *call);
+struct etcd_bytes etcd_encode_watch(const struct etcd_watch *watch);
+struct etcd_bytes etcd_encode_authenticate(const char *user, const char *password);
+
+/*
+ * The first whole message of what has arrived: how many bytes it takes with its head, 0 while it is
+ * not whole, SIZE_MAX when it cannot be one.
+ */
+size_t etcd_message_size(const uint8_t *bytes, size_t size);
+
+/*
+ * These read the first message of what has arrived, if it is whole.
+ *
+ * Takes an answer apart, and shows it to `done` while it lasts. False: it is not what etcd sends.
+ */
+bool etcd_decode(struct etcd_call *call, const uint8_t *bytes, size_t size);
+
+/*
+ * Tells the watch what one message says, until *watch is NULL: whoever is told may stop watching.
+ * False: the watch is over (compacted, or not etcd's).
+ */
+bool etcd_decode_watch(struct etcd_watch *const *watch, const uint8_t *bytes, size_t size);
+
+/* The token, owned by the caller; NULL: it is not what etcd sends. */
+char *etcd_decode_authenticate(const uint8_t *bytes, size_t size);
+
+#endif

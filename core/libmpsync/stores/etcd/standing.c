@@ -1,0 +1,257 @@
+/* What stands on a lease: whose it is here, and giving back what is nobody's. */
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define READ_AGAIN_MS 50
+
+/* The next one from `entry` on whose facts stand there, or would. */
+static struct etcd_entry *next_at(struct etcd_entry *entry, const char *facts_key)
+{
+	while (entry && (!entry->facts || strcmp(entry->facts, facts_key) != 0))
+		entry = entry->next;
+	return entry;
+}
+
+void etcd_standing_read_again(struct etcd_session *session)
+{
+	if (!etcd_session_is_open(session))
+		return; /* nothing stands on it */
+	session->read_ms = etcd_now(session->etcd) + READ_AGAIN_MS;
+	etcd_arm(session->etcd);
+}
+
+static void on_ghost_gone(struct etcd_call *call, const struct etcd_answer *answer)
+{
+	(void)answer;
+	/* There may be more, or this one still. */
+	etcd_standing_read_again(call->context);
+}
+
+static void remove_keys(struct etcd_session *session, const struct etcd_call *call)
+{
+	session->removing = *call;
+	session->removing.kind = ETCD_TXN;
+	session->removing.timeout_ms = etcd_session_timeout_ms(session);
+	session->removing.context = session;
+	etcd_send(session->etcd->rpc, &session->removing);
+}
+
+/* Its place is not there, or is another's by now: only the facts are left to remove. */
+static void on_ghost_removed(struct etcd_call *call, const struct etcd_answer *answer)
+{
+	struct etcd_session *session = call->context;
+
+	if (answer->result != ETCD_OK || answer->succeeded)
+		on_ghost_gone(call, answer);
+	else
+		remove_keys(session, &(struct etcd_call){.compares = {{.key = session->ghost,
+		                                             .revision = session->ghost_created}},
+		                         .compare_count = 1,
+		                         .then = {{.kind = ETCD_DELETE, .key = session->ghost}},
+		                         .then_count = 1,
+		                         .done = on_ghost_gone});
+}
+
+/* The place that these facts are of. Owned by the caller; NULL: they are nobody's, or no memory. */
+static char *place_of(
+    const struct etcd_session *session, const struct etcd_key *key, const struct etcd_facts *facts)
+{
+	const char *prefix = session->etcd->prefix;
+	char *name = etcd_facts_name(prefix, key->key);
+	char *place = NULL;
+
+	if (name)
+		place = facts->key ? strdup(facts->key) : etcd_queue_key(prefix, name, session->lease);
+	free(name);
+	return place;
+}
+
+/* A place that a cancelled claim got late (rule 40): given back on sight. */
+static void remove_ghost(
+    struct etcd_session *session, const struct etcd_key *key, const struct etcd_facts *facts)
+{
+	const int64_t created = facts->token ? (int64_t)facts->token : key->create_revision;
+	char *place = place_of(session, key, facts);
+	char *ghost = place ? strdup(key->key) : NULL;
+
+	if (!ghost || session->removing.flight) {
+		free(ghost);
+		if (place)
+			etcd_standing_read_again(session);
+	} else {
+		free(session->ghost);
+		session->ghost = ghost;
+		session->ghost_created = key->create_revision;
+		remove_keys(session,
+		    &(struct etcd_call){.compares = {{.key = ghost, .revision = key->create_revision},
+		                            {.key = place, .revision = created}},
+		        .compare_count = 2,
+		        .then = {{.kind = ETCD_DELETE, .key = place}, {.kind = ETCD_DELETE, .key = ghost}},
+		        .then_count = 2,
+		        .done = on_ghost_removed});
+	}
+	free(place);
+}
+
+static struct etcd_orphan *orphan_of(struct etcd_session *session, int64_t facts_created)
+{
+	struct etcd_orphan *orphan = session->orphans;
+
+	while (orphan && orphan->facts_created != facts_created)
+		orphan = orphan->next;
+	if (orphan)
+		return orphan;
+	orphan = calloc(1, sizeof *orphan);
+	if (!orphan)
+		return NULL;
+	orphan->facts_created = facts_created;
+	orphan->seen_ms = etcd_now(session->etcd);
+	orphan->next = session->orphans;
+	session->orphans = orphan;
+	return orphan;
+}
+
+static void drop_orphans(struct etcd_session *session)
+{
+	while (session->orphans) {
+		struct etcd_orphan *orphan = session->orphans;
+
+		session->orphans = orphan->next;
+		free(orphan);
+	}
+}
+
+/* Its holder may come back for it, and believes in it until a ttl from now at most. */
+static bool may_be_believed(
+    struct etcd_session *session, const struct etcd_key *key, const struct etcd_facts *facts)
+{
+	const struct etcd_orphan *orphan = orphan_of(session, key->create_revision);
+	const uint64_t now = etcd_now(session->etcd);
+	const uint64_t until_ms = orphan ? orphan->seen_ms + facts->ttl_ms : CLAIM_NEVER;
+
+	if (until_ms <= now)
+		return false;
+	if (orphan && until_ms < session->read_ms) {
+		session->read_ms = until_ms;
+		etcd_arm(session->etcd);
+	}
+	return true;
+}
+
+static void see(struct etcd_session *session, const struct etcd_key *key)
+{
+	struct etcd_entry *entry = next_at(session->entries, key->key);
+	struct etcd_entry *own = NULL;
+	struct etcd_facts facts;
+	bool late = false; /* news of what has gone already */
+
+	if (strcmp(key->key, session->path) == 0 || !etcd_facts_read(&facts, key->value))
+		return;
+	/* A claim that has adopted its place, and one that waits for that place, may have one key. */
+	for (; entry; entry = next_at(entry->next, key->key)) {
+		late |= entry->facts_created > key->create_revision;
+		if (id_equal(&entry->claim->digest, &facts.claim))
+			own = entry;
+	}
+	if (own && !late)
+		etcd_entry_see(own, &facts);
+	else if (!late && !(facts.token && may_be_believed(session, key, &facts)))
+		remove_ghost(session, key, &facts);
+	etcd_facts_clear(&facts);
+}
+
+static bool is_there(const struct etcd_found *found, const char *key, int64_t created)
+{
+	for (size_t i = 0; i < found->count; i++)
+		if (strcmp(found->keys[i].key, key) == 0 && found->keys[i].create_revision == created)
+			return true;
+	return false;
+}
+
+/* What the watch would have told. */
+static void on_read(struct etcd_call *call, const struct etcd_answer *answer)
+{
+	struct etcd_session *session = call->context;
+	const int64_t lease = session->lease;
+	struct etcd_entry *entry;
+
+	if (answer->result != ETCD_OK) {
+		etcd_standing_read_again(session);
+		return;
+	}
+	session->watch.revision = answer->revision;
+	etcd_watch(session->etcd->rpc, &session->watch);
+	for (entry = session->entries; entry; entry = entry->next)
+		if (entry->facts_created && entry->facts_created <= answer->revision &&
+		    !is_there(&answer->found[0], entry->facts, entry->facts_created))
+			etcd_session_tell_later(session, entry);
+	while ((entry = etcd_session_next_told(session)))
+		etcd_entry_gone(entry);
+	for (size_t i = 0; i < answer->found[0].count && session->lease == lease; i++)
+		see(session, &answer->found[0].keys[i]);
+}
+
+void etcd_standing_read(struct etcd_session *session)
+{
+	session->read_ms = CLAIM_NEVER;
+	etcd_cancel(&session->reading);
+	etcd_unwatch(&session->watch);
+	session->reading = (struct etcd_call){.kind = ETCD_TXN,
+	    .then = {{.kind = ETCD_GET_ALL, .key = session->path}},
+	    .then_count = 1,
+	    .timeout_ms = etcd_session_timeout_ms(session),
+	    .done = on_read,
+	    .context = session};
+	etcd_send(session->etcd->rpc, &session->reading);
+}
+
+static void on_put(struct etcd_watch *watch, const struct etcd_key *key)
+{
+	see((struct etcd_session *)((char *)watch - offsetof(struct etcd_session, watch)), key);
+}
+
+static void on_gone(struct etcd_watch *watch, const char *key, int64_t revision)
+{
+	struct etcd_session *session =
+	    (struct etcd_session *)((char *)watch - offsetof(struct etcd_session, watch));
+	struct etcd_entry *entry = next_at(session->entries, key);
+
+	if (strcmp(key, session->path) == 0) {
+		etcd_session_lost(session);
+		return;
+	}
+	while (entry && (!entry->facts_created || entry->facts_created >= revision))
+		entry = next_at(entry->next, key);
+	if (entry)
+		etcd_entry_gone(entry);
+}
+
+static void on_watch_ended(struct etcd_watch *watch)
+{
+	etcd_standing_read_again(
+	    (struct etcd_session *)((char *)watch - offsetof(struct etcd_session, watch)));
+}
+
+void etcd_standing_watch(struct etcd_session *session, int64_t revision)
+{
+	session->watch = (struct etcd_watch){.key = session->path,
+	    .all = true,
+	    .revision = revision,
+	    .put = on_put,
+	    .gone = on_gone,
+	    .ended = on_watch_ended};
+	etcd_watch(session->etcd->rpc, &session->watch);
+}
+
+void etcd_standing_forget(struct etcd_session *session)
+{
+	etcd_cancel(&session->reading);
+	etcd_cancel(&session->removing);
+	etcd_unwatch(&session->watch);
+	session->read_ms = CLAIM_NEVER;
+	drop_orphans(session);
+	free(session->ghost);
+	session->ghost = NULL;
+}

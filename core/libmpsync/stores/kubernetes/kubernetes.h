@@ -1,0 +1,13 @@
+/* Locks as Lease objects of Kubernetes. */
+#ifndef MPSYNC_STORES_KUBERNETES_H
+#define MPSYNC_STORES_KUBERNETES_H
+
+#include "net/loop.h"
+#include "base/url.h"
+#include "protocol/store.h"
+
+/* `on_behalf`: an elector's, which watches every name from the start on (rule 25). */
+struct store *kubernetes_open(const struct url *url, const struct mpsync_options *options,
+    bool on_behalf, struct loop *loop, const struct store_clock *clock, mpsync_error *error);
+
+#endif

@@ -1,0 +1,492 @@
+#include "pod.h"
+
+#include "base/rfc3339.h"
+#include "base/status.h"
+#include "lease.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LABEL      "leader.metaparticle.io/"
+#define MOST_LABEL 63 /* of its name, behind the prefix */
+#define TIMEOUT_MS 3000
+/* Doubles, as long as it fails. */
+#define FIRST_RETRY_MS   500
+#define LONGEST_RETRY_MS 30000
+/* So often a label is put on that is there, lest somebody has taken it off. */
+#define CHECK_MS 10000
+
+/* One election that this Pod leads, or has just led, or whose label a former process left. */
+struct term {
+	struct term *next;
+	struct kube_pod *pod;
+	char object[LEASE_NAME_SIZE]; /* of the Lease */
+	char label[LEASE_NAME_SIZE];
+	struct id claim;
+	uint64_t until_ms;
+	uint64_t retry_at_ms; /* 0: nothing is to be done */
+	uint64_t retry_ms;
+	struct kube_call *call; /* the label's */
+	bool leads;
+	bool labelled;  /* as far as is known: a request that went unanswered may have been done */
+	bool labelling; /* what `call` does */
+	bool said;      /* that it fails */
+	void (*done)(void *context);
+	void *context;
+};
+
+struct kube_pod {
+	struct kube_api *api;
+	struct store_clock clock;
+	void (*say)(void *context, const char *message);
+	void *context;
+	struct kube_call *look; /* which labels a former process left */
+	uint64_t look_at_ms;    /* 0: it has been looked, or is being */
+	uint64_t look_retry_ms;
+	bool look_said;
+	struct boot_timer timer;
+	char *namespace_name;
+	char *pod_name;
+	bool labels;
+	bool events;
+	unsigned events_sent; /* and not answered */
+	struct term *terms;
+};
+
+static uint64_t now(const struct kube_pod *pod)
+{
+	return pod->clock.boot_ms(pod->clock.context);
+}
+
+static struct term *find_label(struct kube_pod *pod, const char *label)
+{
+	struct term *term = pod->terms;
+
+	while (term && strcmp(term->label, label) != 0)
+		term = term->next;
+	return term;
+}
+
+static struct term *find(struct kube_pod *pod, const char *name)
+{
+	char label[LEASE_NAME_SIZE];
+
+	return lease_short_name(name, MOST_LABEL, label) ? find_label(pod, label) : NULL;
+}
+
+static void drop(struct term *term)
+{
+	struct term **link = &term->pod->terms;
+
+	while (*link != term)
+		link = &(*link)->next;
+	*link = term->next;
+	kube_cancel(term->call);
+	free(term);
+}
+
+static void arm(struct kube_pod *pod)
+{
+	uint64_t at_ms = pod->look_at_ms ? pod->look_at_ms : UINT64_MAX;
+
+	for (const struct term *term = pod->terms; term; term = term->next) {
+		if (term->leads && term->until_ms < at_ms)
+			at_ms = term->until_ms;
+		if (term->retry_at_ms && term->retry_at_ms < at_ms)
+			at_ms = term->retry_at_ms;
+	}
+	boot_timer_arm(&pod->timer, at_ms);
+}
+
+/* ---- Events ---- */
+
+static void on_event_answered(void *context, const struct kube_answer *answer)
+{
+	(void)answer; /* a courtesy: nothing depends on it */
+	((struct kube_pod *)context)->events_sent--;
+}
+
+/* The name has to be another one each time. */
+static bool fill_event(const struct term *term, cJSON *event, const char *text)
+{
+	const struct kube_pod *pod = term->pod;
+	const int64_t wall_ms = pod->clock.wall_ms(pod->clock.context);
+	cJSON *metadata = cJSON_AddObjectToObject(event, "metadata");
+	cJSON *lease = cJSON_AddObjectToObject(event, "involvedObject");
+	cJSON *source = cJSON_AddObjectToObject(event, "source");
+	char time[RFC3339_SIZE];
+	char name[LEASE_NAME_SIZE + 32];
+	char message[600];
+
+	rfc3339_write(time, wall_ms * 1000, 0);
+	snprintf(name, sizeof name, "%.200s.%llx", term->object, (unsigned long long)wall_ms);
+	snprintf(message, sizeof message, "%.250s %s", pod->pod_name, text);
+	return cJSON_AddStringToObject(metadata, "name", name) &&
+	       cJSON_AddStringToObject(metadata, "namespace", pod->namespace_name) &&
+	       cJSON_AddStringToObject(lease, "apiVersion", "coordination.k8s.io/v1") &&
+	       cJSON_AddStringToObject(lease, "kind", "Lease") &&
+	       cJSON_AddStringToObject(lease, "name", term->object) &&
+	       cJSON_AddStringToObject(lease, "namespace", pod->namespace_name) &&
+	       cJSON_AddStringToObject(source, "component", "mpsync") &&
+	       cJSON_AddStringToObject(event, "type", "Normal") &&
+	       cJSON_AddStringToObject(event, "reason", "LeaderElection") &&
+	       cJSON_AddStringToObject(event, "message", message) &&
+	       cJSON_AddStringToObject(event, "firstTimestamp", time) &&
+	       cJSON_AddStringToObject(event, "lastTimestamp", time) &&
+	       cJSON_AddNumberToObject(event, "count", 1);
+}
+
+static void tell_event(const struct term *term, const char *text)
+{
+	struct kube_pod *pod = term->pod;
+	cJSON *event = pod->events ? cJSON_CreateObject() : NULL;
+	char *path = NULL;
+
+	if (event && fill_event(term, event, text) &&
+	    asprintf(&path, "/api/v1/namespaces/%s/events", pod->namespace_name) > 0) {
+		pod->events_sent++;
+		if (!kube_send(pod->api, &(struct kube_request){.method = "POST",
+		                             .path = path,
+		                             .body = event,
+		                             .timeout_ms = TIMEOUT_MS,
+		                             .done = on_event_answered,
+		                             .context = pod}))
+			pod->events_sent--;
+		free(path);
+	}
+	cJSON_Delete(event);
+}
+
+/* ---- The label ---- */
+
+static void settle(struct term *term);
+
+static void tell_done(struct term *term)
+{
+	void (*done)(void *context) = term->done;
+
+	term->done = NULL;
+	if (done)
+		done(term->context);
+}
+
+/* When to try again what failed for the n-th time. */
+static uint64_t retry_at(const struct kube_pod *pod, uint64_t *retry_ms)
+{
+	*retry_ms = *retry_ms ? *retry_ms * 2 : FIRST_RETRY_MS;
+	if (*retry_ms > LONGEST_RETRY_MS)
+		*retry_ms = LONGEST_RETRY_MS;
+	return now(pod) + *retry_ms;
+}
+
+/* Once, until it has worked again. */
+static void say_failure(
+    const struct kube_pod *pod, bool *said, const char *label, const struct kube_answer *answer)
+{
+	char text[600];
+
+	if (!*said && pod->say) {
+		snprintf(text, sizeof text,
+		    "the label " LABEL "%.63s of the Pod %.250s: %.200s; trying again", label,
+		    pod->pod_name,
+		    answer->message && *answer->message ? answer->message : "there is no such Pod");
+		pod->say(pod->context, text);
+	}
+	*said = true;
+}
+
+static void on_labelled(void *context, const struct kube_answer *answer)
+{
+	struct term *term = context;
+	struct kube_pod *pod = term->pod;
+	const bool gone = !answer->unknown && answer->status == 404;
+
+	term->call = NULL;
+	if (!answer->unknown && answer->status == 200) {
+		term->labelled = term->labelling;
+		term->retry_ms = 0;
+		term->said = false;
+		settle(term);
+		if (find_label(pod, term->label) == term && term->leads && !term->call)
+			term->retry_at_ms = now(pod) + CHECK_MS;
+		arm(pod);
+		return;
+	}
+	/* What is not known may have been done; where there is no Pod there is no label. */
+	term->labelled = !gone && (term->labelled || (answer->unknown && term->labelling));
+	say_failure(pod, &term->said, term->label, answer);
+	/* Whoever lets go has waited long enough: taking it off goes on by itself. */
+	if (!term->leads)
+		tell_done(term);
+	if (!term->leads && !term->labelled)
+		drop(term);
+	else
+		term->retry_at_ms = retry_at(pod, &term->retry_ms);
+	arm(pod);
+}
+
+/* The answer shows the Pod as it is then. `label` NULL: nothing is changed. */
+static struct kube_call *patch_pod(struct kube_pod *pod, const char *label, bool on,
+    void (*done)(void *context, const struct kube_answer *answer), void *context)
+{
+	cJSON *patch = cJSON_CreateObject();
+	cJSON *metadata = cJSON_AddObjectToObject(patch, "metadata");
+	cJSON *labels = cJSON_AddObjectToObject(metadata, "labels");
+	char key[sizeof LABEL + LEASE_NAME_SIZE];
+	struct kube_call *call = NULL;
+	char *path = NULL;
+	bool good = labels;
+
+	snprintf(key, sizeof key, LABEL "%s", label ? label : "");
+	if (label)
+		good = on ? cJSON_AddStringToObject(labels, key, "true") != NULL
+		          : cJSON_AddNullToObject(labels, key) != NULL;
+	if (good &&
+	    asprintf(&path, "/api/v1/namespaces/%s/pods/%s", pod->namespace_name, pod->pod_name) > 0) {
+		call = kube_send(pod->api, &(struct kube_request){.method = "PATCH",
+		                               .path = path,
+		                               .body = patch,
+		                               .merge = true,
+		                               .timeout_ms = TIMEOUT_MS,
+		                               .done = done,
+		                               .context = context});
+		free(path);
+	}
+	cJSON_Delete(patch);
+	return call;
+}
+
+static void send_label(struct term *term)
+{
+	struct kube_pod *pod = term->pod;
+
+	term->labelling = term->leads;
+	term->call = patch_pod(pod, term->label, term->leads, on_labelled, term);
+	if (!term->call)
+		term->retry_at_ms = retry_at(pod, &term->retry_ms);
+}
+
+/* Brings the label to what is so. One request at a time: they must not overtake one another. */
+static void settle(struct term *term)
+{
+	struct kube_pod *pod = term->pod;
+
+	if (term->call)
+		return;
+	if (pod->labels && term->labelled != term->leads) {
+		term->retry_at_ms = 0;
+		send_label(term);
+		arm(pod);
+		return;
+	}
+	if (!term->leads) {
+		tell_done(term);
+		drop(term);
+	}
+	arm(pod);
+}
+
+static void end_term(struct term *term)
+{
+	if (!term->leads)
+		return;
+	term->leads = false;
+	tell_event(term, "stopped leading");
+	settle(term);
+}
+
+/* What failed, or what somebody may have undone. */
+static void retry(struct term *term)
+{
+	term->retry_at_ms = 0;
+	if (term->pod->labels && !term->call)
+		send_label(term);
+}
+
+/* ---- What a former process left ---- */
+
+static struct term *term_new(struct kube_pod *pod, const char *name);
+
+static void on_looked(void *context, const struct kube_answer *answer)
+{
+	struct kube_pod *pod = context;
+	const cJSON *metadata = cJSON_GetObjectItemCaseSensitive(answer->json, "metadata");
+	const cJSON *label;
+
+	pod->look = NULL;
+	if (answer->unknown || answer->status != 200) {
+		say_failure(pod, &pod->look_said, "", answer);
+		pod->look_at_ms = retry_at(pod, &pod->look_retry_ms);
+		arm(pod);
+		return;
+	}
+	cJSON_ArrayForEach (label, cJSON_GetObjectItemCaseSensitive(metadata, "labels")) {
+		const char *name = label->string + strlen(LABEL);
+		struct term *term;
+
+		if (strncmp(label->string, LABEL, strlen(LABEL)) != 0 || find_label(pod, name))
+			continue;
+		term = term_new(pod, name);
+		if (!term)
+			continue;
+		snprintf(term->label, sizeof term->label, "%s", name);
+		term->labelled = true;
+		settle(term);
+	}
+}
+
+static void look(struct kube_pod *pod)
+{
+	pod->look_at_ms = 0;
+	pod->look = patch_pod(pod, NULL, false, on_looked, pod);
+	if (!pod->look)
+		pod->look_at_ms = retry_at(pod, &pod->look_retry_ms);
+}
+
+static void on_timer(void *context)
+{
+	struct kube_pod *pod = context;
+	const uint64_t time = now(pod);
+	struct term *next;
+
+	if (pod->look_at_ms && time >= pod->look_at_ms)
+		look(pod);
+	for (struct term *term = pod->terms; term; term = next) {
+		next = term->next;
+		if (term->leads && time >= term->until_ms)
+			end_term(term);
+		else if (term->retry_at_ms && time >= term->retry_at_ms)
+			retry(term);
+	}
+	arm(pod);
+}
+
+/* ---- What is told ---- */
+
+static struct term *term_new(struct kube_pod *pod, const char *name)
+{
+	struct term *term = calloc(1, sizeof *term);
+
+	if (!term)
+		return NULL;
+	term->pod = pod;
+	if (!lease_object_name(name, term->object) ||
+	    !lease_short_name(name, MOST_LABEL, term->label)) {
+		free(term);
+		return NULL;
+	}
+	term->next = pod->terms;
+	pod->terms = term;
+	return term;
+}
+
+void kube_pod_leads(
+    struct kube_pod *pod, const char *name, const struct id *claim, uint64_t until_ms)
+{
+	struct term *term = pod ? find(pod, name) : NULL;
+	bool news;
+
+	if (!pod)
+		return;
+	if (!term)
+		term = term_new(pod, name);
+	if (!term)
+		return;
+	news = !term->leads;
+	term->leads = true;
+	term->claim = *claim;
+	term->until_ms = until_ms;
+	if (news)
+		tell_event(term, "became leader");
+	settle(term);
+}
+
+void kube_pod_lost(struct kube_pod *pod, const char *name, const struct id *claim)
+{
+	struct term *term = pod ? find(pod, name) : NULL;
+
+	if (term && (!claim || !id_equal(&term->claim, claim)))
+		end_term(term);
+}
+
+bool kube_pod_resign(
+    struct kube_pod *pod, const char *name, void (*done)(void *context), void *context)
+{
+	struct term *term = pod ? find(pod, name) : NULL;
+
+	if (!term)
+		return false;
+	if (pod->labels && (term->labelled || term->call)) {
+		term->done = done;
+		term->context = context;
+	}
+	done = term->done;
+	end_term(term);
+	return done;
+}
+
+bool kube_pod_finishing(const struct kube_pod *pod)
+{
+	return pod && (pod->events_sent > 0 || pod->terms);
+}
+
+void kube_pod_forget(struct kube_pod *pod, const void *context)
+{
+	for (struct term *term = pod ? pod->terms : NULL; term; term = term->next)
+		if (term->context == context)
+			term->done = NULL;
+}
+
+bool kube_pod_new(struct kube_pod **made, const struct kube_pod_host *host,
+    const char *namespace_name, const struct mpsync_options *options, mpsync_error *error)
+{
+	const bool labels = strcmp(options_text(options, OPTION_LABEL_LEADER), "yes") == 0;
+	const bool events = strcmp(options_text(options, OPTION_LEADER_EVENTS), "yes") == 0;
+	const char *name = getenv("POD_NAME");
+	struct kube_pod *pod;
+
+	*made = NULL;
+	if (!labels && !events)
+		return true;
+	if (!name || !*name) {
+		fail(error, MPSYNC_E_INVALID,
+		    "label_leader and leader_events need POD_NAME, from the Pod's own metadata.name");
+		return false;
+	}
+	pod = calloc(1, sizeof *pod);
+	if (pod) {
+		pod->api = host->api;
+		pod->clock = host->clock;
+		pod->say = host->say;
+		pod->context = host->context;
+		pod->labels = labels;
+		pod->events = events;
+		pod->timer.descriptor = -1;
+		pod->namespace_name = strdup(namespace_name);
+		pod->pod_name = strdup(name);
+	}
+	if (pod && pod->namespace_name && pod->pod_name &&
+	    boot_timer_init(&pod->timer, host->loop->base, on_timer, pod)) {
+		if (labels)
+			look(pod);
+		*made = pod;
+		return true;
+	}
+	kube_pod_free(pod);
+	fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	return false;
+}
+
+void kube_pod_free(struct kube_pod *pod)
+{
+	if (!pod)
+		return;
+	kube_cancel(pod->look);
+	while (pod->terms)
+		drop(pod->terms);
+	boot_timer_clear(&pod->timer);
+	free(pod->namespace_name);
+	free(pod->pod_name);
+	free(pod);
+}

@@ -1,0 +1,313 @@
+#include "watch.h"
+
+#include "lease.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIST_TIMEOUT_MS 10000
+#define FIRST_RETRY_MS  100
+#define MOST_RETRY_MS   5000
+/* A server may ask to be left alone for longer. */
+#define LONGEST_PAUSE_MS 30000
+/* The server ends each watch after that long, so that they spread over its replicas. */
+#define WATCH_S "290"
+
+struct kube_watch {
+	struct kube_api *api;
+	struct kube_watch_sink sink;
+	char *collection;
+	char *selector;   /* of the object, as a query; "" for all */
+	uint64_t version; /* the newest that was told; 0: list first */
+	char *page;       /* where the list goes on; NULL: at its beginning */
+	struct kube_call *call;
+	struct kube_call *asking; /* whether the watch has missed something */
+	struct event *retry;
+	struct event *silence;
+	uint64_t retry_ms;
+	uint32_t quiet_ms;
+	uint64_t held_ms; /* the ttl of the only object's holder; 0: it has none */
+	bool there;       /* the only object */
+	bool watching;    /* `call` is the watch, not the list */
+	bool telling;     /* inside of a callback: freed behind it */
+	bool dead;
+};
+
+static void begin(struct kube_watch *watch);
+
+static void begin_later(struct kube_watch *watch, uint64_t least_ms)
+{
+	struct timeval after;
+	uint64_t delay_ms = watch->retry_ms;
+
+	watch->retry_ms = delay_ms ? delay_ms * 2 : FIRST_RETRY_MS;
+	if (watch->retry_ms > MOST_RETRY_MS)
+		watch->retry_ms = MOST_RETRY_MS;
+	if (least_ms > LONGEST_PAUSE_MS)
+		least_ms = LONGEST_PAUSE_MS;
+	if (delay_ms < least_ms)
+		delay_ms = least_ms;
+	after = (struct timeval){(time_t)(delay_ms / 1000), (suseconds_t)(delay_ms % 1000) * 1000};
+	evtimer_add(watch->retry, &after);
+}
+
+static void on_retry(evutil_socket_t descriptor, short what, void *context)
+{
+	(void)descriptor, (void)what;
+	begin(context);
+}
+
+/* Whoever was told may have wanted to hear no more. */
+static void told(struct kube_watch *watch)
+{
+	watch->telling = false;
+	if (watch->dead)
+		kube_watch_free(watch);
+}
+
+static bool ends(struct kube_watch *watch, const struct kube_answer *answer)
+{
+	if (!answer->refused)
+		return false;
+	watch->sink.refused(watch->sink.context, answer);
+	return true;
+}
+
+/* ---- Silence ---- */
+
+static void on_listed(void *context, const struct kube_answer *answer);
+
+/* A holder renews three times meanwhile. Where there is none, nothing has to be heard. */
+static uint64_t silence_ms(const struct kube_watch *watch)
+{
+	const uint64_t longest = watch->held_ms > watch->quiet_ms ? watch->held_ms : watch->quiet_ms;
+
+	return watch->held_ms ? longest / 2 : watch->quiet_ms;
+}
+
+/* It brought something, or was asked after. */
+static void await_word(struct kube_watch *watch)
+{
+	const uint64_t after_ms = silence_ms(watch);
+	const struct timeval after = {(time_t)(after_ms / 1000), (suseconds_t)(after_ms % 1000) * 1000};
+
+	evtimer_add(watch->silence, &after);
+}
+
+static void tell_object(struct kube_watch *watch, const cJSON *object, bool deleted)
+{
+	watch->there = !deleted;
+	watch->held_ms = deleted ? 0 : lease_held_ms(object);
+	await_word(watch);
+	watch->sink.object(watch->sink.context, object, deleted);
+}
+
+/* Is it newer than what the watch has told? Of all objects, one would have to ask for all. */
+static bool has_missed(const struct kube_watch *watch, const struct kube_answer *answer)
+{
+	const cJSON *items = cJSON_GetObjectItemCaseSensitive(answer->json, "items");
+	const cJSON *object = cJSON_GetArrayItem(items, 0);
+
+	if (answer->status != 200 || !items || !*watch->selector)
+		return false;
+	return object ? lease_version(object) > watch->version : watch->there;
+}
+
+static void on_asked(void *context, const struct kube_answer *answer)
+{
+	struct kube_watch *watch = context;
+
+	watch->asking = NULL;
+	await_word(watch);
+	if (!watch->watching || !has_missed(watch, answer))
+		return;
+	kube_cancel(watch->call);
+	on_listed(watch, answer);
+}
+
+/*
+ * On the connection of the watch: if that hangs, so does the question, whose further requests find
+ * out, and the watch ends with its connection.
+ */
+static void ask(struct kube_watch *watch)
+{
+	char *path = NULL;
+
+	if (asprintf(&path, "%s?limit=1&%s", watch->collection, watch->selector) < 0)
+		return;
+	watch->asking = kube_send(watch->api, &(struct kube_request){.method = "GET",
+	                                          .path = path,
+	                                          .timeout_ms = watch->quiet_ms,
+	                                          .further_ms = watch->quiet_ms / 6,
+	                                          .whole_ms = watch->quiet_ms,
+	                                          .done = on_asked,
+	                                          .context = watch});
+	free(path);
+}
+
+static void on_silence(evutil_socket_t descriptor, short what, void *context)
+{
+	struct kube_watch *watch = context;
+
+	(void)descriptor, (void)what;
+	if (watch->watching && watch->call && !watch->asking)
+		ask(watch);
+}
+
+/* ---- The watch ---- */
+
+static void on_event(void *context, const cJSON *event)
+{
+	struct kube_watch *watch = context;
+	const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(event, "type"));
+	const cJSON *object = cJSON_GetObjectItemCaseSensitive(event, "object");
+	const uint64_t version = lease_version(object);
+
+	/* Too old a version, or one that this server does not know: the list tells anew. */
+	if (!type || strcmp(type, "ERROR") == 0 || !version) {
+		watch->version = 0;
+		return;
+	}
+	watch->retry_ms = 0;
+	watch->version = version;
+	if (strcmp(type, "BOOKMARK") == 0) {
+		await_word(watch);
+		return;
+	}
+	watch->telling = true;
+	tell_object(watch, object, strcmp(type, "DELETED") == 0);
+	told(watch);
+}
+
+static void on_watch_ended(void *context, const struct kube_answer *answer)
+{
+	struct kube_watch *watch = context;
+
+	watch->call = NULL;
+	if (ends(watch, answer))
+		return;
+	if (answer->status == 410)
+		watch->version = 0;
+	/* One that brought nothing may be a server that ends them all at once. */
+	begin_later(watch, answer->retry_in_ms);
+}
+
+/* ---- The list ---- */
+
+static void on_listed(void *context, const struct kube_answer *answer)
+{
+	struct kube_watch *watch = context;
+	const uint64_t version = lease_version(answer->json);
+	const cJSON *items = cJSON_GetObjectItemCaseSensitive(answer->json, "items");
+	const cJSON *item;
+
+	bool whole;
+
+	watch->call = NULL;
+	if (ends(watch, answer))
+		return;
+	free(watch->page);
+	watch->page = answer->status == 200 ? lease_next_page(answer->json) : NULL;
+	if (answer->status != 200 || !version) {
+		begin_later(watch, answer->retry_in_ms);
+		return;
+	}
+	whole = !watch->page;
+	if (whole)
+		watch->version = version;
+	watch->there = false;
+	watch->held_ms = 0;
+	begin(watch);
+	watch->telling = true;
+	cJSON_ArrayForEach (item, items) {
+		if (!watch->dead)
+			tell_object(watch, item, false);
+	}
+	if (whole && !watch->dead)
+		watch->sink.listed(watch->sink.context, version);
+	told(watch);
+}
+
+static void begin(struct kube_watch *watch)
+{
+	char *path = NULL;
+	const bool list = watch->version == 0;
+	const int length =
+	    list ? asprintf(&path, "%s?limit=" LEASES_PER_PAGE "%s%s&%s", watch->collection,
+	               watch->page ? "&continue=" : "", watch->page ? watch->page : "", watch->selector)
+	         : asprintf(&path,
+	               "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=" WATCH_S
+	               "&resourceVersion=%" PRIu64 "&%s",
+	               watch->collection, watch->version, watch->selector);
+
+	watch->watching = !list;
+	await_word(watch);
+	if (length > 0)
+		watch->call = kube_send(watch->api, &(struct kube_request){.method = "GET",
+		                                        .path = path,
+		                                        .timeout_ms = list ? LIST_TIMEOUT_MS : 0,
+		                                        .further_ms = list ? LIST_TIMEOUT_MS / 4 : 0,
+		                                        .whole_ms = LIST_TIMEOUT_MS,
+		                                        .done = list ? on_listed : on_watch_ended,
+		                                        .event = list ? NULL : on_event,
+		                                        .context = watch});
+	if (length > 0)
+		free(path);
+	if (!watch->call)
+		begin_later(watch, FIRST_RETRY_MS);
+}
+
+struct kube_watch *kube_watch_new(struct kube_api *api, struct loop *loop, const char *collection,
+    const char *object, uint64_t version, uint32_t quiet_ms, const struct kube_watch_sink *sink)
+{
+	struct kube_watch *watch = calloc(1, sizeof *watch);
+
+	if (!watch)
+		return NULL;
+	watch->api = api;
+	watch->sink = *sink;
+	watch->version = version;
+	watch->there = version != 0;
+	watch->quiet_ms = quiet_ms;
+	watch->collection = strdup(collection);
+	watch->retry = evtimer_new(loop->base, on_retry, watch);
+	watch->silence = evtimer_new(loop->base, on_silence, watch);
+	/* Names of objects need no encoding. */
+	if (object && asprintf(&watch->selector, "fieldSelector=metadata.name%%3D%s", object) < 0)
+		watch->selector = NULL;
+	else if (!object)
+		watch->selector = strdup("");
+	if (!watch->collection || !watch->selector || !watch->retry || !watch->silence) {
+		kube_watch_free(watch);
+		return NULL;
+	}
+	begin(watch);
+	return watch;
+}
+
+void kube_watch_free(struct kube_watch *watch)
+{
+	if (!watch)
+		return;
+	kube_cancel(watch->call);
+	kube_cancel(watch->asking);
+	watch->call = watch->asking = NULL;
+	watch->dead = true;
+	if (watch->telling)
+		return;
+	if (watch->retry)
+		event_free(watch->retry);
+	if (watch->silence)
+		event_free(watch->silence);
+	free(watch->collection);
+	free(watch->selector);
+	free(watch->page);
+	free(watch);
+}
+
+bool kube_watch_is_live(const struct kube_watch *watch)
+{
+	return watch && watch->watching && watch->call;
+}

@@ -1,0 +1,84 @@
+/*
+ * What is inside of the store for file:, for the files that it consists of: sqlite_file.c has the
+ * database open (sqlite_path.c says which it is, sqlite_access.c who may use it, sqlite_system.c
+ * how it is locked, sqlite_schema.c what is in it), sqlite_rows.c knows the columns,
+ * sqlite_changes.c writes, sqlite_watch.c hears of others' writes and deaths, and sqlite.c reads
+ * and brings them together.
+ */
+#ifndef MPSYNC_STORES_SQLITE_STORE_H
+#define MPSYNC_STORES_SQLITE_STORE_H
+
+#include "net/loop.h"
+#include "stores/records/records.h"
+#include "file.h"
+#include "rows.h"
+
+struct change;
+struct watched_holder;
+
+struct sqlite {
+	struct record_backend base;
+	struct record_host self;
+	struct loop *loop;
+	char *path; /* absolute: it stays the same wherever this process goes */
+	char *url;
+	struct sqlite_access access;
+	struct sqlite_file *file;
+	uint64_t newest; /* the greatest version that was seen, in whatever file */
+	struct change *first;
+	struct change *last;
+	unsigned batches;
+	bool running;
+	struct event *retry;
+	struct event *settle;
+	struct event *notified;
+	int inotify_fd;
+	int notify_watch;
+	uint32_t watches;
+	struct watched_holder *holders;
+};
+
+static inline struct sqlite *sqlite_of(struct record_backend *base)
+{
+	return (struct sqlite *)base;
+}
+
+/* ---- sqlite.c ---- */
+
+/* The error is the request's answer. */
+void sqlite_fail_request(struct record_request *request, const mpsync_error *error);
+/*
+ * Until sqlite_leave the database is this thread's. What was removed or replaced is opened anew: it
+ * is another file, and what was held in the former one is gone.
+ */
+bool sqlite_enter(struct sqlite *sqlite, mpsync_error *error);
+void sqlite_leave(struct sqlite *sqlite);
+void sqlite_note_version(struct sqlite *sqlite, uint64_t version);
+
+/* ---- sqlite_changes.c ---- */
+
+/* False without memory. */
+bool sqlite_changes_init(struct sqlite *sqlite);
+void sqlite_changes_clear(struct sqlite *sqlite);
+void sqlite_write(struct record_backend *base, struct record_request *request);
+void sqlite_remove(struct record_backend *base, struct record_request *request);
+void sqlite_cancel(struct record_backend *base, struct record_request *request);
+void sqlite_batch_begin(struct record_backend *base);
+void sqlite_batch_end(struct record_backend *base);
+void sqlite_enqueue(struct record_backend *base, const struct store_claim *claim);
+void sqlite_dequeue(struct record_backend *base, const struct store_claim *claim);
+/* SQLite's code of a transaction that changes nothing. Between sqlite_enter and sqlite_leave. */
+int sqlite_try_writing(struct sqlite *sqlite);
+
+/* ---- sqlite_watch.c ---- */
+
+/* False without memory. */
+bool sqlite_watch_init(struct sqlite *sqlite);
+void sqlite_watch_clear(struct sqlite *sqlite);
+void sqlite_watch(struct record_backend *base, const char *name, bool on);
+/* Another file is open now. */
+void sqlite_watch_again(struct sqlite *sqlite);
+/* Only a process of our own pid namespace and kernel can be looked at. */
+bool sqlite_holder_is_dead(struct sqlite *sqlite, const char *name, const struct record *record);
+
+#endif

@@ -1,0 +1,105 @@
+#include "system.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+/* SQLite calls back without a context, on the thread that called it. */
+static _Thread_local bool ours;
+static unsigned forks;
+
+/*
+ * The process's locks on a file go when any descriptor of that file is closed, by whomever: by
+ * another copy of this library or of SQLite, by a backup, by a program that only looked. Locks of
+ * the open file description stay as long as the connection that took them. They are SQLite's locks
+ * all the same, and those of processes with the other kind. This needs one connection to a file in
+ * each copy of SQLite, which sqlite_file.c sees to: with several, SQLite takes a lock through one
+ * descriptor and gives it back through another.
+ */
+static int command_of_description(int command)
+{
+	switch (command) {
+	case F_SETLK:
+		return F_OFD_SETLK;
+	case F_SETLKW:
+		return F_OFD_SETLKW;
+	case F_GETLK:
+		return F_OFD_GETLK;
+	default:
+		return command;
+	}
+}
+
+static int locking_fcntl(int descriptor, int command, ...)
+{
+	struct flock *lock = NULL;
+	int number = 0;
+	va_list arguments;
+
+	va_start(arguments, command);
+	if (command == F_SETLK || command == F_SETLKW || command == F_GETLK)
+		lock = va_arg(arguments, struct flock *);
+	else
+		number = va_arg(arguments, int);
+	va_end(arguments);
+	if (!lock)
+		return fcntl(descriptor, command, number);
+	if (!ours)
+		return fcntl(descriptor, command, lock);
+	lock->l_pid = 0;
+	return fcntl(descriptor, command_of_description(command), lock);
+}
+
+/*
+ * SQLite knows its files by device and inode, and would take the parent's locks for those of a
+ * forked child, which has none. To a child the same file is another one.
+ */
+static void tell_apart(struct stat *status)
+{
+	status->st_dev += (dev_t)forks << 48;
+}
+
+static int forked_stat(const char *path, struct stat *status)
+{
+	const int code = stat(path, status);
+
+	if (code == 0 && ours)
+		tell_apart(status);
+	return code;
+}
+
+static int forked_fstat(int descriptor, struct stat *status)
+{
+	const int code = fstat(descriptor, status);
+
+	if (code == 0 && ours)
+		tell_apart(status);
+	return code;
+}
+
+bool sqlite_system_install(void)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
+
+	return vfs &&
+	       vfs->xSetSystemCall(vfs, "fcntl", (sqlite3_syscall_ptr)locking_fcntl) == SQLITE_OK &&
+	       vfs->xSetSystemCall(vfs, "stat", (sqlite3_syscall_ptr)forked_stat) == SQLITE_OK &&
+	       vfs->xSetSystemCall(vfs, "fstat", (sqlite3_syscall_ptr)forked_fstat) == SQLITE_OK;
+}
+
+void sqlite_system_enter(void)
+{
+	ours = true;
+}
+
+void sqlite_system_leave(void)
+{
+	ours = false;
+}
+
+void sqlite_system_forked(void)
+{
+	forks++;
+}
