@@ -2,9 +2,9 @@
 
 #include "arrivals.h"
 #include "base/clock.h"
+#include "base/process.h"
 #include "notices.h"
 #include "ownership.h"
-#include "base/process.h"
 #include "term.h"
 
 #include <errno.h>

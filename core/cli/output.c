@@ -1,7 +1,7 @@
 #include "output.h"
 
-#include "cli.h"
 #include "base/text.h"
+#include "exit_codes.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 #include "term.h"
 
 #include "base/clock.h"
-#include "ownership.h"
 #include "base/process.h"
+#include "ownership.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 #include "watch.h"
 
-#include "cli.h"
 #include "base/clock.h"
+#include "cli.h"
 #include "tree.h"
 
 #include <signal.h>

@@ -1,8 +1,9 @@
 #include "elector.h"
+#include "base/identity.h"
 
-#include "elector/protocol/anonymous.h"
 #include "elector/http/openapi.h"
 #include "elector/http/server.h"
+#include "elector/protocol/anonymous.h"
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -211,7 +212,11 @@ static void say(void *context, const char *message)
 static bool open_store(struct server *server, const struct configuration *configuration,
     const char *text, mpsync_error *error)
 {
-	struct engine_host host = {.owner = &sessions_owner, .wake_at = wake_engine, .on_behalf = true};
+	struct engine_host host = {.owner = &sessions_owner,
+	    .random_id = id_random,
+	    .digest_id = id_digest,
+	    .wake_at = wake_engine,
+	    .on_behalf = true};
 	struct mpsync_options options = {{0}};
 	struct url url;
 	struct store *store = NULL;

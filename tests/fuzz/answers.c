@@ -1,6 +1,6 @@
 /*
- * core/libmpsync/net/http.h without a network, and credential plugins without a process: requests wait
- * for what the input says.
+ * core/libmpsync/net/http.h without a network, and credential plugins without a process: requests
+ * wait for what the input says.
  *
  *   A STATUS CALL BODY   answers a request
  *   G STATUS CALL BODY   as gRPC does

@@ -3,10 +3,11 @@
  * (world.h) begin with the number of a connection, whose bytes follow; with h or x and a number,
  * that connection ends by half or whole; with t and a number, so many milliseconds pass.
  */
+#include "base/identity.h"
 #include "world.h"
 
-#include "elector/protocol/anonymous.h"
 #include "elector/http/server.h"
+#include "elector/protocol/anonymous.h"
 #include "stores/memory/memory.h"
 
 #include <stdio.h>
@@ -149,7 +150,11 @@ static void take_all(const char *bytes, size_t size)
 static void begin(void)
 {
 	const struct store_clock clock = {boot_ms, wall_ms, draw, NULL};
-	struct engine_host engine = {.clock = clock, .owner = &sessions_owner, .wake_at = wake_engine};
+	struct engine_host engine = {.clock = clock,
+	    .random_id = id_random,
+	    .digest_id = id_digest,
+	    .owner = &sessions_owner,
+	    .wake_at = wake_engine};
 	const struct sessions_host host = {.answer = reply_answer,
 	    .send = stream_send,
 	    .end = stream_end,

@@ -1,6 +1,6 @@
+#include "base/wire.h"
 #include "elector/http/fields.h"
 #include "stores/elector/json.h"
-#include "base/wire.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -304,7 +304,8 @@ static void take_all(const char *bytes, size_t size)
 
 static bool begin(world_open *open)
 {
-	struct engine_host host = {.owner = &owner, .wake_at = wake_at};
+	struct engine_host host = {
+	    .owner = &owner, .random_id = id_random, .digest_id = id_digest, .wake_at = wake_at};
 	struct store *store;
 
 	memset(&world, 0, sizeof world);

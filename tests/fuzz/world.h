@@ -7,8 +7,8 @@
 #ifndef FUZZ_WORLD_H
 #define FUZZ_WORLD_H
 
-#include "protocol/engine.h"
 #include "net/loop.h"
+#include "protocol/engine.h"
 
 #define WORLD_SEPARATOR "\n%%\n"
 

@@ -122,8 +122,8 @@ MUTANTS = [
          "\t    task->grant->renewed_us + (uint64_t)task->claim->ttl_ms * 1000) {\n"
          "\t\tanswer_gone(task, NULL);\n\t\treturn;\n\t}\n")]),
     ("20", "another ttl takes effect in the middle of a grant", [
-        ("elector/protocol/ticket_requests.c", '#include "tickets.h"',
-         '#include "tickets.h"\nvoid engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms);'),
+        ("elector/protocol/ticket_requests.c", '#include "state.h"',
+         '#include "state.h"\nvoid engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms);'),
         ("elector/protocol/ticket_requests.c",
          'answer_error(sessions, request, 400, "invalid", "the ttl of a grant is fixed");\n\t\treturn;',
          "engine_set_ttl(ticket->engine_claim, put->ttl_ms);"),

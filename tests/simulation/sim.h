@@ -5,8 +5,8 @@
 #ifndef SIM_H
 #define SIM_H
 
-#include "protocol/engine.h"
 #include "base/socket_name.h"
+#include "protocol/engine.h"
 #include "stores/records/records.h"
 
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /* An elector of the simulation: the product's engine and sessions, served over sim_http.c. */
 #include "sim.h"
 
-#include "elector/http/fields.h"
 #include "base/socket_name.h"
+#include "elector/http/fields.h"
 
 #include <inttypes.h>
 #include <stdio.h>

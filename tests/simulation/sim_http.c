@@ -1,13 +1,14 @@
 /*
- * What stands between a client and its elector: core/libmpsync/net/http.h, fence and socket names, over
- * the agenda instead of a network. Requests and answers are lost and late; streams break at either
- * end or in the middle, and some of them go through a proxy, which the elector's hello gives away.
+ * What stands between a client and its elector: core/libmpsync/net/http.h, fence and socket names,
+ * over the agenda instead of a network. Requests and answers are lost and late; streams break at
+ * either end or in the middle, and some of them go through a proxy, which the elector's hello gives
+ * away.
  */
 #include "sim.h"
 
 #include "base/duration.h"
-#include "net/http.h"
 #include "base/socket_name.h"
+#include "net/http.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>

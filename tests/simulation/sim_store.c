@@ -1,7 +1,7 @@
 #include "sim.h"
 
-#include "net/further.h"
 #include "base/text.h"
+#include "net/further.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -31,13 +31,14 @@
  *   simulation [--seeds N] [--first S] [--seed S] [--ratio PPM] [--mode M] [--faults MASK]
  */
 /* clang-format on */
+#include "base/identity.h"
 #include "sim.h"
 
 #include "base/options.h"
+#include "base/url.h"
 #include "elector/protocol/sessions.h"
 #include "stores/elector/elector.h"
 #include "stores/etcd/etcd.h"
-#include "base/url.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -384,7 +385,10 @@ static void node_start(struct sim_node *node)
 {
 	static const struct engine_owner users = {
 	    .event = on_event, .right = on_right, .ended = on_ended};
-	struct engine_host host = {.clock = sim_clock(node), .wake_at = sim_wake_at};
+	struct engine_host host = {.clock = sim_clock(node),
+	    .random_id = id_random,
+	    .digest_id = id_digest,
+	    .wake_at = sim_wake_at};
 	struct workload *workload = workload_of(node->sim);
 
 	sim_trace(node->sim, "node %d starts", node->number);

@@ -1,4 +1,5 @@
 #include "sessions_world.h"
+#include "base/identity.h"
 
 #include <string.h>
 
@@ -86,8 +87,12 @@ void answer_late(void)
 static void start_elector(uint8_t instance)
 {
 	const struct store_clock clock = {boot_ms, wall_ms, no_jitter, &world};
-	const struct engine_host engine_host = {
-	    .clock = clock, .owner = &sessions_owner, .wake_at = on_wake, .on_behalf = true};
+	const struct engine_host engine_host = {.random_id = id_random,
+	    .digest_id = id_digest,
+	    .clock = clock,
+	    .owner = &sessions_owner,
+	    .wake_at = on_wake,
+	    .on_behalf = true};
 	const struct sessions_host host = {
 	    .answer = on_answer, .send = on_send, .end = on_end, .wake_at = on_wake, .context = &world};
 	const struct id id = {{instance}};

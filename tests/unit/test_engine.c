@@ -1,5 +1,6 @@
 #include "unit.h"
 
+#include "base/identity.h"
 #include "protocol/engine.h"
 
 #include <stdlib.h>
@@ -112,8 +113,11 @@ static int set_up(void **state)
 	    .close = close_store};
 	static const struct engine_owner owner = {.event = on_event, .ended = on_ended};
 	struct fixture *fixture = calloc(1, sizeof *fixture);
-	const struct engine_host host = {
-	    .clock = {boot_ms, wall_ms, no_random, fixture}, .owner = &owner, .wake_at = no_wake};
+	const struct engine_host host = {.random_id = id_random,
+	    .digest_id = id_digest,
+	    .clock = {boot_ms, wall_ms, no_random, fixture},
+	    .owner = &owner,
+	    .wake_at = no_wake};
 
 	fixture->store.ops = &ops;
 	fixture->store.kind = "counting";

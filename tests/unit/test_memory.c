@@ -6,13 +6,13 @@
  */
 #include "unit.h"
 
-#include "elector/http/fields.h"
 #include "base/options.h"
+#include "base/url.h"
+#include "base/wire.h"
+#include "elector/http/fields.h"
 #include "net/sse.h"
 #include "stores/etcd/names.h"
 #include "stores/etcd/proto.h"
-#include "base/url.h"
-#include "base/wire.h"
 
 #include <event2/event.h>
 #include <mpsync.h>

@@ -1,7 +1,7 @@
 /* Sessions and their claims from beginning to end: what stays, what goes, and who hears of it. */
 #include "sessions_world.h"
 
-#include "elector/protocol/tickets.h"
+#include "elector/protocol/state.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 #include "unit.h"
 
-#include "stores/elector/json.h"
 #include "base/wire.h"
+#include "stores/elector/json.h"
 
 #include <string.h>
 

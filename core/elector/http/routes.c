@@ -2,11 +2,11 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
-#include "fields.h"
-#include "openapi.h"
 #include "base/status.h"
 #include "base/text.h"
 #include "base/wire.h"
+#include "fields.h"
+#include "openapi.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>

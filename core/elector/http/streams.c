@@ -2,9 +2,9 @@
 #include "server.h"
 
 #include "base/clock.h"
-#include "outbox.h"
 #include "base/socket_name.h"
 #include "base/wire.h"
+#include "outbox.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>

@@ -1,4 +1,5 @@
 #include "anonymous.h"
+#include "base/identity.h"
 
 #include "base/state_folder.h"
 

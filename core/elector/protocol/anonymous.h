@@ -5,7 +5,7 @@
 #ifndef MPSYNC_ELECTOR_ANONYMOUS_H
 #define MPSYNC_ELECTOR_ANONYMOUS_H
 
-#include "base/identity.h"
+#include "base/id.h"
 
 struct anonymous {
 	char holder[256];

@@ -2,7 +2,7 @@
 #ifndef MPSYNC_ELECTOR_ID_TABLE_H
 #define MPSYNC_ELECTOR_ID_TABLE_H
 
-#include "base/identity.h"
+#include "base/id.h"
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 #include "sessions.h"
 
-#include "tickets.h"
+#include "state.h"
 
 #include <stdlib.h>
 #include <string.h>

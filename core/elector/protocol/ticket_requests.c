@@ -1,4 +1,4 @@
-#include "tickets.h"
+#include "state.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "tickets.h"
+#include "state.h"
 
 #include "base/duration.h"
 #include "base/wire.h"

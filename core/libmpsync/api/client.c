@@ -3,8 +3,8 @@
 #include "base/identity.h"
 #include "base/status.h"
 #include "base/store_url.h"
-#include "stores/open.h"
 #include "base/text.h"
+#include "stores/open.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -321,7 +321,8 @@ static bool resolve(mpsync_client *client, struct url *url, const char *text,
 
 static bool open_engine(mpsync_client *client, const struct url *url, mpsync_error *error)
 {
-	struct engine_host host = {.owner = &lock_owner, .wake_at = wake_at};
+	struct engine_host host = {
+	    .owner = &lock_owner, .random_id = id_random, .digest_id = id_digest, .wake_at = wake_at};
 	struct store *store;
 
 	if (!loop_init(&client->loop, false, on_timer, client)) {

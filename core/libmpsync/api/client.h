@@ -5,10 +5,10 @@
 #ifndef MPSYNC_CLIENT_H
 #define MPSYNC_CLIENT_H
 
-#include "protocol/engine.h"
 #include "base/fork_mark.h"
-#include "net/loop.h"
 #include "base/options.h"
+#include "net/loop.h"
+#include "protocol/engine.h"
 #include "queue.h"
 
 #include <pthread.h>

@@ -2,8 +2,8 @@
 #ifndef MPSYNC_WIRE_H
 #define MPSYNC_WIRE_H
 
-#include "rfc3339.h"
 #include "protocol/store.h"
+#include "rfc3339.h"
 
 #include <cjson/cJSON.h>
 

@@ -2,8 +2,8 @@
 #ifndef MPSYNC_HTTP_H
 #define MPSYNC_HTTP_H
 
-#include "loop.h"
 #include "base/options.h"
+#include "loop.h"
 
 struct http;
 struct http_call;

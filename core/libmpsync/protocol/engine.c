@@ -630,11 +630,12 @@ static struct engine_claim *allocate(const struct engine *engine, const char *na
 	return claim;
 }
 
-static bool draw_secret(struct store_claim *stored, const struct engine_wish *wish)
+static bool draw_secret(
+    const struct engine_host *host, struct store_claim *stored, const struct engine_wish *wish)
 {
 	stored->secret = wish->secret;
-	return (!id_is_none(&wish->secret) || id_random(&stored->secret)) &&
-	       id_digest(&stored->secret, &stored->digest);
+	return (!id_is_none(&wish->secret) || host->random_id(&stored->secret)) &&
+	       host->digest_id(&stored->secret, &stored->digest);
 }
 
 static struct engine_claim *claim_new(struct engine *engine, const struct engine_wish *wish)
@@ -647,7 +648,7 @@ static struct engine_claim *claim_new(struct engine *engine, const struct engine
 	claim->stored.holder = shared_text_of(&engine->holder, wish->holder);
 	claim->stored.value = wish->value ? strdup(wish->value) : NULL;
 	if (!claim->stored.holder || (wish->value && !claim->stored.value) ||
-	    !draw_secret(&claim->stored, wish) || !heap_reserve(&engine->wakes, need) ||
+	    !draw_secret(&engine->host, &claim->stored, wish) || !heap_reserve(&engine->wakes, need) ||
 	    !grow(&engine->batch, &engine->batch_size, need, sizeof(void *))) {
 		free_claim(claim);
 		return NULL;

@@ -59,6 +59,9 @@ struct engine_wish {
 struct engine_host {
 	struct store_clock clock;
 	const struct engine_owner *owner;
+	bool (*random_id)(struct id *id);
+	/* What others may see of a secret. */
+	bool (*digest_id)(const struct id *secret, struct id *digest);
 	void (*wake_at)(void *context, uint64_t at_ms);
 	bool on_behalf; /* its claims are those of other processes */
 };

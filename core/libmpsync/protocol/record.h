@@ -5,7 +5,7 @@
 #ifndef MPSYNC_RECORD_H
 #define MPSYNC_RECORD_H
 
-#include "base/identity.h"
+#include "base/id.h"
 #include "base/rfc3339.h"
 
 #include <stdbool.h>

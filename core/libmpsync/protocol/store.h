@@ -11,8 +11,8 @@
 #ifndef MPSYNC_STORES_STORE_H
 #define MPSYNC_STORES_STORE_H
 
+#include "base/id.h"
 #include "claim.h"
-#include "base/identity.h"
 
 #include <stdatomic.h>
 #include <stddef.h>

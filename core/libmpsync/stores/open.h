@@ -2,8 +2,8 @@
 #ifndef MPSYNC_STORES_OPEN_H
 #define MPSYNC_STORES_OPEN_H
 
-#include "net/loop.h"
 #include "base/url.h"
+#include "net/loop.h"
 #include "protocol/store.h"
 
 /*

@@ -1,9 +1,10 @@
+#include "base/identity.h"
 #include "store.h"
 
 #include "base/duration.h"
-#include "net/further.h"
 #include "base/text.h"
 #include "base/wire.h"
+#include "net/further.h"
 
 #include <stdio.h>
 #include <stdlib.h>

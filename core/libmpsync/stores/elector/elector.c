@@ -1,4 +1,5 @@
 #include "elector.h"
+#include "base/identity.h"
 
 #include "base/status.h"
 #include "base/text.h"

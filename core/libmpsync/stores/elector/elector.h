@@ -2,8 +2,8 @@
 #ifndef MPSYNC_STORES_ELECTOR_H
 #define MPSYNC_STORES_ELECTOR_H
 
-#include "net/loop.h"
 #include "base/url.h"
+#include "net/loop.h"
 #include "protocol/store.h"
 
 struct store *elector_open(const struct url *url, const struct mpsync_options *options,

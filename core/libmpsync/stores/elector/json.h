@@ -2,15 +2,10 @@
 #ifndef MPSYNC_STORES_ELECTOR_JSON_H
 #define MPSYNC_STORES_ELECTOR_JSON_H
 
+#include "base/json_fields.h"
 #include "protocol/store.h"
 
 #include <cjson/cJSON.h>
-
-/* A field's text, "" when it is absent or no string. Borrowed from the object. */
-const char *json_text(const cJSON *object, const char *name);
-uint64_t json_token(const cJSON *object, const char *name);
-uint64_t json_duration_ms(const cJSON *object, const char *name);
-uint32_t json_count(const cJSON *object, const char *name);
 
 /* The instance that answers; none when it does not say. */
 struct id json_elector(const cJSON *object);

@@ -6,9 +6,9 @@
 #ifndef MPSYNC_STORES_ELECTOR_STORE_H
 #define MPSYNC_STORES_ELECTOR_STORE_H
 
+#include "json.h"
 #include "net/http.h"
 #include "net/sse.h"
-#include "json.h"
 #include "protocol/store.h"
 
 /* Of what concerns no claim. */

@@ -2,8 +2,8 @@
 #ifndef MPSYNC_STORES_ETCD_H
 #define MPSYNC_STORES_ETCD_H
 
-#include "net/loop.h"
 #include "base/url.h"
+#include "net/loop.h"
 #include "protocol/store.h"
 
 struct store *etcd_open(const struct url *url, const struct mpsync_options *options,

@@ -1,7 +1,7 @@
 #include "names.h"
 
+#include "base/json_fields.h"
 #include "base/json_number.h"
-#include "stores/elector/json.h"
 
 #include <ctype.h>
 #include <inttypes.h>

@@ -12,7 +12,7 @@
 #ifndef MPSYNC_STORES_ETCD_NAMES_H
 #define MPSYNC_STORES_ETCD_NAMES_H
 
-#include "base/identity.h"
+#include "base/id.h"
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>

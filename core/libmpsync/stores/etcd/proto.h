@@ -2,7 +2,7 @@
 #ifndef MPSYNC_STORES_ETCD_PROTO_H
 #define MPSYNC_STORES_ETCD_PROTO_H
 
-#include "rpc.h"
+#include "calls.h"
 
 /* Owned by the caller; NULL without memory. */
 struct etcd_bytes {

@@ -1,9 +1,9 @@
 /* etcd's gRPC on one HTTP/2 connection to one member, and to the next when that one is silent. */
 #include "rpc.h"
 
-#include "net/http.h"
 #include "base/status.h"
 #include "config.h"
+#include "net/http.h"
 #include "proto.h"
 
 #include <stdio.h>

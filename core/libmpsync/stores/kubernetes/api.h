@@ -5,8 +5,8 @@
 #ifndef MPSYNC_STORES_KUBE_API_H
 #define MPSYNC_STORES_KUBE_API_H
 
-#include "net/loop.h"
 #include "config.h"
+#include "net/loop.h"
 #include "protocol/store.h"
 
 struct kube_api;

@@ -5,8 +5,8 @@
 #ifndef MPSYNC_STORES_KUBE_CONFIG_H
 #define MPSYNC_STORES_KUBE_CONFIG_H
 
-#include "net/http.h"
 #include "base/options.h"
+#include "net/http.h"
 
 #include <cjson/cJSON.h>
 

@@ -2,8 +2,8 @@
 #ifndef MPSYNC_STORES_KUBE_EXEC_H
 #define MPSYNC_STORES_KUBE_EXEC_H
 
-#include "net/loop.h"
 #include "config.h"
+#include "net/loop.h"
 
 struct kube_exec;
 

@@ -1,12 +1,12 @@
 #include "kubernetes.h"
 
-#include "net/further.h"
-#include "base/status.h"
 #include "api.h"
+#include "base/status.h"
+#include "lease.h"
 #include "names.h"
+#include "net/further.h"
 #include "pod.h"
 #include "query.h"
-#include "lease.h"
 #include "stores/records/records.h"
 
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #ifndef MPSYNC_STORES_KUBERNETES_H
 #define MPSYNC_STORES_KUBERNETES_H
 
-#include "net/loop.h"
 #include "base/url.h"
+#include "net/loop.h"
 #include "protocol/store.h"
 
 /* `on_behalf`: an elector's, which watches every name from the start on (rule 25). */

@@ -1,10 +1,10 @@
 #include "lease.h"
 
-#include "net/http.h"
 #include "base/json_number.h"
 #include "base/rfc3339.h"
 #include "base/text.h"
 #include "base/wire.h"
+#include "net/http.h"
 
 #include <inttypes.h>
 #include <openssl/evp.h>

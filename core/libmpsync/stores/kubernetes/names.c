@@ -1,8 +1,8 @@
 #include "names.h"
 
 #include "base/text.h"
-#include "watch.h"
 #include "lease.h"
+#include "watch.h"
 
 #include <search.h>
 #include <stdlib.h>

@@ -5,8 +5,8 @@
 #ifndef MPSYNC_STORES_KUBE_POD_H
 #define MPSYNC_STORES_KUBE_POD_H
 
-#include "base/options.h"
 #include "api.h"
+#include "base/options.h"
 
 struct kube_pod;
 

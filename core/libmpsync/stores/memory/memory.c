@@ -1,4 +1,5 @@
 #include "memory.h"
+#include "base/identity.h"
 
 #include "base/clock.h"
 #include "base/text.h"

@@ -1,3 +1,4 @@
+#include "base/identity.h"
 #include "store.h"
 
 #include <stdlib.h>

@@ -219,7 +219,7 @@ static int transact_in_given_room(struct sqlite *sqlite, struct change *changes)
 {
 	const int code = transact(sqlite, changes);
 
-	if ((code & 0xff) != SQLITE_FULL || sqlite_checkpoint(sqlite->file) != SQLITE_OK)
+	if ((code & 0xff) != SQLITE_FULL || sqlite_checkpoint(sqlite->file->database) != SQLITE_OK)
 		return code;
 	return transact(sqlite, changes);
 }

@@ -1,7 +1,7 @@
 #include "file.h"
+#include "base/identity.h"
 
 #include "base/status.h"
-#include "rows.h"
 #include "schema.h"
 #include "system.h"
 
@@ -132,7 +132,7 @@ static void note_descriptors(struct sqlite_file *file)
 static void close_connection(struct sqlite_file *file, bool intact)
 {
 	sqlite_system_enter();
-	sqlite_finalize_all(file);
+	sqlite_finalize_all(file->statements);
 	if (intact)
 		sqlite3_exec(file->database, "PRAGMA journal_size_limit=0", NULL, NULL, NULL);
 	else /* what lies there now is others' */
@@ -162,10 +162,11 @@ static bool open_connection(struct sqlite_file *file, uint32_t patience_ms, mpsy
 	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, "unix");
 	if (code == SQLITE_OK) {
 		keep_parts(file->database);
-		code = sqlite_prepare_file(file, patience_ms, error);
+		code =
+		    sqlite_prepare_file(file->database, file->paths[SQLITE_DATABASE], patience_ms, error);
 	}
 	if (code == SQLITE_OK)
-		code = sqlite_prepare_all(file);
+		code = sqlite_prepare_all(file->database, file->statements);
 	sqlite_system_leave();
 	if (code == SQLITE_OK)
 		return true;

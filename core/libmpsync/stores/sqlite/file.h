@@ -6,26 +6,12 @@
 #ifndef MPSYNC_STORES_SQLITE_FILE_H
 #define MPSYNC_STORES_SQLITE_FILE_H
 
-#include "base/identity.h"
 #include "access.h"
+#include "base/id.h"
+#include "rows.h"
 
 #include <pthread.h>
 #include <sqlite3.h>
-
-enum statement {
-	SELECT_ONE,
-	SELECT_ALL,
-	NEXT_VERSION,
-	INSERT,
-	UPDATE,
-	RENEW,
-	DELETE,
-	ADD_WAITER,
-	REMOVE_WAITER,
-	SELECT_WAITERS,
-	SELECT_WAITER,
-	STATEMENT_COUNT
-};
 
 /* A few more than one for each part, for a second copy of this library may have them open too. */
 #define SQLITE_MOST_DESCRIPTORS 16

@@ -28,21 +28,21 @@ static const char *const sql[STATEMENT_COUNT] = {
     [SELECT_WAITER] = "SELECT 1 FROM waiter WHERE claim = ?1",
 };
 
-int sqlite_prepare_all(struct sqlite_file *file)
+int sqlite_prepare_all(sqlite3 *database, sqlite3_stmt *statements[STATEMENT_COUNT])
 {
 	int code = SQLITE_OK;
 
 	for (int i = 0; i < STATEMENT_COUNT && code == SQLITE_OK; i++)
 		code = sqlite3_prepare_v3(
-		    file->database, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &file->statements[i], NULL);
+		    database, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &statements[i], NULL);
 	return code;
 }
 
-void sqlite_finalize_all(struct sqlite_file *file)
+void sqlite_finalize_all(sqlite3_stmt *statements[STATEMENT_COUNT])
 {
 	for (int i = 0; i < STATEMENT_COUNT; i++) {
-		sqlite3_finalize(file->statements[i]);
-		file->statements[i] = NULL;
+		sqlite3_finalize(statements[i]);
+		statements[i] = NULL;
 	}
 }
 

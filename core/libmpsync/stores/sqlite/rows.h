@@ -3,11 +3,26 @@
 #define MPSYNC_STORES_SQLITE_ROWS_H
 
 #include "protocol/record.h"
-#include "file.h"
+#include <sqlite3.h>
+
+enum statement {
+	SELECT_ONE,
+	SELECT_ALL,
+	NEXT_VERSION,
+	INSERT,
+	UPDATE,
+	RENEW,
+	DELETE,
+	ADD_WAITER,
+	REMOVE_WAITER,
+	SELECT_WAITERS,
+	SELECT_WAITER,
+	STATEMENT_COUNT
+};
 
 /* SQLite's code. What was prepared until an error is to be finalized. */
-int sqlite_prepare_all(struct sqlite_file *file);
-void sqlite_finalize_all(struct sqlite_file *file);
+int sqlite_prepare_all(sqlite3 *database, sqlite3_stmt *statements[STATEMENT_COUNT]);
+void sqlite_finalize_all(sqlite3_stmt *statements[STATEMENT_COUNT]);
 
 /* The parameters 1 to 18 of INSERT and UPDATE. */
 void sqlite_bind_record(

@@ -137,14 +137,9 @@ static int look_and_make(sqlite3 *database, const char *path, const char *begin,
 	return code;
 }
 
-static int checkpoint(sqlite3 *database)
+int sqlite_checkpoint(sqlite3 *database)
 {
 	return sqlite3_wal_checkpoint_v2(database, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-}
-
-int sqlite_checkpoint(struct sqlite_file *file)
-{
-	return checkpoint(file->database);
 }
 
 /* Only the first needs the lock for writing; the others are not to queue for it. */
@@ -160,25 +155,25 @@ static int prepare_once(
 		code = look_and_make(database, path, "BEGIN IMMEDIATE", state, error);
 		/* The database gets its room while there is some. */
 		if (code == SQLITE_OK)
-			checkpoint(database);
+			sqlite_checkpoint(database);
 	}
 	return code;
 }
 
-int sqlite_prepare_file(struct sqlite_file *file, uint32_t patience_ms, mpsync_error *error)
+int sqlite_prepare_file(
+    sqlite3 *database, const char *path, uint32_t patience_ms, mpsync_error *error)
 {
 	const uint64_t until_ms = clock_boot_ms() + patience_ms;
 	enum file_state state;
 	int code;
 
-	sqlite3_busy_timeout(
-	    file->database, patience_ms < OPEN_LOOK_MS ? (int)patience_ms : OPEN_LOOK_MS);
+	sqlite3_busy_timeout(database, patience_ms < OPEN_LOOK_MS ? (int)patience_ms : OPEN_LOOK_MS);
 	do
-		code = prepare_once(file->database, file->paths[SQLITE_DATABASE], &state, error);
+		code = prepare_once(database, path, &state, error);
 	while ((code & 0xff) == SQLITE_BUSY && clock_boot_ms() < until_ms);
-	sqlite3_busy_timeout(file->database, 0);
+	sqlite3_busy_timeout(database, 0);
 	if (code == SQLITE_OK)
-		sqlite3_exec(file->database,
-		    "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=" WAL_PAGES, NULL, NULL, NULL);
+		sqlite3_exec(database, "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=" WAL_PAGES,
+		    NULL, NULL, NULL);
 	return code == SQLITE_OK && state == FILE_REFUSED ? SQLITE_ABORT : code;
 }

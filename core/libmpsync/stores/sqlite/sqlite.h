@@ -2,8 +2,8 @@
 #ifndef MPSYNC_STORES_SQLITE_H
 #define MPSYNC_STORES_SQLITE_H
 
-#include "net/loop.h"
 #include "base/options.h"
+#include "net/loop.h"
 #include "stores/records/records.h"
 
 /*

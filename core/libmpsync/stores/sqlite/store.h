@@ -8,10 +8,10 @@
 #ifndef MPSYNC_STORES_SQLITE_STORE_H
 #define MPSYNC_STORES_SQLITE_STORE_H
 
-#include "net/loop.h"
-#include "stores/records/records.h"
 #include "file.h"
+#include "net/loop.h"
 #include "rows.h"
+#include "stores/records/records.h"
 
 struct change;
 struct watched_holder;

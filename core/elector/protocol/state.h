@@ -3,8 +3,8 @@
  * events and streams, heartbeats.c what renews their grants, tickets.c the life of one claim, and
  * ticket_requests.c what is asked for it.
  */
-#ifndef MPSYNC_ELECTOR_TICKETS_H
-#define MPSYNC_ELECTOR_TICKETS_H
+#ifndef MPSYNC_ELECTOR_STATE_H
+#define MPSYNC_ELECTOR_STATE_H
 
 #include "base/heap.h"
 #include "id_table.h"

@@ -1,0 +1,22 @@
+/* 128 bits that name something once and for all. */
+#ifndef MPSYNC_ID_H
+#define MPSYNC_ID_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ID_HEX_SIZE 33
+
+/* A claim's secret, its public digest, an engine's instance, a boot. All zero: none. */
+struct id {
+	uint8_t bytes[16];
+};
+
+bool id_equal(const struct id *a, const struct id *b);
+bool id_is_none(const struct id *id);
+void id_to_hex(const struct id *id, char hex[ID_HEX_SIZE]);
+
+/* False unless it is exactly 32 lower-case hex digits. */
+bool id_from_hex(struct id *id, const char *hex);
+
+#endif
