@@ -1,6 +1,7 @@
 #include "right.h"
 
 #include "api/client.h"
+#include "api/lock.h"
 #include "base/clock.h"
 #include "base/options.h"
 #include "base/wire.h"

@@ -7,27 +7,14 @@
 
 #include "base/fork_mark.h"
 #include "base/options.h"
+#include "base/url.h"
+#include "call.h"
 #include "net/loop.h"
 #include "protocol/engine.h"
 #include "queue.h"
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
-
-/* A caller that blocks until its request has ended. */
-struct call {
-	sem_t done;
-	mpsync_event event; /* status and, in `message`, why */
-	char message[200];
-};
-
-/* Where the end of a request is told: to a blocked caller, or by an event with its number. */
-struct op {
-	uint64_t id;
-	struct call *call;
-	bool open;
-};
 
 struct command {
 	struct command *next;
@@ -70,38 +57,6 @@ struct mpsync_client {
 	bool closing;
 };
 
-struct lock_command;
-
-/* What a lock and an election are. */
-struct mpsync_lock {
-	atomic_uint references;
-	mpsync_client *client;
-	char *name;
-	struct mpsync_options options;
-	uint64_t id;
-	bool election;
-	/* Read by any thread, written by the client's: */
-	atomic_uint_fast64_t grant;
-	atomic_uint_fast64_t until_ms;
-	atomic_int_fast64_t wall_ahead_ms;
-	atomic_uint_fast64_t token;
-	atomic_uint_fast64_t lost; /* the latest grant that was lost, and why */
-	int64_t clock_slack_ms;    /* how far the wall clock may run ahead: ttl/5 */
-	/* Under the client's mutex: */
-	bool asking;   /* from acquire to its end, and while held */
-	char *trouble; /* why the last renewal was not acknowledged; NULL: it was */
-	/* The thread's own: */
-	struct engine_claim *claim;
-	struct op acquire;
-	struct op release;
-	struct op value;
-	mpsync_event *spares[3];               /* so that an end is told also without memory */
-	struct lock_command *reserved_abandon; /* so that dropping the handle needs no memory */
-	char *awaited;                         /* who was seen to have it while we wait, or NULL */
-	bool held;
-	uint64_t claimed_grant;
-};
-
 mpsync_client *client_reference(mpsync_client *client);
 void client_unreference(mpsync_client *client);
 
@@ -120,19 +75,9 @@ void client_claim_ended(mpsync_client *client);
 
 void client_stop_observing(mpsync_client *client);
 
-void call_init(struct call *call);
-mpsync_status call_wait(struct call *call, mpsync_error *error);
-
-/* ---- lock.c ---- */
-/* What the engine tells those who ask for locks. */
-extern const struct engine_owner lock_owner;
-mpsync_lock *lock_new(mpsync_client *client, const char *name, const mpsync_options *options,
-    bool election, mpsync_error *error);
-mpsync_status lock_acquire(mpsync_lock *lock, uint64_t op_id, struct call *call, const char *value,
-    int64_t wait_ms, mpsync_error *error);
-/* Why the last renewal was not acknowledged; empty: it was, or nothing is known. */
-void lock_last_trouble(mpsync_lock *lock, char *out, size_t size);
-mpsync_status lock_set_value(
-    mpsync_lock *lock, uint64_t op_id, struct call *call, const char *value, mpsync_error *error);
+/* The engine over the store of that URL. What was made is freed by client_free_engine. */
+bool client_open_engine(mpsync_client *client, const struct url *url, mpsync_error *error);
+void client_free_engine(mpsync_client *client);
+bool client_start_thread(mpsync_client *client);
 
 #endif

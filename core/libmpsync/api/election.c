@@ -1,4 +1,4 @@
-#include "client.h"
+#include "lock.h"
 
 #include "base/status.h"
 

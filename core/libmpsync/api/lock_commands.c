@@ -1,0 +1,154 @@
+#include "client.h"
+#include "lock.h"
+
+#include "base/status.h"
+
+#include <stdlib.h>
+
+void lock_command_init(struct lock_command *command, mpsync_lock *lock,
+    void (*run)(mpsync_client *client, struct command *command))
+{
+	command->command.run = run;
+	command->lock = lock_reference(lock);
+}
+
+struct lock_command *lock_command_new(
+    mpsync_lock *lock, void (*run)(mpsync_client *client, struct command *command))
+{
+	struct lock_command *command = calloc(1, sizeof *command);
+
+	if (command)
+		lock_command_init(command, lock, run);
+	return command;
+}
+
+void lock_command_drop(struct lock_command *command)
+{
+	if (!command)
+		return;
+	lock_unreference(command->lock);
+	free(command->value);
+	free(command);
+}
+
+mpsync_status lock_submit(mpsync_lock *lock, struct lock_command *command, mpsync_error *error)
+{
+	char *value = command->value;
+	const mpsync_status status = client_submit(lock->client, &command->command, error);
+
+	if (status == MPSYNC_OK)
+		return status;
+	free(value);
+	lock_unreference(lock);
+	return status;
+}
+
+/* ---- On the client's thread ---- */
+
+static void fail_op(mpsync_lock *lock, struct op *op, mpsync_status status, const char *message)
+{
+	lock_end_op(lock, op,
+	    &(mpsync_event){.type = MPSYNC_EVENT_FAILED,
+	        .status = status,
+	        .lock = lock->id,
+	        .name = lock->name,
+	        .message = message});
+}
+
+static struct engine_wish wish_of(const mpsync_lock *lock, const struct lock_command *command)
+{
+	return (struct engine_wish){
+	    .name = lock->name,
+	    .holder = options_text(&lock->options, OPTION_IDENTITY),
+	    .value = command->value,
+	    .ttl_ms = (uint32_t)options_ms(&lock->options, OPTION_TTL),
+	    .wait_ms = command->wait_ms,
+	    .election = lock->election,
+	    .owner = (void *)(uintptr_t)lock,
+	};
+}
+
+void lock_run_acquire(mpsync_client *client, struct command *base)
+{
+	struct lock_command *command = (struct lock_command *)base;
+	mpsync_lock *lock = command->lock;
+	struct engine_wish wish;
+
+	lock->acquire = command->op;
+	lock_await(lock, NULL);
+	wish = wish_of(lock, command);
+	if (client->closing || client->closed) {
+		lock_set_asking(lock, false);
+		fail_op(lock, &lock->acquire, MPSYNC_E_CLOSED, NULL);
+	} else {
+		client->open_requests++;
+		lock_reference(lock);
+		if (!engine_acquire(client->engine, &wish, &lock->claim)) {
+			lock_set_asking(lock, false);
+			fail_op(lock, &lock->acquire, MPSYNC_E_NO_MEMORY, NULL);
+			client_request_ended(client);
+			lock_unreference(lock);
+		}
+	}
+	free(command->value);
+	lock_unreference(lock);
+}
+
+void lock_run_cancel(mpsync_client *client, struct command *base)
+{
+	struct lock_command *command = (struct lock_command *)base;
+
+	(void)client;
+	if (command->lock->claim)
+		engine_cancel(command->lock->claim);
+	lock_unreference(command->lock);
+}
+
+void lock_run_release(mpsync_client *client, struct command *base)
+{
+	struct lock_command *command = (struct lock_command *)base;
+	mpsync_lock *lock = command->lock;
+
+	(void)client;
+	if (lock->held && lock->claimed_grant == command->grant && !lock->release.open) {
+		lock->release = command->op;
+		engine_release(lock->claim);
+	} else {
+		fail_op(lock, &command->op, MPSYNC_E_NOT_HELD, NULL);
+	}
+	lock_unreference(lock);
+}
+
+void lock_run_set_value(mpsync_client *client, struct command *base)
+{
+	struct lock_command *command = (struct lock_command *)base;
+	mpsync_lock *lock = command->lock;
+
+	(void)client;
+	if (!lock->held || lock->release.open) {
+		fail_op(lock, &command->op, MPSYNC_E_NOT_HELD, NULL);
+	} else {
+		/* Nobody waits any more for whether the older value was ever stored. */
+		fail_op(lock, &lock->value, MPSYNC_E_CANCELLED,
+		    "a newer value was set before this one was known to be stored");
+		lock->value = command->op;
+		if (!engine_set_value(lock->claim, command->value))
+			fail_op(lock, &lock->value, MPSYNC_E_NO_MEMORY, NULL);
+	}
+	free(command->value);
+	lock_unreference(lock);
+}
+
+/* The handle is gone: what it holds or asks for ends without anybody being told. */
+void lock_run_abandon(mpsync_client *client, struct command *base)
+{
+	struct lock_command *command = (struct lock_command *)base;
+	mpsync_lock *lock = command->lock;
+
+	(void)client;
+	if (lock->claim && lock->held)
+		engine_release(lock->claim);
+	else if (lock->claim)
+		engine_cancel(lock->claim);
+	lock_unreference(lock);
+}

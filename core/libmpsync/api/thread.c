@@ -1,0 +1,232 @@
+#include "client.h"
+#include "lock.h"
+
+#include "base/identity.h"
+#include "base/status.h"
+#include "stores/open.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void client_tell(mpsync_client *client, const mpsync_event *fields)
+{
+	mpsync_event *event = client->queue ? queue_event(fields) : NULL;
+
+	if (event)
+		queue_push(client->queue, event);
+}
+
+void client_end_op(mpsync_client *client, struct op *op, const mpsync_event *fields)
+{
+	mpsync_event event = *fields;
+
+	if (!op->open)
+		return;
+	op->open = false;
+	event.op_id = op->id;
+	if (op->call)
+		call_end(op->call, &event);
+	else
+		client_tell(client, &event);
+}
+
+/* ---- Commands ---- */
+
+static void append(mpsync_client *client, struct command *command)
+{
+	command->next = NULL;
+	if (client->first)
+		client->last->next = command;
+	else
+		client->first = command;
+	client->last = command;
+}
+
+mpsync_status client_submit(mpsync_client *client, struct command *command, mpsync_error *error)
+{
+	const uint64_t one = 1;
+	bool closed;
+	bool woken;
+
+	pthread_mutex_lock(&client->mutex);
+	closed = client->closed;
+	/* First: what cannot be announced must not be in the list, for its owner frees it. */
+	woken = !closed && write(client->descriptor, &one, sizeof one) > 0;
+	if (woken)
+		append(client, command);
+	pthread_mutex_unlock(&client->mutex);
+	if (woken)
+		return succeed(error);
+	free(command);
+	if (closed)
+		return fail(error, MPSYNC_E_CLOSED, "the client is closed");
+	return fail(error, MPSYNC_E_INTERNAL, "cannot wake the client's thread: %s", strerror(errno));
+}
+
+static uint64_t take_descriptor(int descriptor)
+{
+	uint64_t count = 0;
+
+	return read(descriptor, &count, sizeof count) < 0 ? 0 : count;
+}
+
+static void on_commands(evutil_socket_t descriptor, short what, void *context)
+{
+	mpsync_client *client = context;
+	struct command *command;
+
+	(void)what;
+	take_descriptor(descriptor);
+	pthread_mutex_lock(&client->mutex);
+	command = client->first;
+	client->first = NULL;
+	client->last = NULL;
+	pthread_mutex_unlock(&client->mutex);
+	while (command) {
+		struct command *next = command->next;
+
+		command->run(client, command);
+		free(command);
+		command = next;
+	}
+}
+
+static void reject_commands(mpsync_client *client)
+{
+	pthread_mutex_lock(&client->mutex);
+	client->closed = true;
+	pthread_mutex_unlock(&client->mutex);
+	on_commands(client->descriptor, 0, client);
+}
+
+/* ---- The engine ---- */
+
+static void on_timer(void *context)
+{
+	engine_run(((mpsync_client *)context)->engine);
+}
+
+static void say(void *context, const char *message)
+{
+	client_tell(context, &(mpsync_event){.type = MPSYNC_EVENT_LOG, .message = message});
+}
+
+static void wake_at(void *context, uint64_t at_ms)
+{
+	boot_timer_arm(&((mpsync_client *)context)->loop.timer, at_ms);
+}
+
+bool client_open_engine(mpsync_client *client, const struct url *url, mpsync_error *error)
+{
+	struct engine_host host = {
+	    .owner = &lock_owner, .random_id = id_random, .digest_id = id_digest, .wake_at = wake_at};
+	struct store *store;
+
+	if (!loop_init(&client->loop, false, on_timer, client)) {
+		fail(error, MPSYNC_E_INTERNAL, "no descriptors or memory for an event loop");
+		return false;
+	}
+	store = store_open(url, &client->options, false, &client->loop, error);
+	if (!store)
+		return false;
+	host.clock = store->clock;
+	host.clock.context = client;
+	client->store = store;
+	store->say = say;
+	store->say_context = client;
+	client->fence = store_fence_share(store->fence);
+	client->shortest_ttl_ms = store->shortest_ttl_ms;
+	client->ttl_step_ms = store->ttl_step_ms;
+	client->engine = engine_new(&host, store);
+	client->commands =
+	    event_new(client->loop.base, client->descriptor, EV_READ | EV_PERSIST, on_commands, client);
+	if (client->engine && client->commands && event_add(client->commands, NULL) == 0)
+		return true;
+	fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	return false;
+}
+
+void client_free_engine(mpsync_client *client)
+{
+	if (client->engine)
+		client_stop_observing(client);
+	engine_free(client->engine);
+	client->engine = NULL;
+	if (client->commands)
+		event_free(client->commands);
+	client->commands = NULL;
+	loop_clear(&client->loop);
+}
+
+/* ---- The thread ---- */
+
+/* Everybody has been told; what is still being withdrawn gets a moment more. */
+static void finish_if_idle(mpsync_client *client)
+{
+	const struct timeval moment = {1, 0};
+
+	if (!client->closing || client->open_requests > 0)
+		return;
+	if (engine_claims(client->engine) == 0)
+		event_base_loopbreak(client->loop.base);
+	else if (event_base_loopexit(client->loop.base, &moment) != 0)
+		event_base_loopbreak(client->loop.base); /* no memory for a timer */
+}
+
+void client_request_ended(mpsync_client *client)
+{
+	client->open_requests--;
+	finish_if_idle(client);
+}
+
+void client_claim_ended(mpsync_client *client)
+{
+	finish_if_idle(client);
+}
+
+/* What others see of a former holder is brought to its end, for a moment at most. */
+static void let_store_finish(const mpsync_client *client)
+{
+	const struct timeval moment = {1, 0};
+	const struct store *store = engine_store(client->engine);
+
+	if (!store_is_finishing(store) || event_base_loopexit(client->loop.base, &moment) != 0)
+		return;
+	do
+		event_base_loop(client->loop.base, EVLOOP_ONCE);
+	while (store_is_finishing(store) && !event_base_got_exit(client->loop.base));
+}
+
+static void *client_main(void *context)
+{
+	mpsync_client *client = context;
+
+	event_base_loop(client->loop.base, EVLOOP_NO_EXIT_ON_EMPTY);
+	let_store_finish(client);
+	reject_commands(client);
+	client_free_engine(client);
+	client_end_op(
+	    client, &client->close_op, &(mpsync_event){.type = MPSYNC_EVENT_DONE, .status = MPSYNC_OK});
+	client_unreference(client);
+	return NULL;
+}
+
+/* The host program's signals are the host program's: none is taken on our thread. */
+bool client_start_thread(mpsync_client *client)
+{
+	sigset_t all;
+	sigset_t before;
+	int code;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	client_reference(client);
+	code = pthread_create(&client->thread, NULL, client_main, client);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (code != 0)
+		atomic_fetch_sub(&client->references, 1);
+	return code == 0;
+}
