@@ -1,7 +1,7 @@
 /*
- * What is inside of the store for http://, for the files that it consists of: elector_claims.c asks
- * for one claim, elector_heartbeats.c renews all of them, elector_stream.c hears what the elector
- * tells, elector_query.c asks for no claim, and elector.c brings them together.
+ * What is inside of the store for http://, for the files that it consists of: claims.c asks
+ * for one claim, heartbeats.c renews all of them, stream.c hears what the elector
+ * tells, query.c asks for no claim, and elector.c brings them together.
  */
 #ifndef MPSYNC_STORES_ELECTOR_STORE_H
 #define MPSYNC_STORES_ELECTOR_STORE_H
@@ -91,7 +91,7 @@ void remote_arm(struct remote *remote);
 /* Somebody waits: the elector is asked after if it says nothing for long. */
 void remote_expect_word(struct remote *remote);
 
-/* ---- elector_claims.c ---- */
+/* ---- claims.c ---- */
 
 void remote_claim_attempt(struct remote_claim *remote);
 /* A grant that was waited for counts only from a request of its own (rule 5). */
@@ -124,7 +124,7 @@ const char *remote_explain(
 bool remote_is_current(const struct remote *remote, const cJSON *body);
 bool remote_is_fresh(const struct remote *remote, uint64_t sent_hellos, const cJSON *body);
 
-/* ---- elector_heartbeats.c ---- */
+/* ---- heartbeats.c ---- */
 
 void elector_renew(struct store *store, struct store_claim *const *claims, size_t count);
 /* Renews nothing: says which stream is the fence, and asks what there is to tell. */
@@ -132,7 +132,7 @@ void heartbeat_send_bare(struct remote *remote);
 void heartbeat_leave(struct remote_claim *claim);
 void heartbeats_clear(struct remote *remote);
 
-/* ---- elector_stream.c ---- */
+/* ---- stream.c ---- */
 
 void remote_stream_init(struct remote *remote);
 /* Unless there is one, or its time has not come. */
@@ -151,7 +151,7 @@ void remote_stream_take_events(struct remote *remote, const cJSON *events);
 void remote_give_back(struct remote *remote, const cJSON *claims);
 void remote_clear_errands(struct remote *remote);
 
-/* ---- elector_query.c ---- */
+/* ---- query.c ---- */
 
 void elector_query(struct store *store, struct store_query *query);
 void elector_query_cancel(struct store *store, struct store_query *query);

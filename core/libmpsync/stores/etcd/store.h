@@ -1,7 +1,7 @@
 /*
- * What the parts of the etcd store share: leases (etcd_session.c), what stands on them
- * (etcd_standing.c), the places that are held (etcd_held.c), claims (etcd_entry.c), their places in
- * the queue (etcd_place.c), adopting them (etcd_adopt.c), looking (etcd_query.c).
+ * What the parts of the etcd store share: leases (session.c), what stands on them
+ * (standing.c), the places that are held (held.c), claims (entry.c), their places in
+ * the queue (place.c), adopting them (adopt.c), looking (query.c).
  */
 #ifndef MPSYNC_STORES_ETCD_STORE_H
 #define MPSYNC_STORES_ETCD_STORE_H
@@ -123,7 +123,7 @@ struct etcd_session {
 uint64_t etcd_now(const struct etcd *etcd);
 void etcd_arm(struct etcd *etcd);
 
-/* ---- etcd_session.c ---- */
+/* ---- session.c ---- */
 
 /* NULL without memory. */
 struct etcd_session *etcd_session_of(struct etcd *etcd, uint32_t ttl_ms);
@@ -148,7 +148,7 @@ uint64_t etcd_session_timeout_ms(const struct etcd_session *session);
 /* How often what is held is renewed. */
 uint64_t etcd_session_interval_ms(const struct etcd_session *session);
 
-/* ---- etcd_standing.c ---- */
+/* ---- standing.c ---- */
 
 void etcd_standing_watch(struct etcd_session *session, int64_t revision);
 /* What the watch would have told. */
@@ -157,7 +157,7 @@ void etcd_standing_read(struct etcd_session *session);
 void etcd_standing_read_again(struct etcd_session *session);
 void etcd_standing_forget(struct etcd_session *session);
 
-/* ---- etcd_held.c ---- */
+/* ---- held.c ---- */
 
 /* The place was shown by what was sent at seen_ms, and is compared from now on. */
 void etcd_hold(struct etcd_entry *entry, uint64_t seen_ms);
@@ -174,7 +174,7 @@ void etcd_held_put_back(struct etcd_session *session);
 /* It was: those that have gone are told so, and those that asked are renewed. */
 void etcd_held_answered(struct etcd_session *session, const struct etcd_answer *answer);
 
-/* ---- etcd_entry.c ---- */
+/* ---- entry.c ---- */
 
 /* Answers to the engine. */
 void etcd_entry_answer(struct etcd_entry *entry, enum claim_event event,
@@ -225,7 +225,7 @@ void etcd_entry_see(struct etcd_entry *entry, const struct etcd_facts *facts);
 /* Its facts have gone. */
 void etcd_entry_gone(struct etcd_entry *entry);
 
-/* ---- etcd_place.c ---- */
+/* ---- place.c ---- */
 
 /* Into the queue; a try only where nobody stands in it. */
 void etcd_place_take(struct etcd_entry *entry);
@@ -234,12 +234,12 @@ void etcd_place_look(struct etcd_entry *entry);
 /* Its key goes, also if it is not known to be there. */
 void etcd_place_give_up(struct etcd_entry *entry);
 
-/* ---- etcd_adopt.c ---- */
+/* ---- adopt.c ---- */
 
 /* A former instance's grant (rule 9). */
 void etcd_adopt(struct etcd_entry *entry);
 
-/* ---- etcd_query.c ---- */
+/* ---- query.c ---- */
 
 void etcd_query(void *etcd, struct store_query *query);
 void etcd_query_cancel(void *etcd, struct store_query *query);

@@ -1,6 +1,6 @@
 /*
- * What is inside of records, for the files that it consists of: records_tasks.c does what a claim
- * asks for, records_names.c has what was seen of each name, records_errands.c what is done on
+ * What is inside of records, for the files that it consists of: tasks.c does what a claim
+ * asks for, names.c has what was seen of each name, errands.c what is done on
  * behalf of no claim, and records.c brings them together.
  */
 #ifndef MPSYNC_STORES_RECORDS_STORE_H
@@ -137,7 +137,7 @@ static inline struct records *records_of(struct store *store)
 /* Asks for the next call of `run`. */
 void records_arm(struct records *records);
 
-/* ---- records_tasks.c ---- */
+/* ---- tasks.c ---- */
 
 void records_attempt(struct store *store, struct store_claim *claim);
 void records_renew(struct store *store, struct store_claim *const *claims, size_t count);
@@ -154,7 +154,7 @@ void records_wake_waiting(struct records *records, struct watched_name *watched,
 /* Ours, which others wrote into. */
 void records_keep_up(struct watched_name *watched, const struct record *record);
 
-/* ---- records_names.c ---- */
+/* ---- names.c ---- */
 
 struct watched_name *watched_find(struct records *records, const char *name);
 /* NULL without memory. */
@@ -179,7 +179,7 @@ bool task_start_waiting(struct task *task);
 void task_watch_while_holding(struct task *task);
 void task_stop_watching(struct task *task);
 
-/* ---- records_errands.c ---- */
+/* ---- errands.c ---- */
 
 /* Unless it is written meanwhile. */
 void errand_remove(struct records *records, const char *name, const struct record *record);

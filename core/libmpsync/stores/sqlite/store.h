@@ -1,8 +1,8 @@
 /*
- * What is inside of the store for file:, for the files that it consists of: sqlite_file.c has the
- * database open (sqlite_path.c says which it is, sqlite_access.c who may use it, sqlite_system.c
- * how it is locked, sqlite_schema.c what is in it), sqlite_rows.c knows the columns,
- * sqlite_changes.c writes, sqlite_watch.c hears of others' writes and deaths, and sqlite.c reads
+ * What is inside of the store for file:, for the files that it consists of: file.c has the
+ * database open (path.c says which it is, access.c who may use it, system.c
+ * how it is locked, schema.c what is in it), rows.c knows the columns,
+ * changes.c writes, watch.c hears of others' writes and deaths, and sqlite.c reads
  * and brings them together.
  */
 #ifndef MPSYNC_STORES_SQLITE_STORE_H
@@ -55,7 +55,7 @@ bool sqlite_enter(struct sqlite *sqlite, mpsync_error *error);
 void sqlite_leave(struct sqlite *sqlite);
 void sqlite_note_version(struct sqlite *sqlite, uint64_t version);
 
-/* ---- sqlite_changes.c ---- */
+/* ---- changes.c ---- */
 
 /* False without memory. */
 bool sqlite_changes_init(struct sqlite *sqlite);
@@ -70,7 +70,7 @@ void sqlite_dequeue(struct record_backend *base, const struct store_claim *claim
 /* SQLite's code of a transaction that changes nothing. Between sqlite_enter and sqlite_leave. */
 int sqlite_try_writing(struct sqlite *sqlite);
 
-/* ---- sqlite_watch.c ---- */
+/* ---- watch.c ---- */
 
 /* False without memory. */
 bool sqlite_watch_init(struct sqlite *sqlite);

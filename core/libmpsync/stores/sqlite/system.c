@@ -15,7 +15,7 @@ static unsigned forks;
  * another copy of this library or of SQLite, by a backup, by a program that only looked. Locks of
  * the open file description stay as long as the connection that took them. They are SQLite's locks
  * all the same, and those of processes with the other kind. This needs one connection to a file in
- * each copy of SQLite, which sqlite_file.c sees to: with several, SQLite takes a lock through one
+ * each copy of SQLite, which file.c sees to: with several, SQLite takes a lock through one
  * descriptor and gives it back through another.
  */
 static int command_of_description(int command)
