@@ -1,8 +1,8 @@
 #include "memory.h"
-#include "base/identity.h"
+#include "rows.h"
 
 #include "base/clock.h"
-#include "base/text.h"
+#include "base/identity.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -12,39 +12,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-struct waiter {
-	struct waiter *next;
-	struct id claim;
-};
-
-/* A record without what is the same for all of them, or never there in memory. */
-struct row {
-	struct waiter *waiters; /* the first has waited longest */
-	bool there;
-	bool election;
-	bool revoked;
-	uint64_t ttl_ms;
-	uint64_t version;
-	struct id claim;
-	struct id instance;
-	char *holder; /* a shared text */
-	char *value;
-	uint64_t token;
-	uint64_t renewed_us;
-	uint64_t deadline_ms;
-	int64_t since_ms;
-	char name[];
-};
-
 /* One set of locks. Its mutex is held for the length of one request. */
 struct memory {
 	struct memory *next;
 	char *name;
 	unsigned references;
 	pthread_mutex_t mutex;
-	void *rows; /* tsearch tree of the names that stand in struct row */
+	struct rows rows;
 	uint64_t revision;
-	char *holder; /* the latest, as a shared text */
 	struct id boot;
 	struct backend *backends;
 };
@@ -68,144 +43,8 @@ struct backend {
 
 /* The one permitted global: what makes clients of one name share it. */
 static struct memory *memories;
+
 static pthread_mutex_t memories_mutex = PTHREAD_MUTEX_INITIALIZER;
-
-static struct row *row_of(void *name)
-{
-	return (struct row *)((char *)name - offsetof(struct row, name));
-}
-
-static struct row *find_row(struct memory *memory, const char *name)
-{
-	void **found = tfind(name, &memory->rows, text_compare);
-
-	return found ? row_of(*found) : NULL;
-}
-
-static struct row *make_row(struct memory *memory, const char *name)
-{
-	struct row *row = find_row(memory, name);
-
-	if (row)
-		return row;
-	row = calloc(1, sizeof *row + strlen(name) + 1);
-	if (!row)
-		return NULL;
-	strcpy(row->name, name);
-	if (!tsearch(row->name, &memory->rows, text_compare)) {
-		free(row);
-		return NULL;
-	}
-	return row;
-}
-
-/* What is there from now on: nothing. */
-static void clear_row(struct row *row)
-{
-	shared_text_free(row->holder);
-	free(row->value);
-	row->holder = NULL;
-	row->value = NULL;
-	row->there = false;
-}
-
-static void free_row(void *name)
-{
-	struct row *row = row_of(name);
-
-	while (row->waiters) {
-		struct waiter *waiter = row->waiters;
-
-		row->waiters = waiter->next;
-		free(waiter);
-	}
-	clear_row(row);
-	free(row);
-}
-
-static void drop_row_if_idle(struct memory *memory, struct row *row)
-{
-	if (row->there || row->waiters)
-		return;
-	tdelete(row->name, &memory->rows, text_compare);
-	free_row(row->name);
-}
-
-/* Its strings stay the row's. */
-static struct record record_of(const struct memory *memory, const struct row *row)
-{
-	return (struct record){
-	    .version = row->version,
-	    .claim = row->claim,
-	    .instance = row->instance,
-	    .holder = row->holder,
-	    .value = row->value,
-	    .token = row->token,
-	    .renewed_us = row->renewed_us,
-	    .deadline_ms = row->deadline_ms,
-	    .host.boot = memory->boot,
-	    .since_ms = row->since_ms,
-	    .ttl_ms = row->ttl_ms,
-	    .election = row->election,
-	    .revoked = row->revoked,
-	};
-}
-
-/* False without memory: nothing has changed. */
-static bool store_record(struct memory *memory, struct row *row, const struct record *record)
-{
-	char *holder = NULL;
-	char *value = record->value ? strdup(record->value) : NULL;
-
-	if (record->holder)
-		holder = shared_text_of(&memory->holder, record->holder);
-	if ((record->value && !value) || (record->holder && !holder)) {
-		free(value);
-		shared_text_free(holder);
-		return false;
-	}
-	clear_row(row);
-	row->there = true;
-	row->version = record->version;
-	row->claim = record->claim;
-	row->instance = record->instance;
-	row->holder = holder;
-	row->value = value;
-	row->token = record->token;
-	row->renewed_us = record->renewed_us;
-	row->deadline_ms = record->deadline_ms;
-	row->since_ms = record->since_ms;
-	row->ttl_ms = record->ttl_ms;
-	row->election = record->election;
-	row->revoked = record->revoked;
-	return true;
-}
-
-static uint32_t count_ahead(const struct row *row, const struct id *claim)
-{
-	uint32_t ahead = 0;
-
-	for (const struct waiter *waiter = row->waiters; waiter; waiter = waiter->next) {
-		if (id_equal(&waiter->claim, claim))
-			return ahead;
-		ahead++;
-	}
-	return ahead;
-}
-
-static void remove_waiter(struct row *row, const struct id *claim)
-{
-	struct waiter **link = &row->waiters;
-	struct waiter *waiter;
-
-	while (*link && !id_equal(&(*link)->claim, claim))
-		link = &(*link)->next;
-	waiter = *link;
-	if (!waiter)
-		return;
-	*link = waiter->next;
-	free(waiter);
-}
 
 /* ---- Telling other threads ---- */
 
@@ -283,14 +122,14 @@ static void memory_read(struct record_backend *base, struct record_request *requ
 	struct row *row;
 
 	pthread_mutex_lock(&memory->mutex);
-	row = find_row(memory, request->name);
+	row = rows_find(&memory->rows, request->name);
 	if (row) {
-		const struct record found = record_of(memory, row);
+		const struct record found = row_record(row, &memory->boot);
 
 		there = row->there;
 		if (there)
 			copied = record_copy(&record, &found);
-		record.ahead = count_ahead(row, &request->claim);
+		record.ahead = row_count_ahead(row, &request->claim);
 	}
 	pthread_mutex_unlock(&memory->mutex);
 	if (!copied) {
@@ -323,7 +162,7 @@ static void memory_write(struct record_backend *base, struct record_request *req
 	struct row *row;
 
 	pthread_mutex_lock(&memory->mutex);
-	row = make_row(memory, request->name);
+	row = rows_make(&memory->rows, request->name);
 	if (!row) {
 		result = RECORD_REFUSED;
 	} else if (matches(row, request)) {
@@ -332,16 +171,16 @@ static void memory_write(struct record_backend *base, struct record_request *req
 		record.version = memory->revision + 1;
 		if (request->grant)
 			record.token = record.version;
-		result = store_record(memory, row, &record) ? RECORD_OK : RECORD_REFUSED;
+		result = rows_store(&memory->rows, row, &record) ? RECORD_OK : RECORD_REFUSED;
 		if (result == RECORD_OK) {
 			memory->revision++;
-			remove_waiter(row, &record.claim);
+			row_remove_waiter(row, &record.claim);
 		}
 		if (result == RECORD_OK && news)
 			tell_watchers(memory, row);
 	}
 	if (row)
-		drop_row_if_idle(memory, row);
+		rows_drop_if_idle(&memory->rows, row);
 	pthread_mutex_unlock(&memory->mutex);
 	if (result == RECORD_REFUSED)
 		out_of_memory(request);
@@ -356,12 +195,12 @@ static void memory_remove(struct record_backend *base, struct record_request *re
 	bool done;
 
 	pthread_mutex_lock(&memory->mutex);
-	row = find_row(memory, request->name);
+	row = rows_find(&memory->rows, request->name);
 	done = row && matches(row, request);
 	if (done) {
-		clear_row(row);
+		row_clear(row);
 		tell_watchers(memory, row);
-		drop_row_if_idle(memory, row);
+		rows_drop_if_idle(&memory->rows, row);
 	}
 	pthread_mutex_unlock(&memory->mutex);
 	request->done(request, done ? RECORD_OK : RECORD_CONFLICT, NULL, MPSYNC_OK, NULL, 0);
@@ -388,7 +227,7 @@ static void memory_enqueue(struct record_backend *base, const struct store_claim
 		return; /* it waits all the same, out of order */
 	waiter->claim = claim->digest;
 	pthread_mutex_lock(&memory->mutex);
-	row = make_row(memory, claim->name);
+	row = rows_make(&memory->rows, claim->name);
 	if (row) {
 		struct waiter **link = &row->waiters;
 
@@ -407,12 +246,12 @@ static void memory_dequeue(struct record_backend *base, const struct store_claim
 	struct row *row;
 
 	pthread_mutex_lock(&memory->mutex);
-	row = find_row(memory, claim->name);
+	row = rows_find(&memory->rows, claim->name);
 	if (row) {
-		remove_waiter(row, &claim->digest);
+		row_remove_waiter(row, &claim->digest);
 		if (!row->there)
 			tell_watchers(memory, row);
-		drop_row_if_idle(memory, row);
+		rows_drop_if_idle(&memory->rows, row);
 	}
 	pthread_mutex_unlock(&memory->mutex);
 }
@@ -450,7 +289,7 @@ static void list_row(struct listing *listing, const struct row *row)
 	for (const struct waiter *waiter = row->waiters; waiter; waiter = waiter->next)
 		waiters++;
 	listing->found++;
-	record = record_of(listing->memory, row);
+	record = row_record(row, &listing->memory->boot);
 	lock = record_as_lock(&record, row->name, listing->now_ms, waiters);
 	listing->query->found(listing->query, &lock);
 }
@@ -468,9 +307,9 @@ static void memory_query(struct record_backend *base, struct store_query *query)
 
 	pthread_mutex_lock(&memory->mutex);
 	if (query->kind == STORE_LIST) {
-		twalk_r(memory->rows, visit_row, &listing);
+		twalk_r(memory->rows.tree, visit_row, &listing);
 	} else if (query->kind == STORE_GET) {
-		const struct row *row = find_row(memory, query->name);
+		const struct row *row = rows_find(&memory->rows, query->name);
 
 		query->limit = 1;
 		if (row)
@@ -532,8 +371,7 @@ static void memory_unshare(struct memory *memory)
 		link = &(*link)->next;
 	*link = memory->next;
 	pthread_mutex_unlock(&memories_mutex);
-	tdestroy(memory->rows, free_row);
-	shared_text_free(memory->holder);
+	rows_clear(&memory->rows);
 	pthread_mutex_destroy(&memory->mutex);
 	free(memory->name);
 	free(memory);

@@ -1,0 +1,68 @@
+#include "requests.h"
+
+#include "base/clock.h"
+#include "base/wire.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_LIST 1000
+
+static void on_listed(struct store_query *query, const struct store_lock *lock)
+{
+	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
+	cJSON *item;
+
+	if ((size_t)cJSON_GetArraySize(request->items) >= request->limit) {
+		request->more = true;
+		return;
+	}
+	item = wire_lock(lock, clock_wall_ms());
+	add_queue(request, lock->name, item);
+	cJSON_AddItemToArray(request->items, item);
+	free(request->last_name);
+	request->last_name = strdup(lock->name);
+}
+
+static void on_list_done(struct store_query *query, enum mpsync_status status, const char *message)
+{
+	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
+	cJSON *body;
+
+	request->querying = false;
+	if (status != MPSYNC_OK) {
+		reply_error(request, 503, "store_unreachable", message ? message : "the store is silent");
+		return;
+	}
+	body = cJSON_CreateObject();
+	cJSON_AddStringToObject(body, "apiVersion", WIRE_API_VERSION);
+	cJSON_AddStringToObject(body, "kind", "LockList");
+	cJSON_AddItemToObject(body, "items", request->items);
+	request->items = NULL;
+	if (request->more && request->last_name)
+		cJSON_AddStringToObject(body, "continue", request->last_name);
+	reply_json(request, 200, body);
+}
+
+void requests_list_locks(struct request *request, const struct evkeyvalq *parameters)
+{
+	const char *limit = evhttp_find_header(parameters, "limit");
+	const char *prefix = evhttp_find_header(parameters, "prefix");
+	const char *after = evhttp_find_header(parameters, "continue");
+	uint64_t most = MOST_LIST;
+
+	if (limit && (!wire_token_parse(limit, &most) || most > MOST_LIST)) {
+		reply_error(request, 400, "invalid", "limit has to be 1 to 1000");
+		return;
+	}
+	if (!request_set_name(request, prefix ? prefix : ""))
+		return;
+	request->items = cJSON_CreateArray();
+	request->limit = (size_t)most;
+	request_query(request, &(struct store_query){.kind = STORE_LIST,
+	                           .after = after,
+	                           .limit = (size_t)most + 1,
+	                           .found = on_listed,
+	                           .done = on_list_done});
+}

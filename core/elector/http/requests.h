@@ -1,0 +1,29 @@
+/*
+ * What may be asked of an elector, a file each: of a lock (lock_requests.c), of many
+ * (list_requests.c), for a holder (holder_requests.c). routes.c says by which path; requests.c
+ * reads what they all have.
+ */
+#ifndef MPSYNC_ELECTOR_REQUESTS_H
+#define MPSYNC_ELECTOR_REQUESTS_H
+
+#include "fields.h"
+#include "server.h"
+
+/* False: it was answered. */
+bool request_read_body(struct request *request, enum body *kind, cJSON **object);
+/* A copy. False: it was answered. */
+bool request_set_name(struct request *request, const char *name);
+/* The header's text, or NULL. */
+const char *request_session(const struct request *request);
+/* A duration of the query, 0 where it is absent. False: it is none. */
+bool request_duration(const struct evkeyvalq *parameters, const char *name, uint64_t *ms);
+
+void requests_put_lock(struct request *request, const char *name, bool create);
+void requests_delete_lock(struct request *request, const char *name);
+void requests_get_lock(struct request *request, const char *name);
+void requests_list_locks(struct request *request, const struct evkeyvalq *parameters);
+void requests_heartbeat(struct request *request, const char *holder);
+void requests_open_stream(
+    struct request *request, const char *holder, const struct evkeyvalq *parameters);
+
+#endif
