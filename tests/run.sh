@@ -7,7 +7,7 @@ set -u
 cd "$(dirname "$0")/.." || exit
 root=$(pwd)
 
-all="setup build unit fuzz simulation mutants integration edges etcd kubernetes python node java dotnet rust go conformance clang asan tsan valgrind lint exports abi openapi coverage edge_mutants nemesis"
+all="setup build unit fuzz simulation mutants integration edges etcd kubernetes python node java dotnet rust go conformance clang asan tsan valgrind lint exports abi consumers openapi coverage edge_mutants nemesis"
 SEEDS=${SEEDS:-20000}
 LINES_FLOOR=78
 BRANCHES_FLOOR=60
@@ -228,6 +228,10 @@ tier_exports() {
 }
 
 tier_abi() { sh .ci/abi.sh; }
+
+tier_consumers() (
+	cd tests/consumers && python3 -m unittest -v
+)
 
 tier_openapi() {
 	[ -x .venv/bin/schemathesis ] || { python3 -m venv .venv && .venv/bin/pip -q install schemathesis; } ||

@@ -37,6 +37,7 @@ unit           wait  build
 fuzz           2     build
 exports        1     build
 abi            1     build
+consumers      2     build
 "
 
 # Everything else needs these, and they need the machine.
