@@ -91,7 +91,7 @@ MUTANTS = [
          "id_equal(&record->claim, &view->claim) && id_equal(&record->instance, &view->instance)",
          "id_equal(&record->claim, &view->claim)")]),
     ("14", "etcd: held when nobody stands before, without a look at the own key", [
-        ("libmpsync/stores/etcd/place.c", "if (!own || own->create_revision != entry->created || !stands_on_our_lease(entry, own)) {",
+        ("libmpsync/stores/etcd/place.c", "if (!own || own->create_revision != entry->created || !etcd_stands_on_our_lease(entry, own)) {",
          "if (false) {"),
         ("libmpsync/stores/etcd/place.c", "} else if (oldest && oldest->create_revision == entry->created) {\n"
          "\t\tetcd_unwatch(&entry->before);\n\t\tentry->written = own->mod_revision;",
@@ -160,10 +160,10 @@ MUTANTS = [
         ("libmpsync/stores/etcd/adopt.c",
          "{.key = former_facts->key, .revision = former_facts->create_revision},", "{.key = \"none\"},")], "4"),
     ("63", "etcd: an elector clears its place, which another has adopted", [
-        ("libmpsync/stores/etcd/place.c", "if (!own || !stands_on_our_lease(entry, own)) return own;",
-         "if (!own) return false;")], "4"),
+        ("libmpsync/stores/etcd/place.c", "if (!own || !etcd_stands_on_our_lease(entry, own) || !facts_key) return own;",
+         "if (!own || !facts_key) return false;")], "4"),
     ("64", "etcd: a release deletes the place, whoever has its facts by now", [
-        ("libmpsync/stores/etcd/place.c",
+        ("libmpsync/stores/etcd/leave.c",
          ".compares = {{.key = entry->facts, .revision = entry->facts_created}, {.key = entry->key, "
          ".revision = entry->created}}, .compare_count = 2,",
          ".compares = {{.key = entry->key, .revision = entry->created}}, .compare_count = 1,")], "4"),
@@ -172,11 +172,28 @@ MUTANTS = [
     ("66", "etcd: what was adopted for nobody is never given back", [
         ("libmpsync/stores/etcd/standing.c", "if (until_ms <= now) return false;", "")], "4"),
     ("68", "etcd: a waiter's place that another elector has adopted is held here as well", [
-        ("libmpsync/stores/etcd/place.c", "entry->created || !stands_on_our_lease(entry, own)) {",
+        ("libmpsync/stores/etcd/place.c", "entry->created || !etcd_stands_on_our_lease(entry, own)) {",
          "entry->created) {")], "4"),
+    ("69", "etcd: an adopted grant counts from a keep-alive before the adoption", [
+        ("libmpsync/stores/etcd/adopt.c", "entry->facts_created = got->revision; etcd_entry_proceed_when_kept(entry);",
+         "entry->facts_created = got->revision; etcd_entry_answer_seen(entry, CLAIM_GRANTED);")], "4"),
+    ("70", "etcd: a place goes over to a lease that was kept alive long before", [
+        ("libmpsync/stores/etcd/etcd.c", "if (claim->adopt && !entry->created)", "if (false)"),
+        ("libmpsync/stores/etcd/adopt.c", "if (!lasts_long_enough(entry->session)) {", "if (false) {")], "4"),
+    ("71", "etcd: a lease is left alone on which an adopted place stands for nobody", [
+        ("libmpsync/stores/etcd/session.c",
+         "if (session->entries || (session->lease && now_ms < session->believed_ms))",
+         "if (session->entries)")], "4"),
     ("67", "etcd: what stands at the key of an adopted place is taken for that place", [
-        ("libmpsync/stores/etcd/place.c", "if (owns && is_place_of(entry, own, facts)) {",
-         "if (owns && own && is_place_of(entry, own, facts) + 1) {")], "4"),
+        ("libmpsync/stores/etcd/leave.c", "|| !is_place_of(entry, own, facts)) return false;",
+         "|| !own || is_place_of(entry, own, facts) > 1) return false;")], "4"),
+    ("72", "etcd: whoever waits for room does not see that the facts of what stands there have gone", [
+        ("libmpsync/stores/etcd/entry.c", "} else if ((entry->created || entry->before.flight) &&", "} else if (entry->created &&")], "4"),
+    ("73", "etcd: facts that come back while their claim leaves keep its place", [
+        ("libmpsync/stores/etcd/leave.c", "if (got->succeeded) answer_freed(entry, false); else resolve_doubt(entry);",
+         "answer_freed(entry, false);")], "4"),
+    ("74", "a place that was given on, and whose client waits no longer, rings for ever", [
+        ("elector/protocol/tickets.c", "ticket_set_timer(ticket, HEAP_NEVER); if (ticket->overtaken) return;", "if (ticket->overtaken) return;")], "4"),
     ("28", "a place that a waiter takes counts as a sign of life of the holder", [
         ("libmpsync/protocol/record.c", "a->revoked == b->revoked;",
          "a->revoked == b->revoked && text_same(a->next, b->next);")], "0"),

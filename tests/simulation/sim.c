@@ -176,7 +176,7 @@ bool sim_step(struct sim *sim)
 		return true;
 	}
 	sim->now_us = event.at_us;
-	sim->events++;
+	sim_watch_step(sim);
 	event.handler(sim, event.argument);
 	return true;
 }

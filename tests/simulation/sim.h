@@ -294,6 +294,11 @@ const char *sim_etcd_leftover(struct sim *sim);
 /* When the place of a claim in the queue of a name was made; 0: it has none. */
 int64_t sim_etcd_place(const struct sim *sim, int name, const struct id *claim);
 
+/* ---- sim_watchdog.c: a run ends, P19 ---- */
+void sim_watch(const struct sim *sim);
+void sim_watch_step(struct sim *sim);
+void sim_unwatch(void);
+
 /* ---- sim_beliefs.c: who believes what, P1 to P3 ---- */
 void sim_believe(struct sim_node *node, int name, void *who, uint64_t until_ms);
 void sim_disbelieve_node(struct sim_node *node);

@@ -27,6 +27,7 @@
  *   P17 whose place in etcd a hand takes away is told so in time
  *   P18 a value that is said to be stored was stored, and stays until a newer one or the grant's end;
  *       each is answered, once, before the grant's end is told
+ *   P19 a run comes to rest
  *
  *   simulation [--seeds N] [--first S] [--seed S] [--ratio PPM] [--mode M] [--faults MASK]
  */
@@ -846,6 +847,7 @@ static void run(struct sim *sim)
 	uint64_t ttl_us;
 
 	sim_world(sim);
+	sim_watch(sim);
 	sim->random_state = sim->options.seed;
 	sim->now_us = 1000000;
 	sim->workload = &workload;
@@ -889,6 +891,7 @@ static void run(struct sim *sim)
 	sim_etcd_free(sim->etcd);
 	free(sim->nodes);
 	free(workload.users);
+	sim_unwatch();
 }
 
 static const char *argument_of(int argc, char **argv, const char *name)

@@ -1,6 +1,7 @@
 #include "sessions_world.h"
 #include "base/identity.h"
 
+#include <limits.h>
 #include <string.h>
 
 struct world world;
@@ -74,7 +75,7 @@ static void attempt_now_or_later(struct store *store, struct store_claim *claim)
 
 static void withdraw_now_or_never(struct store *store, struct store_claim *claim)
 {
-	if (!world.late_ops)
+	if (!world.late_ops && world.withdrawals-- > 0)
 		world.store_ops.withdraw(store, claim);
 }
 
@@ -122,6 +123,7 @@ int set_up(void **state)
 	(void)state;
 	memset(&world, 0, sizeof world);
 	world.now_ms = 1000000;
+	world.withdrawals = INT_MAX;
 	assert_true(loop_init(&world.loop, true, ignore_timer, NULL));
 	start_elector(1);
 	return 0;

@@ -20,6 +20,7 @@ struct world {
 	const char *forbidden;      /* the name that may not be renewed */
 	bool late_ops; /* the next attempt waits until answer_late; no withdrawal is answered */
 	struct store_claim *late;
+	int withdrawals; /* so many are answered yet */
 };
 
 extern struct world world;

@@ -129,6 +129,26 @@ static void test_cancelled_claim_does_not_come_late(void **state)
 	assert_int_equal(ask(&b), 409);
 }
 
+/* Goal: a place that is given on, for its client does not ask, and that the store does not take
+ * back, rings no more when its time is over. */
+static void test_place_that_is_given_on_comes_to_rest(void **state)
+{
+	static struct sessions_request request;
+	const struct put a = put_of(1);
+	struct put b = put_of(2);
+
+	(void)state;
+	assert_int_equal(ask(&a), 200);
+	b.wait_ms = 60000;
+	sessions_put(world.sessions, &b, &request);
+	sessions_abandon(world.sessions, &request);
+	world.withdrawals = 1;
+	assert_int_equal(release(&a), 200);
+	assert_int_equal(counters()->waiters, 1);
+	pass(10000);
+	assert_int_equal(counters()->held, 0);
+}
+
 /* Goal: no more claims than there is room for. */
 static void test_most_claims(void **state)
 {
@@ -168,6 +188,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_queued_claim_outlives_a_connection, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_followers_hear_of_their_own, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_cancelled_claim_does_not_come_late, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+	        test_place_that_is_given_on_comes_to_rest, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_most_claims, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_beat_tells_of_no_stream, set_up, tear_down),
 	};

@@ -627,19 +627,16 @@ static void on_wait_over(struct ticket *ticket)
 	struct sessions *sessions = ticket->sessions;
 	struct sessions_request *request;
 
-	if (ticket->overtaken) {
-		/* Cancelled already, and not yet free: what rang once more would ring for ever. */
-		ticket_set_timer(ticket, HEAP_NEVER);
-		return;
-	}
+	/* What rang and is not set anew would ring for ever. */
+	ticket_set_timer(ticket, HEAP_NEVER);
+	if (ticket->overtaken)
+		return; /* cancelled already, and not yet free */
 	request = ticket_take_request(ticket);
 	if (request) {
 		/* The place is kept, for the client may ask again at once (rule 13). */
 		ticket_set_timer(ticket, sessions_now(sessions) + PLACE_KEPT_MS);
 		answer_holder(sessions, request, 409, engine_claim_position(ticket->engine_claim) + 1);
-	} else if (ticket->queued && ticket->session && ticket->session->stream) {
-		ticket_set_timer(ticket, HEAP_NEVER);
-	} else {
+	} else if (!(ticket->queued && ticket->session && ticket->session->stream)) {
 		engine_cancel(ticket->engine_claim);
 	}
 }

@@ -1,4 +1,9 @@
-/* Adopting a former instance's grant (rule 9). */
+/*
+ * Adopting a former instance's grant (rule 9). Its holder believes what that instance told, until
+ * 0.84 ttl, by any clock, after the adoption at most. Its place may not end before, nor the right
+ * here, which is told the engine: so our lease is kept alive right before its place goes over to
+ * it, and once more before the grant is answered, whose right counts from that.
+ */
 #include "store.h"
 
 #include <stdlib.h>
@@ -19,7 +24,14 @@ static void on_adopted(struct etcd_call *call, const struct etcd_answer *got)
 	entry->written = got->revision;
 	if (!entry->facts_created)
 		entry->facts_created = got->revision;
-	etcd_entry_answer_seen(entry, CLAIM_GRANTED);
+	etcd_entry_proceed_when_kept(entry);
+}
+
+/* A place that goes over to our lease now lasts for as long as anybody may believe in it. */
+static bool lasts_long_enough(const struct etcd_session *session)
+{
+	return etcd_now(session->etcd) <=
+	       session->confirmed_ms + (uint64_t)session->granted_s * 1000 / 10;
 }
 
 /* Its value stays. Returns its ttl. */
@@ -54,7 +66,7 @@ static void adopt_with_ttl(struct etcd_entry *entry, uint32_t ttl_ms)
 		entry->claim->ttl_ms = ttl_ms;
 		etcd_entry_leave_session(entry);
 		etcd_entry_join(entry, session);
-		etcd_entry_proceed_when_fresh(entry);
+		etcd_entry_proceed_when_kept(entry);
 	}
 }
 
@@ -74,6 +86,12 @@ static void adopt(struct etcd_entry *entry, const struct etcd_key *former_facts)
 		adopt_with_ttl(entry, ttl_ms);
 		return;
 	}
+	if (!lasts_long_enough(entry->session)) {
+		etcd_entry_fail(entry, &(struct etcd_answer){.result = ETCD_UNKNOWN,
+		                           .status = MPSYNC_E_UNREACHABLE,
+		                           .message = "etcd answers too slowly to adopt the grant"});
+		return;
+	}
 	facts = etcd_entry_facts(entry, entry->key, claim->token);
 	if (!facts) {
 		etcd_entry_fail_no_memory(entry);
@@ -81,6 +99,7 @@ static void adopt(struct etcd_entry *entry, const struct etcd_key *former_facts)
 	}
 	entry->facts_created = same_facts ? former_facts->create_revision : 0;
 	entry->doubtful = true;
+	etcd_session_outlast(entry->session, etcd_now(entry->etcd) + 2 * (uint64_t)ttl_ms);
 	etcd_entry_ask(
 	    entry, &(struct etcd_call){
 	               .compares = {{.key = entry->key, .revision = token},

@@ -129,13 +129,25 @@ void etcd_entry_leave_session(struct etcd_entry *entry)
 		entry->session->entries = entry->next;
 }
 
+bool etcd_entry_is_kept(const struct etcd_entry *entry)
+{
+	return entry->session->confirmed_ms >= entry->needs_ms;
+}
+
 void etcd_entry_proceed_when_fresh(struct etcd_entry *entry)
 {
 	entry->phase = ETCD_NEEDS_LEASE;
-	if (etcd_session_is_fresh(entry->session))
+	if (etcd_session_is_fresh(entry->session) && etcd_entry_is_kept(entry))
 		etcd_entry_proceed(entry);
 	else
-		etcd_session_need(entry->session);
+		etcd_session_need_from(entry->session, entry->needs_ms);
+}
+
+void etcd_entry_proceed_when_kept(struct etcd_entry *entry)
+{
+	entry->phase = ETCD_NEEDS_LEASE;
+	entry->needs_ms = etcd_now(entry->etcd);
+	etcd_session_need_from(entry->session, entry->needs_ms);
 }
 
 const struct etcd_key *etcd_only(const struct etcd_found *found)
@@ -195,6 +207,11 @@ bool etcd_entry_owns(const struct etcd_entry *entry, const struct etcd_key *fact
 	own = id_equal(&facts.claim, &entry->claim->digest);
 	etcd_facts_clear(&facts);
 	return own;
+}
+
+bool etcd_stands_on_our_lease(const struct etcd_entry *entry, const struct etcd_key *place)
+{
+	return place->lease == entry->session->lease;
 }
 
 struct etcd_op etcd_entry_put_key(const struct etcd_entry *entry)
@@ -378,7 +395,7 @@ void etcd_entry_gone(struct etcd_entry *entry)
 		etcd_entry_check(entry, &(struct etcd_call){.then = {{.kind = ETCD_GET, .key = entry->key}},
 		                            .then_count = 1,
 		                            .done = on_checked});
-	} else if (entry->created && entry->phase == ETCD_IDLE) {
+	} else if ((entry->created || entry->before.flight) && entry->phase == ETCD_IDLE) {
 		etcd_entry_lose_place(entry);
 		etcd_entry_tell_changed(entry);
 	}

@@ -62,7 +62,10 @@ static void etcd_attempt(struct store *store, struct store_claim *claim)
 		return;
 	}
 	etcd_unhold(entry); /* an answer that came too late was no grant */
-	etcd_entry_proceed_when_fresh(entry);
+	if (claim->adopt && !entry->created)
+		etcd_entry_proceed_when_kept(entry);
+	else
+		etcd_entry_proceed_when_fresh(entry);
 }
 
 static void etcd_renew(struct store *store, struct store_claim *const *claims, size_t count)
@@ -94,7 +97,7 @@ static void etcd_withdraw(struct store *store, struct store_claim *claim)
 		store->sink.answer(store->sink.engine, claim, CLAIM_FREED, NULL, NULL);
 		return;
 	}
-	etcd_place_give_up(entry);
+	etcd_leave(entry);
 }
 
 static void etcd_forget(struct store *store, struct store_claim *claim)

@@ -81,11 +81,13 @@ static bool watch_before(struct etcd_entry *entry, const struct etcd_key *before
 	return true;
 }
 
+/* Of a claim here, which sees to its facts itself. */
 static bool is_somebodys(const struct etcd_session *session, const struct etcd_key *place)
 {
 	const struct etcd_entry *other = session->entries;
 
-	while (other && (!other->key || strcmp(other->key, place->key) != 0))
+	while (other && (other->created != place->create_revision || !other->key ||
+	                    strcmp(other->key, place->key) != 0))
 		other = other->next;
 	return other;
 }
@@ -103,9 +105,15 @@ static void on_facts_restored(struct etcd_call *call, const struct etcd_answer *
 static void restore_facts(struct etcd_entry *entry, const struct etcd_key *place)
 {
 	const struct etcd *etcd = entry->etcd;
-	char *key = etcd_place_facts_key(
+	char *key;
+	char *facts;
+
+	if (!etcd_stands_on_our_lease(entry, place) || entry->check.flight ||
+	    is_somebodys(entry->session, place))
+		return;
+	key = etcd_place_facts_key(
 	    etcd->prefix, entry->claim->name, place->key, place->lease, place->create_revision);
-	char *facts = etcd_facts_write(&(struct etcd_facts){
+	facts = etcd_facts_write(&(struct etcd_facts){
 	    .holder = "unknown",
 	    .key = place->key,
 	    .token = (uint64_t)place->create_revision,
@@ -127,12 +135,6 @@ static void restore_facts(struct etcd_entry *entry, const struct etcd_key *place
 	free(facts);
 }
 
-/* Else another elector has adopted the place, and answers for it (rule 3). */
-static bool stands_on_our_lease(const struct etcd_entry *entry, const struct etcd_key *place)
-{
-	return place->lease == entry->session->lease;
-}
-
 /* Held is who stands there and is the oldest: never because another one went (rule 33). */
 static void on_looked(struct etcd_call *call, const struct etcd_answer *got)
 {
@@ -143,9 +145,9 @@ static void on_looked(struct etcd_call *call, const struct etcd_answer *got)
 
 	if (!etcd_entry_is_good(entry, got))
 		return;
-	if (!own || own->create_revision != entry->created || !stands_on_our_lease(entry, own)) {
+	if (!own || own->create_revision != entry->created || !etcd_stands_on_our_lease(entry, own)) {
 		etcd_entry_lose_place(entry);
-		race(entry, etcd_place_take);
+		race(entry, etcd_entry_proceed);
 	} else if (oldest && oldest->create_revision == entry->created) {
 		etcd_unwatch(&entry->before);
 		entry->written = own->mod_revision;
@@ -158,9 +160,8 @@ static void on_looked(struct etcd_call *call, const struct etcd_answer *got)
 		const bool same = oldest->create_revision == entry->owner_created;
 		const bool next = oldest->create_revision == before->create_revision;
 
-		if (before->lease == entry->session->lease && !entry->check.flight &&
-		    !is_somebodys(entry->session, before))
-			restore_facts(entry, before);
+		restore_facts(entry, oldest);
+		restore_facts(entry, before);
 		remember_owner(entry, oldest);
 		answer_busy(entry, oldest, same ? etcd_only(&got->found[3]) : NULL, next);
 	}
@@ -235,6 +236,7 @@ static void judge(struct etcd_entry *entry, const struct etcd_key *oldest)
 /*
  * It stands where this claim would, and was granted to another one: it has gone over to another
  * elector, or came back from there, or came too late for its claim, whose holder may believe in it.
+ * Without facts, which a hand has deleted, it may be any of these.
  */
 static bool is_granted_place(
     const struct etcd_entry *entry, const struct etcd_key *own, const struct etcd_key *facts_key)
@@ -242,21 +244,24 @@ static bool is_granted_place(
 	struct etcd_facts facts;
 	bool granted;
 
-	if (!own || !stands_on_our_lease(entry, own))
+	if (!own || !etcd_stands_on_our_lease(entry, own) || !facts_key)
 		return own;
-	if (!facts_key || !etcd_facts_read(&facts, facts_key->value))
+	if (!etcd_facts_read(&facts, facts_key->value))
 		return false;
 	granted = facts.token;
 	etcd_facts_clear(&facts);
 	return granted;
 }
 
-/* There is room when that has gone. */
+/* There is room when that has gone, which its facts see to. */
 static void wait_for_room(struct etcd_entry *entry, const struct etcd_answer *got)
 {
 	const struct etcd_key *taken = etcd_only(&got->found[0]);
+	const struct etcd_key *facts = etcd_only(&got->found[1]);
 	const struct etcd_key *oldest = etcd_only(&got->found[2]);
 
+	if (!facts)
+		restore_facts(entry, taken);
 	remember_owner(entry, oldest);
 	if (entry->claim->once)
 		ask_owner(entry);
@@ -279,7 +284,7 @@ static void on_entered(struct etcd_call *call, const struct etcd_answer *got)
 	if (got->succeeded) {
 		entry->created = entry->written = entry->facts_created = got->revision;
 		judge(entry, oldest);
-	} else if (own && stands_on_our_lease(entry, own) && etcd_entry_owns(entry, facts)) {
+	} else if (own && etcd_stands_on_our_lease(entry, own) && etcd_entry_owns(entry, facts)) {
 		entry->created = own->create_revision;
 		entry->written = own->mod_revision;
 		entry->facts_created = facts->create_revision;
@@ -324,110 +329,4 @@ void etcd_place_take(struct etcd_entry *entry)
 	               .otherwise_count = 3,
 	               .done = on_entered});
 	free(facts);
-}
-
-/* Facts that were left behind are looked for when the claim is forgotten. */
-static void answer_freed(struct etcd_entry *entry, bool facts_left)
-{
-	etcd_entry_lose_place(entry);
-	entry->doubtful = facts_left;
-	etcd_entry_answer(entry, CLAIM_FREED, NULL, NULL);
-}
-
-static void on_left(struct etcd_call *call, const struct etcd_answer *got)
-{
-	struct etcd_entry *entry = call->context;
-
-	if (etcd_entry_is_good(entry, got))
-		answer_freed(entry, false);
-}
-
-static void on_left_by_facts(struct etcd_call *call, const struct etcd_answer *got)
-{
-	struct etcd_entry *entry = call->context;
-	const struct etcd_key *own = etcd_only(&got->found[0]);
-	const struct etcd_key *facts = etcd_only(&got->found[1]);
-	const bool there =
-	    own && own->create_revision == entry->created && stands_on_our_lease(entry, own) && !facts;
-
-	if (!etcd_entry_is_good(entry, got))
-		return;
-	if (got->succeeded || !there)
-		answer_freed(entry, facts);
-	else /* a hand has deleted the facts alone */
-		etcd_entry_ask(
-		    entry, &(struct etcd_call){.compares = {{.key = entry->key, .revision = entry->created},
-		                                   {.key = entry->facts}},
-		               .compare_count = 2,
-		               .then = {{.kind = ETCD_DELETE, .key = entry->key}},
-		               .then_count = 1,
-		               .done = on_left});
-}
-
-/* The facts say whose it is: a key that another elector has adopted is not ours to delete (rule 3).
- */
-static void leave(struct etcd_entry *entry)
-{
-	etcd_entry_ask(entry,
-	    &(struct etcd_call){.compares = {{.key = entry->facts, .revision = entry->facts_created},
-	                            {.key = entry->key, .revision = entry->created}},
-	        .compare_count = 2,
-	        .then = {{.kind = ETCD_DELETE, .key = entry->key},
-	            {.kind = ETCD_DELETE, .key = entry->facts}},
-	        .then_count = 2,
-	        .otherwise = {{.kind = ETCD_GET, .key = entry->key},
-	            {.kind = ETCD_GET, .key = entry->facts}},
-	        .otherwise_count = 2,
-	        .done = on_left_by_facts});
-}
-
-/*
- * Is the key that stands there the place of these facts? An adopted place keeps the key of the
- * lease that it was taken on: when a hand has deleted it, that lease's owner may stand there anew.
- */
-static bool is_place_of(
-    const struct etcd_entry *entry, const struct etcd_key *own, const struct etcd_key *facts_key)
-{
-	struct etcd_facts facts;
-	bool same;
-
-	if (!own || !stands_on_our_lease(entry, own) || !etcd_facts_read(&facts, facts_key->value))
-		return false;
-	same = facts.token == 0 || facts.token == (uint64_t)own->create_revision;
-	etcd_facts_clear(&facts);
-	return same;
-}
-
-static void on_doubt_resolved(struct etcd_call *call, const struct etcd_answer *got)
-{
-	struct etcd_entry *entry = call->context;
-	const struct etcd_key *own = etcd_only(&got->found[0]);
-	const struct etcd_key *facts = etcd_only(&got->found[1]);
-	bool owns;
-
-	if (!etcd_entry_is_good(entry, got))
-		return;
-	owns = etcd_entry_owns(entry, facts);
-	if (owns && is_place_of(entry, own, facts)) {
-		entry->created = own->create_revision;
-		entry->facts_created = facts->create_revision;
-		leave(entry);
-	} else {
-		answer_freed(entry, owns); /* if it comes later the session's watch will see it */
-	}
-}
-
-void etcd_place_give_up(struct etcd_entry *entry)
-{
-	etcd_cancel(&entry->check);
-	etcd_unwatch(&entry->before);
-	entry->withdrawing = true;
-	etcd_unhold(entry);
-	if (entry->created)
-		leave(entry);
-	else
-		etcd_entry_ask(entry, &(struct etcd_call){.then = {{.kind = ETCD_GET, .key = entry->key},
-		                                              {.kind = ETCD_GET, .key = entry->facts}},
-		                          .then_count = 2,
-		                          .done = on_doubt_resolved});
 }

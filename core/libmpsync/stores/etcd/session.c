@@ -100,8 +100,10 @@ static void proceed_needing(struct etcd_session *session)
 		if (entry->phase == ETCD_NEEDS_LEASE)
 			etcd_session_tell_later(session, entry);
 	while ((entry = etcd_session_next_told(session)))
-		if (entry->phase == ETCD_NEEDS_LEASE && session->lease)
+		if (entry->phase == ETCD_NEEDS_LEASE && session->lease && etcd_entry_is_kept(entry))
 			etcd_entry_proceed(entry);
+	if (session->confirmed_ms < session->wanted_ms)
+		etcd_session_need(session);
 }
 
 uint64_t etcd_session_interval_ms(const struct etcd_session *session)
@@ -315,7 +317,8 @@ static void step(struct etcd_session *session)
 	const uint64_t interval_ms = etcd_session_interval_ms(session);
 
 	session->step_ms = now;
-	if (session->backoff_ms == 0 && now < session->confirmed_ms + interval_ms / 4)
+	if (session->backoff_ms == 0 && now < session->confirmed_ms + interval_ms / 4 &&
+	    session->wanted_ms <= session->confirmed_ms)
 		compare_held(session);
 	else
 		keep_alive(session);
@@ -339,12 +342,25 @@ void etcd_session_need(struct etcd_session *session)
 		grant(session);
 }
 
+void etcd_session_need_from(struct etcd_session *session, uint64_t from_ms)
+{
+	if (session->wanted_ms < from_ms)
+		session->wanted_ms = from_ms;
+	etcd_session_need(session);
+}
+
+void etcd_session_outlast(struct etcd_session *session, uint64_t until_ms)
+{
+	if (session->believed_ms < until_ms)
+		session->believed_ms = until_ms;
+}
+
 void etcd_session_run(struct etcd_session *session, uint64_t now_ms)
 {
 	if (session->due_ms <= now_ms) {
 		session->due_ms = CLAIM_NEVER;
 		/* Nobody needs it: it may end. */
-		if (session->entries)
+		if (session->entries || (session->lease && now_ms < session->believed_ms))
 			etcd_session_need(session);
 	}
 	if (session->read_ms <= now_ms)

@@ -29,13 +29,13 @@ static void on_ghost_gone(struct etcd_call *call, const struct etcd_answer *answ
 	etcd_standing_read_again(call->context);
 }
 
-static void remove_keys(struct etcd_session *session, const struct etcd_call *call)
+static void change_keys(struct etcd_session *session, const struct etcd_call *call)
 {
-	session->removing = *call;
-	session->removing.kind = ETCD_TXN;
-	session->removing.timeout_ms = etcd_session_timeout_ms(session);
-	session->removing.context = session;
-	etcd_send(session->etcd->rpc, &session->removing);
+	session->changing = *call;
+	session->changing.kind = ETCD_TXN;
+	session->changing.timeout_ms = etcd_session_timeout_ms(session);
+	session->changing.context = session;
+	etcd_send(session->etcd->rpc, &session->changing);
 }
 
 /* Its place is not there, or is another's by now: only the facts are left to remove. */
@@ -46,7 +46,7 @@ static void on_ghost_removed(struct etcd_call *call, const struct etcd_answer *a
 	if (answer->result != ETCD_OK || answer->succeeded)
 		on_ghost_gone(call, answer);
 	else
-		remove_keys(session, &(struct etcd_call){.compares = {{.key = session->ghost,
+		change_keys(session, &(struct etcd_call){.compares = {{.key = session->ghost,
 		                                             .revision = session->ghost_created}},
 		                         .compare_count = 1,
 		                         .then = {{.kind = ETCD_DELETE, .key = session->ghost}},
@@ -76,7 +76,7 @@ static void remove_ghost(
 	char *place = place_of(session, key, facts);
 	char *ghost = place ? strdup(key->key) : NULL;
 
-	if (!ghost || session->removing.flight) {
+	if (!ghost || session->changing.flight) {
 		free(ghost);
 		if (place)
 			etcd_standing_read_again(session);
@@ -84,7 +84,7 @@ static void remove_ghost(
 		free(session->ghost);
 		session->ghost = ghost;
 		session->ghost_created = key->create_revision;
-		remove_keys(session,
+		change_keys(session,
 		    &(struct etcd_call){.compares = {{.key = ghost, .revision = key->create_revision},
 		                            {.key = place, .revision = created}},
 		        .compare_count = 2,
@@ -95,19 +95,36 @@ static void remove_ghost(
 	free(place);
 }
 
-static struct etcd_orphan *orphan_of(struct etcd_session *session, int64_t facts_created)
+static void free_orphan(struct etcd_orphan *orphan)
+{
+	free(orphan->place);
+	free(orphan->facts_key);
+	free(orphan->facts);
+	free(orphan);
+}
+
+static struct etcd_orphan *orphan_of(
+    struct etcd_session *session, const struct etcd_key *key, const struct etcd_facts *facts)
 {
 	struct etcd_orphan *orphan = session->orphans;
 
-	while (orphan && orphan->facts_created != facts_created)
+	while (orphan && orphan->facts_created != key->create_revision)
 		orphan = orphan->next;
 	if (orphan)
 		return orphan;
 	orphan = calloc(1, sizeof *orphan);
 	if (!orphan)
 		return NULL;
-	orphan->facts_created = facts_created;
+	orphan->facts_created = key->create_revision;
 	orphan->seen_ms = etcd_now(session->etcd);
+	orphan->created = (int64_t)facts->token;
+	orphan->place = place_of(session, key, facts);
+	orphan->facts_key = strdup(key->key);
+	orphan->facts = strdup(key->value);
+	if (!orphan->place || !orphan->facts_key || !orphan->facts) {
+		free_orphan(orphan);
+		return NULL;
+	}
 	orphan->next = session->orphans;
 	session->orphans = orphan;
 	return orphan;
@@ -119,20 +136,85 @@ static void drop_orphans(struct etcd_session *session)
 		struct etcd_orphan *orphan = session->orphans;
 
 		session->orphans = orphan->next;
-		free(orphan);
+		free_orphan(orphan);
 	}
+}
+
+/* The one that is being put back. */
+static struct etcd_orphan **being_restored(struct etcd_session *session)
+{
+	struct etcd_orphan **link = &session->orphans;
+
+	while (*link && (*link)->facts_created != session->ghost_created)
+		link = &(*link)->next;
+	return link;
+}
+
+/* It is seen anew with them; or its place has gone as well, to another elector maybe. */
+static void on_orphan_restored(struct etcd_call *call, const struct etcd_answer *answer)
+{
+	struct etcd_session *session = call->context;
+	struct etcd_orphan **link = being_restored(session);
+	struct etcd_orphan *orphan = *link;
+
+	if (answer->result != ETCD_OK) {
+		etcd_standing_read_again(session);
+	} else if (orphan) {
+		*link = orphan->next;
+		free_orphan(orphan);
+	}
+}
+
+static void on_orphans_place(struct etcd_call *call, const struct etcd_answer *answer)
+{
+	struct etcd_session *session = call->context;
+	const struct etcd_orphan *orphan = *being_restored(session);
+	const struct etcd_key *place = etcd_only(&answer->found[0]);
+
+	if (answer->result != ETCD_OK || !orphan || !place || place->lease != session->lease ||
+	    place->create_revision != orphan->created)
+		on_orphan_restored(call, answer);
+	else
+		change_keys(session, &(struct etcd_call){.compares = {{.key = orphan->place,
+		                                                          .revision = place->mod_revision,
+		                                                          .kind = ETCD_WRITTEN_AT},
+		                                             {.key = orphan->facts_key}},
+		                         .compare_count = 2,
+		                         .then = {{.kind = ETCD_PUT,
+		                             .key = orphan->facts_key,
+		                             .value = orphan->facts,
+		                             .lease = session->lease}},
+		                         .then_count = 1,
+		                         .done = on_orphan_restored});
+}
+
+/* Its facts have gone. Without them, of which a claim here has its own, nothing would end it. */
+static void restore_orphan(struct etcd_session *session, const struct etcd_orphan *orphan)
+{
+	if (next_at(session->entries, orphan->facts_key))
+		return;
+	if (session->changing.flight) {
+		etcd_standing_read_again(session);
+		return;
+	}
+	session->ghost_created = orphan->facts_created;
+	change_keys(session, &(struct etcd_call){.then = {{.kind = ETCD_GET, .key = orphan->place}},
+	                         .then_count = 1,
+	                         .done = on_orphans_place});
 }
 
 /* Its holder may come back for it, and believes in it until a ttl from now at most. */
 static bool may_be_believed(
     struct etcd_session *session, const struct etcd_key *key, const struct etcd_facts *facts)
 {
-	const struct etcd_orphan *orphan = orphan_of(session, key->create_revision);
+	const struct etcd_orphan *orphan = orphan_of(session, key, facts);
 	const uint64_t now = etcd_now(session->etcd);
 	const uint64_t until_ms = orphan ? orphan->seen_ms + facts->ttl_ms : CLAIM_NEVER;
 
 	if (until_ms <= now)
 		return false;
+	if (orphan)
+		etcd_session_outlast(session, until_ms);
 	if (orphan && until_ms < session->read_ms) {
 		session->read_ms = until_ms;
 		etcd_arm(session->etcd);
@@ -162,10 +244,18 @@ static void see(struct etcd_session *session, const struct etcd_key *key)
 	etcd_facts_clear(&facts);
 }
 
+/* Where it would stand there is another's place, which it waits for to go. */
+static bool waits_for_room(const struct etcd_entry *entry)
+{
+	return !entry->created && entry->before.flight;
+}
+
+/* created 0: whenever. */
 static bool is_there(const struct etcd_found *found, const char *key, int64_t created)
 {
 	for (size_t i = 0; i < found->count; i++)
-		if (strcmp(found->keys[i].key, key) == 0 && found->keys[i].create_revision == created)
+		if (strcmp(found->keys[i].key, key) == 0 &&
+		    (created == 0 || found->keys[i].create_revision == created))
 			return true;
 	return false;
 }
@@ -184,11 +274,15 @@ static void on_read(struct etcd_call *call, const struct etcd_answer *answer)
 	session->watch.revision = answer->revision;
 	etcd_watch(session->etcd->rpc, &session->watch);
 	for (entry = session->entries; entry; entry = entry->next)
-		if (entry->facts_created && entry->facts_created <= answer->revision &&
+		if ((waits_for_room(entry) || entry->facts_created) &&
+		    entry->facts_created <= answer->revision &&
 		    !is_there(&answer->found[0], entry->facts, entry->facts_created))
 			etcd_session_tell_later(session, entry);
 	while ((entry = etcd_session_next_told(session)))
 		etcd_entry_gone(entry);
+	for (const struct etcd_orphan *orphan = session->orphans; orphan; orphan = orphan->next)
+		if (!is_there(&answer->found[0], orphan->facts_key, orphan->facts_created))
+			restore_orphan(session, orphan);
 	for (size_t i = 0; i < answer->found[0].count && session->lease == lease; i++)
 		see(session, &answer->found[0].keys[i]);
 }
@@ -216,16 +310,20 @@ static void on_gone(struct etcd_watch *watch, const char *key, int64_t revision)
 {
 	struct etcd_session *session =
 	    (struct etcd_session *)((char *)watch - offsetof(struct etcd_session, watch));
-	struct etcd_entry *entry = next_at(session->entries, key);
+	struct etcd_entry *entry = session->entries;
 
 	if (strcmp(key, session->path) == 0) {
 		etcd_session_lost(session);
 		return;
 	}
-	while (entry && (!entry->facts_created || entry->facts_created >= revision))
-		entry = next_at(entry->next, key);
-	if (entry)
+	for (entry = next_at(entry, key); entry; entry = next_at(entry->next, key))
+		if (waits_for_room(entry) || (entry->facts_created && entry->facts_created < revision))
+			etcd_session_tell_later(session, entry);
+	while ((entry = etcd_session_next_told(session)))
 		etcd_entry_gone(entry);
+	for (const struct etcd_orphan *orphan = session->orphans; orphan; orphan = orphan->next)
+		if (strcmp(orphan->facts_key, key) == 0 && orphan->facts_created < revision)
+			restore_orphan(session, orphan);
 }
 
 static void on_watch_ended(struct etcd_watch *watch)
@@ -248,7 +346,7 @@ void etcd_standing_watch(struct etcd_session *session, int64_t revision)
 void etcd_standing_forget(struct etcd_session *session)
 {
 	etcd_cancel(&session->reading);
-	etcd_cancel(&session->removing);
+	etcd_cancel(&session->changing);
 	etcd_unwatch(&session->watch);
 	session->read_ms = CLAIM_NEVER;
 	drop_orphans(session);

@@ -1,7 +1,8 @@
 /*
  * What the parts of the etcd store share: leases (session.c), what stands on them
  * (standing.c), the places that are held (held.c), claims (entry.c), their places in
- * the queue (place.c), adopting them (adopt.c), looking (query.c).
+ * the queue (place.c), giving them up (leave.c), adopting them (adopt.c), looking
+ * (query.c).
  */
 #ifndef MPSYNC_STORES_ETCD_STORE_H
 #define MPSYNC_STORES_ETCD_STORE_H
@@ -65,6 +66,7 @@ struct etcd_entry {
 	bool withdrawing;
 	TAILQ_ENTRY(etcd_entry) held_entry;
 	struct etcd_entries *list;    /* of its session, while it is held */
+	uint64_t needs_ms;            /* it goes on after a keep-alive that was sent from then on */
 	uint64_t asked_ms;            /* when its last transaction was sent */
 	uint64_t seen_ms;             /* when it was sent what last showed the place */
 	enum mpsync_reason taken;     /* to be told: its place is not there any more */
@@ -79,6 +81,10 @@ struct etcd_orphan {
 	struct etcd_orphan *next;
 	int64_t facts_created;
 	uint64_t seen_ms;
+	int64_t created; /* of its place */
+	char *place;
+	char *facts_key;
+	char *facts; /* put back where a hand deletes them: they are what ends it */
 };
 
 enum etcd_session_phase {
@@ -102,16 +108,18 @@ struct etcd_session {
 	enum etcd_session_phase phase;
 	struct etcd_call call;
 	struct etcd_call reading;
-	struct etcd_call removing; /* of what nobody here wants */
+	struct etcd_call changing; /* what nobody here wants */
 	struct etcd_watch watch;
 	uint32_t asked_s;
 	uint32_t granted_s;
 	int64_t lease; /* 0: none */
 	char *path;
-	char *ghost; /* facts that are being removed */
+	char *ghost; /* facts that are being removed, or put back */
 	int64_t ghost_created;
 	uint64_t sent_at_ms;   /* of the request whose confirmation is awaited */
 	uint64_t confirmed_ms; /* sent_at of the last confirmed one */
+	uint64_t wanted_ms;    /* a keep-alive that was sent from then on is needed */
+	uint64_t believed_ms;  /* so long others may believe in what stands on it, whoever is here */
 	uint64_t step_ms;      /* when the request under way, or the last one, was due */
 	uint64_t compared_ms;  /* when the comparison under way was sent */
 	uint64_t term;
@@ -140,6 +148,10 @@ bool etcd_session_is_open(const struct etcd_session *session);
 bool etcd_session_is_fresh(const struct etcd_session *session);
 /* Grant it, or keep it alive; the entries that need it go on when that is confirmed. */
 void etcd_session_need(struct etcd_session *session);
+/* Likewise, by a keep-alive that is sent from then on. */
+void etcd_session_need_from(struct etcd_session *session, uint64_t from_ms);
+/* It is kept alive until then at least, also for nobody here. */
+void etcd_session_outlast(struct etcd_session *session, uint64_t until_ms);
 /* etcd says that the lease is gone: what stood on it is, too. */
 void etcd_session_lost(struct etcd_session *session);
 void etcd_session_run(struct etcd_session *session, uint64_t now_ms);
@@ -203,6 +215,10 @@ void etcd_entry_join(struct etcd_entry *entry, struct etcd_session *session);
 void etcd_entry_leave_session(struct etcd_entry *entry);
 /* Goes on at once, or when the session has been confirmed. */
 void etcd_entry_proceed_when_fresh(struct etcd_entry *entry);
+/* Goes on when a keep-alive that is sent from now on has been confirmed. */
+void etcd_entry_proceed_when_kept(struct etcd_entry *entry);
+/* Has the session been confirmed as late as the entry needs it? */
+bool etcd_entry_is_kept(const struct etcd_entry *entry);
 /* It stands nowhere any more, as far as is known. */
 void etcd_entry_lose_place(struct etcd_entry *entry);
 
@@ -214,6 +230,8 @@ char *etcd_entry_facts(const struct etcd_entry *entry, const char *key, uint64_t
 struct etcd_op etcd_entry_put_key(const struct etcd_entry *entry);
 struct etcd_op etcd_entry_put_facts(const struct etcd_entry *entry, const char *facts);
 bool etcd_entry_owns(const struct etcd_entry *entry, const struct etcd_key *facts_key);
+/* Else another elector has adopted the place, and answers for it (rule 3). */
+bool etcd_stands_on_our_lease(const struct etcd_entry *entry, const struct etcd_key *place);
 void etcd_entry_write_value(struct etcd_entry *entry);
 
 /* What its session tells it. The lease is there and alive: go on. */
@@ -222,7 +240,7 @@ void etcd_entry_proceed(struct etcd_entry *entry);
 void etcd_entry_expire(struct etcd_entry *entry);
 /* Its facts are there. */
 void etcd_entry_see(struct etcd_entry *entry, const struct etcd_facts *facts);
-/* Its facts have gone. */
+/* Its facts have gone, or those of the place where it waits for room. */
 void etcd_entry_gone(struct etcd_entry *entry);
 
 /* ---- place.c ---- */
@@ -231,12 +249,15 @@ void etcd_entry_gone(struct etcd_entry *entry);
 void etcd_place_take(struct etcd_entry *entry);
 /* Is it the oldest? Else it waits for the one before it to go. */
 void etcd_place_look(struct etcd_entry *entry);
+
+/* ---- leave.c ---- */
+
 /* Its key goes, also if it is not known to be there. */
-void etcd_place_give_up(struct etcd_entry *entry);
+void etcd_leave(struct etcd_entry *entry);
 
 /* ---- adopt.c ---- */
 
-/* A former instance's grant (rule 9). */
+/* A former instance's grant (rule 9), when the session has just been kept alive. */
 void etcd_adopt(struct etcd_entry *entry);
 
 /* ---- query.c ---- */
