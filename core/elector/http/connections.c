@@ -42,9 +42,13 @@ struct connections {
 	bool full;
 };
 
+/*
+ * Since when, and not for how long: a look at ten thousand takes its time, in which those that are
+ * looked at last would seem to be idle for longer.
+ */
 struct idle {
 	int descriptor;
-	uint64_t ms;
+	uint64_t since_ms;
 };
 
 struct connections *connections_new(size_t most)
@@ -155,21 +159,21 @@ void connections_used(struct connections *connections, int descriptor)
 	connections->uses[descriptor] = (struct use){status.st_ino, clock_boot_ms()};
 }
 
-/* Since it was used last, or first seen. */
-static uint64_t unix_idle_ms(struct connections *connections, int descriptor)
+/* When it was used last, or first seen. */
+static uint64_t unix_idle_since_ms(struct connections *connections, int descriptor)
 {
 	struct stat status;
 	const struct use *use = &connections->uses[descriptor];
 
 	if (fstat(descriptor, &status) != 0)
-		return 0;
+		return clock_boot_ms();
 	if (use->inode != status.st_ino)
 		connections_used(connections, descriptor);
-	return clock_boot_ms() - use->at_ms;
+	return use->at_ms;
 }
 
 /* False: the connection is on its way down. */
-static bool tcp_idle_ms(int descriptor, uint64_t *ms)
+static bool tcp_idle_since_ms(int descriptor, uint64_t *since_ms)
 {
 	struct tcp_info info;
 	socklen_t length = sizeof info;
@@ -177,7 +181,7 @@ static bool tcp_idle_ms(int descriptor, uint64_t *ms)
 	if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 ||
 	    info.tcpi_state != TCP_ESTABLISHED)
 		return false;
-	*ms = info.tcpi_last_data_recv;
+	*since_ms = clock_boot_ms() - info.tcpi_last_data_recv;
 	return true;
 }
 
@@ -187,25 +191,25 @@ static size_t find_idle(struct connections *connections, struct idle *idle, size
 
 	for (int descriptor = 0; (size_t)descriptor < connections->size; descriptor++) {
 		const enum kind kind = kind_of(connections, descriptor);
-		uint64_t ms = 0;
+		uint64_t since_ms = 0;
 
-		if (kind == NOT_OURS || (kind == TCP && !tcp_idle_ms(descriptor, &ms)))
+		if (kind == NOT_OURS || (kind == TCP && !tcp_idle_since_ms(descriptor, &since_ms)))
 			continue;
 		if (kind == UNIX)
-			ms = unix_idle_ms(connections, descriptor);
+			since_ms = unix_idle_since_ms(connections, descriptor);
 		++*open;
 		if (!connections->busy[descriptor])
-			idle[count++] = (struct idle){descriptor, ms};
+			idle[count++] = (struct idle){descriptor, since_ms};
 	}
 	return count;
 }
 
 static int longest_first(const void *a, const void *b)
 {
-	const uint64_t x = ((const struct idle *)a)->ms;
-	const uint64_t y = ((const struct idle *)b)->ms;
+	const uint64_t x = ((const struct idle *)a)->since_ms;
+	const uint64_t y = ((const struct idle *)b)->since_ms;
 
-	return (x < y) - (x > y);
+	return (x > y) - (x < y);
 }
 
 /* evhttp sees the end, and lets go of the connection. */
