@@ -1,90 +1,12 @@
 #include "cli.h"
 
 #include "base/duration.h"
-#include "base/options.h"
+#include "flags.h"
+#include "log.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-int exit_code_of(int32_t status)
-{
-	switch (status) {
-	case MPSYNC_OK:
-		return EXIT_SUCCESS;
-	case MPSYNC_E_LOST:
-		return EXIT_LOST;
-	case MPSYNC_E_HELD:
-	case MPSYNC_E_TIMEOUT:
-		return EXIT_NOT_ACQUIRED;
-	case MPSYNC_E_UNREACHABLE:
-	case MPSYNC_E_FORBIDDEN:
-	case MPSYNC_E_UNAUTHENTICATED:
-	case MPSYNC_E_CORRUPT:
-		return EXIT_STORE;
-	default:
-		return EXIT_USAGE;
-	}
-}
-
-/* The options that are ours; every option of the library is one too, with dashes. */
-enum own {
-	OWN_WAIT = 1000,
-	OWN_GRACE,
-	OWN_PREFIX,
-	OWN_VALUE,
-	OWN_JSON,
-	OWN_WATCH,
-	OWN_ONCE,
-	OWN_FORCE,
-	OWN_NOW,
-	OWN_QUIET,
-	OWN_WAIT_ALL,
-	OWN_KILL_ALL
-};
-
-static const struct option own_options[] = {
-    {"wait", required_argument, NULL, OWN_WAIT},
-    {"grace", required_argument, NULL, OWN_GRACE},
-    {"name-prefix", required_argument, NULL, OWN_PREFIX},
-    {"value", required_argument, NULL, OWN_VALUE},
-    {"json", no_argument, NULL, OWN_JSON},
-    {"watch", no_argument, NULL, OWN_WATCH},
-    {"once", no_argument, NULL, OWN_ONCE},
-    {"force", no_argument, NULL, OWN_FORCE},
-    {"now", no_argument, NULL, OWN_NOW},
-    {"quiet", no_argument, NULL, OWN_QUIET},
-    {"wait-all", no_argument, NULL, OWN_WAIT_ALL},
-    {"kill-all", no_argument, NULL, OWN_KILL_ALL},
-};
-
-#define OWN_COUNT (sizeof own_options / sizeof *own_options)
-
-/* As the URL or the environment says, else for ever. */
-#define WAIT_AS_SET (-2)
-
-struct option_table {
-	struct option options[OWN_COUNT + OPTION_COUNT + 1];
-	char names[OPTION_COUNT][32];
-};
-
-static void fill_table(struct option_table *table)
-{
-	size_t n = OWN_COUNT;
-
-	memset(table, 0, sizeof *table);
-	memcpy(table->options, own_options, sizeof own_options);
-	for (int i = 0; i < OPTION_COUNT; i++) {
-		if (i == OPTION_WAIT)
-			continue;
-		snprintf(table->names[i], sizeof table->names[i], "%s", option_name((enum setting)i));
-		for (char *c = table->names[i]; *c; c++)
-			if (*c == '_')
-				*c = '-';
-		table->options[n++] = (struct option){table->names[i], required_argument, NULL, i};
-	}
-}
 
 static int parse_duration(const char *name, const char *text, int64_t *ms)
 {
@@ -102,57 +24,61 @@ static int parse_duration(const char *name, const char *text, int64_t *ms)
 	return 0;
 }
 
-static int take_own(struct arguments *arguments, int option)
-{
-	switch (option) {
-	case OWN_WAIT:
-		return parse_duration("wait", optarg, &arguments->wait_ms);
-	case OWN_GRACE:
-		return parse_duration("grace", optarg, &arguments->grace_ms);
-	case OWN_PREFIX:
-		arguments->prefix = optarg;
-		return 0;
-	case OWN_VALUE:
-		arguments->value = optarg;
-		return 0;
-	case OWN_JSON:
-		arguments->json = true;
-		return 0;
-	case OWN_WATCH:
-		arguments->watch = true;
-		return 0;
-	case OWN_ONCE:
-		arguments->once = true;
-		return 0;
-	case OWN_FORCE:
-		arguments->force = true;
-		return 0;
-	case OWN_NOW:
-		arguments->now = true;
-		return 0;
-	case OWN_QUIET:
-		arguments->quiet = true;
-		return 0;
-	case OWN_WAIT_ALL:
-		arguments->wait_all = true;
-		return 0;
-	case OWN_KILL_ALL:
-		arguments->kill_all = true;
-		return 0;
-	default:
-		return EXIT_USAGE; /* getopt has said what is wrong */
-	}
-}
-
-static int take(struct arguments *arguments, int option)
+static int set_option(struct arguments *arguments, enum setting option, const char *value)
 {
 	mpsync_error error;
 
-	if (option < 0 || option >= OPTION_COUNT)
-		return take_own(arguments, option);
-	if (mpsync_options_set(arguments->options, option_name((enum setting)option), optarg, &error) !=
-	    MPSYNC_OK)
-		return complain(EXIT_USAGE, "%s", error.message);
+	if (mpsync_options_set(arguments->options, option_name(option), value, &error) == MPSYNC_OK)
+		return 0;
+	return complain(EXIT_USAGE, "%s", error.message);
+}
+
+static bool *switch_of(struct arguments *arguments, int id)
+{
+	switch (id) {
+	case OWN_JSON:
+		return &arguments->json;
+	case OWN_WATCH:
+		return &arguments->watch;
+	case OWN_ONCE:
+		return &arguments->once;
+	case OWN_FORCE:
+		return &arguments->force;
+	case OWN_NOW:
+		return &arguments->now;
+	case OWN_QUIET:
+		return &arguments->quiet;
+	case OWN_WAIT_ALL:
+		return &arguments->wait_all;
+	case OWN_KILL_ALL:
+		return &arguments->kill_all;
+	case FLAG_HELP:
+		return &arguments->help;
+	case FLAG_VERSION:
+		return &arguments->version;
+	default:
+		return NULL;
+	}
+}
+
+static int take(struct arguments *arguments, int id)
+{
+	bool *on = switch_of(arguments, id);
+
+	if (id < OPTION_COUNT)
+		return set_option(arguments, (enum setting)id, optarg);
+	if (on)
+		*on = true;
+	else if (id == OWN_WAIT)
+		return parse_duration("wait", optarg, &arguments->wait_ms);
+	else if (id == OWN_GRACE)
+		return parse_duration("grace", optarg, &arguments->grace_ms);
+	else if (id == OWN_VERBOSE)
+		return set_option(arguments, OPTION_LOG, "info");
+	else if (id == OWN_PREFIX)
+		arguments->prefix = optarg;
+	else if (id == OWN_VALUE)
+		arguments->value = optarg;
 	return 0;
 }
 
@@ -169,24 +95,69 @@ static int cut_command(struct arguments *arguments, int argc, char **argv)
 	return argc;
 }
 
-int arguments_parse(struct arguments *arguments, int argc, char **argv)
+/* Without --, the command begins behind the name. A flag in it could be meant for either. */
+static int take_command(
+    struct arguments *arguments, char **words, const struct command_shape *shape)
 {
-	struct option_table table;
+	arguments->command = words;
+	for (char **word = words; *word; word++)
+		if (flag_is_written(*word, shape->flags))
+			return complain(EXIT_USAGE,
+			    "\"%s\" may be meant for mpsync or for %s: put mpsync's options before NAME, and "
+			    "-- "
+			    "before %s",
+			    *word, *words, *words);
+	return 0;
+}
+
+static int take_flags(struct arguments *arguments, int argc, char **argv,
+    const struct option *options, const struct command_shape *shape)
+{
+	int id;
 	int code = 0;
-	int option;
+
+	while (code == 0 && !arguments->help &&
+	       (id = flags_next(argc, argv, options, shape->name)) != FLAG_NONE) {
+		if (id == FLAG_WRONG)
+			code = EXIT_USAGE;
+		else if (!(flag_of(id)->commands & shape->flags))
+			code =
+			    complain(EXIT_USAGE, "%s has no option --%s; mpsync %s --help lists those it has",
+			        shape->name, flag_of(id)->name, shape->name);
+		else
+			code = take(arguments, id);
+	}
+	return code;
+}
+
+/* Flags may stand before and behind the name. */
+static int take_words(struct arguments *arguments, int argc, char **argv,
+    const struct option *options, const struct command_shape *shape)
+{
+	int code;
+
+	arguments->positional = &argv[1];
+	while ((code = take_flags(arguments, argc, argv, options, shape)) == 0 && !arguments->help &&
+	       optind < argc) {
+		if (shape->executes && !arguments->command && arguments->positional_count == shape->names)
+			return take_command(arguments, &argv[optind], shape);
+		argv[1 + arguments->positional_count++] = argv[optind++];
+	}
+	return code;
+}
+
+int arguments_parse(
+    struct arguments *arguments, int argc, char **argv, const struct command_shape *shape)
+{
+	struct option options[FLAG_COUNT + 1];
 
 	*arguments = (struct arguments){.wait_ms = WAIT_AS_SET, .grace_ms = -1, .prefix = ""};
 	arguments->options = mpsync_options_new(NULL);
 	if (!arguments->options)
 		return complain(EXIT_USAGE, "out of memory");
-	fill_table(&table);
-	argc = cut_command(arguments, argc, argv);
+	flags_to_options(flag_table, FLAG_COUNT, options);
 	optind = 0;
-	while (code == 0 && (option = getopt_long(argc, argv, "", table.options, NULL)) != -1)
-		code = take(arguments, option);
-	arguments->positional = &argv[optind];
-	arguments->positional_count = argc - optind;
-	return code;
+	return take_words(arguments, cut_command(arguments, argc, argv), argv, options, shape);
 }
 
 void arguments_clear(struct arguments *arguments)
@@ -194,12 +165,14 @@ void arguments_clear(struct arguments *arguments)
 	mpsync_options_free(arguments->options);
 }
 
-mpsync_client *open_client(const struct arguments *arguments, mpsync_queue *queue)
+mpsync_client *open_client(const struct arguments *arguments, mpsync_queue *queue, int *code)
 {
 	mpsync_error error;
 	mpsync_client *client = mpsync_client_open(NULL, arguments->options, queue, &error);
 
 	if (!client)
-		complain(exit_code_of(error.status), "%s", error.message);
+		*code = complain(exit_code_of(error.status), "%s", error.message);
+	else
+		log_say(client, LOG_INFO, "locks live in %s", mpsync_client_url(client));
 	return client;
 }

@@ -2,22 +2,35 @@
 #ifndef MPSYNC_CLI_H
 #define MPSYNC_CLI_H
 
-#include "exit_codes.h"
+#include "elector/command_line.h"
 #include "output.h"
 
 #include <mpsync.h>
 #include <stdbool.h>
+
+/* As the URL or the environment says, else for ever. */
+#define WAIT_AS_SET (-2)
+
+/* What a command may be given. */
+struct command_shape {
+	const char *name;
+	unsigned flags; /* which of flags.h */
+	int names;      /* positional arguments */
+	bool executes;  /* a COMMAND follows */
+};
 
 /* The command line, taken apart. Strings are those of argv. */
 struct arguments {
 	mpsync_options *options;
 	char **positional;
 	int positional_count;
-	char **command; /* after --, or NULL */
+	char **command; /* what is to be run, or NULL */
 	const char *prefix;
 	const char *value;
-	int64_t wait_ms;  /* -2: as the URL or the environment says */
+	int64_t wait_ms;  /* or WAIT_AS_SET */
 	int64_t grace_ms; /* -1: not given */
+	bool help;
+	bool version;
 	bool json;
 	bool watch;
 	bool once;
@@ -29,14 +42,12 @@ struct arguments {
 };
 
 /* 0, or the exit code after an error was printed. */
-int arguments_parse(struct arguments *arguments, int argc, char **argv);
+int arguments_parse(
+    struct arguments *arguments, int argc, char **argv, const struct command_shape *shape);
 void arguments_clear(struct arguments *arguments);
 
-/* The exit code for what a call came to. */
-int exit_code_of(int32_t status);
-
-/* A client on the arguments' URL; NULL after an error was printed. */
-mpsync_client *open_client(const struct arguments *arguments, mpsync_queue *queue);
+/* A client on the arguments' URL; NULL, and the exit code, after an error was printed. */
+mpsync_client *open_client(const struct arguments *arguments, mpsync_queue *queue, int *code);
 
 int command_lock(const struct arguments *arguments);
 int command_elect(const struct arguments *arguments);

@@ -3,11 +3,14 @@
 #include "arrivals.h"
 #include "base/clock.h"
 #include "base/process.h"
+#include "log.h"
 #include "notices.h"
 #include "ownership.h"
+#include "patience.h"
 #include "term.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -22,6 +25,7 @@ struct keeper {
 	struct term term;
 	struct notices notices;
 	struct arrivals arrivals;
+	struct patience patience;
 	int signals; /* a signalfd */
 	int timer;   /* boot time: it also counts while the machine sleeps */
 	bool asked_to_end;
@@ -47,12 +51,20 @@ static void end(struct keeper *keeper, int exit_code)
 	keeper->done = true;
 }
 
-static void ask(struct keeper *keeper)
+static void ask_again(struct keeper *keeper)
 {
-	const int code = right_ask(&keeper->right, keeper->arguments);
+	const int64_t left_ms =
+	    patience_left_ms(&keeper->patience, keeper->right.wait_ms, clock_boot_ms());
+	const int code = right_ask(&keeper->right, keeper->arguments->value, left_ms);
 
 	if (code != 0)
 		end(keeper, code);
+}
+
+static void ask(struct keeper *keeper)
+{
+	patience_begin(&keeper->patience, keeper->right.wait_ms, clock_boot_ms());
+	ask_again(keeper);
 }
 
 /* Nothing runs any more that was started under the right. */
@@ -61,6 +73,7 @@ static void end_term(struct keeper *keeper)
 	const bool kept = term_close(&keeper->term);
 
 	right_release(&keeper->right);
+	log_say(keeper->right.client, LOG_INFO, "%s is not held any more", name_of(keeper));
 	keeper->arrivals = (struct arrivals){0};
 	if (!kept && keeper->start->election && !keeper->arguments->once && !keeper->asked_to_end) {
 		ask(keeper);
@@ -139,7 +152,10 @@ static void pass_signals_on(struct keeper *keeper)
 static void on_held(struct keeper *keeper, const mpsync_event *event)
 {
 	notices_clear_line(&keeper->notices);
+	notices_forget(&keeper->notices);
 	right_begin(&keeper->right, event);
+	log_say(keeper->right.client, LOG_INFO, "%s is held with token %" PRIu64, name_of(keeper),
+	    keeper->right.token);
 	if (!term_begin(&keeper->term)) {
 		end(keeper, EXIT_USAGE);
 		return;
@@ -166,7 +182,7 @@ static void on_lost(struct keeper *keeper, const mpsync_event *event)
 static void on_waiting(struct keeper *keeper, const mpsync_event *event)
 {
 	if (!ownership_is_own(&keeper->right, name_of(keeper), event->holder)) {
-		notices_show_waiting(&keeper->notices, event);
+		notices_show_waiting(&keeper->notices, event, clock_boot_ms());
 		return;
 	}
 	notices_clear_line(&keeper->notices);
@@ -174,6 +190,22 @@ static void on_waiting(struct keeper *keeper, const mpsync_event *event)
 	                "%s is held by yourself: this command runs under it (MPSYNC_NAME), so it would "
 	                "wait for ever",
 	                name_of(keeper)));
+}
+
+static void on_failed(struct keeper *keeper, const mpsync_event *event)
+{
+	const char *why = event->message ? event->message : mpsync_status_text(event->status);
+
+	notices_clear_line(&keeper->notices);
+	notices_forget(&keeper->notices);
+	if (event->status != MPSYNC_E_UNREACHABLE ||
+	    !patience_has_more(&keeper->patience, clock_boot_ms())) {
+		end(keeper, complain(exit_code_of(event->status), "%s", why));
+		return;
+	}
+	if (!keeper->patience.told && !keeper->arguments->quiet)
+		complain(0, "%s; waiting for it", why);
+	keeper->patience.told = true;
 }
 
 static void on_event(struct keeper *keeper, const mpsync_event *event)
@@ -187,7 +219,7 @@ static void on_event(struct keeper *keeper, const mpsync_event *event)
 		return;
 	case MPSYNC_EVENT_LOG:
 		notices_clear_line(&keeper->notices);
-		complain(0, "%s", event->message);
+		log_say(keeper->right.client, LOG_WARN, "%s", event->message);
 		return;
 	case MPSYNC_EVENT_LOST:
 		on_lost(keeper, event);
@@ -200,9 +232,7 @@ static void on_event(struct keeper *keeper, const mpsync_event *event)
 		end(keeper, EXIT_NOT_ACQUIRED);
 		return;
 	case MPSYNC_EVENT_FAILED:
-		notices_clear_line(&keeper->notices);
-		end(keeper, complain(exit_code_of(event->status), "%s",
-		                event->message ? event->message : mpsync_status_text(event->status)));
+		on_failed(keeper, event);
 		return;
 	default:
 		return;
@@ -243,20 +273,34 @@ static void arm(const struct keeper *keeper, uint64_t at_ms)
 	timerfd_settime(keeper->timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void check_wait(struct keeper *keeper)
+{
+	const uint64_t now_ms = clock_boot_ms();
+	uint64_t wake_ms;
+
+	if (patience_retries(&keeper->patience, now_ms))
+		ask_again(keeper);
+	notices_repeat(&keeper->notices, now_ms);
+	wake_ms = sooner(keeper->patience.retry_ms, notices_wake_ms(&keeper->notices));
+	if (wake_ms != PATIENCE_NEVER)
+		arm(keeper, wake_ms);
+}
+
 static void check_term(struct keeper *keeper)
 {
 	uint64_t wake_ms;
 
-	if (is_waiting(keeper))
-		return;
 	pass_signals_on(keeper);
 	wake_ms = term_check_time(&keeper->term);
 	if (keeper->term.stage == TERM_OVER)
 		end_term(keeper);
 	else
-		arm(keeper, wake_ms < arrivals_wake_ms(&keeper->arrivals)
-		                ? wake_ms
-		                : arrivals_wake_ms(&keeper->arrivals));
+		arm(keeper, sooner(wake_ms, arrivals_wake_ms(&keeper->arrivals)));
 }
 
 enum { POLL_SIGNALS, POLL_TOLD, POLL_GUARD, POLL_TIMER, POLL_EVENTS, POLL_COUNT };
@@ -284,7 +328,9 @@ static void step(struct keeper *keeper, struct pollfd *pollers)
 	if (has_ended(&pollers[POLL_GUARD]) && !keeper->done)
 		on_orphaned(keeper, "its guard");
 	take_events(keeper);
-	if (!keeper->done)
+	if (!keeper->done && is_waiting(keeper))
+		check_wait(keeper);
+	else if (!keeper->done)
 		check_term(keeper);
 }
 

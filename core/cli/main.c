@@ -2,92 +2,102 @@
 #include "cli.h"
 
 #include "elector/elector.h"
+#include "flags.h"
+#include "help.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static int command_version(const struct arguments *arguments)
 {
-	(void)arguments;
-	printf("mpsync %s\n", mpsync_version());
+	printf(arguments->json ? "{\"version\":\"%s\"}\n" : "mpsync %s\n", mpsync_version());
 	return EXIT_SUCCESS;
 }
 
-static const struct {
-	const char *name;
+static const struct command {
+	struct command_shape shape;
 	int (*run)(const struct arguments *arguments);
-	int names;     /* positional arguments */
-	bool executes; /* needs -- COMMAND */
-	const char *usage;
-	const char *help;
 } commands[] = {
-    {"lock", command_lock, 1, true, "lock NAME -- COMMAND…", "run COMMAND while holding the lock"},
-    {"elect", command_elect, 1, true, "elect NAME -- COMMAND…", "run COMMAND while leading"},
-    {"ls", command_ls, 0, false, "ls [--json] [--watch]", "list what is held, by whom, since when"},
-    {"watch", command_watch, 1, false, "watch NAME [--json]", "tell each change of one name"},
-    {"status", command_status, 1, false, "status NAME [--json]", "show who has one name"},
-    {"release", command_release, 1, false, "release --force NAME [--now]",
-        "take a name from its holder"},
-    {"doctor", command_doctor, 0, false, "doctor", "check the store, and what is missing"},
-    {"version", command_version, 0, false, "version", "print the version"},
+    {{"lock", FOR_LOCK, 1, true}, command_lock},
+    {{"elect", FOR_ELECT, 1, true}, command_elect},
+    {{"ls", FOR_LS, 0, false}, command_ls},
+    {{"watch", FOR_WATCH, 1, false}, command_watch},
+    {{"status", FOR_STATUS, 1, false}, command_status},
+    {{"release", FOR_RELEASE, 1, false}, command_release},
+    {{"doctor", FOR_DOCTOR, 0, false}, command_doctor},
+    {{"version", FOR_VERSION, 0, false}, command_version},
 };
 
-static void print_usage(FILE *out)
+static int check_shape(const struct command_shape *shape, const struct arguments *arguments)
 {
-	fputs("usage: mpsync COMMAND [OPTION…]\n\n", out);
-	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-		fprintf(out, "  %-30s %s\n", commands[i].usage, commands[i].help);
-	fprintf(out, "  %-30s %s\n", "elector [OPTION…]", "serve locks to programs next to it");
-	fputs("\noptions: --url URL (or MPSYNC_URL), --ttl 15s, --wait 30s, --identity NAME, --grace "
-	      "3s,\n"
-	      "  --wait-all, --kill-all, --once, --value TEXT, --json, --quiet, --log LEVEL; see man "
-	      "mpsync\n",
-	    out);
-}
+	const char *usage = help_usage(shape->name);
 
-static int check_shape(size_t i, const struct arguments *arguments)
-{
-	if (arguments->positional_count != commands[i].names)
-		return complain(EXIT_USAGE, "%s NAME; usage: mpsync %s",
-		    arguments->positional_count < commands[i].names ? "missing" : "more than one",
-		    commands[i].usage);
-	if (commands[i].executes && (!arguments->command || !*arguments->command))
-		return complain(EXIT_USAGE, "no command given; usage: mpsync %s", commands[i].usage);
-	if (!commands[i].executes && arguments->command)
-		return complain(EXIT_USAGE, "%s takes no command; usage: mpsync %s", commands[i].name,
-		    commands[i].usage);
+	if (arguments->positional_count < shape->names)
+		return complain(EXIT_USAGE, "missing NAME; usage: mpsync %s", usage);
+	if (arguments->positional_count > shape->names)
+		return complain(EXIT_USAGE, "\"%s\" is too much; usage: mpsync %s",
+		    arguments->positional[shape->names], usage);
+	if (shape->executes && (!arguments->command || !*arguments->command))
+		return complain(EXIT_USAGE, "no command given; usage: mpsync %s", usage);
+	if (!shape->executes && arguments->command)
+		return complain(EXIT_USAGE, "%s takes no command; usage: mpsync %s", shape->name, usage);
 	return 0;
 }
 
-static int run(size_t i, int argc, char **argv)
+static int run(const struct command *command, int argc, char **argv)
 {
 	struct arguments arguments;
-	int code = arguments_parse(&arguments, argc, argv);
+	int code = arguments_parse(&arguments, argc, argv, &command->shape);
 
-	if (code == 0)
-		code = check_shape(i, &arguments);
-	if (code == 0)
-		code = finish_output(commands[i].run(&arguments));
+	if (code == 0 && arguments.help)
+		help_print(&command->shape);
+	else if (code == 0 && arguments.version)
+		command_version(&arguments);
+	else if (code == 0)
+		code = check_shape(&command->shape, &arguments);
+	if (code == 0 && !arguments.help && !arguments.version)
+		code = command->run(&arguments);
 	arguments_clear(&arguments);
-	return code;
+	return finish_output(code);
+}
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+		if (strcmp(name, commands[i].shape.name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static int help(const char *name)
+{
+	const struct command *command = name ? find(name) : NULL;
+
+	if (name && strcmp(name, "elector") == 0)
+		elector_help();
+	else if (command)
+		help_print(&command->shape);
+	else
+		help_print_commands(stdout);
+	return finish_output(EXIT_SUCCESS);
 }
 
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
 
+	if (find(name))
+		return run(find(name), argc - 1, argv + 1);
 	if (strcmp(name, "elector") == 0)
-		return elector_main(argc - 1, argv + 1);
-	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-		if (strcmp(name, commands[i].name) == 0)
-			return run(i, argc - 1, argv + 1);
-	if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0) {
-		print_usage(stdout);
-		return finish_output(EXIT_SUCCESS);
-	}
-	if (strcmp(name, "--version") == 0)
-		return finish_output(command_version(NULL));
-	print_usage(stderr);
-	return *name ? complain(EXIT_USAGE, "there is no command \"%s\"", name) : EXIT_USAGE;
+		return finish_output(elector_main(argc - 1, argv + 1));
+	if (strcmp(name, "help") == 0)
+		return help(argc > 2 ? argv[2] : NULL);
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+		return help(NULL);
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+		return finish_output(command_version(&(struct arguments){0}));
+	if (*name)
+		return complain(EXIT_USAGE, "there is no command \"%s\"; mpsync --help lists them", name);
+	help_print_commands(stderr);
+	return EXIT_USAGE;
 }

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/wire.h"
 
+#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,14 +50,56 @@ static void show_line(struct notices *notices, const mpsync_event *event)
 	fflush(stderr);
 }
 
-void notices_show_waiting(struct notices *notices, const mpsync_event *event)
+static void print_object(const struct notices *notices, const mpsync_event *event)
+{
+	cJSON *object = cJSON_CreateObject();
+	char *text = NULL;
+
+	if (cJSON_AddStringToObject(object, "event", "waiting") &&
+	    cJSON_AddStringToObject(object, "name", notices->arguments->positional[0]) &&
+	    cJSON_AddStringToObject(object, "holder", event->holder ? event->holder : "") &&
+	    cJSON_AddNumberToObject(object, "position", event->position) &&
+	    cJSON_AddNumberToObject(object, "unchanged_ms", (double)event->unchanged_ms))
+		text = cJSON_PrintUnformatted(object);
+	if (text)
+		print_json_text(stdout, text);
+	fflush(stdout);
+	cJSON_free(text);
+	cJSON_Delete(object);
+}
+
+void notices_repeat(struct notices *notices, uint64_t now_ms)
+{
+	if (notices->unchanged_since_ms == 0 || now_ms < notices->again_ms)
+		return;
+	notices->again_ms = now_ms + NOTICES_EVERY_MS;
+	complain(0, "%s is held by %s, unchanged for %" PRIu64 " s; waiting",
+	    notices->arguments->positional[0], notices->holder,
+	    (now_ms - notices->unchanged_since_ms) / 1000);
+}
+
+uint64_t notices_wake_ms(const struct notices *notices)
+{
+	return notices->unchanged_since_ms == 0 ? NOTICES_NEVER : notices->again_ms;
+}
+
+void notices_forget(struct notices *notices)
+{
+	notices->unchanged_since_ms = 0;
+	notices->again_ms = 0;
+}
+
+void notices_show_waiting(struct notices *notices, const mpsync_event *event, uint64_t now_ms)
 {
 	if (notices->arguments->quiet)
 		return;
 	if (notices->arguments->json) {
-		printf("{\"event\":\"waiting\",\"position\":%u,\"unchanged_ms\":%" PRId64 "}\n",
-		    event->position, event->unchanged_ms);
-		fflush(stdout);
+		print_object(notices, event);
+	} else if (!notices->terminal) {
+		snprintf(notices->holder, sizeof notices->holder, "%s",
+		    event->holder ? event->holder : "another");
+		notices->unchanged_since_ms = now_ms - (uint64_t)event->unchanged_ms;
+		notices_repeat(notices, now_ms);
 	} else if (in_foreground(notices)) {
 		show_line(notices, event);
 	}

@@ -1,39 +1,12 @@
 #include "output.h"
 
 #include "base/text.h"
-#include "exit_codes.h"
+#include "elector/command_line.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Longer ones are cut. */
-#define LONGEST_LINE 8192
-
-/* By one write, so that lines of several processes do not mix. */
-int complain(int code, const char *format, ...)
-{
-	static const char prefix[] = "mpsync: ";
-	char text[LONGEST_LINE / 4];
-	char line[LONGEST_LINE];
-	va_list arguments;
-	size_t length;
-
-	va_start(arguments, format);
-	vsnprintf(text, sizeof text, format, arguments);
-	va_end(arguments);
-	memcpy(line, prefix, sizeof prefix);
-	text_escape(line + strlen(prefix), sizeof line - strlen(prefix) - 1, text);
-	length = strlen(line);
-	line[length++] = '\n';
-	fflush(stderr);
-	if (write(STDERR_FILENO, line, length) < 0)
-		return code;
-	return code;
-}
 
 void print_escaped(const char *text)
 {
@@ -48,17 +21,34 @@ void print_escaped(const char *text)
 }
 
 /* Outside of its strings JSON has none of these characters. */
-void print_json_text(const char *json)
+void print_json_text(FILE *out, const char *json)
 {
 	for (const unsigned char *c = (const unsigned char *)json; *c; c++) {
 		if (*c == 0x7f)
-			fputs("\\u007f", stdout);
+			fputs("\\u007f", out);
 		else if (*c == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f)
-			printf("\\u%04x", *++c);
+			fprintf(out, "\\u%04x", *++c);
 		else
-			putchar(*c);
+			putc(*c, out);
 	}
-	putchar('\n');
+	putc('\n', out);
+}
+
+bool output_has_colours(void)
+{
+	const char *unwanted = getenv("NO_COLOR");
+	const char *terminal = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) == 1 && !(unwanted && *unwanted) && terminal &&
+	       strcmp(terminal, "dumb") != 0;
+}
+
+void print_verdict(const char *verdict)
+{
+	const char *colour = strcmp(verdict, "ok") == 0 ? "\033[32m" : "\033[31m";
+	const bool coloured = output_has_colours();
+
+	printf("%s%-4s%s  ", coloured ? colour : "", verdict, coloured ? "\033[0m" : "");
 }
 
 int finish_output(int code)

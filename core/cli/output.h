@@ -2,16 +2,20 @@
 #ifndef MPSYNC_CLI_OUTPUT_H
 #define MPSYNC_CLI_OUTPUT_H
 
-#include <stdint.h>
-
-/* Prints "mpsync: …" and returns `code`. Control characters are escaped. */
-int complain(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#include <stdbool.h>
+#include <stdio.h>
 
 /* To standard output, escaped. */
 void print_escaped(const char *text);
 
 /* A line of JSON; in JSON, DEL and C1 may stand as they are: here they are escaped as well. */
-void print_json_text(const char *json);
+void print_json_text(FILE *out, const char *json);
+
+/* Whether standard output is a terminal that is to be coloured (NO_COLOR, TERM=dumb: not). */
+bool output_has_colours(void);
+
+/* "ok" in green, anything else in red, where there are colours. */
+void print_verdict(const char *verdict);
 
 /* `code`, unless standard output did not take all that was written. */
 int finish_output(int code);

@@ -45,9 +45,17 @@ int right_open(struct right *right, const struct arguments *arguments, bool elec
 	right->queue = mpsync_queue_new(&error);
 	if (!right->queue)
 		return complain(exit_code_of(error.status), "%s", error.message);
-	right->client = mpsync_client_open(NULL, arguments->options, right->queue, &error);
+	right->client = open_client(arguments, right->queue, &code);
 	if (!right->client)
-		return complain(exit_code_of(error.status), "%s", error.message);
+		return code;
+	if (strncmp(mpsync_client_url(right->client), "memory:", strlen("memory:")) == 0)
+		return complain(EXIT_USAGE,
+		    "%s lives in this process alone: no other mpsync would see the lock; give --url "
+		    "file:PATH",
+		    mpsync_client_url(right->client));
+	right->wait_ms = arguments->wait_ms;
+	if (right->wait_ms == WAIT_AS_SET)
+		right->wait_ms = options_ms(&right->client->options, OPTION_WAIT);
 	code = set_grace(right, arguments);
 	if (code != 0)
 		return code;
@@ -55,11 +63,10 @@ int right_open(struct right *right, const struct arguments *arguments, bool elec
 	return right->lock ? 0 : complain(exit_code_of(error.status), "%s", error.message);
 }
 
-int right_ask(struct right *right, const struct arguments *arguments)
+int right_ask(struct right *right, const char *value, int64_t wait_ms)
 {
 	mpsync_error error;
-	const mpsync_status status =
-	    lock_acquire(right->lock, 1, NULL, arguments->value, arguments->wait_ms, &error);
+	const mpsync_status status = lock_acquire(right->lock, 1, NULL, value, wait_ms, &error);
 
 	return status == MPSYNC_OK ? 0 : complain(exit_code_of(status), "%s", error.message);
 }

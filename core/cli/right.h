@@ -11,6 +11,7 @@ struct right {
 	mpsync_lock *lock;
 	uint64_t grant; /* 0: not held */
 	uint64_t token;
+	int64_t wait_ms; /* for it; -1: for ever */
 	int64_t ttl_ms;
 	int64_t grace_ms;       /* between SIGTERM and SIGKILL */
 	int64_t kill_margin_ms; /* SIGKILL is sent so long before the right ends */
@@ -18,7 +19,7 @@ struct right {
 
 /* 0, or the exit code after an error was printed. */
 int right_open(struct right *right, const struct arguments *arguments, bool election);
-int right_ask(struct right *right, const struct arguments *arguments);
+int right_ask(struct right *right, const char *value, int64_t wait_ms);
 
 /* Takes the grant over that the event tells of. */
 void right_begin(struct right *right, const mpsync_event *event);

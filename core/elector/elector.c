@@ -1,5 +1,6 @@
 #include "elector.h"
 #include "base/identity.h"
+#include "command_line.h"
 
 #include "elector/http/openapi.h"
 #include "elector/http/server.h"
@@ -11,7 +12,6 @@
 
 #include <errno.h>
 #include <event2/listener.h>
-#include <getopt.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,8 +20,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define EXIT_STORE     122
-#define EXIT_USAGE     125
 #define DEFAULT_PORT   13131
 #define MOST_LISTENERS 16
 #define MOST_HOSTS     16
@@ -43,9 +41,12 @@ struct configuration {
 	bool label_leader;
 	bool leader_events;
 	bool print_openapi;
+	bool help;
+	bool version;
+	bool silent; /* only why it ends is said */
 };
 
-enum flag {
+enum {
 	LISTEN = 1000,
 	HOST,
 	STORE,
@@ -63,30 +64,29 @@ enum flag {
 	PRINT_OPENAPI
 };
 
-static const struct option flags[] = {
-    {"listen", required_argument, NULL, LISTEN},
-    {"host", required_argument, NULL, HOST},
-    {"store", required_argument, NULL, STORE},
-    {"status-listen", required_argument, NULL, STATUS_LISTEN},
-    {"status-locks", no_argument, NULL, STATUS_LOCKS},
-    {"tls-cert", required_argument, NULL, TLS_CERT},
-    {"tls-key", required_argument, NULL, TLS_KEY},
-    {"tls-client-ca", required_argument, NULL, TLS_CLIENT_CA},
-    {"allow-force", no_argument, NULL, ALLOW_FORCE},
-    {"max-connections", required_argument, NULL, MAX_CONNECTIONS},
-    {"max-waiters", required_argument, NULL, MAX_WAITERS},
-    {"label-leader", no_argument, NULL, LABEL_LEADER},
-    {"leader-events", no_argument, NULL, LEADER_EVENTS},
-    {"log", required_argument, NULL, LOG},
-    {"print-openapi", no_argument, NULL, PRINT_OPENAPI},
-    {NULL, 0, NULL, 0},
+static const struct flag flags[] = {
+    {"store", "URL", STORE, 1, "where locks live (in a Pod kubernetes:, else file:)"},
+    {"listen", "ADDRESS", LISTEN, 1,
+        "127.0.0.1:13131, [::1]:13131 or /PATH.sock; may be given\nmore than once (the first two)"},
+    {"host", "NAME:PORT", HOST, 1, "a further name that callers may use for it"},
+    {"status-listen", "ADDRESS", STATUS_LISTEN, 1,
+        "serve /healthz, /readyz and /metrics there (no)"},
+    {"status-locks", NULL, STATUS_LOCKS, 1, "and lists of locks"},
+    {"tls-cert", "FILE", TLS_CERT, 1, "for addresses that are not loopback: the certificate,"},
+    {"tls-key", "FILE", TLS_KEY, 1, "its key,"},
+    {"tls-client-ca", "FILE", TLS_CLIENT_CA, 1, "and who vouches for clients"},
+    {"allow-force", NULL, ALLOW_FORCE, 1, "let callers take a name from its holder (no)"},
+    {"max-connections", "COUNT", MAX_CONNECTIONS, 1, "connections, and sessions (10000)"},
+    {"max-waiters", "COUNT", MAX_WAITERS, 1, "requests that wait (100000)"},
+    {"label-leader", NULL, LABEL_LEADER, 1, "Kubernetes: label the Pod while it leads (no)"},
+    {"leader-events", NULL, LEADER_EVENTS, 1, "Kubernetes: tell by Events who leads (no)"},
+    {"log", "LEVEL", LOG, 1, "error: say only why it ends; warn (default), info, debug"},
+    {"print-openapi", NULL, PRINT_OPENAPI, 1, "print the description of its wire, and end"},
+    {"help", NULL, FLAG_HELP, 1, "this text"},
+    {"version", NULL, FLAG_VERSION, 1, "print the version"},
 };
 
-static int complain(int code, const char *message)
-{
-	fprintf(stderr, "mpsync elector: %s\n", message);
-	return code;
-}
+#define FLAG_COUNT (sizeof flags / sizeof *flags)
 
 /* ---- Configuration ---- */
 
@@ -97,6 +97,16 @@ static bool parse_count(const char *text, uint64_t *count)
 	errno = 0;
 	*count = strtoull(text, &end, 10);
 	return errno == 0 && end != text && *end == '\0' && *count > 0;
+}
+
+static bool take_log_level(struct configuration *configuration, const char *level)
+{
+	struct mpsync_options options = {{0}};
+	const bool known = mpsync_options_set(&options, "log", level, NULL) == MPSYNC_OK;
+
+	configuration->silent = known && strcmp(level, "error") == 0;
+	options_clear(&options);
+	return known;
 }
 
 static bool take_flag(struct configuration *configuration, int flag)
@@ -144,25 +154,49 @@ static bool take_flag(struct configuration *configuration, int flag)
 		configuration->leader_events = true;
 		return true;
 	case LOG:
-		return true;
+		return take_log_level(configuration, optarg);
 	case PRINT_OPENAPI:
 		configuration->print_openapi = true;
+		return true;
+	case FLAG_HELP:
+		configuration->help = true;
+		return true;
+	case FLAG_VERSION:
+		configuration->version = true;
 		return true;
 	default:
 		return false;
 	}
 }
 
-static bool configure(struct configuration *configuration, int argc, char **argv)
+static const char *name_of(int id)
 {
+	for (size_t i = 0; i < FLAG_COUNT; i++)
+		if (flags[i].id == id)
+			return flags[i].name;
+	return "";
+}
+
+/* 0, or the exit code after an error was printed. */
+static int configure(struct configuration *configuration, int argc, char **argv)
+{
+	struct option options[FLAG_COUNT + 1];
 	int flag;
 
 	*configuration = (struct configuration){.most_connections = 10000, .most_waiters = 100000};
+	flags_to_options(flags, FLAG_COUNT, options);
 	optind = 0;
-	while ((flag = getopt_long(argc, argv, "", flags, NULL)) != -1)
+	while ((flag = flags_next(argc, argv, options, "elector")) != FLAG_NONE) {
+		if (flag == FLAG_WRONG)
+			return EXIT_USAGE;
 		if (!take_flag(configuration, flag))
-			return false;
-	return optind == argc;
+			return complain(EXIT_USAGE,
+			    "--%s: \"%s\" is not understood, or is one too many; see mpsync elector --help",
+			    name_of(flag), optarg);
+	}
+	if (optind < argc)
+		return complain(EXIT_USAGE, "the elector takes options alone, not \"%s\"", argv[optind]);
+	return 0;
 }
 
 /* ---- The store ---- */
@@ -206,7 +240,12 @@ static bool options_from_flags(
 static void say(void *context, const char *message)
 {
 	(void)context;
-	fprintf(stderr, "mpsync elector: %s\n", message);
+	complain(0, "%s", message);
+}
+
+static void say_nothing(void *context, const char *message)
+{
+	(void)context, (void)message;
 }
 
 static bool open_store(struct server *server, const struct configuration *configuration,
@@ -229,15 +268,14 @@ static bool open_store(struct server *server, const struct configuration *config
 		store = store_open(&url, &options, true, &server->loop, error);
 	options_clear(&options);
 	if (url.scheme == URL_MEMORY)
-		fputs("mpsync elector: memory: forgets everything when this process ends; for tests only\n",
-		    stderr);
+		say(NULL, "memory: forgets everything when this process ends; for tests only");
 	url_clear(&url);
 	if (!store)
 		return false;
 	server->store_kind = store->kind;
-	store->say = say;
+	store->say = configuration->silent ? say_nothing : say;
 	if (store->warning)
-		say(NULL, store->warning);
+		store->say(NULL, store->warning);
 	host.clock = store->clock;
 	host.clock.context = server;
 	server->engine = engine_new(&host, store);
@@ -336,7 +374,7 @@ static bool listen_on_defaults(struct server *server, mpsync_error *error)
 		return true;
 	if (error->status != MPSYNC_E_UNSUPPORTED)
 		return false;
-	fprintf(stderr, "mpsync elector: warning: no IPv6 here: %s\n", error->message);
+	complain(0, "warning: no IPv6 here: %s", error->message);
 	return true;
 }
 
@@ -365,12 +403,6 @@ static void on_stop(evutil_socket_t signal_number, short what, void *context)
 	event_base_loopexit(server->loop.base, &(struct timeval){0, 10000});
 }
 
-static void log_message(void *context, const char *message)
-{
-	(void)context;
-	complain(0, message);
-}
-
 static bool make_sessions(
     struct server *server, const struct configuration *configuration, mpsync_error *error)
 {
@@ -379,7 +411,7 @@ static bool make_sessions(
 	    .is_behind = stream_is_behind,
 	    .end = stream_end,
 	    .wake_at = wake_sessions,
-	    .log = log_message,
+	    .log = configuration->silent ? say_nothing : say,
 	    .context = server,
 	    .most_sessions = configuration->most_connections};
 	struct anonymous anonymous;
@@ -414,7 +446,7 @@ static void serve(struct server *server, const char *store)
 	signal(SIGPIPE, SIG_IGN);
 	if (stop_by_term && stop_by_int && event_add(stop_by_term, NULL) == 0 &&
 	    event_add(stop_by_int, NULL) == 0) {
-		fprintf(stderr, "mpsync elector %s: locks in %s\n", mpsync_version(), store);
+		complain(0, "elector %s: locks in %s", mpsync_version(), store);
 		event_base_loop(server->loop.base, EVLOOP_NO_EXIT_ON_EMPTY);
 	}
 	if (stop_by_term)
@@ -459,21 +491,40 @@ static int run(struct configuration *configuration)
 			code = EXIT_SUCCESS;
 		}
 	}
+	if (code == EXIT_STORE)
+		code = exit_code_of(error.status);
 	if (code != EXIT_SUCCESS)
-		complain(code, error.message);
+		complain(code, "%s", error.message);
 	close_server(&server);
 	return code;
+}
+
+void elector_help(void)
+{
+	puts("usage: mpsync elector [OPTION…]\n\n"
+	     "Serves locks over HTTP to the programs next to it, whatever their language.\n\noptions:");
+	flags_print(flags, FLAG_COUNT, 1);
+	puts("\nEverything else that its store may be told is in the URL: --store "
+	     "'etcd://HOST?user=me'.\n\n"
+	     "examples:\n"
+	     "  mpsync elector\n"
+	     "  mpsync elector --store file:/var/lib/shop/locks.db --listen /run/mpsync.sock");
 }
 
 int elector_main(int argc, char **argv)
 {
 	struct configuration configuration;
+	const int code = configure(&configuration, argc, argv);
 
-	if (!configure(&configuration, argc, argv))
-		return complain(EXIT_USAGE, "see man mpsync for the elector's options");
-	if (configuration.print_openapi) {
+	if (code != 0)
+		return code;
+	if (configuration.help)
+		elector_help();
+	else if (configuration.version)
+		printf("mpsync %s\n", mpsync_version());
+	else if (configuration.print_openapi)
 		fputs(openapi_text, stdout);
-		return EXIT_SUCCESS;
-	}
-	return run(&configuration);
+	else
+		return run(&configuration);
+	return EXIT_SUCCESS;
 }

@@ -60,7 +60,7 @@ class Jobs(ScreenCase):
         shell.expect("here 43")
         blocker.send("go")
         blocker.child.wait()
-        self.until(lambda: "x\t" in self.mpsync("ls").stdout)
+        self.until(lambda: "x " in self.mpsync("ls").stdout)
         self.until(lambda: "T" in [state(pid) for pid in self.of_this_test()])
         self.assertFalse(ran.exists())
         shell.line("fg")

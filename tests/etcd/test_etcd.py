@@ -92,7 +92,7 @@ class Store(Promises, EtcdCase):
         holder = self.probe(self.url, identity="me")
         holder.send("acquire a/b -1")
         holder.expect("held a/b")
-        self.assertIn("a/b\tlock\tme", self.mpsync("ls", url=self.url, check=0).stdout)
+        self.assertIn("a/b lock me", self.mpsync("ls", url=self.url, check=0).stdout)
         self.assertIn("a lock can be taken", self.mpsync("doctor", url=self.url, check=0).stdout)
 
 

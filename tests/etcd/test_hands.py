@@ -69,7 +69,7 @@ class Hands(EtcdCase):
         facts = self.facts("x")
         self.etcdctl("del", facts)
         self.until(lambda: facts in self.keys("mpsync-session/"))
-        self.assertIn("x\tlock\tme", self.mpsync("ls", url=self.url, check=0).stdout)
+        self.assertIn("x lock me", self.mpsync("ls", url=self.url, check=0).stdout)
         holder.send("held x")
         holder.expect("is_held x 1")
         holder.send("release x")

@@ -134,15 +134,15 @@ class Terminal(Case):
 class Looking(Case):
     def test_ls_status_doctor(self):
         self.assertIn("NAME", self.mpsync("ls", check=0).stdout)
-        self.assertIn("is free", self.mpsync("status", "x", check=0).stdout)
+        self.assertIn("is free", self.mpsync("status", "x", check=1).stdout)
         self.assertIn("ok", self.mpsync("doctor", check=0).stdout)
         done = self.mpsync("lock", "a\nb", "--", MPSYNC, "ls", check=0)
         self.assertIn("a\\x0ab", done.stdout)
 
 
 class Files(Case):
-    def refused(self, word):
-        done = self.mpsync("ls", check=122)
+    def refused(self, word, code=122):
+        done = self.mpsync("ls", check=code)
         self.assertIn(word, done.stderr)
 
     def test_no_database(self):
@@ -160,7 +160,7 @@ class Files(Case):
 
     def test_folder_that_cannot_be_made(self):
         self.file_url = "file:/proc/nowhere/locks.db"
-        self.refused("cannot")
+        self.refused("make it first", 125)
 
 
 if __name__ == "__main__":

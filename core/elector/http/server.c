@@ -59,7 +59,7 @@ static void say_if_full(struct server *server)
 	if (!connections_are_full(server->connections))
 		return;
 	if (server->full_ms == 0 || now_ms > server->full_ms + FULL_SAID_MS)
-		fputs("mpsync elector: no room for more connections, and none is idle; raise "
+		fputs("mpsync: no room for more connections, and none is idle; raise "
 		      "--max-connections, and the limit of descriptors (ulimit -n)\n",
 		    stderr);
 	server->full_ms = now_ms;

@@ -1,0 +1,18 @@
+/* The texts that explain the commands. */
+#ifndef MPSYNC_CLI_HELP_H
+#define MPSYNC_CLI_HELP_H
+
+#include "cli.h"
+
+#include <stdio.h>
+
+/* "lock [OPTION…] NAME [--] COMMAND…" */
+const char *help_usage(const char *command);
+
+/* All commands, a line each. */
+void help_print_commands(FILE *out);
+
+/* One command: its usage, what it does, its flags, examples. */
+void help_print(const struct command_shape *shape);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * How long a command waits for a name, its store included: with --wait, a store that is not up yet
+ * is asked again until the time is over.
+ */
+#ifndef MPSYNC_CLI_PATIENCE_H
+#define MPSYNC_CLI_PATIENCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PATIENCE_NEVER UINT64_MAX
+
+struct patience {
+	uint64_t give_up_ms; /* by the boot clock; 0: there is no such time */
+	uint64_t retry_ms;   /* PATIENCE_NEVER: nothing is to be asked again */
+	bool told;           /* that the store is waited for */
+};
+
+/* A wait begins, of so long; -1: for ever. */
+void patience_begin(struct patience *patience, int64_t wait_ms, uint64_t now_ms);
+
+/* The store does not answer: whether it shall be asked again, at retry_ms. */
+bool patience_has_more(struct patience *patience, uint64_t now_ms);
+
+/* Whether it is time to. */
+bool patience_retries(struct patience *patience, uint64_t now_ms);
+
+/* What is left of the wait; as it began where it has no end. */
+int64_t patience_left_ms(const struct patience *patience, int64_t wait_ms, uint64_t now_ms);
+
+#endif
