@@ -1,15 +1,19 @@
 #include "cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* Moving what is left races with what it starts: so often at most. */
 #define MOST_MOVES 100
+
+#define PREFIX "mpsync-"
 
 /* The path of this process in the hierarchy of version 2, as its namespace shows it. */
 static bool read_own_path(char path[PATH_MAX])
@@ -60,11 +64,22 @@ static bool find_folder(char folder[PATH_MAX], const char *path)
 	return found;
 }
 
+/*
+ * A lock on the folder says that it is in use, also where process ids mean nothing: the processes
+ * of one mpsync share it, and the kernel lets go of it with the last of them.
+ */
+static bool claim(struct cgroup *cgroup)
+{
+	cgroup->directory = open(cgroup->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return cgroup->directory >= 0 && flock(cgroup->directory, LOCK_SH | LOCK_NB) == 0 &&
+	       faccessat(cgroup->directory, "cgroup.kill", W_OK, 0) == 0;
+}
+
 static bool make(struct cgroup *cgroup, const char *parent)
 {
 	for (unsigned i = 0; i < 100; i++) {
 		const int length = snprintf(
-		    cgroup->path, sizeof cgroup->path, "%s/mpsync-%ld-%u", parent, (long)getpid(), i);
+		    cgroup->path, sizeof cgroup->path, "%s/" PREFIX "%ld-%u", parent, (long)getpid(), i);
 
 		if (length < 0 || (size_t)length >= sizeof cgroup->path)
 			break;
@@ -77,6 +92,30 @@ static bool make(struct cgroup *cgroup, const char *parent)
 	return false;
 }
 
+/* Whoever was killed could not remove its own. One that still has members stays. */
+static void remove_abandoned(int parent, const char *name)
+{
+	const int directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (directory < 0)
+		return;
+	if (flock(directory, LOCK_EX | LOCK_NB) == 0)
+		unlinkat(parent, name, AT_REMOVEDIR);
+	close(directory);
+}
+
+static void sweep(const char *parent)
+{
+	DIR *folder = opendir(parent);
+	const struct dirent *entry;
+
+	while (folder && (entry = readdir(folder)))
+		if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0)
+			remove_abandoned(dirfd(folder), entry->d_name);
+	if (folder)
+		closedir(folder);
+}
+
 bool cgroup_new(struct cgroup *cgroup)
 {
 	char path[PATH_MAX];
@@ -84,12 +123,15 @@ bool cgroup_new(struct cgroup *cgroup)
 
 	cgroup->directory = -1;
 	cgroup->path[0] = '\0';
-	if (!read_own_path(path) || !find_folder(folder, path) || !make(cgroup, folder))
+	if (!read_own_path(path) || !find_folder(folder, path))
 		return false;
-	cgroup->directory = open(cgroup->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (cgroup->directory >= 0 && faccessat(cgroup->directory, "cgroup.kill", W_OK, 0) == 0)
-		return true;
-	cgroup_remove(cgroup);
+	sweep(folder);
+	/* Twice, for somebody may have swept it away before it was claimed. */
+	for (int i = 0; i < 2 && make(cgroup, folder); i++) {
+		if (claim(cgroup))
+			return true;
+		cgroup_remove(cgroup);
+	}
 	return false;
 }
 

@@ -13,7 +13,7 @@ import sys
 import unittest
 import uuid
 
-from processes import MPSYNC, CommandCase, children, hide_cgroups, state
+from processes import MPSYNC, CommandCase, cgroup_mount, children, hide_cgroups, state
 
 STUBBORN = 'trap "" TERM; setsid sh -c "trap \\"\\" TERM; sleep 1000; sleep 1000" & sleep 1000 & echo ready; wait'
 
@@ -155,6 +155,36 @@ class Descendants(CommandCase):
             self.assertRegex(done.stdout, "0::.*/mpsync-[0-9]+-0\n")
             folder = done.stdout.split("0::")[1].strip().rsplit("/", 1)[1]
             self.assertFalse(list(pathlib.Path("/sys/fs/cgroup").glob(f"**/{folder}")))
+
+    def test_what_the_killed_left_is_removed_by_the_next(self):
+        """And never the empty one of somebody who waits."""
+        if not hide_cgroups():
+            return
+        show = "cat /proc/self/cgroup; exec sleep 1000"
+        victim = self.run_under("lock", "x", "--", "sh", "-c", show, stderr=subprocess.DEVNULL)
+        below = self.cgroup_of(victim)
+        own = self.find_own(victim.child.pid)
+        holder = self.run_under("lock", "y", "--", "sh", "-c", show, stderr=subprocess.DEVNULL)
+        self.cgroup_of(holder)
+        waiter = self.run_under("lock", "y", "--", "true", stderr=subprocess.DEVNULL)
+        self.until(lambda: "\t1\n" in self.mpsync("ls").stdout)
+        for pid in (*children(own["keeper"]), own["keeper"], own["guard"], victim.child.pid):
+            os.kill(pid, signal.SIGSTOP)
+        for pid in (*children(own["keeper"]), own["keeper"], own["guard"], victim.child.pid):
+            os.kill(pid, signal.SIGKILL)
+        victim.child.wait()
+        self.until(lambda: not [pid for pid in own.values() if state(pid)])
+        self.assertTrue(below.exists())
+        self.mpsync("lock", "z", "--", "true", check=0)
+        self.assertFalse(below.exists())
+        self.assertTrue(below.with_name(f"mpsync-{waiter.child.pid}-0").exists())
+
+    def cgroup_of(self, process):
+        """Of a command that begins with telling it."""
+        line = process.line()
+        while not line.startswith("0::"):
+            line = process.line()
+        return pathlib.Path(cgroup_mount() + line[3:].strip())
 
     def test_what_outlives_its_command_goes_on_by_itself(self):
         holder = self.run_under("lock", "x", "--", "sh", "-c", "sleep 1000 & echo $!", stderr=subprocess.DEVNULL)
