@@ -23,8 +23,9 @@ PROBE = str(BUILD / "bin" / "probe")
 MEASURED = bool(os.environ.get("MPSYNC_MEASURED"))
 PATIENCE_S = int(os.environ.get("MPSYNC_PATIENCE_S", 60))
 
-# A background job of a shell starts with it ignored, and so would every child.
+# A background job of a shell, or of nohup, starts with these ignored, and so would every child.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def free_port():
