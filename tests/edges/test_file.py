@@ -1,4 +1,5 @@
 """What a file is to those who lock in it: one thing, whatever its name, and whoever else has it open."""
+import contextlib
 import os
 import pathlib
 import shutil
@@ -141,6 +142,10 @@ class OneProcess(FileCase):
             self.assertEqual(ask_child(f"open two {LIBRARY} {self.file_url}"), "opened")
             self.assertIn("failed", ask_child("take two a 0"))
             self.assertIn("took", ask_child("take two b 0"))
+            # It asks the kernel for locks of its own: what SQLite knew of its parent's would let it write at once.
+            with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                self.assertIn("failed", ask_child("take two d 0"))
             self.assertIn("failed", self.ask(host, "take one b 0"))
             self.ask(host, "close one", "closed")
             self.mpsync("lock", "a", "--wait", "0", "--", "true", check=0)
@@ -151,6 +156,23 @@ class OneProcess(FileCase):
             self.assertIn("failed", self.ask(host, "take three b 0"))
             self.assertEqual(ask_child("held two b"), "held 1")
             self.is_sound()
+
+
+class Busy(FileCase):
+    """Another program writes the file just now, as a backup does."""
+
+    def lock_out(self):
+        self.mpsync("ls", check=0)
+        other = sqlite3.connect(self.path, isolation_level=None)
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        return other
+
+    def test_a_check_says_what_keeps_it(self):
+        self.lock_out()
+        done = self.mpsync("doctor")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("another program keeps", done.stdout + done.stderr)
 
 
 class Spellings(FileCase):
@@ -297,6 +319,17 @@ class Hands(FileCase):
         holder, _ = self.hold()
         os.rename(self.path, f"{self.folder}/moved.db")
         self.assertIn("deleted", holder.expect("lost x"))
+
+    def test_wal_replaced(self):
+        """By a copy of itself, as somebody does who restores a backup: another file, whatever it holds."""
+        holder, token = self.hold()
+        shutil.copy(self.path + "-wal", f"{self.folder}/copy")
+        os.rename(f"{self.folder}/copy", self.path + "-wal")
+        holder.expect("lost x")
+        holder.send("acquire x -1")
+        self.assertGreater(int(holder.expect("held x").split()[2]), token)
+        self.is_taken("x")
+        self.is_sound()
 
     def test_every_client_of_the_process_is_told(self):
         host = self.embedder()

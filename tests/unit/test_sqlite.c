@@ -8,6 +8,7 @@
 #include "stores/records/store.h"
 #include "stores/sqlite/sqlite.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,6 +210,49 @@ static void test_a_grant_among_renewals_is_synced(void **state)
 	fixture->store->ops->forget(fixture->store, &two.claim);
 }
 
+struct check {
+	struct store_query query;
+	bool done;
+	enum mpsync_status status;
+};
+
+static void on_checked(struct store_query *query, enum mpsync_status status, const char *message)
+{
+	struct check *check = (struct check *)query;
+
+	(void)message;
+	check->done = true;
+	check->status = status;
+}
+
+static sqlite3 *lock_out(const struct fixture *fixture)
+{
+	char path[96];
+	sqlite3 *other;
+
+	snprintf(path, sizeof path, "%s/locks.db", fixture->folder);
+	assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	return other;
+}
+
+/* Another program writes the file just now: that is no reason to call it unreachable. */
+static void test_a_check_waits_for_whoever_writes(void **state)
+{
+	struct fixture *fixture = *state;
+	struct check check = {.query = {.kind = STORE_CHECK, .done = on_checked}};
+	sqlite3 *other = lock_out(fixture);
+
+	fixture->store->ops->query(fixture->store, &check.query);
+	event_base_loop(fixture->loop.base, EVLOOP_NONBLOCK);
+	assert_false(check.done);
+	assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(other);
+	while (!check.done)
+		event_base_loop(fixture->loop.base, EVLOOP_ONCE);
+	assert_int_equal(check.status, MPSYNC_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +260,7 @@ int main(void)
 	        test_grants_values_and_releases_are_synced, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 	        test_a_value_that_comes_with_an_adoption_is_synced, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_a_check_waits_for_whoever_writes, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_a_value_among_renewals_is_synced, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_a_grant_among_renewals_is_synced, set_up, tear_down),
 	};

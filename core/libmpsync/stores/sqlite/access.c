@@ -275,6 +275,11 @@ void sqlite_access_explain(char *const paths[SQLITE_PARTS], int code, mpsync_err
 		fail(error, MPSYNC_E_UNREACHABLE, "the disk that holds %.120s is full; make room",
 		    paths[SQLITE_DATABASE]);
 		return;
+	case SQLITE_BUSY:
+		fail(error, MPSYNC_E_UNREACHABLE,
+		    "another program keeps %.120s locked; lsof or fuser show which",
+		    paths[SQLITE_DATABASE]);
+		return;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		explain_damage(paths, reason, error);

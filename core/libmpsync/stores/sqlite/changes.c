@@ -15,8 +15,9 @@
 /* A change on its way into the file. Several go in one transaction. */
 struct change {
 	struct change *next;
-	enum { CHANGE_WRITE, CHANGE_REMOVE, CHANGE_ENQUEUE, CHANGE_DEQUEUE } kind;
+	enum { CHANGE_WRITE, CHANGE_REMOVE, CHANGE_ENQUEUE, CHANGE_DEQUEUE, CHANGE_NOTHING } kind;
 	struct record_request *request; /* NULL: cancelled, or nobody asks */
+	struct store_query *query;      /* NOTHING: who asks whether the file can be written */
 	char *name;
 	char claim[ID_HEX_SIZE];
 	char *holder;
@@ -161,6 +162,8 @@ static int apply(struct sqlite *sqlite, struct change *change, uint64_t version)
 		return apply_enqueue(sqlite, change);
 	case CHANGE_DEQUEUE:
 		return remove_waiter(sqlite, change->claim);
+	case CHANGE_NOTHING:
+		return SQLITE_OK;
 	}
 	return SQLITE_INTERNAL;
 }
@@ -224,11 +227,6 @@ static int transact_in_given_room(struct sqlite *sqlite, struct change *changes)
 	return transact(sqlite, changes);
 }
 
-int sqlite_try_writing(struct sqlite *sqlite)
-{
-	return transact_in_given_room(sqlite, NULL);
-}
-
 /* Frees, grants and values are news to others; a renewal is not. */
 static bool is_news(const struct change *changes)
 {
@@ -249,6 +247,9 @@ static void answer_change(const struct change *change, const mpsync_error *error
 {
 	struct record_request *request = change->request;
 
+	if (change->query)
+		change->query->done(
+		    change->query, (mpsync_status)error->status, *error->message ? error->message : NULL);
 	if (!request)
 		return;
 	if (error->status != MPSYNC_OK)
@@ -427,6 +428,19 @@ void sqlite_dequeue(struct record_backend *base, const struct store_claim *claim
 		return;
 	change->kind = CHANGE_DEQUEUE;
 	submit(sqlite_of(base), change);
+}
+
+void sqlite_check(struct sqlite *sqlite, struct store_query *query)
+{
+	struct change *change = change_new("", &(struct id){{0}});
+
+	if (!change) {
+		query->done(query, MPSYNC_E_NO_MEMORY, "out of memory");
+		return;
+	}
+	change->kind = CHANGE_NOTHING;
+	change->query = query;
+	submit(sqlite, change);
 }
 
 /* ---- Beginning and end ---- */

@@ -199,9 +199,7 @@ static int ask(struct sqlite *sqlite, struct store_query *query, bool *found)
 {
 	if (query->kind == STORE_LIST)
 		return list(sqlite, query);
-	if (query->kind == STORE_GET)
-		return get(sqlite, query, found);
-	return sqlite_try_writing(sqlite);
+	return get(sqlite, query, found);
 }
 
 static void sqlite_query(struct record_backend *base, struct store_query *query)
@@ -211,6 +209,10 @@ static void sqlite_query(struct record_backend *base, struct store_query *query)
 	mpsync_error error;
 	int code;
 
+	if (query->kind == STORE_CHECK) {
+		sqlite_check(sqlite, query);
+		return;
+	}
 	if (!sqlite_enter(sqlite, &error)) {
 		query->done(query, (mpsync_status)error.status, error.message);
 		return;

@@ -67,8 +67,8 @@ void sqlite_batch_begin(struct record_backend *base);
 void sqlite_batch_end(struct record_backend *base);
 void sqlite_enqueue(struct record_backend *base, const struct store_claim *claim);
 void sqlite_dequeue(struct record_backend *base, const struct store_claim *claim);
-/* SQLite's code of a transaction that changes nothing. Between sqlite_enter and sqlite_leave. */
-int sqlite_try_writing(struct sqlite *sqlite);
+/* Whether the file can be written, by a transaction that changes nothing. */
+void sqlite_check(struct sqlite *sqlite, struct store_query *query);
 
 /* ---- watch.c ---- */
 
