@@ -80,6 +80,16 @@ class Store(Promises, EtcdCase):
         self.assertIn("revoked", holder.expect("lost x"))
         waiter.expect("held x")
 
+    def test_a_command_under_a_lock_sees_the_same_prefix(self):
+        """Where the lock lives is told to what it starts, however it was said: nested, it is the same name."""
+        nested = [MPSYNC, "lock", "outer", "--wait", "0", "--identity", "another", "--", "echo", "ran"]
+        for url, said in ((f"{self.url}?prefix=prod/", []), (self.url, ["--prefix", "prod/"])):
+            with self.subTest(said=said):
+                done = self.mpsync("lock", "outer", *said, "--", "sh", "-c", "unset MPSYNC_HELD; exec \"$@\"", "sh", *nested,
+                                   url=url, check=121)
+                self.assertNotIn("ran", done.stdout)
+                self.assertIn("held", done.stderr)
+
     def test_a_long_prefix_and_a_name_of_slashes(self):
         """Keys of more than four thousand bytes, and the ends of their ranges."""
         url = f"{self.url}?prefix={'p' * 1099}/"
