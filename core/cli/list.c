@@ -1,6 +1,7 @@
 /* ls and status: what the store shows now. */
 #include "cli.h"
 
+#include "api/client.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/wire.h"
@@ -9,7 +10,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define COLUMNS 7
 
@@ -64,11 +64,9 @@ static void fill(struct row *row, const mpsync_lock_info *info, bool for_person)
 	row->cells[6] = row->waiters;
 }
 
-/* Those with this name, or all; how many there were. */
-static size_t print_table(const mpsync_list *found, const char *only)
+static void print_table(const mpsync_list *found)
 {
 	struct layout layout;
-	size_t printed = 0;
 
 	layout_init(&layout, COLUMNS);
 	layout_fit(&layout, titles);
@@ -76,26 +74,26 @@ static size_t print_table(const mpsync_list *found, const char *only)
 		for (size_t i = 0; i < mpsync_list_count(found); i++) {
 			struct row row;
 
-			if (only && strcmp(mpsync_list_at(found, i)->name, only) != 0)
-				continue;
 			fill(&row, mpsync_list_at(found, i), layout.terminal);
 			if (pass == 0)
 				layout_fit(&layout, row.cells);
 			else
 				layout_print(&layout, row.cells);
-			printed += (size_t)pass;
 		}
 		if (pass == 0)
 			layout_print_titles(&layout, titles);
 	}
-	return printed;
 }
 
-static mpsync_list *list(const struct arguments *arguments, const char *prefix, int *code)
+/* What begins with the text, or what is called so. */
+typedef mpsync_list *finding(mpsync_client *client, const char *text, mpsync_error *error);
+
+static mpsync_list *list(
+    const struct arguments *arguments, finding *ask, const char *text, int *code)
 {
 	mpsync_client *client = open_client(arguments, NULL, code);
 	mpsync_error error;
-	mpsync_list *found = client ? mpsync_client_list(client, prefix, &error) : NULL;
+	mpsync_list *found = client ? ask(client, text, &error) : NULL;
 
 	if (client && !found)
 		*code = complain(exit_code_of(error.status), "%s", error.message);
@@ -110,21 +108,13 @@ int command_ls(const struct arguments *arguments)
 
 	if (arguments->watch)
 		return command_watch(arguments);
-	found = list(arguments, arguments->prefix, &code);
+	found = list(arguments, mpsync_client_list, arguments->prefix, &code);
 	if (found && !arguments->json)
-		print_table(found, NULL);
+		print_table(found);
 	for (size_t i = 0; arguments->json && i < mpsync_list_count(found); i++)
 		lock_json_print(mpsync_list_at(found, i));
 	mpsync_list_free(found);
 	return code;
-}
-
-static const mpsync_lock_info *find(const mpsync_list *found, const char *name)
-{
-	for (size_t i = 0; i < mpsync_list_count(found); i++)
-		if (strcmp(mpsync_list_at(found, i)->name, name) == 0)
-			return mpsync_list_at(found, i);
-	return NULL;
 }
 
 static void print_free(const char *name)
@@ -137,13 +127,13 @@ int command_status(const struct arguments *arguments)
 {
 	const char *name = arguments->positional[0];
 	int code = EXIT_SUCCESS;
-	mpsync_list *found = list(arguments, name, &code);
-	const mpsync_lock_info *info = found ? find(found, name) : NULL;
+	mpsync_list *found = list(arguments, client_get, name, &code);
+	const mpsync_lock_info *info = mpsync_list_at(found, 0);
 
 	if (info && arguments->json)
 		lock_json_print(info);
 	else if (info)
-		print_table(found, name);
+		print_table(found);
 	else if (found && arguments->json)
 		lock_json_print_free(name);
 	else if (found)

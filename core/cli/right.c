@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/options.h"
 #include "base/wire.h"
+#include "log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -98,7 +99,7 @@ void right_describe_silence(const struct right *right, char *out, size_t size)
 {
 	const int64_t silent_ms = right->ttl_ms * 4 / 5 - right_remaining_ms(right);
 	char since[WIRE_TIME_SIZE];
-	char why[200];
+	char why[400];
 
 	wire_time(since, clock_wall_ms() - silent_ms);
 	lock_last_trouble(right->lock, why, sizeof why);
@@ -106,10 +107,23 @@ void right_describe_silence(const struct right *right, char *out, size_t size)
 	    since, silent_ms / 1000, silent_ms % 1000 / 100, *why ? why : "the store does not answer");
 }
 
+/* What could not be done as the right was given back. */
+static void say_what_is_left(const struct right *right)
+{
+	mpsync_event *event;
+
+	while (right->queue && (event = mpsync_queue_next(right->queue))) {
+		if (event->type == MPSYNC_EVENT_LOG)
+			log_say(right->client, LOG_WARN, "%s", event->message);
+		mpsync_event_free(event);
+	}
+}
+
 void right_close(struct right *right)
 {
 	right_release(right);
 	mpsync_lock_free(right->lock);
+	say_what_is_left(right);
 	mpsync_client_close(right->client);
 	mpsync_queue_free(right->queue);
 }

@@ -152,13 +152,14 @@ static void follow(const struct term *term, bool stopped)
 		kill(term->mpsync, stopped ? SIGSTOP : SIGCONT);
 }
 
+/* The children of this thread alone: what the library's thread has started is waited for there. */
 void term_on_children(struct term *term)
 {
 	int status = 0;
 	pid_t pid = 0;
 
 	while (term->stage != TERM_OVER &&
-	       (pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
+	       (pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD)) > 0) {
 		if (pid != term->command)
 			continue;
 		if (WIFSTOPPED(status) || WIFCONTINUED(status))
@@ -179,7 +180,7 @@ void term_pass_on(const struct term *term, int number)
 
 static void give_up_in_time(struct term *term)
 {
-	char silence[300];
+	char silence[600];
 
 	right_describe_silence(term->right, silence, sizeof silence);
 	complain(0, "%s is being lost: %s; the command is stopped", name_of(term), silence);

@@ -95,12 +95,18 @@ static void drop_spared(const struct tree *tree, struct pids *pids)
 	pids->count = kept;
 }
 
-/* Parents come before their children. */
+/*
+ * Parents come before their children. What orphans the root is given become its first thread's;
+ * what another thread of it has started, as the library starts a credential plugin, is not in the
+ * tree.
+ */
 static struct pids descendants(const struct tree *tree)
 {
 	struct pids pids = {0};
+	char first_thread[24];
 
-	append_children(&pids, tree->root);
+	snprintf(first_thread, sizeof first_thread, "%ld", (long)tree->root);
+	append_children_of_thread(&pids, tree->root, first_thread);
 	drop_spared(tree, &pids);
 	for (size_t i = 0; i < pids.count; i++)
 		append_children(&pids, pids.items[i]);
@@ -167,12 +173,12 @@ static void wait_a_moment(bool reap)
 	sigtimedwait(&child, NULL, &moment);
 }
 
-/* False: there are no children. */
+/* False: this thread has no children. */
 static bool reap_ended(void)
 {
 	pid_t pid;
 
-	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, NULL, WNOHANG | __WNOTHREAD)) > 0)
 		;
 	return pid == 0;
 }

@@ -75,6 +75,9 @@ void client_claim_ended(mpsync_client *client);
 
 void client_stop_observing(mpsync_client *client);
 
+/* The one lock of that name, if it is held: asks for no right to see the others. */
+mpsync_list *client_get(mpsync_client *client, const char *name, mpsync_error *error);
+
 /* The engine over the store of that URL. What was made is freed by client_free_engine. */
 bool client_open_engine(mpsync_client *client, const struct url *url, mpsync_error *error);
 void client_free_engine(mpsync_client *client);

@@ -119,24 +119,37 @@ mpsync_status mpsync_client_check(mpsync_client *client, mpsync_error *error)
 	return query(client, &run, error);
 }
 
-mpsync_list *mpsync_client_list(mpsync_client *client, const char *prefix, mpsync_error *error)
+static mpsync_list *find(mpsync_client *client, const struct store_query *what, mpsync_error *error)
 {
 	mpsync_list *list = calloc(1, sizeof *list);
-	struct query_run run = {
-	    .query = {.kind = STORE_LIST, .prefix = prefix ? prefix : "", .limit = SIZE_MAX},
-	    .list = list,
-	};
+	struct query_run run = {.query = *what, .list = list};
+	mpsync_status status;
 
 	if (!list) {
 		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 		return NULL;
 	}
-	if (query(client, &run, error) == MPSYNC_OK && !list->failed)
+	status = query(client, &run, error);
+	if ((status == MPSYNC_OK || (status == MPSYNC_E_NOT_HELD && what->kind == STORE_GET)) &&
+	    !list->failed)
 		return list;
 	if (list->failed)
 		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	mpsync_list_free(list);
 	return NULL;
+}
+
+mpsync_list *mpsync_client_list(mpsync_client *client, const char *prefix, mpsync_error *error)
+{
+	return find(client,
+	    &(struct store_query){
+	        .kind = STORE_LIST, .prefix = prefix ? prefix : "", .limit = SIZE_MAX},
+	    error);
+}
+
+mpsync_list *client_get(mpsync_client *client, const char *name, mpsync_error *error)
+{
+	return find(client, &(struct store_query){.kind = STORE_GET, .name = name}, error);
 }
 
 size_t mpsync_list_count(const mpsync_list *list)

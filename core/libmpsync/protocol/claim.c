@@ -260,6 +260,11 @@ static void on_refused(struct claim *claim, const struct claim_input *input)
 		leave(claim, CLAIM_REPORT_FAILED, input->now_ms);
 		claim->attempted = false;
 	} else if (claim->state == CLAIM_LEAVING) {
+		/* Whoever lets go need not wait for what may never be allowed. */
+		if (claim->status == MPSYNC_E_FORBIDDEN && claim->release_asked) {
+			claim->report = CLAIM_REPORT_RELEASED;
+			claim->release_asked = false;
+		}
 		if (input->now_ms < claim->give_up_ms)
 			back_off(claim, input);
 		else

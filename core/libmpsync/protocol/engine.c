@@ -37,6 +37,7 @@ struct engine_claim {
 	bool listed;   /* among those whose turn has come */
 	bool stopping; /* its turn is to let go */
 	bool value_asked;
+	bool refusal_told;
 	bool ended;
 	struct store_claim stored;
 };
@@ -523,6 +524,26 @@ static void tell_trouble(struct engine_claim *claim, enum mpsync_status status)
 	                .type = MPSYNC_EVENT_LOG, .status = status, .message = claim->message});
 }
 
+/*
+ * What is refused to a holder ends in a loss, or in a record that stays: that is told at once, and
+ * once until the store does again as it is asked.
+ */
+static void tell_refusal(
+    struct engine_claim *claim, enum mpsync_status status, const struct store_word *word)
+{
+	const bool held = claim->claim.state == CLAIM_HELD;
+	char text[600];
+
+	if (claim->refusal_told || !word || !word->message ||
+	    !(held || claim->claim.state == CLAIM_LEAVING))
+		return;
+	claim->refusal_told = true;
+	snprintf(text, sizeof text, "%.100s cannot be %s: %.450s", claim->stored.name,
+	    held ? "renewed" : "released, and stays held until its ttl is over", word->message);
+	tell(
+	    claim, &(struct engine_event){.type = MPSYNC_EVENT_LOG, .status = status, .message = text});
+}
+
 static bool is_trouble(enum claim_event event)
 {
 	return event == CLAIM_UNKNOWN || event == CLAIM_REFUSED;
@@ -538,10 +559,14 @@ static void on_answer(void *context, struct store_claim *stored, enum claim_even
 	claim->depth++;
 	if (event != CLAIM_UNKNOWN)
 		engine->answered_ms = engine->host.clock.boot_ms(engine->host.clock.context);
-	if (is_trouble(event))
+	if (is_trouble(event)) {
 		remember_message(claim, word ? word->message : NULL);
-	else if (event > CLAIM_CHANGED)
+	} else if (event > CLAIM_CHANGED) {
 		engine->trouble_ms = 0;
+		claim->refusal_told = false;
+	}
+	if (event == CLAIM_REFUSED)
+		tell_refusal(claim, answer->status, word);
 	if (event == CLAIM_GRANTED && stored->adopt && word)
 		take_value(claim, word->value);
 	if (event == CLAIM_RENEWED && stored->value_stored == stored->value_version)

@@ -35,6 +35,7 @@ struct backend {
 	struct kube_pod *pod; /* NULL: nothing shows who leads */
 	char *collection;     /* the path of the Leases */
 	struct store *store;
+	bool litter_told;    /* that free Leases stay behind */
 	uint64_t further_ms; /* the option request_timeout; 0: a part of the ttl */
 };
 
@@ -109,11 +110,33 @@ static void finish_absent(struct flight *flight, const struct kube_answer *answe
 	}
 }
 
+static void say(void *context, const char *message)
+{
+	const struct store *store = ((struct backend *)context)->store;
+
+	if (store && store->say)
+		store->say(store->say_context, message);
+}
+
+/* Once, until one could be removed again. */
+static void say_what_stays(struct backend *backend, const struct kube_answer *answer)
+{
+	char text[500];
+
+	if (answer->refused && !backend->litter_told) {
+		snprintf(text, sizeof text, "free Leases of locks stay behind: %s", answer->message);
+		say(backend, text);
+	}
+	backend->litter_told = answer->refused || (backend->litter_told && answer->unknown);
+}
+
 static void on_answer(void *context, const struct kube_answer *answer)
 {
 	struct flight *flight = context;
 
 	flight->request->uncertain = answer->further;
+	if (flight->operation == REMOVE)
+		say_what_stays(flight->backend, answer);
 	if (answer->refused)
 		finish(flight, RECORD_REFUSED, NULL, answer->problem, answer->message, 0);
 	else if (answer->unknown)
@@ -350,14 +373,6 @@ static const struct record_backend_ops kubernetes_ops = {
 };
 
 /* ---- Opening ---- */
-
-static void say(void *context, const char *message)
-{
-	const struct store *store = ((struct backend *)context)->store;
-
-	if (store && store->say)
-		store->say(store->say_context, message);
-}
 
 static bool set_up(struct backend *backend, struct kube_config *config, const char *name,
     const struct mpsync_options *options, struct loop *loop, const struct store_clock *clock,

@@ -20,6 +20,7 @@ struct name {
 	struct kube_watch *watch; /* its own; NULL: none */
 	struct record last;
 	bool there;           /* `last` is what is there */
+	bool unwatched;       /* the last watch of it was refused */
 	bool known;           /* as told by a watch, or read while there was one */
 	uint64_t version;     /* the newest that was heard of */
 	uint64_t list_number; /* the last list that it stood in */
@@ -161,6 +162,7 @@ static void tell_object(struct kube_names *names, const cJSON *object, bool dele
 		return;
 	name->list_number = names->list_number;
 	name->version = version;
+	name->unwatched = false;
 	if (!lease_read(object, text, &record, problem)) {
 		/* Whoever reads it is told why; lists show it as far as it can be shown. */
 		if (lease_look(object, text, &record, problem))
@@ -230,11 +232,14 @@ static void on_single_refused(void *context, const struct kube_answer *answer)
 {
 	struct name *name = context;
 	struct kube_names *names = name->names;
+	const bool news = !name->unwatched;
 
 	stop_single(name);
+	name->unwatched = true;
 	records_unwatched(names->backend->records, name->name, answer->problem, answer->message);
-	/* Its next read says what is refused. */
-	records_changed(names->backend->records, name->name, false, NULL);
+	/* Whoever asks again does so in its own time. */
+	if (news)
+		records_changed(names->backend->records, name->name, false, NULL);
 }
 
 /* ---- Watching ---- */

@@ -45,6 +45,7 @@ struct kube_pod {
 	uint64_t look_at_ms;    /* 0: it has been looked, or is being */
 	uint64_t look_retry_ms;
 	bool look_said;
+	bool event_said; /* that Events cannot be written */
 	struct boot_timer timer;
 	char *namespace_name;
 	char *pod_name;
@@ -101,10 +102,19 @@ static void arm(struct kube_pod *pod)
 
 /* ---- Events ---- */
 
+/* A courtesy: nothing depends on it. That it is refused is said once, until one has come through.
+ */
 static void on_event_answered(void *context, const struct kube_answer *answer)
 {
-	(void)answer; /* a courtesy: nothing depends on it */
-	((struct kube_pod *)context)->events_sent--;
+	struct kube_pod *pod = context;
+	char text[500];
+
+	pod->events_sent--;
+	if (answer->refused && !pod->event_said && pod->say) {
+		snprintf(text, sizeof text, "no Event tells who leads: %s", answer->message);
+		pod->say(pod->context, text);
+	}
+	pod->event_said = answer->refused || (pod->event_said && answer->unknown);
 }
 
 /* The name has to be another one each time. */

@@ -32,6 +32,7 @@ static void free_watched(void *node)
 	struct watched_name *watched = node;
 
 	record_clear(&watched->last);
+	free(watched->unheard);
 	free(watched->name);
 	free(watched);
 }
@@ -66,6 +67,7 @@ static void drop_watched(struct records *records, struct watched_name *watched)
 		return;
 	}
 	record_clear(&watched->last);
+	free(watched->unheard);
 	free(watched->name);
 	*watched = (struct watched_name){.users = 0};
 	records->spare_watched = watched;

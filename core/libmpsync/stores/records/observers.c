@@ -21,6 +21,7 @@ struct observing {
 	bool running;
 	bool again;
 	bool unanswered;
+	bool unheard; /* has been told so */
 };
 
 static int compare_nodes(const void *a, const void *b)
@@ -227,7 +228,14 @@ void observers_failed(
 		struct store_observer *observer = observing->observer;
 
 		next = observing->next;
-		if (name ? observer->name && strcmp(name, observer->name) == 0 : !observer->name)
+		if (name ? !observer->name || strcmp(name, observer->name) != 0 : observer->name != NULL)
+			continue;
+		/* It may be allowed by and by. */
+		observing->unanswered = name;
+		if (name)
+			observers->retry_later(observers->context);
+		if (!observing->unheard)
 			observer->failed(observer, status, message);
+		observing->unheard = true;
 	}
 }

@@ -2,6 +2,7 @@
 #include "store.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* How often litter is looked for (rule 26). */
 #define LITTER_EVERY_MS 600000
@@ -174,6 +175,8 @@ void records_seen(struct records *records, const char *name, const struct record
 	if (!watched)
 		return;
 	watched->look_at_ms = 0;
+	free(watched->unheard);
+	watched->unheard = NULL;
 	watched_see(records, watched, record);
 	if (dead_grants_have(records, name, record))
 		errand_remove(records, name, record);
@@ -186,6 +189,13 @@ void records_seen(struct records *records, const char *name, const struct record
 void records_unwatched(
     struct records *records, const char *name, enum mpsync_status status, const char *message)
 {
+	struct watched_name *watched = name ? watched_find(records, name) : NULL;
+
+	if (watched) {
+		free(watched->unheard);
+		watched->unheard = strdup(message);
+		watched->unheard_status = status;
+	}
 	observers_failed(&records->observers, name, status, message);
 }
 

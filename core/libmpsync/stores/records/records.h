@@ -91,7 +91,10 @@ struct store *records_new(struct record_backend *backend, const struct store_clo
 /* Only for those who wait for the name: the holder renewed, which is nobody else's news. */
 void records_seen(struct records *records, const char *name, const struct record *record);
 
-/* Changes of the name (NULL: of all names) cannot be watched, which observers are told. */
+/*
+ * Changes of the name (NULL: of all names) cannot be watched, which observers are told, and those
+ * who wait for the name; until one is seen.
+ */
 void records_unwatched(
     struct records *records, const char *name, enum mpsync_status status, const char *message);
 

@@ -46,6 +46,8 @@ struct watched_name {
 	uint64_t newest_version;
 	uint64_t linger_until_ms;
 	uint64_t look_at_ms; /* the store is asked although nobody told of a change; 0: not planned */
+	char *unheard;       /* why its changes are not heard of; NULL: they are */
+	enum mpsync_status unheard_status;
 	uint32_t contention; /* races that a claim of ours is likely to lose here */
 };
 

@@ -476,6 +476,12 @@ static void judge(struct task *task, const struct record *record)
 		return;
 	}
 	busy_ms = record_busy_ms(&task->watched->seen, there, &view, records_now(task->records));
+	/* A release would not be heard of. Who waits without an end asks again and again. */
+	if (busy_ms > 0 && task->watched->unheard && !task->claim->once) {
+		answer_error(
+		    task, RECORD_REFUSED, task->watched->unheard_status, task->watched->unheard, 0);
+		return;
+	}
 	if (busy_ms > 0) {
 		task->place_until_ms = 0;
 		if (!reserve(task, there, &busy_ms))
