@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 static struct store *open(struct loop *loop, const struct store_clock *clock)
 {
 	struct mpsync_options options = {{0}};
-	struct url url;
+	struct url url = {0};
 	struct store *store = NULL;
 
 	if (url_parse(&url, "etcd://one:2379,two:2379", NULL))

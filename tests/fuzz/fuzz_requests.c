@@ -147,7 +147,7 @@ static void take_all(const char *bytes, size_t size)
 
 /* ---- The elector ---- */
 
-static void begin(void)
+static bool begin(void)
 {
 	const struct store_clock clock = {boot_ms, wall_ms, draw, NULL};
 	struct engine_host engine = {.clock = clock,
@@ -161,6 +161,7 @@ static void begin(void)
 	    .wake_at = wake_sessions,
 	    .context = &server};
 	const struct anonymous anonymous = {.holder = "anonymous"};
+	struct store *store;
 
 	boot_now_ms = 1000000;
 	engine_wakes_ms = sessions_wake_ms = UINT64_MAX;
@@ -170,13 +171,14 @@ static void begin(void)
 	    .store_kind = "memory"};
 	server.connections = connections_new(CONNECTIONS);
 	if (!server.connections || !loop_init(&server.loop, true, on_timer, &server))
-		abort();
+		return false;
 	event_base_priority_init(server.loop.base, 2);
-	server.engine = engine_new(&engine, memory_open("fuzz", &server.loop, &clock));
-	server.sessions =
-	    sessions_new(server.engine, &clock, &host, &server.instance, &anonymous, 1000);
-	if (!server.sessions || !server_listen_unix(&server, path, NULL))
-		abort();
+	store = memory_open("fuzz", &server.loop, &clock);
+	server.engine = store ? engine_new(&engine, store) : NULL;
+	server.sessions = server.engine ? sessions_new(server.engine, &clock, &host, &server.instance,
+	                                      &anonymous, 1000)
+	                                : NULL;
+	return server.sessions && server_listen_unix(&server, path, NULL);
 }
 
 static void end(void)
@@ -186,7 +188,8 @@ static void end(void)
 			close(connections[i]);
 		connections[i] = -1;
 	}
-	settle();
+	if (server.sessions)
+		settle();
 	server_close(&server);
 	engine_free(server.engine);
 	sessions_free(server.sessions);
@@ -199,8 +202,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	for (size_t i = 0; i < CONNECTIONS; i++)
 		connections[i] = -1;
 	snprintf(path, sizeof path, "/tmp/mpsync-fuzz-%d.sock", getpid());
-	begin();
-	take_all((const char *)bytes, size);
+	if (begin())
+		take_all((const char *)bytes, size);
 	end();
 	return 0;
 }

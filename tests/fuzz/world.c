@@ -193,6 +193,8 @@ static void ask(const char *step)
 	}
 	free(world.query_text);
 	world.query_text = strdup(step + 2);
+	if (!world.query_text)
+		return;
 	world.query = (struct store_query){.kind = (uint8_t)step[1] % (STORE_FORCE + 1),
 	    .name = *world.query_text ? world.query_text : "a",
 	    .prefix = world.query_text,
@@ -287,7 +289,8 @@ static void take_all(const char *bytes, size_t size)
 		const size_t length = end ? (size_t)(end - bytes) : size;
 		char *step = calloc(1, length + 1);
 
-		require(step);
+		if (!step)
+			return;
 		memcpy(step, bytes, length);
 		take(step, length);
 		free(step);

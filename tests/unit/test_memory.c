@@ -1,8 +1,7 @@
 /*
  * Goal: no allocation that fails brings anything down: the call says so, and what was made is given
  * back. Method: each scenario is run again and again, with its first, second, third… allocation
- * failing, until it needs no more. The linker leads our allocations, and SQLite's, through here;
- * cJSON's and libevent's come by their hooks.
+ * failing, until it needs no more.
  */
 #include "unit.h"
 
@@ -10,14 +9,12 @@
 #include "base/url.h"
 #include "base/wire.h"
 #include "elector/http/fields.h"
+#include "failing.h"
 #include "net/sse.h"
 #include "stores/etcd/names.h"
 #include "stores/etcd/proto.h"
 
-#include <event2/event.h>
 #include <mpsync.h>
-#include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,74 +24,12 @@
 /* A scenario that waits for ever has lost something. */
 #define PATIENCE_S 300
 
-static atomic_long left; /* until one fails; negative: none does */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-char *__wrap_strdup(const char *text);
-char *__wrap_strndup(const char *text, size_t most);
-int __wrap_asprintf(char **text, const char *format, ...);
-
-static bool fails(void)
-{
-	return atomic_fetch_sub(&left, 1) == 1;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-	return fails() ? NULL : __real_realloc(memory, size);
-}
-
-char *__wrap_strndup(const char *text, size_t most)
-{
-	const size_t length = strnlen(text, most);
-	char *copy = __wrap_malloc(length + 1);
-
-	if (!copy)
-		return NULL;
-	memcpy(copy, text, length);
-	copy[length] = '\0';
-	return copy;
-}
-
-char *__wrap_strdup(const char *text)
-{
-	return __wrap_strndup(text, strlen(text));
-}
-
-int __wrap_asprintf(char **text, const char *format, ...)
-{
-	va_list arguments;
-	int length;
-
-	if (fails())
-		return -1;
-	va_start(arguments, format);
-	length = vasprintf(text, format, arguments);
-	va_end(arguments);
-	return length;
-}
-
 static void with_each_failing(void (*scenario)(void))
 {
 	for (long nth = 1; nth <= MOST_ALLOCATIONS; nth++) {
-		atomic_store(&left, nth);
+		failing_from(nth, 1);
 		scenario();
-		if (atomic_exchange(&left, -1) > 0)
+		if (!failing_end())
 			return;
 	}
 	fail_msg("it never needed less than %d allocations", MOST_ALLOCATIONS);
@@ -274,9 +209,9 @@ static mpsync_status set_value_without(mpsync_election *election, long nth)
 {
 	mpsync_status status;
 
-	atomic_store(&left, nth);
+	failing_from(nth, 1);
 	status = mpsync_election_set_value(election, "new", NULL);
-	atomic_store(&left, -1);
+	failing_end();
 	return status;
 }
 
@@ -296,16 +231,16 @@ static void test_calls_without_memory(void **state)
 	for (long nth = 1; set_value_without(election, nth) == MPSYNC_E_NO_MEMORY; nth++)
 		expect_stored(client, "old");
 	expect_stored(client, "new");
-	atomic_store(&left, 1);
+	failing_from(1, 1);
 	status = mpsync_election_resign(election, NULL);
-	atomic_store(&left, -1);
+	failing_end();
 	assert_int_equal(status, MPSYNC_E_NO_MEMORY);
 	assert_int_equal(mpsync_election_is_leader(election, mpsync_election_grant(election)), 1);
 	assert_int_equal(mpsync_election_resign(election, NULL), MPSYNC_OK);
 	assert_int_equal(mpsync_election_campaign(election, NULL, 0, NULL), MPSYNC_OK);
-	atomic_store(&left, 1);
+	failing_from(1, 1);
 	mpsync_election_free(election);
-	atomic_store(&left, -1);
+	failing_end();
 	assert_int_equal(mpsync_lock_acquire(lock, 30000, NULL), MPSYNC_OK);
 	mpsync_lock_free(lock);
 	mpsync_client_close(client);
@@ -336,9 +271,7 @@ int main(void)
 	    cmocka_unit_test(test_client_on_file),
 	};
 
-	atomic_store(&left, -1);
-	cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = __wrap_malloc, .free_fn = free});
-	event_set_mem_functions(__wrap_malloc, __wrap_realloc, free);
+	failing_install(true);
 	alarm(PATIENCE_S);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

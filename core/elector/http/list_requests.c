@@ -20,15 +20,18 @@ static void on_listed(struct store_query *query, const struct store_lock *lock)
 	}
 	item = wire_lock(lock, clock_wall_ms());
 	add_queue(request, lock->name, item);
-	cJSON_AddItemToArray(request->items, item);
+	request->incomplete |= !wire_append(request->items, item);
 	free(request->last_name);
 	request->last_name = strdup(lock->name);
+	request->incomplete |= !request->last_name;
 }
 
 static void on_list_done(struct store_query *query, enum mpsync_status status, const char *message)
 {
 	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
 	cJSON *body;
+	cJSON *items;
+	bool whole;
 
 	request->querying = false;
 	if (status != MPSYNC_OK) {
@@ -36,13 +39,13 @@ static void on_list_done(struct store_query *query, enum mpsync_status status, c
 		return;
 	}
 	body = cJSON_CreateObject();
-	cJSON_AddStringToObject(body, "apiVersion", WIRE_API_VERSION);
-	cJSON_AddStringToObject(body, "kind", "LockList");
-	cJSON_AddItemToObject(body, "items", request->items);
+	items = request->items;
 	request->items = NULL;
-	if (request->more && request->last_name)
-		cJSON_AddStringToObject(body, "continue", request->last_name);
-	reply_json(request, 200, body);
+	whole = wire_add_text(body, "apiVersion", WIRE_API_VERSION) &&
+	        wire_add_text(body, "kind", "LockList");
+	whole = wire_add(body, "items", items) && whole && !request->incomplete &&
+	        (!request->more || wire_add_text(body, "continue", request->last_name));
+	reply_json(request, 200, wire_whole(body, whole));
 }
 
 void requests_list_locks(struct request *request, const struct evkeyvalq *parameters)

@@ -52,14 +52,16 @@ void outbox_clear(struct outbox *outbox)
 	outbox->waiting = NULL;
 }
 
-void outbox_add(struct outbox *outbox, const char *text, size_t size)
+bool outbox_add(struct outbox *outbox, const char *text, size_t size)
 {
 	const size_t before = outbox_size(outbox);
 
-	evbuffer_add(outbox->waiting, text, size);
+	if (evbuffer_add(outbox->waiting, text, size) != 0)
+		return false;
 	count(outbox, before);
 	if (!outbox->sending)
 		send_chunk(outbox, MOST_CHUNK);
+	return true;
 }
 
 size_t outbox_size(const struct outbox *outbox)

@@ -23,7 +23,8 @@ struct outbox {
 bool outbox_init(struct outbox *outbox, struct evhttp_request *http, size_t *all);
 void outbox_clear(struct outbox *outbox);
 
-void outbox_add(struct outbox *outbox, const char *text, size_t size);
+/* False without memory: nothing is added. */
+bool outbox_add(struct outbox *outbox, const char *text, size_t size);
 size_t outbox_size(const struct outbox *outbox);
 bool outbox_is_idle(const struct outbox *outbox);
 /* What has not begun to be written is forgotten. */

@@ -177,7 +177,7 @@ void reply_error(struct request *request, int status, const char *code, const ch
 
 static void add_waiter(void *queue, const char *holder)
 {
-	cJSON_AddItemToArray(queue, cJSON_CreateString(holder));
+	wire_append(queue, cJSON_CreateString(holder));
 }
 
 /* The store counts those that it knows; this elector's own wait here. */

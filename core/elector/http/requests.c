@@ -27,9 +27,10 @@ const char *request_session(const struct request *request)
 bool request_set_name(struct request *request, const char *name)
 {
 	request->name = strdup(name);
-	if (!request->name)
-		reply_error(request, 503, "too_many", "out of memory; try again later");
-	return request->name;
+	if (request->name)
+		return true;
+	reply_error(request, 503, "too_many", "out of memory; try again later");
+	return false; /* the request is gone */
 }
 
 bool request_duration(const struct evkeyvalq *parameters, const char *name, uint64_t *ms)

@@ -2,6 +2,7 @@
 #include "requests.h"
 
 #include "base/text.h"
+#include "base/wire.h"
 
 #include <event2/keyvalq_struct.h>
 #include <stddef.h>
@@ -14,9 +15,9 @@ static void reply_health(struct request *request, const char *word)
 {
 	cJSON *body = cJSON_CreateObject();
 
-	cJSON_AddStringToObject(body, "status", word);
-	cJSON_AddItemToObject(body, "features", sessions_features());
-	reply_json(request, 200, body);
+	reply_json(request, 200,
+	    wire_whole(body, wire_add_text(body, "status", word) &&
+	                         wire_add(body, "features", sessions_features())));
 }
 
 static void on_checked(struct store_query *query, enum mpsync_status status, const char *message)

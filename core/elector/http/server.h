@@ -64,6 +64,7 @@ struct request {
 	char *after; /* where a list goes on */
 	char *last_name;
 	bool more;
+	bool incomplete; /* for want of memory */
 };
 
 bool server_listen_tcp(struct server *server, const char *address, uint16_t port, bool status_only,

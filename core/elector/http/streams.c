@@ -79,6 +79,7 @@ static bool ended_cleanly(evutil_socket_t descriptor)
 /* Called from within the sessions or an observer: the loop ends it in a moment. */
 static void finish_soon(struct stream *stream);
 
+/* Whoever misses one for want of memory comes again, and is told what is then. */
 static void write_event(struct stream *stream, uint64_t id, const char *event, cJSON *data)
 {
 	char *json = cJSON_PrintUnformatted(data);
@@ -90,10 +91,10 @@ static void write_event(struct stream *stream, uint64_t id, const char *event, c
 		size = asprintf(&text, "id: %" PRIu64 "\nevent: %s\ndata: %s\n\n", id, event, json);
 	else if (json)
 		size = asprintf(&text, "event: %s\ndata: %s\n\n", event, json);
-	if (size >= 0) {
-		outbox_add(&stream->outbox, text, (size_t)size);
+	if (size < 0 || !outbox_add(&stream->outbox, text, (size_t)size))
+		finish_soon(stream);
+	if (size >= 0)
 		free(text);
-	}
 	cJSON_free(json);
 }
 
@@ -216,10 +217,7 @@ static void finish_soon(struct stream *stream)
 	if (stream->ending)
 		return;
 	stream->ending = true;
-	if (!stream->end_timer)
-		stream->end_timer = evtimer_new(stream->server->loop.base, on_end_timer, stream);
-	if (stream->end_timer)
-		evtimer_add(stream->end_timer, &now);
+	evtimer_add(stream->end_timer, &now);
 }
 
 void stream_end(void *context)
@@ -252,20 +250,19 @@ static void limit_stillness(struct evhttp_connection *connection)
 	bufferevent_set_timeouts(evhttp_connection_get_bufferevent(connection), NULL, &most);
 }
 
-static struct stream *open_stream(struct request *request, uint64_t for_ms, uint64_t ping_ms)
+/* NULL without memory. It has what it will need to end. */
+static struct stream *new_stream(const struct request *request)
 {
-	struct evkeyvalq *headers = evhttp_request_get_output_headers(request->http);
 	struct stream *stream = calloc(1, sizeof *stream);
-	struct event_base *base = request->server->loop.base;
 
-	if (connections_are_full(request->server->connections)) {
-		free(stream);
-		reply_error(request, 503, "too_many", "too many streams; raise --max-connections");
+	if (!stream)
 		return NULL;
-	}
-	if (!stream || !outbox_init(&stream->outbox, request->http, &request->server->unread)) {
+	stream->end_timer = evtimer_new(request->server->loop.base, on_end_timer, stream);
+	if (!stream->end_timer ||
+	    !outbox_init(&stream->outbox, request->http, &request->server->unread)) {
+		if (stream->end_timer)
+			event_free(stream->end_timer);
 		free(stream);
-		reply_error(request, 503, "too_many", "out of memory; try again later");
 		return NULL;
 	}
 	stream->server = request->server;
@@ -273,6 +270,20 @@ static struct stream *open_stream(struct request *request, uint64_t for_ms, uint
 	stream->outbox.drained = on_drained;
 	stream->outbox.context = stream;
 	stream->process_fd = -1;
+	return stream;
+}
+
+static struct stream *open_stream(struct request *request, uint64_t for_ms, uint64_t ping_ms)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(request->http);
+	const bool full = connections_are_full(request->server->connections);
+	struct stream *stream = full ? NULL : new_stream(request);
+
+	if (!stream) {
+		reply_error(request, 503, "too_many",
+		    full ? "too many streams; raise --max-connections" : "out of memory; try again later");
+		return NULL;
+	}
 	stream->next = stream->server->streams;
 	stream->server->streams = stream;
 	stream->server->requests[1]++;
@@ -289,13 +300,11 @@ static struct stream *open_stream(struct request *request, uint64_t for_ms, uint
 	if (for_ms) {
 		const struct timeval after = timeval_of(for_ms);
 
-		stream->end_timer = evtimer_new(base, on_end_timer, stream);
-		if (stream->end_timer)
-			evtimer_add(stream->end_timer, &after);
+		evtimer_add(stream->end_timer, &after);
 	}
 	if (ping_ms) {
 		stream->ping_every = timeval_of(ping_ms);
-		stream->ping_timer = evtimer_new(base, on_ping, stream);
+		stream->ping_timer = evtimer_new(stream->server->loop.base, on_ping, stream);
 		if (stream->ping_timer)
 			evtimer_add(stream->ping_timer, &stream->ping_every);
 	}

@@ -102,11 +102,16 @@ static void promise(struct session *session, struct beat *beat)
 	engine_end(session->sessions->engine);
 }
 
-static void add_low(cJSON *body, const struct session *session, struct beat *beat)
+/*
+ * The body is whole or is not sent: a client that did not read of a grant that is low, or of an
+ * event, would go on believing.
+ */
+static bool add_low(cJSON *body, const struct session *session, struct beat *beat)
 {
 	cJSON *list = cJSON_AddArrayToObject(body, "low");
+	bool whole = list;
 
-	for (const struct ticket *ticket = session->tickets; ticket; ticket = ticket->next) {
+	for (const struct ticket *ticket = session->tickets; ticket && whole; ticket = ticket->next) {
 		char text[DURATION_TEXT_SIZE];
 		cJSON *item;
 		size_t slot;
@@ -118,60 +123,72 @@ static void add_low(cJSON *body, const struct session *session, struct beat *bea
 			continue;
 		item = ticket_grant_data(ticket);
 		duration_format(text, remaining_of(ticket, beat));
-		cJSON_AddStringToObject(item, "remaining", text);
-		cJSON_AddItemToArray(list, item);
+		whole = wire_append(list, wire_whole(item, wire_add_text(item, "remaining", text)));
 	}
+	return whole;
 }
 
 /* More than the client knows of: a late request got them, and it has to say that it wants them. */
-static void add_claims(cJSON *body, const struct session *session)
+static bool add_claims(cJSON *body, const struct session *session)
 {
 	cJSON *list = cJSON_AddArrayToObject(body, "claims");
+	bool whole = list;
 
-	for (const struct ticket *ticket = session->tickets; ticket; ticket = ticket->next) {
+	for (const struct ticket *ticket = session->tickets; ticket && whole; ticket = ticket->next)
 		if (is_beaten(ticket))
-			cJSON_AddItemToArray(list, ticket_grant_data(ticket));
+			whole = wire_append(list, ticket_grant_data(ticket));
+	return whole;
+}
+
+static bool add_remaining(cJSON *body, const struct beat *beat)
+{
+	cJSON *list = cJSON_AddArrayToObject(body, "remaining");
+	bool whole = list;
+
+	for (size_t i = 0; i < beat->ttls && whole; i++) {
+		cJSON *item = cJSON_CreateObject();
+		char ttl[DURATION_TEXT_SIZE];
+		char remaining[DURATION_TEXT_SIZE];
+
+		duration_format(ttl, beat->ttl_ms[i]);
+		duration_format(remaining, beat->least_ms[i]);
+		whole =
+		    wire_append(list, wire_whole(item, wire_add_text(item, "ttl", ttl) &&
+		                                           wire_add_text(item, "remaining", remaining)));
 	}
+	return whole;
+}
+
+static bool add_events(cJSON *body, const struct session *session)
+{
+	cJSON *list = cJSON_AddArrayToObject(body, "events");
+	bool whole = list;
+
+	for (const struct session_event *event = session->events; event && whole; event = event->next) {
+		cJSON *item = cJSON_CreateObject();
+
+		whole = wire_append(
+		    list, wire_whole(item, wire_add_decimal(item, "id", event->id) &&
+		                               wire_add_text(item, "event", event->event) &&
+		                               wire_add(item, "data", cJSON_Duplicate(event->data, true))));
+	}
+	return whole;
 }
 
 static cJSON *beat_body(
     const struct session *session, struct beat *beat, const struct heartbeat *heartbeat)
 {
 	cJSON *body = cJSON_CreateObject();
-	cJSON *list;
-	char text[DURATION_TEXT_SIZE];
-
-	cJSON_AddStringToObject(body, "kind", "Session");
-	cJSON_AddStringToObject(body, "holder", session->holder);
-	cJSON_AddStringToObject(body, "elector", session->sessions->instance);
 	/* A client whose stream broke in the middle, unnoticed at its end, sees it here. */
-	cJSON_AddNumberToObject(
-	    body, "stream", session->stream ? (double)session->stream->generation : 0);
-	cJSON_AddNumberToObject(body, "grants", (double)beat->grants);
-	list = cJSON_AddArrayToObject(body, "remaining");
-	for (size_t i = 0; i < beat->ttls; i++) {
-		cJSON *item = cJSON_CreateObject();
+	const double stream = session->stream ? (double)session->stream->generation : 0;
 
-		duration_format(text, beat->ttl_ms[i]);
-		cJSON_AddStringToObject(item, "ttl", text);
-		duration_format(text, beat->least_ms[i]);
-		cJSON_AddStringToObject(item, "remaining", text);
-		cJSON_AddItemToArray(list, item);
-	}
-	list = cJSON_AddArrayToObject(body, "events");
-	for (const struct session_event *event = session->events; event; event = event->next) {
-		cJSON *item = cJSON_CreateObject();
-
-		wire_add_decimal(item, "id", event->id);
-		cJSON_AddStringToObject(item, "event", event->event);
-		cJSON_AddItemToObject(item, "data", cJSON_Duplicate(event->data, true));
-		cJSON_AddItemToArray(list, item);
-	}
-	if (beat->lists_low)
-		add_low(body, session, beat);
-	if (beat->grants > heartbeat->grants)
-		add_claims(body, session);
-	return body;
+	return wire_whole(body,
+	    wire_add_text(body, "kind", "Session") && wire_add_text(body, "holder", session->holder) &&
+	        wire_add_text(body, "elector", session->sessions->instance) &&
+	        wire_add_number(body, "stream", stream) &&
+	        wire_add_number(body, "grants", (double)beat->grants) && add_remaining(body, beat) &&
+	        add_events(body, session) && (!beat->lists_low || add_low(body, session, beat)) &&
+	        (beat->grants <= heartbeat->grants || add_claims(body, session)));
 }
 
 void sessions_heartbeat(
@@ -179,6 +196,7 @@ void sessions_heartbeat(
 {
 	struct session *session = session_find(sessions, &heartbeat->session);
 	struct beat beat = {.read_ms = heartbeat->read_ms, .lists_low = heartbeat->low};
+	cJSON *body;
 
 	if (!session || session->forgot) {
 		answer_error(sessions, request, 404, "unknown_session",
@@ -191,6 +209,9 @@ void sessions_heartbeat(
 	beat.told_ms = sessions_now(sessions);
 	measure(session, &beat);
 	promise(session, &beat);
-	sessions->host.answer(
-	    request, &(struct answer){.status = 200, .body = beat_body(session, &beat, heartbeat)});
+	body = beat_body(session, &beat, heartbeat);
+	if (body)
+		sessions->host.answer(request, &(struct answer){.status = 200, .body = body});
+	else
+		answer_error(sessions, request, 503, "too_many", "out of memory; try again later");
 }

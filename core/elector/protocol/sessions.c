@@ -2,6 +2,8 @@
 
 #include "state.h"
 
+#include "base/wire.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,9 +52,13 @@ static void send_events(struct session *session)
 
 	while (stream && stream->unsent && !(host->is_behind && host->is_behind(stream->stream))) {
 		const struct session_event *event = stream->unsent;
+		cJSON *data = cJSON_Duplicate(event->data, true);
 
+		/* Without memory the next heartbeat tells it. */
+		if (!data)
+			return;
 		stream->unsent = event->next;
-		host->send(stream->stream, event->id, event->event, cJSON_Duplicate(event->data, true));
+		host->send(stream->stream, event->id, event->event, data);
 	}
 }
 
@@ -82,7 +88,7 @@ static uint64_t draw_base(const struct sessions *sessions, unsigned bits)
 	return random << bits;
 }
 
-/* Its client has read nothing for long: it confirms each of its grants before it is believed. */
+/* Events are missing from here on: the client confirms each of its grants before it is believed. */
 static void forget_events(struct session *session)
 {
 	while (session->events)
@@ -98,6 +104,7 @@ void session_post(struct session *session, const char *name, cJSON *data)
 	if (!event || !data) {
 		cJSON_Delete(data);
 		free(event);
+		forget_events(session);
 		return;
 	}
 	event->id = ++session->event_id;
@@ -226,21 +233,20 @@ cJSON *sessions_features(void)
 {
 	cJSON *features = cJSON_CreateArray();
 
-	cJSON_AddItemToArray(features, cJSON_CreateString("low"));
-	return features;
+	return wire_whole(features, wire_append(features, cJSON_CreateString("low")));
 }
 
 static void send_hello(
     struct session_stream *stream, const struct sessions *sessions, const char *peer, bool resumed)
 {
 	cJSON *data = cJSON_CreateObject();
+	const bool whole = wire_add_text(data, "elector", sessions->instance) &&
+	                   wire_add_number(data, "stream", (double)stream->generation) &&
+	                   wire_add_text(data, "peer", peer) &&
+	                   wire_add(data, "resumed", cJSON_CreateBool(resumed)) &&
+	                   wire_add(data, "features", sessions_features());
 
-	cJSON_AddStringToObject(data, "elector", sessions->instance);
-	cJSON_AddNumberToObject(data, "stream", (double)stream->generation);
-	cJSON_AddStringToObject(data, "peer", peer);
-	cJSON_AddBoolToObject(data, "resumed", resumed);
-	cJSON_AddItemToObject(data, "features", sessions_features());
-	sessions->host.send(stream->stream, 0, "hello", data);
+	sessions->host.send(stream->stream, 0, "hello", wire_whole(data, whole));
 }
 
 static void end_stream(struct session_stream *stream, const char *last_event)

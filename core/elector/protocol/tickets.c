@@ -118,10 +118,10 @@ static cJSON *lock_object(const struct ticket *ticket, uint64_t remaining)
 	char text[DURATION_TEXT_SIZE];
 
 	/* A heartbeat renews what this very elector has confirmed. */
-	wire_add_text(object, "elector", sessions->instance);
 	duration_format(text, remaining);
-	wire_add_text(cJSON_GetObjectItem(object, "spec"), "remaining", text);
-	return object;
+	return wire_whole(
+	    object, wire_add_text(object, "elector", sessions->instance) &&
+	                wire_add_text(cJSON_GetObjectItem(object, "spec"), "remaining", text));
 }
 
 void ticket_answer_lock(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms)
@@ -153,17 +153,15 @@ static cJSON *event_data(const struct ticket *ticket)
 	char claim[ID_HEX_SIZE];
 
 	id_to_hex(&ticket->entry.id, claim);
-	cJSON_AddStringToObject(data, "name", ticket_claim(ticket)->name);
-	cJSON_AddStringToObject(data, "claim", claim);
-	return data;
+	return wire_whole(data, wire_add_text(data, "name", ticket_claim(ticket)->name) &&
+	                            wire_add_text(data, "claim", claim));
 }
 
 cJSON *ticket_grant_data(const struct ticket *ticket)
 {
 	cJSON *data = event_data(ticket);
 
-	wire_add_decimal(data, "token", ticket_claim(ticket)->token);
-	return data;
+	return wire_whole(data, wire_add_decimal(data, "token", ticket_claim(ticket)->token));
 }
 
 static void tell_followers(const struct ticket *ticket, const char *event)
@@ -178,11 +176,11 @@ static void tell_followers(const struct ticket *ticket, const char *event)
 		if (strcmp(follower->holder, claim->holder) != 0)
 			continue;
 		data = cJSON_CreateObject();
-		cJSON_AddStringToObject(data, "name", claim->name);
-		wire_add_decimal(data, "token", claim->token);
 		wire_time(since, ticket->since_ms);
-		cJSON_AddStringToObject(data, "since", since);
-		sessions->host.send(follower->stream, 0, event, data);
+		sessions->host.send(follower->stream, 0, event,
+		    wire_whole(data, wire_add_text(data, "name", claim->name) &&
+		                         wire_add_decimal(data, "token", claim->token) &&
+		                         wire_add_text(data, "since", since)));
 	}
 }
 
@@ -199,17 +197,17 @@ static void post_lost(struct ticket *ticket, enum mpsync_reason reason)
 {
 	cJSON *data = ticket_grant_data(ticket);
 
-	cJSON_AddStringToObject(data, "reason", mpsync_reason_text((int32_t)reason));
-	session_post(ticket->session, "lost", data);
+	session_post(ticket->session, "lost",
+	    wire_whole(data, wire_add_text(data, "reason", mpsync_reason_text((int32_t)reason))));
 }
 
 static void post_refused(struct ticket *ticket, const char *code, const char *message)
 {
 	cJSON *data = event_data(ticket);
 
-	cJSON_AddStringToObject(data, "code", code);
-	cJSON_AddStringToObject(data, "message", message);
-	session_post(ticket->session, "refused", data);
+	session_post(ticket->session, "refused",
+	    wire_whole(
+	        data, wire_add_text(data, "code", code) && wire_add_text(data, "message", message)));
 }
 
 /* ---- Its life ---- */

@@ -30,66 +30,90 @@ bool wire_token_parse(const char *text, uint64_t *token)
 	return true;
 }
 
-/* Without memory the object, or the item, is NULL. */
-static cJSON *add(cJSON *object, const char *key, cJSON *item)
+bool wire_add(cJSON *object, const char *key, cJSON *item)
 {
 	if (cJSON_AddItemToObjectCS(object, key, item))
-		return item;
+		return true;
 	cJSON_Delete(item);
-	return NULL;
+	return false;
 }
 
-void wire_add_text(cJSON *object, const char *key, const char *text)
+bool wire_append(cJSON *list, cJSON *item)
 {
-	add(object, key, cJSON_CreateString(text));
+	if (cJSON_AddItemToArray(list, item))
+		return true;
+	cJSON_Delete(item);
+	return false;
 }
 
-void wire_add_decimal(cJSON *object, const char *key, uint64_t number)
+bool wire_add_text(cJSON *object, const char *key, const char *text)
+{
+	return wire_add(object, key, cJSON_CreateString(text));
+}
+
+bool wire_add_number(cJSON *object, const char *key, double number)
+{
+	return wire_add(object, key, cJSON_CreateNumber(number));
+}
+
+bool wire_add_decimal(cJSON *object, const char *key, uint64_t number)
 {
 	char text[24];
 
 	snprintf(text, sizeof text, "%" PRIu64, number);
-	wire_add_text(object, key, text);
+	return wire_add_text(object, key, text);
 }
 
-static void add_spec(cJSON *spec, const struct store_lock *lock, int64_t wall_now_ms)
+cJSON *wire_whole(cJSON *object, bool whole)
 {
-	char text[DURATION_TEXT_SIZE];
-	char time[WIRE_TIME_SIZE];
+	if (whole)
+		return object;
+	cJSON_Delete(object);
+	return NULL;
+}
 
-	wire_add_text(spec, "owner", lock->holder ? lock->holder : "");
-	wire_time(time, wall_now_ms + (int64_t)lock->expires_in_ms);
-	wire_add_text(spec, "expiry", time);
-	wire_add_decimal(spec, "token", lock->token);
-	duration_format(text, lock->ttl_ms);
-	wire_add_text(spec, "ttl", text);
-	wire_add_text(spec, "type", lock->election ? "election" : "lock");
-	wire_time(time, lock->since_ms);
-	wire_add_text(spec, "since", time);
-	if (lock->value)
-		wire_add_text(spec, "value", lock->value);
-	else
-		add(spec, "value", cJSON_CreateNull());
+static cJSON *lock_spec(const struct store_lock *lock, int64_t wall_now_ms)
+{
+	cJSON *spec = cJSON_CreateObject();
+	char ttl[DURATION_TEXT_SIZE];
+	char expiry[WIRE_TIME_SIZE];
+	char since[WIRE_TIME_SIZE];
+
+	duration_format(ttl, lock->ttl_ms);
+	wire_time(expiry, wall_now_ms + (int64_t)lock->expires_in_ms);
+	wire_time(since, lock->since_ms);
+	return wire_whole(
+	    spec, wire_add_text(spec, "owner", lock->holder ? lock->holder : "") &&
+	              wire_add_text(spec, "expiry", expiry) &&
+	              wire_add_decimal(spec, "token", lock->token) && wire_add_text(spec, "ttl", ttl) &&
+	              wire_add_text(spec, "type", lock->election ? "election" : "lock") &&
+	              wire_add_text(spec, "since", since) &&
+	              wire_add(spec, "value",
+	                  lock->value ? cJSON_CreateString(lock->value) : cJSON_CreateNull()));
+}
+
+static cJSON *with_text(const char *key, const char *text)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	return wire_whole(object, wire_add_text(object, key, text));
+}
+
+static cJSON *with_number(const char *key, double number)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	return wire_whole(object, wire_add_number(object, key, number));
 }
 
 cJSON *wire_lock(const struct store_lock *lock, int64_t wall_now_ms)
 {
 	cJSON *object = cJSON_CreateObject();
-	cJSON *metadata;
-	cJSON *spec;
-	cJSON *status;
 
-	wire_add_text(object, "apiVersion", WIRE_API_VERSION);
-	wire_add_text(object, "kind", "Lock");
-	metadata = add(object, "metadata", cJSON_CreateObject());
-	spec = add(object, "spec", cJSON_CreateObject());
-	status = add(object, "status", cJSON_CreateObject());
-	if (!metadata || !spec || !status) {
-		cJSON_Delete(object);
-		return NULL;
-	}
-	wire_add_text(metadata, "name", lock->name);
-	add_spec(spec, lock, wall_now_ms);
-	add(status, "waiters", cJSON_CreateNumber(lock->waiters));
-	return object;
+	return wire_whole(
+	    object, wire_add_text(object, "apiVersion", WIRE_API_VERSION) &&
+	                wire_add_text(object, "kind", "Lock") &&
+	                wire_add(object, "metadata", with_text("name", lock->name)) &&
+	                wire_add(object, "spec", lock_spec(lock, wall_now_ms)) &&
+	                wire_add(object, "status", with_number("waiters", lock->waiters)));
 }

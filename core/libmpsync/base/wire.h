@@ -12,11 +12,19 @@
 /* The lock object. `wall_now_ms` turns what remains into a time for people. NULL without memory. */
 cJSON *wire_lock(const struct store_lock *lock, int64_t wall_now_ms);
 
-/* As cJSON_AddStringToObject, for a key that is never freed: it is not copied. */
-void wire_add_text(cJSON *object, const char *key, const char *text);
-
+/*
+ * These give the item to the object or the list; without memory, where any of them is NULL, they
+ * free the item and say so. What is built so is either whole or not sent. A key is never freed: it
+ * is not copied.
+ */
+bool wire_add(cJSON *object, const char *key, cJSON *item);
+bool wire_append(cJSON *list, cJSON *item);
+bool wire_add_text(cJSON *object, const char *key, const char *text);
+bool wire_add_number(cJSON *object, const char *key, double number);
 /* A token or another number of 64 bits, as its decimal digits. */
-void wire_add_decimal(cJSON *object, const char *key, uint64_t number);
+bool wire_add_decimal(cJSON *object, const char *key, uint64_t number);
+/* The object, or, where it is not whole, nothing: it is freed then. */
+cJSON *wire_whole(cJSON *object, bool whole);
 
 /* RFC 3339, UTC, milliseconds. */
 #define WIRE_TIME_SIZE RFC3339_SIZE
