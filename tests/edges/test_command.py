@@ -80,6 +80,20 @@ class Survivors(CommandCase):
                     os.kill(pid, signal.SIGKILL)
         self.in_both_kinds_of_machine(disturb)
 
+    def test_nobody_is_left_to_kill_the_command(self):
+        """Stopped processes kill nobody: the command itself goes with its keeper."""
+        holder = self.run_under("lock", "x", "--", "sh", "-c", "echo ready; exec sleep 1000", front=hide_cgroups(),
+                                stderr=subprocess.DEVNULL)
+        holder.expect("ready")
+        own = self.find_own(holder.child.pid)
+        command = children(own["keeper"])[0]
+        for name in ("mpsync", "guard"):
+            os.kill(own[name], signal.SIGSTOP)
+        os.kill(own["keeper"], signal.SIGKILL)
+        self.until(lambda: state(command) is None)
+        for name in ("mpsync", "guard"):
+            os.kill(own[name], signal.SIGKILL)
+
     def test_keeper_is_stopped(self):
         self.send(signal.SIGSTOP, "keeper")
 
