@@ -1,6 +1,7 @@
 /* mpsync: a table of commands. */
 #include "cli.h"
 
+#include "elector/configuration.h"
 #include "elector/elector.h"
 #include "flags.h"
 #include "help.h"
@@ -74,7 +75,7 @@ static int help(const char *name)
 	const struct command *command = name ? find(name) : NULL;
 
 	if (name && strcmp(name, "elector") == 0)
-		elector_help();
+		configuration_help();
 	else if (command)
 		help_print(&command->shape);
 	else

@@ -5,7 +5,4 @@
 /* `mpsync elector …`; returns the exit code. */
 int elector_main(int argc, char **argv);
 
-/* Its flags and what they mean, to standard output. */
-void elector_help(void);
-
 #endif
