@@ -70,8 +70,8 @@ typedef enum mpsync_reason {
 
 /** Filled on failure, cleared on success. The caller's own, so it follows no thread. */
 typedef struct mpsync_error {
-	int32_t status;
-	char message[248];
+	int32_t status;    /**< an mpsync_status */
+	char message[248]; /**< what happened, to what, and what to do; "" after success */
 } mpsync_error;
 
 /** The library's version, "1.0.0". Borrowed for ever. */
@@ -102,6 +102,7 @@ MPSYNC_API mpsync_options *mpsync_options_new(mpsync_error *error);
 MPSYNC_API mpsync_status mpsync_options_set(
     mpsync_options *options, const char *name, const char *value, mpsync_error *error);
 
+/** Frees them; clients and locks that were made with them have copies. NULL is allowed. */
 MPSYNC_API void mpsync_options_free(mpsync_options *options);
 
 /* ---- Events --------------------------------------------------------------------------------- */
@@ -184,8 +185,10 @@ MPSYNC_API void mpsync_queue_notify(
 /** Makes one mpsync_queue_wait return NULL: the present one, or else the next. */
 MPSYNC_API void mpsync_queue_wakeup(mpsync_queue *queue);
 
+/** Drops the handle, and the events that nobody has taken. NULL is allowed. */
 MPSYNC_API void mpsync_queue_free(mpsync_queue *queue);
 
+/** Frees it and its strings. NULL is allowed. */
 MPSYNC_API void mpsync_event_free(mpsync_event *event);
 
 /* ---- Clients -------------------------------------------------------------------------------- */
@@ -224,15 +227,15 @@ MPSYNC_API mpsync_status mpsync_client_check(mpsync_client *client, mpsync_error
 
 /** One lock as the store shows it. Strings are borrowed until the list is freed. */
 typedef struct mpsync_lock_info {
-	const char *name;
-	const char *holder;
-	const char *value; /**< or NULL */
-	uint64_t token;    /**< 0: not known */
-	int64_t ttl_ms;
+	const char *name;        /**< what was locked */
+	const char *holder;      /**< the identity of who has it */
+	const char *value;       /**< or NULL */
+	uint64_t token;          /**< 0: not known */
+	int64_t ttl_ms;          /**< how long its silent holder keeps others out */
 	int64_t since_unix_ms;   /**< for people; never compare it with a clock */
 	int64_t expires_unix_ms; /**< for people: when it ends unless renewed; 0: not known */
-	int32_t is_election;
-	uint32_t waiters; /**< those that this store knows of */
+	int32_t is_election;     /**< 0: a lock */
+	uint32_t waiters;        /**< those that this store knows of */
 } mpsync_lock_info;
 
 /** What mpsync_client_list found, sorted by the bytes of the names. */
@@ -246,9 +249,11 @@ typedef struct mpsync_list mpsync_list;
  */
 MPSYNC_API mpsync_list *mpsync_client_list(
     mpsync_client *client, const char *prefix, mpsync_error *error);
+/** How many locks there are in it; 0 for NULL. */
 MPSYNC_API size_t mpsync_list_count(const mpsync_list *list);
 /** @return borrowed until the list is freed; NULL beyond its end */
 MPSYNC_API const mpsync_lock_info *mpsync_list_at(const mpsync_list *list, size_t index);
+/** Frees it with all of its strings. NULL is allowed. */
 MPSYNC_API void mpsync_list_free(mpsync_list *list);
 
 /**
@@ -363,6 +368,7 @@ MPSYNC_API mpsync_election *mpsync_election_new(
 /** As mpsync_lock_free: a leader resigns. */
 MPSYNC_API void mpsync_election_free(mpsync_election *election);
 
+/** As mpsync_lock_id: the number that events carry. */
 MPSYNC_API uint64_t mpsync_election_id(const mpsync_election *election);
 
 /**
@@ -400,9 +406,13 @@ MPSYNC_API mpsync_status mpsync_election_set_value(
 
 /** As mpsync_lock_is_held, of one term. */
 MPSYNC_API int32_t mpsync_election_is_leader(const mpsync_election *election, uint64_t grant);
+/** As mpsync_lock_remaining_ms, of one term. */
 MPSYNC_API int64_t mpsync_election_remaining_ms(const mpsync_election *election, uint64_t grant);
+/** As mpsync_lock_grant: the present term. */
 MPSYNC_API uint64_t mpsync_election_grant(const mpsync_election *election);
+/** As mpsync_lock_token, of one term. */
 MPSYNC_API uint64_t mpsync_election_token(const mpsync_election *election, uint64_t grant);
+/** As mpsync_lock_lost_reason, of one term. */
 MPSYNC_API int32_t mpsync_election_lost_reason(const mpsync_election *election, uint64_t grant);
 
 #ifdef __cplusplus

@@ -17,7 +17,7 @@ unset MPSYNC_URL
 packages="build-essential cmake ninja-build pkg-config python3 python3-dev python3-venv libevent-dev
 libcurl4-openssl-dev libcjson-dev libyaml-dev libssl-dev libsqlite3-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev sqlite3 socat clang openssl
 clang-format clang-tidy cppcheck valgrind shellcheck gcovr git ca-certificates libclang-rt-14-dev mandoc mount util-linux
-etcd-server etcd-client iproute2 abigail-tools golang-go buildah mmdebstrap mono-devel bsdutils tmux"
+etcd-server etcd-client iproute2 abigail-tools doxygen golang-go buildah mmdebstrap mono-devel bsdutils tmux"
 
 # Only where there is none: other distributors' packages may be newer.
 language_packages() {
@@ -50,7 +50,7 @@ missing() { # PROGRAM…: says which are missing
 
 tier_setup() {
 	lacking=$(missing cmake ninja pkg-config clang clang-format clang-tidy cppcheck valgrind sqlite3 \
-		socat shellcheck gcovr python3 mandoc mount prlimit openssl
+		socat shellcheck gcovr doxygen python3 mandoc mount prlimit openssl
 		protoc-c etcd etcdctl ip abidiff go buildah mmdebstrap node npm javac mvn mcs cargo script tmux)
 	pkg-config --exists libevent_openssl libcurl libcjson openssl cmocka sqlite3 libprotobuf-c yaml-0.1 2>/dev/null ||
 		lacking="$lacking libraries"
@@ -203,10 +203,18 @@ no_unbounded_number() {
 	! grep -rnE 'value(double|int)\b' core --include='*.c' --exclude=json_number.c
 }
 
+# The pages as a site, and the C API's reference, both without a warning.
+site_and_reference() {
+	[ -x build/mkdocs/bin/mkdocs ] ||
+		{ python3 -m venv build/mkdocs && build/mkdocs/bin/pip -q install mkdocs-material==9.8.2; } || return 1
+	NO_MKDOCS_2_WARNING=1 build/mkdocs/bin/mkdocs build --strict --quiet &&
+		mkdir -p build/doxygen && doxygen .ci/Doxyfile
+}
+
 tier_lint() {
 	sh .ci/format.sh --check c && no_unbounded_number && python3 .ci/includes.py &&
 		shellcheck -x -e SC2016,SC2030,SC2031 tests/run.sh tests/fuzz/run.sh tests/languages.sh bindings/dotnet/build.sh bindings/rust/generate.sh tests/bench/run.sh tests/bench/etcd.sh tests/bench/languages.sh .ci/run .ci/format.sh .ci/abi.sh examples/quickstart.sh &&
-		mandoc -Tlint -Wwarning docs/mpsync.1 &&
+		mandoc -Tlint -Wwarning docs/mpsync.1 && shellcheck -s bash core/cli/mpsync.bash && site_and_reference &&
 		cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
 			--suppress=normalCheckLevelMaxBranches \
 			--library=tests/support/cppcheck.cfg -Iinclude -Icore/libmpsync core &&
@@ -228,6 +236,12 @@ tier_exports() {
 }
 
 tier_abi() { sh .ci/abi.sh; }
+
+# Every command block of README.md and docs/, with a Go that the module can be built with.
+tier_docs() {
+	go=$(new_go) && language_tools || return 1
+	PATH="$(dirname "$(command -v "$go")"):$tools/bin:$PATH" python3 tests/docs/run.py
+}
 
 tier_consumers() (
 	cd tests/consumers && python3 -m unittest -v

@@ -28,6 +28,7 @@ dotnet         1     tools
 python         1     tools
 go             1     build
 nemesis        wait  python programs
+docs           1     tools
 conformance    wait  python node java dotnet rust go
 clang          2     build
 lint           2     build
