@@ -131,6 +131,89 @@ class Forms(Case):
             with self.subTest(user=user):
                 self.same(self.write(self.text(user)))
 
+    def plugin(self, status, name="plugin"):
+        """Notes down what it is told, in a file of whoever asks, and prints a credential."""
+        credential = json.dumps({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status})
+        plugin = self.write(f"""#!/bin/sh
+printf '%s\\n' "$# $1 $A" "$KUBERNETES_EXEC_INFO" > {self.folder}/info
+cat <<'END'
+{credential}
+END
+""", name)
+        os.chmod(plugin, 0o755)
+        return ("exec:\n      apiVersion: client.authentication.k8s.io/v1\n      command: ./plugin\n"
+                "      interactiveMode: {mode}\n      provideClusterInfo: {told}\n      installHint: none\n"
+                "      args: [\"a b\"]\n      env: [{{name: A, value: \"x y\"}}]")
+
+    def told(self):
+        """What the plugin noted down."""
+        path = pathlib.Path(self.folder, "info")
+        words, info = path.read_text().split("\n", 1)
+        path.unlink()
+        return words, json.loads(info)
+
+    def test_what_a_plugin_is_told(self):
+        """Of the cluster, with the text of its authority, whichever way that is named; and what it says is used."""
+        ca = self.certificates.ca
+        certificate, key = (pathlib.Path(path).read_text() for path in self.user_pair)
+        extension = "extensions: [{name: client.authentication.k8s.io/exec, extension: {audience: x, list: [a, 'b']}}]"
+        clusters = (f"certificate-authority: {ca}", f"certificate-authority-data: {encoded(ca)}",
+                    f"certificate-authority: {ca}\n    tls-server-name: cluster.test",
+                    f"certificate-authority: {ca}\n    {extension}", f"certificate-authority: {ca}\n    disable-compression: true")
+        for status in ({"token": "abc"}, {"clientCertificateData": certificate, "clientKeyData": key},
+                       {"token": "abc", "clientCertificateData": certificate, "clientKeyData": key}):
+            text = self.plugin(status)
+            for mode, told, cluster in [("Never", "true", each) for each in clusters] + [
+                    ("IfAvailable", "true", clusters[0]), ("Never", "false", clusters[0])]:
+                with self.subTest(status=list(status), mode=mode, cluster=cluster):
+                    config = self.write(self.text(text.format(mode=mode, told=told), f"server: {self.server.url}\n    {cluster}"))
+                    self.server.requests.clear()
+                    self.kubectl(config)
+                    theirs = self.told(), self.server.requests[-1]
+                    self.server.requests.clear()
+                    done = self.ours(config)
+                    self.assertTrue(self.server.requests, done.stderr)
+                    self.assertEqual((self.told(), self.server.requests[0]), theirs)
+
+    def test_which_of_several_credentials(self):
+        certificate, key = self.user_pair
+        plugin = self.plugin({"token": "of-the-plugin"}).format(mode="Never", told="false")
+        for user in (f"token: abc\n    {plugin}", f"username: a\n    password: b\n    {plugin}",
+                     f"token: abc\n    client-certificate: {certificate}\n    client-key: {key}",
+                     f"{plugin}\n    client-certificate: {certificate}\n    client-key: {key}",
+                     f"{plugin}\n    as: nobody",
+                     "username: jane"):
+            with self.subTest(user=user):
+                self.same(self.write(self.text(user)))
+
+    def test_what_kubectl_refuses_is_refused_with_a_sentence(self):
+        certificate, key = self.user_pair
+        always = self.plugin({"token": "abc"}).format(mode="Always", told="false")
+        ca = f"certificate-authority: {self.certificates.ca}"
+        for user, cluster, words in (
+                (always, ca, "interactiveMode"),
+                ("exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never}", ca, "no command"),
+                ("exec: {command: ./plugin, interactiveMode: Never}", ca, "apiVersion"),
+                ("exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: ./plugin}", ca, "v1alpha1"),
+                ("auth-provider: {name: gcp}", ca, "auth-provider"),
+                ("token: a\n    username: b\n    password: c", ca, "more than one"),
+                (f"client-certificate: {certificate}", ca, "client-key"),
+                (f"client-certificate: {certificate}\n    client-certificate-data: {encoded(certificate)}\n"
+                 f"    client-key: {key}", ca, "both"),
+                (f"client-certificate: /no/such\n    client-key: {key}", ca, "/no/such"),
+                (f"client-certificate: {certificate}\n    client-key: /no/such", ca, "/no/such"),
+                ("tokenFile: /no/such", ca, "/no/such"),
+                ("token: a", "certificate-authority: /no/such", "/no/such"),
+                ("token: a", "certificate-authority-data: '%%'", "base64")):
+            with self.subTest(user=user, cluster=cluster):
+                config = self.write(self.text(user, f"server: {self.server.url}\n    {cluster}"))
+                for ask in (self.kubectl, self.ours):
+                    self.server.requests.clear()
+                    done = ask(config)
+                    self.assertNotEqual(done.returncode, 0, ask)
+                    self.assertEqual([request for request in self.server.requests if request["path"] == PATH], [], ask)
+                self.assertIn(words, done.stderr)
+
     def test_impersonation_is_sent(self):
         asked = self.same(self.write(self.text("token: abc\n    as: nobody\n    as-groups: [g]")))
         self.assertEqual((asked["impersonate-user"], asked["impersonate-group"]), (["nobody"], ["g"]))
@@ -171,7 +254,8 @@ class Forms(Case):
         empty, comment = self.write("", "empty"), self.write("# nothing\n", "comment")
         first = self.write(self.text("token: first"), "first")
         second = self.write(self.text("token: second").replace("current-context: c", "current-context: other"), "second")
-        for listed in (f"{empty}:{first}", f"{first}:{second}", f"{self.folder}/no:{comment}::{first}:"):
+        of_both = self.write(self.text("as: nobody\n    client-certificate: /no/such"), "of_both")
+        for listed in (f"{first}:{of_both}", f"{empty}:{first}", f"{first}:{second}", f"{self.folder}/no:{comment}::{first}:"):
             with self.subTest(listed=listed):
                 self.same(listed)
 

@@ -59,6 +59,7 @@ void kube_config_clear(struct kube_config *config)
 		free(config->headers[i]);
 	free(config->headers);
 	cJSON_Delete(config->exec);
+	cJSON_Delete(config->exec_extension);
 	*config = (struct kube_config){0};
 }
 
@@ -222,6 +223,15 @@ static bool set_proxy(struct kube_config *config)
 	return config->proxy && config->no_proxy;
 }
 
+static bool certificate_has_key(const struct kube_config *config, mpsync_error *error)
+{
+	if (!(config->cert || config->cert_pem) || config->key || config->key_pem)
+		return true;
+	fail(error, MPSYNC_E_INVALID, "the client certificate %.150s has no client-key beside it",
+	    config->cert ? config->cert : config->source);
+	return false;
+}
+
 /* There is nobody to be asked for its pass phrase. */
 static bool key_is_plain(const struct kube_config *config, mpsync_error *error)
 {
@@ -261,7 +271,7 @@ bool kube_config_load(struct kube_config *config, const struct mpsync_options *o
 	    override(&config->ca, &config->ca_pem, options_text(options, OPTION_CA)) &&
 	    override(&config->cert, &config->cert_pem, options_text(options, OPTION_CERT)) &&
 	    override(&config->key, &config->key_pem, options_text(options, OPTION_KEY))) {
-		if (key_is_plain(config, error))
+		if (certificate_has_key(config, error) && key_is_plain(config, error))
 			return true;
 	} else {
 		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");

@@ -22,10 +22,12 @@ struct kube_config {
 	char *token;
 	char *token_file; /* read again as it rotates; before `token` */
 	char *user, *password;
-	char **headers;    /* who is impersonated, up to a NULL; NULL: nobody */
-	cJSON *exec;       /* the plugin's description, NULL: none */
-	char *exec_folder; /* a relative command is relative to the kubeconfig that names it */
-	char *source;      /* for people */
+	char **headers;        /* who is impersonated, up to a NULL; NULL: nobody */
+	cJSON *exec;           /* the plugin's description, NULL: none */
+	cJSON *exec_extension; /* of the cluster, which the plugin is told; NULL: none */
+	bool compresses_not;   /* likewise */
+	char *exec_folder;     /* a relative command is relative to the kubeconfig that names it */
+	char *source;          /* for people */
 };
 
 /*

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -160,6 +161,40 @@ static void on_readable(evutil_socket_t descriptor, short what, void *context)
 
 /* ---- Its start ---- */
 
+/* The authority's text is told, whichever way it was named. */
+static bool add_authority(cJSON *cluster, const struct kube_config *config)
+{
+	char *file = config->ca && !config->ca_pem ? file_read(config->ca) : NULL;
+	const char *pem = config->ca_pem ? config->ca_pem : file;
+	char *encoded = pem ? malloc(strlen(pem) / 3 * 4 + 5) : NULL;
+	bool good = !pem || encoded;
+
+	if (encoded) {
+		EVP_EncodeBlock((unsigned char *)encoded, (const unsigned char *)pem, (int)strlen(pem));
+		good = cJSON_AddStringToObject(cluster, "certificate-authority-data", encoded);
+	}
+	free(encoded);
+	free(file);
+	return good;
+}
+
+static bool describe_cluster(cJSON *cluster, const struct kube_config *config)
+{
+	/* One of the environment is the plugin's anyway. */
+	const char *proxy = config->no_proxy ? NULL : config->proxy;
+	cJSON *extension =
+	    config->exec_extension ? cJSON_Duplicate(config->exec_extension, true) : cJSON_CreateNull();
+
+	return cJSON_AddItemToObject(cluster, "config", extension) &&
+	       cJSON_AddStringToObject(cluster, "server", config->server) &&
+	       (!config->server_name ||
+	           cJSON_AddStringToObject(cluster, "tls-server-name", config->server_name)) &&
+	       (!config->unverified || cJSON_AddTrueToObject(cluster, "insecure-skip-tls-verify")) &&
+	       add_authority(cluster, config) &&
+	       (!proxy || cJSON_AddStringToObject(cluster, "proxy-url", proxy)) &&
+	       (!config->compresses_not || cJSON_AddTrueToObject(cluster, "disable-compression"));
+}
+
 /* What the plugin is told of its caller. Owned by the caller; NULL without memory. */
 static char *exec_info(const struct kube_config *config)
 {
@@ -167,21 +202,19 @@ static char *exec_info(const struct kube_config *config)
 	cJSON *info = cJSON_CreateObject();
 	cJSON *spec;
 	cJSON *cluster = NULL;
+	bool good = true;
 	char *printed;
 	char *variable = NULL;
 
 	cJSON_AddStringToObject(info, "kind", "ExecCredential");
-	cJSON_AddStringToObject(info, "apiVersion",
-	    text(exec, "apiVersion") ? text(exec, "apiVersion") : "client.authentication.k8s.io/v1");
+	cJSON_AddStringToObject(info, "apiVersion", text(exec, "apiVersion"));
 	spec = cJSON_AddObjectToObject(info, "spec");
 	cJSON_AddFalseToObject(spec, "interactive");
 	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(exec, "provideClusterInfo")))
 		cluster = cJSON_AddObjectToObject(spec, "cluster");
 	if (cluster)
-		cJSON_AddStringToObject(cluster, "server", config->server);
-	if (cluster && config->server_name)
-		cJSON_AddStringToObject(cluster, "tls-server-name", config->server_name);
-	printed = cJSON_PrintUnformatted(info);
+		good = describe_cluster(cluster, config);
+	printed = good ? cJSON_PrintUnformatted(info) : NULL;
 	cJSON_Delete(info);
 	if (!printed || asprintf(&variable, "KUBERNETES_EXEC_INFO=%s", printed) < 0)
 		variable = NULL;
@@ -216,10 +249,8 @@ static bool collect_arguments(struct words *words, const cJSON *exec, const char
 	const cJSON *item;
 	bool good = add_word(words, strdup(command));
 
-	cJSON_ArrayForEach (item, list) {
-		if (cJSON_IsString(item))
-			good = good && add_word(words, strdup(item->valuestring));
-	}
+	cJSON_ArrayForEach (item, list)
+		good = good && add_word(words, strdup(item->valuestring));
 	return good;
 }
 
@@ -244,9 +275,8 @@ static bool collect_environment(struct words *words, const struct kube_config *c
 	cJSON_ArrayForEach (item, list) {
 		char *pair = NULL;
 
-		if (!text(item, "name") || !text(item, "value"))
-			continue;
-		if (asprintf(&pair, "%s=%s", text(item, "name"), text(item, "value")) < 0)
+		if (asprintf(&pair, "%s=%s", text(item, "name"),
+		        text(item, "value") ? text(item, "value") : "") < 0)
 			pair = NULL;
 		good = good && add_word(words, pair);
 	}

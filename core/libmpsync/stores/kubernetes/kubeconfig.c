@@ -1,42 +1,23 @@
 /* Reading kubeconfig files, as kubectl does: several are merged, the first to say something wins.
  */
-#include "config.h"
+#include "kubeconfig_entry.h"
 
 #include "base/status.h"
 #include "yaml.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
-/* Where an entry was found: paths in it are relative to the file's folder. */
-struct entry {
-	const cJSON *item;
-	const char *path;
-};
-
 struct kubeconfigs {
 	cJSON **documents;
 	char **paths;
 	size_t count;
 };
-
-static const cJSON *get(const cJSON *object, const char *key)
-{
-	return cJSON_GetObjectItemCaseSensitive(object, key);
-}
-
-static const char *text(const cJSON *object, const char *key)
-{
-	const char *value = cJSON_GetStringValue(get(object, key));
-
-	return value && *value ? value : NULL;
-}
 
 /* ---- Files ---- */
 
@@ -104,8 +85,8 @@ static bool read_files(struct kubeconfigs *files, const char *list, mpsync_error
 static const char *current_context(const struct kubeconfigs *files)
 {
 	for (size_t i = 0; i < files->count; i++)
-		if (text(files->documents[i], "current-context"))
-			return text(files->documents[i], "current-context");
+		if (entry_text(files->documents[i], "current-context"))
+			return entry_text(files->documents[i], "current-context");
 	return NULL;
 }
 
@@ -113,15 +94,15 @@ static bool find(const struct kubeconfigs *files, const char *list, const char *
     const char *name, struct entry *found, mpsync_error *error)
 {
 	for (size_t i = 0; i < files->count; i++) {
-		const cJSON *entries = get(files->documents[i], list);
+		const cJSON *entries = entry_get(files->documents[i], list);
 		const cJSON *item;
 
 		cJSON_ArrayForEach (item, entries) {
-			const char *own = text(item, "name");
+			const char *own = entry_text(item, "name");
 
 			if (!own || strcmp(own, name) != 0)
 				continue;
-			*found = (struct entry){get(item, member), files->paths[i]};
+			*found = (struct entry){entry_get(item, member), files->paths[i]};
 			return true;
 		}
 	}
@@ -130,91 +111,28 @@ static bool find(const struct kubeconfigs *files, const char *list, const char *
 	return false;
 }
 
-/* ---- Values ---- */
-
-static bool copy(char **to, const char *value)
+/* What only a credential plugin is told. */
+static bool take_plugins_part(struct kube_config *config, const struct entry *cluster)
 {
-	free(*to);
-	*to = value ? strdup(value) : NULL;
-	return *to || !value;
-}
+	const cJSON *item;
 
-/* The folder of the file, with its last slash; "" for one in the present folder. */
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
+	config->compresses_not = cJSON_IsTrue(entry_get(cluster->item, "disable-compression"));
+	cJSON_ArrayForEach (item, entry_get(cluster->item, "extensions")) {
+		const char *name = entry_text(item, "name");
 
-	return strndup(path, slash ? (size_t)(slash - path) + 1 : 0);
-}
-
-static bool copy_path(char **to, const struct entry *entry, const char *key)
-{
-	const char *value = text(entry->item, key);
-	char *folder;
-
-	if (!value || value[0] == '/')
-		return copy(to, value);
-	folder = folder_of(entry->path);
-	if (!folder || asprintf(to, "%s%s", folder, value) < 0)
-		*to = NULL;
-	free(folder);
-	return *to;
-}
-
-/* Base64 as the members ending in -data hold it: in one line, or in many. */
-static char *without_breaks(const char *encoded)
-{
-	char *text = malloc(strlen(encoded) + 1);
-	size_t length = 0;
-
-	for (; text && *encoded; encoded++)
-		if (*encoded != '\r' && *encoded != '\n')
-			text[length++] = *encoded;
-	if (text)
-		text[length] = '\0';
-	return text;
-}
-
-/* NULL: it is none, or there is no memory. */
-static char *decode(const char *encoded)
-{
-	char *text = without_breaks(encoded);
-	const size_t length = text ? strlen(text) : 0;
-	unsigned char *plain = malloc(length / 4 * 3 + 4);
-	int size = -1;
-
-	if (plain && text && length < INT32_MAX)
-		size = EVP_DecodeBlock(plain, (const unsigned char *)text, (int)length);
-	free(text);
-	if (size < 0) {
-		free(plain);
-		return NULL;
+		if (name && strcmp(name, "client.authentication.k8s.io/exec") == 0 &&
+		    entry_get(item, "extension")) {
+			config->exec_extension = cJSON_Duplicate(entry_get(item, "extension"), true);
+			return config->exec_extension;
+		}
 	}
-	plain[size] = '\0';
-	return (char *)plain;
-}
-
-static bool copy_data(char **to, const struct entry *entry, const char *key, mpsync_error *error)
-{
-	const char *encoded = text(entry->item, key);
-
-	*to = encoded ? decode(encoded) : NULL;
-	if (*to || !encoded)
-		return true;
-	fail(error, MPSYNC_E_INVALID, "the kubeconfig %.150s: %s is not base64", entry->path, key);
-	return false;
-}
-
-static bool no_memory(mpsync_error *error)
-{
-	fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
-	return false;
+	return true;
 }
 
 static bool take_cluster(
     struct kube_config *config, const struct entry *cluster, mpsync_error *error)
 {
-	const char *server = text(cluster->item, "server");
+	const char *server = entry_text(cluster->item, "server");
 	size_t length;
 
 	if (!server ||
@@ -223,156 +141,20 @@ static bool take_cluster(
 		    "the kubeconfig %.150s: the cluster's server is no http or https URL", cluster->path);
 		return false;
 	}
-	if (!copy_data(&config->ca_pem, cluster, "certificate-authority-data", error))
+	if (!entry_data(&config->ca_pem, cluster, "certificate-authority-data", error))
 		return false;
-	config->unverified = cJSON_IsTrue(get(cluster->item, "insecure-skip-tls-verify"));
-	if (!copy(&config->server, server) ||
-	    !copy_path(&config->ca, cluster, "certificate-authority") ||
-	    !copy(&config->server_name, text(cluster->item, "tls-server-name")) ||
-	    !copy(&config->proxy, text(cluster->item, "proxy-url")))
-		return no_memory(error);
+	config->unverified = cJSON_IsTrue(entry_get(cluster->item, "insecure-skip-tls-verify"));
+	if (!entry_copy(&config->server, server) ||
+	    !entry_path(&config->ca, cluster, "certificate-authority") ||
+	    !entry_copy(&config->server_name, entry_text(cluster->item, "tls-server-name")) ||
+	    !entry_copy(&config->proxy, entry_text(cluster->item, "proxy-url")))
+		return entry_no_memory(error);
+	if (!take_plugins_part(config, cluster))
+		return entry_no_memory(error);
 	for (char *c = config->server; *c != ':'; c++)
 		*c = (char)tolower((unsigned char)*c);
 	for (length = strlen(config->server); config->server[length - 1] == '/';)
 		config->server[--length] = '\0';
-	return true;
-}
-
-/* A member that was passed over might have said that the user is to have fewer rights. */
-static bool is_understood(const struct entry *user, mpsync_error *error)
-{
-	static const char *const known[] = {"client-certificate", "client-certificate-data",
-	    "client-key", "client-key-data", "token", "tokenFile", "username", "password", "exec",
-	    "auth-provider", "as", "as-uid", "as-groups", "as-user-extra", "extensions"};
-	const cJSON *item;
-
-	cJSON_ArrayForEach (item, user->item) {
-		size_t i = 0;
-
-		while (i < sizeof known / sizeof *known && strcmp(item->string, known[i]) != 0)
-			i++;
-		if (i < sizeof known / sizeof *known)
-			continue;
-		fail(error, MPSYNC_E_UNSUPPORTED,
-		    "the kubeconfig %.120s: a user has \"%.60s\", which this library does not know, and "
-		    "does not pass over",
-		    user->path, item->string);
-		return false;
-	}
-	return true;
-}
-
-/* ---- Who is impersonated ---- */
-
-static bool impersonate(struct kube_config *config, const struct entry *user, const char *header,
-    const cJSON *value, mpsync_error *error)
-{
-	const char *text = cJSON_GetStringValue(value);
-
-	for (const char *c = text; c && *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			text = NULL;
-	if (!text) {
-		fail(error, MPSYNC_E_INVALID,
-		    "the kubeconfig %.150s: what is meant for %.60s is no text of one line", user->path,
-		    header);
-		return false;
-	}
-	if (kube_config_add_header(config, header, text))
-		return true;
-	fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
-	return false;
-}
-
-static bool impersonate_each(struct kube_config *config, const struct entry *user,
-    const char *header, const cJSON *list, mpsync_error *error)
-{
-	const cJSON *item;
-
-	if (list && !cJSON_IsArray(list) && !cJSON_IsNull(list))
-		return impersonate(config, user, header, NULL, error);
-	cJSON_ArrayForEach (item, list) {
-		if (!impersonate(config, user, header, item, error))
-			return false;
-	}
-	return true;
-}
-
-static bool impersonate_extra(
-    struct kube_config *config, const struct entry *user, const cJSON *extra, mpsync_error *error)
-{
-	const cJSON *item;
-
-	if (extra && !cJSON_IsObject(extra) && !cJSON_IsNull(extra))
-		return impersonate(config, user, "Impersonate-Extra", NULL, error);
-	cJSON_ArrayForEach (item, extra) {
-		char *key = http_encode(item->string);
-		char *header = NULL;
-		bool good = key && asprintf(&header, "Impersonate-Extra-%s", key) > 0;
-
-		good = good && impersonate_each(config, user, header, item, error);
-		if (!header)
-			fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
-		free(header);
-		free(key);
-		if (!good)
-			return false;
-	}
-	return true;
-}
-
-static bool take_impersonation(
-    struct kube_config *config, const struct entry *user, mpsync_error *error)
-{
-	const cJSON *uid = get(user->item, "as-uid");
-	const cJSON *groups = get(user->item, "as-groups");
-	const cJSON *extra = get(user->item, "as-user-extra");
-
-	if (!text(user->item, "as")) {
-		if (!get(user->item, "as") && !uid && !groups && !extra)
-			return true;
-		fail(error, MPSYNC_E_INVALID,
-		    "the kubeconfig %.150s: a user impersonates, and \"as\" does not say whom", user->path);
-		return false;
-	}
-	return impersonate(config, user, "Impersonate-User", get(user->item, "as"), error) &&
-	       (!uid || impersonate(config, user, "Impersonate-Uid", uid, error)) &&
-	       impersonate_each(config, user, "Impersonate-Group", groups, error) &&
-	       impersonate_extra(config, user, extra, error);
-}
-
-static bool take_user(struct kube_config *config, const struct entry *user, mpsync_error *error)
-{
-	const cJSON *exec = get(user->item, "exec");
-
-	if (!is_understood(user, error))
-		return false;
-	/* As kubectl: nobody is told on a line that everybody reads. */
-	if (strncmp(config->server, "http:", strlen("http:")) == 0)
-		return true;
-	if (!take_impersonation(config, user, error))
-		return false;
-	if (get(user->item, "auth-provider")) {
-		fail(error, MPSYNC_E_UNSUPPORTED,
-		    "the kubeconfig %.150s uses auth-provider, which Kubernetes has removed; use an exec "
-		    "plugin",
-		    user->path);
-		return false;
-	}
-	if (!copy_data(&config->cert_pem, user, "client-certificate-data", error) ||
-	    !copy_data(&config->key_pem, user, "client-key-data", error))
-		return false;
-	if (exec)
-		config->exec = cJSON_Duplicate(exec, true);
-	config->exec_folder = folder_of(user->path);
-	if (!copy_path(&config->cert, user, "client-certificate") ||
-	    !copy_path(&config->key, user, "client-key") ||
-	    !copy_path(&config->token_file, user, "tokenFile") ||
-	    !copy(&config->token, text(user->item, "token")) ||
-	    !copy(&config->user, text(user->item, "username")) ||
-	    !copy(&config->password, text(user->item, "password")) || !config->exec_folder ||
-	    (exec && !config->exec))
-		return no_memory(error);
 	return true;
 }
 
@@ -390,20 +172,20 @@ static bool take_context(struct kube_config *config, const struct kubeconfigs *f
 	}
 	if (!find(files, "contexts", "context", name, &chosen, error))
 		return false;
-	if (!text(chosen.item, "cluster")) {
+	if (!entry_text(chosen.item, "cluster")) {
 		fail(error, MPSYNC_E_INVALID, "the kubeconfig %.150s: context \"%.60s\" names no cluster",
 		    chosen.path, name);
 		return false;
 	}
-	if (!find(files, "clusters", "cluster", text(chosen.item, "cluster"), &cluster, error) ||
+	if (!find(files, "clusters", "cluster", entry_text(chosen.item, "cluster"), &cluster, error) ||
 	    !take_cluster(config, &cluster, error))
 		return false;
-	if (!copy(&config->namespace_name, text(chosen.item, "namespace")) ||
-	    !copy(&config->source, chosen.path))
-		return no_memory(error);
-	return !text(chosen.item, "user") ||
-	       (find(files, "users", "user", text(chosen.item, "user"), &user, error) &&
-	           take_user(config, &user, error));
+	if (!entry_copy(&config->namespace_name, entry_text(chosen.item, "namespace")) ||
+	    !entry_copy(&config->source, chosen.path))
+		return entry_no_memory(error);
+	return !entry_text(chosen.item, "user") ||
+	       (find(files, "users", "user", entry_text(chosen.item, "user"), &user, error) &&
+	           kubeconfig_take_user(config, &user, error));
 }
 
 bool kubeconfig_load(
