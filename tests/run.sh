@@ -17,7 +17,7 @@ unset MPSYNC_URL
 packages="build-essential cmake ninja-build pkg-config python3 python3-dev python3-venv libevent-dev
 libcurl4-openssl-dev libcjson-dev libyaml-dev libssl-dev libsqlite3-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev sqlite3 socat clang openssl
 clang-format clang-tidy cppcheck valgrind shellcheck gcovr git ca-certificates libclang-rt-14-dev mandoc mount util-linux
-etcd-server etcd-client iproute2 abigail-tools doxygen curl golang-go buildah mmdebstrap mono-devel bsdutils tmux"
+etcd-server etcd-client iproute2 abigail-tools doxygen curl ccache golang-go buildah mmdebstrap mono-devel bsdutils tmux"
 
 # Only where there is none: other distributors' packages may be newer.
 language_packages() {
@@ -50,7 +50,7 @@ missing() { # PROGRAM…: says which are missing
 
 tier_setup() {
 	lacking=$(missing cmake ninja pkg-config clang clang-format clang-tidy cppcheck valgrind sqlite3 \
-		socat shellcheck gcovr doxygen curl python3 mandoc mount prlimit openssl
+		socat shellcheck gcovr doxygen curl ccache python3 mandoc mount prlimit openssl
 		protoc-c etcd etcdctl ip abidiff go buildah mmdebstrap node npm javac mvn mcs cargo script tmux)
 	pkg-config --exists libevent_openssl libcurl libcjson openssl cmocka sqlite3 libprotobuf-c yaml-0.1 2>/dev/null ||
 		lacking="$lacking libraries"

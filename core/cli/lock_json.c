@@ -34,22 +34,22 @@ void lock_json_print(const mpsync_lock_info *info)
 	print(object);
 }
 
-/* With an empty spec, and whether it is held. */
-static cJSON *new_object(const char *name, bool held)
+/* Without times; nobody's owner is "", as in the wire. */
+static cJSON *new_object(const char *name, const char *holder)
 {
 	cJSON *object = cJSON_CreateObject();
 
 	wire_add_text(object, "apiVersion", WIRE_API_VERSION);
 	wire_add_text(object, "kind", "Lock");
 	wire_add_text(cJSON_AddObjectToObject(object, "metadata"), "name", name);
-	cJSON_AddObjectToObject(object, "spec");
-	cJSON_AddBoolToObject(cJSON_AddObjectToObject(object, "status"), "held", held);
+	wire_add_text(cJSON_AddObjectToObject(object, "spec"), "owner", holder ? holder : "");
+	cJSON_AddBoolToObject(cJSON_AddObjectToObject(object, "status"), "held", holder != NULL);
 	return object;
 }
 
 void lock_json_print_free(const char *name)
 {
-	print(new_object(name, false));
+	print(new_object(name, NULL));
 }
 
 void lock_json_print_change(const mpsync_event *event)
@@ -58,7 +58,6 @@ void lock_json_print_change(const mpsync_event *event)
 	cJSON *spec = cJSON_GetObjectItemCaseSensitive(object, "spec");
 
 	if (event->holder) {
-		wire_add_text(spec, "owner", event->holder);
 		wire_add_decimal(spec, "token", event->token);
 		if (event->value)
 			wire_add_text(spec, "value", event->value);

@@ -181,7 +181,7 @@ class Descendants(CommandCase):
         holder = self.run_under("lock", "y", "--", "sh", "-c", show, stderr=subprocess.DEVNULL)
         self.cgroup_of(holder)
         waiter = self.run_under("lock", "y", "--", "true", stderr=subprocess.DEVNULL)
-        self.until(lambda: "\t1\n" in self.mpsync("ls").stdout)
+        self.until(lambda: " 1\n" in self.mpsync("ls").stdout)
         for pid in (*children(own["keeper"]), own["keeper"], own["guard"], victim.child.pid):
             os.kill(pid, signal.SIGSTOP)
         for pid in (*children(own["keeper"]), own["keeper"], own["guard"], victim.child.pid):

@@ -169,10 +169,10 @@ class Recipe(EtcdCase):
         self.queued(2)
         for looking in (["status", "x"], ["ls"]):
             shown = self.mpsync(*looking, url=self.url, check=0).stdout
-            self.assertIn("another client of etcd", shown)
+            self.assertIn(r"another\x20client\x20of\x20etcd", shown)
             self.assertNotIn("free", shown)
         watch = self.start([MPSYNC, "watch", "x"], {"MPSYNC_URL": self.url}, stderr=subprocess.DEVNULL)
-        self.assertIn("another client of etcd", watch.line())
+        self.assertIn(r"another\x20client\x20of\x20etcd", watch.line())
 
     def test_etcdctl_sees_our_leader_and_its_value(self):
         leader = self.start(

@@ -181,6 +181,7 @@ class Json(Case):
         lock = json.loads(self.mpsync("status", "x", "--json", check=1).stdout)
         self.assertEqual(lock["metadata"]["name"], "x")
         self.assertFalse(lock["status"]["held"])
+        self.assertEqual(lock["spec"]["owner"], "")
 
     def test_waiter_tells_whom_it_waits_for(self):
         holder = self.start([MPSYNC, "lock", "x", "--identity", "me", "--", "sh", "-c", "echo ready; read line"],
