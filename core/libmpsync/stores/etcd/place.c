@@ -72,6 +72,7 @@ static bool watch_before(struct etcd_entry *entry, const struct etcd_key *before
 	etcd_unwatch(&entry->before);
 	free(entry->before_key);
 	entry->before_key = key;
+	entry->before_is_ours = etcd_stands_on_our_lease(entry, before);
 	entry->before = (struct etcd_watch){.key = key,
 	    .revision = revision,
 	    .put = on_before_put,

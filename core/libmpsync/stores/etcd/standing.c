@@ -260,6 +260,18 @@ static bool is_there(const struct etcd_found *found, const char *key, int64_t cr
 	return false;
 }
 
+/* A place before them here may have lost its facts, or the claim that would have seen to them. */
+static void let_look_again(struct etcd_session *session)
+{
+	struct etcd_entry *entry;
+
+	for (entry = session->entries; entry; entry = entry->next)
+		if (entry->before.flight && entry->before_is_ours && entry->phase == ETCD_IDLE)
+			etcd_session_tell_later(session, entry);
+	while ((entry = etcd_session_next_told(session)))
+		etcd_entry_tell_changed(entry);
+}
+
 /* What the watch would have told. */
 static void on_read(struct etcd_call *call, const struct etcd_answer *answer)
 {
@@ -285,6 +297,8 @@ static void on_read(struct etcd_call *call, const struct etcd_answer *answer)
 			restore_orphan(session, orphan);
 	for (size_t i = 0; i < answer->found[0].count && session->lease == lease; i++)
 		see(session, &answer->found[0].keys[i]);
+	if (session->lease == lease)
+		let_look_again(session);
 }
 
 void etcd_standing_read(struct etcd_session *session)

@@ -61,6 +61,7 @@ struct etcd_entry {
 	int64_t created;       /* of `key`: the token; 0: it is not known to be there */
 	int64_t written;       /* `key`, last: by another than this instance when that adopts it */
 	int64_t facts_created; /* changes when another instance adopts it */
+	bool before_is_ours;   /* the place before stands on our lease */
 	bool doubtful;         /* a request to stand in the queue went unanswered */
 	bool held;
 	bool withdrawing;
