@@ -116,7 +116,7 @@ bool dead_grants_have(const struct records *records, const char *name, const str
 		return false;
 	while (dead && !is_of_claim(dead, name, &record->claim))
 		dead = dead->next;
-	return dead;
+	return dead && !(dead->adopted_token && record->token == dead->adopted_token);
 }
 
 static void on_checked(struct record_request *request, enum record_result result,
@@ -161,6 +161,7 @@ void dead_grants_remember(struct task *task)
 	if (!dead)
 		return; /* its record then runs out by itself */
 	dead->claim = task->claim->digest;
+	dead->adopted_token = task->claim->adopt ? task->claim->token : 0;
 	dead->watched = watched;
 	dead->until_ms = records_now(records) + LATE_GRANT_MS;
 	dead->check_every_ms = FIRST_CHECK_MS;

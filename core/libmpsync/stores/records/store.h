@@ -103,6 +103,7 @@ struct dead_grant {
 	uint64_t check_at_ms;
 	uint32_t check_every_ms; /* doubles */
 	uint32_t ttl_ms;         /* its record may stand so long, and no longer */
+	uint64_t adopted_token;  /* of a grant whose holder may believe in it: it runs out; 0: none */
 	bool checked_late;
 };
 
