@@ -9,6 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MOST_RACES 8
+
+/* Written since it was read: its value may be another by now, or its elector. */
+static void adopt_anew(struct etcd_entry *entry)
+{
+	if (++entry->races < MOST_RACES)
+		etcd_adopt(entry);
+	else
+		etcd_entry_fail(entry, &(struct etcd_answer){.result = ETCD_UNKNOWN,
+		                           .status = MPSYNC_E_UNREACHABLE,
+		                           .message = "the grant to adopt changes all the time"});
+}
+
 static void on_adopted(struct etcd_call *call, const struct etcd_answer *got)
 {
 	struct etcd_entry *entry = call->context;
@@ -17,7 +30,12 @@ static void on_adopted(struct etcd_call *call, const struct etcd_answer *got)
 		return;
 	entry->doubtful = false;
 	if (!got->succeeded) {
-		etcd_entry_answer_gone(entry, MPSYNC_REASON_DELETED, false);
+		const struct etcd_key *place = etcd_only(&got->found[0]);
+
+		if (place && place->mod_revision != entry->written)
+			adopt_anew(entry);
+		else
+			etcd_entry_answer_gone(entry, MPSYNC_REASON_DELETED, false);
 		return;
 	}
 	entry->created = (int64_t)entry->claim->token;
@@ -100,16 +118,17 @@ static void adopt(struct etcd_entry *entry, const struct etcd_key *former_facts)
 	entry->facts_created = same_facts ? former_facts->create_revision : 0;
 	entry->doubtful = true;
 	etcd_session_outlast(entry->session, etcd_now(entry->etcd) + 2 * (uint64_t)ttl_ms);
-	etcd_entry_ask(
-	    entry, &(struct etcd_call){
-	               .compares = {{.key = entry->key, .revision = token},
-	                   {.key = former_facts->key, .revision = former_facts->create_revision},
-	                   {.key = entry->queue, .revision = token, .kind = ETCD_NONE_BEFORE}},
-	               .compare_count = 3,
-	               .then = {etcd_entry_put_key(entry), etcd_entry_put_facts(entry, facts),
-	                   {.kind = ETCD_DELETE, .key = former_facts->key}},
-	               .then_count = same_facts ? 2 : 3,
-	               .done = on_adopted});
+	etcd_entry_ask(entry,
+	    &(struct etcd_call){
+	        .compares = {{.key = entry->key, .revision = entry->written, .kind = ETCD_WRITTEN_AT},
+	            {.key = entry->queue, .revision = token, .kind = ETCD_NONE_BEFORE}},
+	        .compare_count = 2,
+	        .then = {etcd_entry_put_key(entry), etcd_entry_put_facts(entry, facts),
+	            {.kind = ETCD_DELETE, .key = former_facts->key}},
+	        .then_count = same_facts ? 2 : 3,
+	        .otherwise = {{.kind = ETCD_GET, .key = entry->key}},
+	        .otherwise_count = 1,
+	        .done = on_adopted});
 	free(facts);
 }
 
@@ -134,6 +153,7 @@ static bool set_keys(struct etcd_entry *entry, const struct etcd_key *place)
 	free(entry->key);
 	free(entry->facts);
 	entry->key = strdup(place->key);
+	entry->written = place->mod_revision;
 	entry->facts = etcd_place_facts_key(etcd->prefix, entry->claim->name, place->key,
 	    entry->session->lease, place->create_revision);
 	return entry->key && entry->facts;
