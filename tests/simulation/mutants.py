@@ -152,13 +152,19 @@ MUTANTS = [
          "&(struct store_word){ .holder = known",
          "etcd_entry_answer(entry, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = 20}, "
          "&(struct store_word){ .holder = known")]),
+    ("53", "an elector sets a value whose request was overtaken", [
+        ("elector/protocol/ticket_requests.c", "session->order >= put->order) return false;", "false) return false;")], "2"),
+    ("54", "an elector sets a value that was sent while its client read from another stream", [
+        ("elector/protocol/ticket_requests.c", "session->stream->generation != put->stream ||", "")], "2"),
+    ("75", "an elector removes what it adopted for a request that it could not answer", [
+        ("libmpsync/stores/records/errands.c", "dead->adopted_token = task->claim->adopt ? task->claim->token : 0;", "")], "2"),
     ("60", "etcd: a keep-alive is confirmed without the places that are held", [
         ("libmpsync/stores/etcd/session.c", ".further_count = count,", ".further_count = 0,")], "3"),
     ("61", "etcd: a place is adopted that is not the first", [
-        ("libmpsync/stores/etcd/adopt.c", ".compare_count = 3,", ".compare_count = 2,")], "4"),
-    ("62", "etcd: a place is adopted whose facts have changed since", [
-        ("libmpsync/stores/etcd/adopt.c",
-         "{.key = former_facts->key, .revision = former_facts->create_revision},", "{.key = \"none\"},")], "4"),
+        ("libmpsync/stores/etcd/adopt.c", ".compare_count = 2,", ".compare_count = 1,")], "4"),
+    ("62", "etcd: a place is adopted that was written since it was looked at", [
+        ("libmpsync/stores/etcd/adopt.c", ".revision = entry->written, .kind = ETCD_WRITTEN_AT},",
+         ".revision = token},")], "4"),
     ("63", "etcd: an elector clears its place, which another has adopted", [
         ("libmpsync/stores/etcd/place.c", "if (!own || !etcd_stands_on_our_lease(entry, own) || !facts_key) return own;",
          "if (!own || !facts_key) return false;")], "4"),

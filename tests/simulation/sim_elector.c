@@ -44,6 +44,8 @@ static cJSON *body_of(const struct answer *answer)
 
 	if (answer->code)
 		cJSON_AddStringToObject(body, "code", answer->code);
+	if (answer->message)
+		cJSON_AddStringToObject(body, "message", answer->message);
 	if (answer->want_lock)
 		cJSON_AddObjectToObject(body, "spec");
 	if (answer->elector)
@@ -140,9 +142,10 @@ static void host_wake_at(void *context, uint64_t at_ms)
 
 /* ---- Requests ---- */
 
-static void refuse(struct exchange *exchange, int status)
+static void refuse(struct exchange *exchange, const char *problem)
 {
-	host_answer(&exchange->base, &(struct answer){.status = status, .code = "invalid"});
+	host_answer(
+	    &exchange->base, &(struct answer){.status = 400, .code = "invalid", .message = problem});
 }
 
 static void serve_lock(struct exchange *exchange, const cJSON *object, uint64_t read_ms)
@@ -153,7 +156,7 @@ static void serve_lock(struct exchange *exchange, const cJSON *object, uint64_t 
 	char problem[FIELDS_PROBLEM_SIZE];
 
 	if (!put_parse(&put, object, message->session, &(struct store){.shortest_ttl_ms = 50}, problem))
-		refuse(exchange, 400);
+		refuse(exchange, problem);
 	else if (strcmp(message->method, "PUT") == 0)
 		sessions_put(sessions, &put, &exchange->base);
 	else
@@ -169,7 +172,7 @@ static void serve_heartbeat(struct exchange *exchange, const cJSON *object, uint
 	if (heartbeat_parse(&beat, object, exchange->message->session, problem))
 		sessions_heartbeat(exchange->node->elector->sessions, &beat, &exchange->base);
 	else
-		refuse(exchange, 400);
+		refuse(exchange, problem);
 }
 
 static void serve(struct sim_node *node, struct sim_message *message, uint64_t read_ms)
@@ -186,7 +189,7 @@ static void serve(struct sim_node *node, struct sim_message *message, uint64_t r
 	node->elector->exchanges = exchange;
 	if (body_parse(message->body ? message->body : "", message->body ? strlen(message->body) : 0,
 	        &object, problem) == BODY_BAD)
-		refuse(exchange, 400);
+		refuse(exchange, problem);
 	else if (strncmp(message->path, "/locks/", 7) == 0)
 		serve_lock(exchange, object, read_ms);
 	else

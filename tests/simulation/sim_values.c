@@ -7,11 +7,6 @@
 
 #define PATTERN "value-%d-%llu;"
 
-static bool has_electors(const struct sim *sim)
-{
-	return sim->mode == MODE_ELECTOR || sim->mode == MODE_ELECTOR_ETCD;
-}
-
 void sim_value_begin(struct sim *sim, struct sim_value *value)
 {
 	*value = (struct sim_value){
@@ -65,8 +60,7 @@ void sim_value_written(struct sim *sim, const char *text)
 		value = value->next;
 	if (!value)
 		return;
-	/* Between a client and its elector requests overtake one another. */
-	if (number < value->confirmed && !has_electors(sim))
+	if (number < value->confirmed)
 		sim_violate(sim, "P18", "a value that was stored goes back to an earlier one");
 	if (number > value->stored)
 		value->stored = number;

@@ -1,6 +1,8 @@
 /* Sessions and their claims from beginning to end: what stays, what goes, and who hears of it. */
 #include "sessions_world.h"
 
+#include "base/wire.h"
+
 #include "elector/protocol/state.h"
 
 #include <stdio.h>
@@ -149,6 +151,72 @@ static void test_place_that_is_given_on_comes_to_rest(void **state)
 	assert_int_equal(counters()->held, 0);
 }
 
+static const cJSON *spec_of_answer(const char *field)
+{
+	return cJSON_GetObjectItem(cJSON_GetObjectItem(world.body, "spec"), field);
+}
+
+static uint64_t stream_of(uint8_t claim)
+{
+	beat(claim, 0);
+	return (uint64_t)cJSON_GetNumberValue(cJSON_GetObjectItem(world.body, "stream"));
+}
+
+static void set_value(struct put *put, const char *value, uint64_t order)
+{
+	put->value = value;
+	put->order = order;
+	put->read_ms = world.now_ms;
+	assert_int_equal(ask(put), 200);
+}
+
+/* Goal: a value whose request was overtaken, by a newer one or by another stream of its client, is
+ * not set, and its client can see that. */
+static void test_late_value_is_not_set(void **state)
+{
+	struct put a = put_of(1);
+	struct session_stream *former = open_stream(1);
+
+	(void)state;
+	assert_int_equal(ask(&a), 200);
+	assert_true(wire_token_parse(cJSON_GetStringValue(spec_of_answer("token")), &a.token));
+	a.has_value = true;
+	a.stream = stream_of(1);
+	set_value(&a, "second", 2);
+	assert_int_equal((int)cJSON_GetNumberValue(spec_of_answer("order")), 2);
+	set_value(&a, "first", 1);
+	assert_string_equal(cJSON_GetStringValue(spec_of_answer("value")), "second");
+	assert_int_equal((int)cJSON_GetNumberValue(spec_of_answer("order")), 2);
+	open_stream(1);
+	sessions_stream_closed(world.sessions, former, false, false);
+	set_value(&a, "of the former stream", 3);
+	assert_string_equal(cJSON_GetStringValue(spec_of_answer("value")), "second");
+	a.stream = stream_of(1);
+	set_value(&a, "fourth", 4);
+	assert_string_equal(cJSON_GetStringValue(spec_of_answer("value")), "fourth");
+	assert_int_equal((int)cJSON_GetNumberValue(spec_of_answer("order")), 4);
+}
+
+/* Goal: what a grant had is not overwritten by whoever has it adopted: which is the newer one? */
+static void test_adoption_sets_no_ordered_value(void **state)
+{
+	struct put a = put_of(1);
+
+	(void)state;
+	a.value = "stored";
+	assert_int_equal(ask(&a), 200);
+	assert_true(wire_token_parse(cJSON_GetStringValue(spec_of_answer("token")), &a.token));
+	restart_elector();
+	open_stream(1);
+	a.has_value = true;
+	a.stream = stream_of(1);
+	set_value(&a, "late", 1);
+	assert_string_equal(cJSON_GetStringValue(spec_of_answer("value")), "stored");
+	assert_null(spec_of_answer("order"));
+	set_value(&a, "new", 2);
+	assert_string_equal(cJSON_GetStringValue(spec_of_answer("value")), "new");
+}
+
 /* Goal: no more claims than there is room for. */
 static void test_most_claims(void **state)
 {
@@ -190,6 +258,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_cancelled_claim_does_not_come_late, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 	        test_place_that_is_given_on_comes_to_rest, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_late_value_is_not_set, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_adoption_sets_no_ordered_value, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_most_claims, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_beat_tells_of_no_stream, set_up, tear_down),
 	};

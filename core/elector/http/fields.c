@@ -204,6 +204,12 @@ static bool take_field(struct fields *fields, const cJSON *item, const struct st
 			return false;
 		return put->wait_ms <= MOST_WAIT_MS || field_problem(fields, "wait", "the most is 5m");
 	}
+	if (strcmp(item->string, "order") == 0)
+		return (json_number_read(item, MOST_NUMBER, &put->order) && put->order > 0) ||
+		       field_problem(fields, "order", "it has to be a number above 0");
+	if (strcmp(item->string, "stream") == 0)
+		return json_number_read(item, MOST_NUMBER, &put->stream) ||
+		       field_problem(fields, "stream", "it has to be the number that hello gave");
 	put->queue = cJSON_IsTrue(item);
 	return cJSON_IsBool(item) || field_problem(fields, "queue", "it has to be true or false");
 }
@@ -223,6 +229,8 @@ static const char *terms_problem(const struct fields *fields)
 		return "claim is missing";
 	if (put->token && (fields->wait_given || put->queue))
 		return "token excludes wait and queue";
+	if (put->order && (!put->token || !put->has_value || !put->stream || id_is_none(&put->session)))
+		return "order needs value, token, stream and the header Mpsync-Session";
 	if (put->queue && fields->wait_given)
 		return "queue excludes wait";
 	if (put->queue && id_is_none(&put->session))
@@ -231,7 +239,7 @@ static const char *terms_problem(const struct fields *fields)
 }
 
 static const char *const put_names[] = {
-    "holder", "claim", "token", "type", "name", "value", "ttl", "wait", "queue"};
+    "holder", "claim", "token", "type", "name", "value", "ttl", "wait", "queue", "order", "stream"};
 
 bool put_parse(struct put *put, const cJSON *object, const char *session, const struct store *store,
     char problem[FIELDS_PROBLEM_SIZE])

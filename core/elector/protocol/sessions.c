@@ -233,7 +233,8 @@ cJSON *sessions_features(void)
 {
 	cJSON *features = cJSON_CreateArray();
 
-	return wire_whole(features, wire_append(features, cJSON_CreateString("low")));
+	return wire_whole(features, wire_append(features, cJSON_CreateString("low")) &&
+	                                wire_append(features, cJSON_CreateString("order")));
 }
 
 static void send_hello(

@@ -76,6 +76,8 @@ struct put {
 	uint64_t token;
 	uint64_t wait_ms;
 	uint64_t read_ms; /* when the request was read: e1 */
+	uint64_t order;   /* of the requests that set a value, in the session; 0: not said */
+	uint64_t stream;  /* with order: the generation that its client reads from */
 	uint32_t ttl_ms;
 	bool ttl_given;
 	bool has_value;

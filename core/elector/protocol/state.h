@@ -41,6 +41,8 @@ struct ticket {
 	bool release_when_held;
 	uint64_t told_until_ms;
 	uint64_t overtaking_token;
+	uint64_t order;        /* of the value that is being stored */
+	uint64_t stored_order; /* of the one that was stored last */
 	int64_t since_ms;
 	struct sessions_request *request; /* held back, or NULL */
 	struct heap_item timer;
@@ -67,6 +69,7 @@ struct session {
 	uint64_t event_id;
 	uint64_t generation;
 	uint64_t fence_generation;
+	uint64_t order;         /* of the newest request that sets a value */
 	struct heap_item timer; /* when it is idle for too long */
 	uint64_t used_ms;
 };

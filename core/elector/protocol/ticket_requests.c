@@ -99,6 +99,7 @@ static void put_value(
 		answer_error(ticket->sessions, earlier, 503, "store_unreachable",
 		    "a newer value was set before this one was stored");
 	ticket_hold_back(ticket, request, put->read_ms);
+	ticket->order = put->order;
 	if (!engine_set_value(ticket->engine_claim, put->value)) {
 		ticket_take_request(ticket);
 		answer_no_memory(ticket->sessions, request);
@@ -167,11 +168,44 @@ static void put_waiting(
 	}
 }
 
-void sessions_put(
-    struct sessions *sessions, const struct put *put, struct sessions_request *request)
+static bool is_held(const struct ticket *ticket)
 {
-	struct ticket *ticket = ticket_find(sessions, &put->claim);
+	return ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED;
+}
 
+/* Not overtaken by a newer one, nor by a stream that its client has opened since. */
+static bool comes_in_order(const struct sessions *sessions, const struct put *put)
+{
+	struct session *session = session_find(sessions, &put->session);
+
+	if (!session || !session->stream || session->stream->generation != put->stream ||
+	    session->order >= put->order)
+		return false;
+	session->order = put->order;
+	return true;
+}
+
+/*
+ * A value that came late would come back after what followed it. Where the grant is to be adopted
+ * nobody here knows what followed: its client sets it once more.
+ */
+static void drop_late_value(
+    const struct sessions *sessions, const struct ticket *ticket, struct put *put)
+{
+	if (!put->order || (comes_in_order(sessions, put) && ticket && is_held(ticket)))
+		return;
+	put->has_value = false;
+	put->value = NULL;
+}
+
+void sessions_put(
+    struct sessions *sessions, const struct put *asked, struct sessions_request *request)
+{
+	struct ticket *ticket = ticket_find(sessions, &asked->claim);
+	struct put taken = *asked;
+	const struct put *put = &taken;
+
+	drop_late_value(sessions, ticket, &taken);
 	if (!id_is_none(&put->session) && !sessions_have_room(sessions, &put->session))
 		answer_error(
 		    sessions, request, 503, "too_many", "too many sessions; raise --max-connections");
@@ -182,7 +216,7 @@ void sessions_put(
 		put_new(sessions, put, request);
 	else if (strcmp(ticket_claim(ticket)->name, put->name) != 0)
 		answer_error(sessions, request, 400, "invalid", "this claim is for another name");
-	else if (ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED)
+	else if (is_held(ticket))
 		put_held(ticket, put, request);
 	else if (is_in_doubt(ticket))
 		answer_in_doubt(sessions, request);

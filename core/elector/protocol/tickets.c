@@ -116,12 +116,15 @@ static cJSON *lock_object(const struct ticket *ticket, uint64_t remaining)
 	};
 	cJSON *object = wire_lock(&lock, sessions->clock.wall_ms(sessions->clock.context));
 	char text[DURATION_TEXT_SIZE];
+	cJSON *spec;
 
 	/* A heartbeat renews what this very elector has confirmed. */
 	duration_format(text, remaining);
-	return wire_whole(
-	    object, wire_add_text(object, "elector", sessions->instance) &&
-	                wire_add_text(cJSON_GetObjectItem(object, "spec"), "remaining", text));
+	spec = cJSON_GetObjectItem(object, "spec");
+	return wire_whole(object, wire_add_text(object, "elector", sessions->instance) &&
+	                              wire_add_text(spec, "remaining", text) &&
+	                              (!ticket->stored_order || cJSON_AddNumberToObject(spec, "order",
+	                                                            (double)ticket->stored_order)));
 }
 
 void ticket_answer_lock(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms)
@@ -455,6 +458,7 @@ static void on_value_stored(struct ticket *ticket, const struct engine_event *ev
 	request = ticket_take_request(ticket);
 	if (!request)
 		return;
+	ticket->stored_order = ticket->order;
 	if (event->status == MPSYNC_OK)
 		ticket_answer_lock(ticket, request, request->read_ms);
 	else

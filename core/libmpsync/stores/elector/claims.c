@@ -2,6 +2,7 @@
 #include "store.h"
 
 #include "base/duration.h"
+#include "base/json_number.h"
 #include "base/text.h"
 #include "base/wire.h"
 #include "net/further.h"
@@ -78,10 +79,14 @@ void remote_claim_answer_problem(
 	    &(struct store_word){.message = remote_explain(remote->remote, http, body)});
 }
 
-/* From c0, when to ask again: more often, at a steady pace, when little is left. */
-static uint64_t renew_in_ms(uint32_t ttl_ms, uint64_t right_ms)
+/* From c0, when to ask again: more often, at a steady pace, when little is left, or a value was not
+ * taken. */
+static uint64_t renew_in_ms(const struct remote_claim *remote, uint64_t right_ms)
 {
-	return (right_ms < ttl_ms / 4 ? ttl_ms / 60 : right_ms / 3) + 1;
+	const struct store_claim *claim = remote->claim;
+	const bool soon = right_ms < claim->ttl_ms / 4 || remote->value_version != claim->value_version;
+
+	return (soon ? claim->ttl_ms / 60 : right_ms / 3) + 1;
 }
 
 /* The right counts from before the request; the elector said how long it lasts (rule 4). */
@@ -101,7 +106,7 @@ void remote_claim_answer_right(
 	        .token = remote->token,
 	        .sent_at_ms = remote->sent_at_ms,
 	        .right_ms = right_ms,
-	        .renew_in_ms = renew_in_ms(ttl_ms, right_ms),
+	        .renew_in_ms = renew_in_ms(remote, right_ms),
 	    },
 	    NULL);
 }
@@ -227,6 +232,29 @@ void remote_claim_confirm(struct remote_claim *remote)
 	send_request(remote, CONFIRM, "PUT", body, on_attempt_done);
 }
 
+/*
+ * A request may be done long after later ones, or by an elector that was left. So each says which
+ * one it is, and of which stream: the elector sets the value of the newest alone. Without a stream
+ * the value waits for one.
+ */
+static void add_value(cJSON *body, struct remote_claim *claim)
+{
+	struct remote *remote = claim->remote;
+
+	if (remote->knows_order && !remote->greeted)
+		return;
+	if (remote->knows_order) {
+		claim->order = ++remote->orders;
+		cJSON_AddNumberToObject(body, "order", (double)claim->order);
+		cJSON_AddNumberToObject(body, "stream", (double)remote->generation);
+	}
+	if (claim->claim->value)
+		cJSON_AddStringToObject(body, "value", claim->claim->value);
+	else
+		cJSON_AddNullToObject(body, "value");
+	claim->value_version = claim->claim->value_version;
+}
+
 void remote_claim_renew(struct remote_claim *remote)
 {
 	const struct store_claim *claim = remote->claim;
@@ -237,13 +265,10 @@ void remote_claim_renew(struct remote_claim *remote)
 	cJSON_AddStringToObject(body, "ttl", ttl);
 	cJSON_AddStringToObject(body, "type", claim->election ? "election" : "lock");
 	wire_add_decimal(body, "token", remote->token);
-	if (claim->value_version != claim->value_stored) {
-		if (claim->value)
-			cJSON_AddStringToObject(body, "value", claim->value);
-		else
-			cJSON_AddNullToObject(body, "value");
-	}
-	remote->value_version = claim->value_version;
+	remote->order = 0;
+	remote->value_version = claim->value_stored;
+	if (claim->value_version != claim->value_stored)
+		add_value(body, remote);
 	send_request(remote, RENEW, "PUT", body, on_renew_done);
 }
 
@@ -361,11 +386,17 @@ void remote_claim_renew_again(struct remote_claim *remote, const cJSON *body)
 	    remote, CLAIM_UNKNOWN, &(struct claim_answer){.status = MPSYNC_E_UNREACHABLE}, NULL);
 }
 
-/* An elector that still adopts the grant may have taken it up before it was told of the value. */
+/*
+ * An elector that still adopts the grant may have taken it up before it was told of the value; one
+ * that was told of a newer one, or another stream, did not take it.
+ */
 static bool shows_value(const struct remote_claim *remote, const cJSON *spec)
 {
 	const struct store_claim *claim = remote->claim;
 
+	if (remote->order)
+		return json_number(cJSON_GetObjectItemCaseSensitive(spec, "order"), UINT64_MAX) ==
+		       remote->order;
 	return claim->value_version != remote->value_version ||
 	       text_same(json_text(spec, "value"), claim->value);
 }
@@ -381,13 +412,19 @@ static void on_renew_done(void *context, const struct http_answer *http)
 	if (http->status == 200 && http->from_elector &&
 	    remote_is_fresh(remote->remote, remote->sent_hellos, body) && remaining_ms > 0) {
 		remote->confirmed_by = remote->remote->elector;
-		if (!shows_value(remote, spec))
+		if (!shows_value(remote, spec)) {
 			remote->value_version = remote->claim->value_stored;
+			heartbeat_send_bare(remote->remote); /* is our stream its session's? */
+		}
 		remote_claim_answer_right(remote, CLAIM_RENEWED, remaining_ms);
 	} else if (http->status == 200 && http->from_elector) {
 		remote_claim_renew_again(remote, body);
 	} else if (http->status == 409 && http->from_elector) {
 		remote_claim_answer_gone(remote, MPSYNC_REASON_EXPIRED);
+	} else if (http->status == 400 && http->from_elector && remote->order) {
+		/* An elector that is older than the one of our stream: the value waits for the next. */
+		remote_stream_move(remote->remote);
+		remote_claim_renew(remote);
 	} else {
 		remote_claim_answer_problem(remote, http, body);
 	}

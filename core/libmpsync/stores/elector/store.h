@@ -38,6 +38,7 @@ struct remote_claim {
 	uint64_t sent_hellos;   /* the remote's, when the request was sent */
 	struct id confirmed_by; /* the elector that last answered for this very grant */
 	uint32_t value_version;
+	uint64_t order; /* of the request under way, where it sets a value; 0: it has none */
 };
 
 struct heartbeat;
@@ -73,6 +74,8 @@ struct remote {
 	bool greeted;      /* the present stream has said hello */
 	bool known;        /* an elector had this session before */
 	bool knows_low;    /* the elector of the present stream lists low grants when asked to */
+	bool knows_order;  /* and takes values in the order in which they are set */
+	uint64_t orders;   /* how many requests that set a value were sent */
 	struct id elector; /* the instance that the stream is of, or was */
 	bool answered;     /* an elector did, once */
 	char message[300];

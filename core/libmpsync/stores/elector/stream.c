@@ -267,6 +267,7 @@ static void on_hello(struct remote *remote, const cJSON *data)
 		store_fence_forget(remote->store.fence);
 	remote->generation = json_number(generation, UINT64_MAX);
 	remote->knows_low = has_feature(data, "low");
+	remote->knows_order = has_feature(data, "order");
 	if (!resumed)
 		remote->seen = 0;
 	/* A former elector that lives must not see an end while it may have told of something. */
