@@ -211,8 +211,14 @@ site_and_reference() {
 		mkdir -p build/doxygen && doxygen .ci/Doxyfile
 }
 
+# Who notices which mistake is written down as it is.
+mutants_are_documented() {
+	python3 tests/mutants/run.py --table | diff docs/mutants.md - ||
+		{ echo "docs/mutants.md: make it anew by python3 tests/mutants/run.py --table"; return 1; }
+}
+
 tier_lint() {
-	sh .ci/format.sh --check c && no_unbounded_number && python3 .ci/includes.py &&
+	sh .ci/format.sh --check c && no_unbounded_number && python3 .ci/includes.py && mutants_are_documented &&
 		shellcheck -x -e SC2016,SC2030,SC2031 tests/run.sh tests/fuzz/run.sh tests/languages.sh bindings/dotnet/build.sh bindings/rust/generate.sh tests/bench/run.sh tests/bench/etcd.sh tests/bench/languages.sh .ci/run .ci/format.sh .ci/abi.sh examples/quickstart.sh &&
 		mandoc -Tlint -Wwarning docs/mpsync.1 && shellcheck -s bash core/cli/mpsync.bash && site_and_reference &&
 		cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
