@@ -207,7 +207,7 @@ no_unbounded_number() {
 site_and_reference() {
 	[ -x build/mkdocs/bin/mkdocs ] ||
 		{ python3 -m venv build/mkdocs && build/mkdocs/bin/pip -q install mkdocs-material==9.8.2; } || return 1
-	NO_MKDOCS_2_WARNING=1 build/mkdocs/bin/mkdocs build --strict --quiet &&
+	NO_MKDOCS_2_WARNING=1 build/mkdocs/bin/mkdocs build --strict --quiet -f .ci/mkdocs.yml &&
 		mkdir -p build/doxygen && doxygen .ci/Doxyfile
 }
 
