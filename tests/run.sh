@@ -246,7 +246,7 @@ tier_abi() { sh .ci/abi.sh; }
 # Every command block of README.md and docs/, with a Go that the module can be built with.
 tier_docs() {
 	go=$(new_go) && language_tools || return 1
-	PATH="$(dirname "$(command -v "$go")"):$tools/bin:$PATH" python3 tests/docs/run.py
+	PATH="$(dirname "$(command -v "$go")"):$PATH:$tools/bin" python3 tests/docs/run.py
 }
 
 tier_consumers() (

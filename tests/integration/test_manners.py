@@ -46,9 +46,13 @@ class Help(Case):
         for name in names:
             self.assertIn(f"--{name} ", text)
         manual = (ROOT / "docs" / "mpsync.1").read_text()
+        pages = {command: (ROOT / "docs" / f"{page}.md").read_text() for command, page in
+                 [*((command, "command-line") for command in COMMANDS), ("elector", "elector")]}
         for command in COMMANDS:
             for flag in re.findall(r"^  (?:-., )?--([a-z-]+)", self.mpsync(command, "--help").stdout, re.MULTILINE):
                 self.assertRegex(manual, rf"Fl -{flag}\b", command)
+                if flag not in (*names, "help", "version"):
+                    self.assertRegex(pages[command], rf"`--{flag}\b", command)
 
 
 class Usage(Case):
