@@ -57,6 +57,10 @@ int right_open(struct right *right, const struct arguments *arguments, bool elec
 	right->wait_ms = arguments->wait_ms;
 	if (right->wait_ms == WAIT_AS_SET)
 		right->wait_ms = options_ms(&right->client->options, OPTION_WAIT);
+	/* The command itself must end: it waits for one answer longer, and for one request at its end.
+	 */
+	right->client->try_ms = (uint64_t)options_ms(&right->client->options, OPTION_TTL) / 2;
+	right->client->taking_back_ms = right->client->try_ms;
 	code = set_grace(right, arguments);
 	if (code != 0)
 		return code;
@@ -123,7 +127,11 @@ void right_close(struct right *right)
 {
 	right_release(right);
 	mpsync_lock_free(right->lock);
-	say_what_is_left(right);
-	mpsync_client_close(right->client);
+	if (right->client) {
+		client_reference(right->client);
+		mpsync_client_close(right->client);
+		say_what_is_left(right);
+		client_unreference(right->client);
+	}
 	mpsync_queue_free(right->queue);
 }

@@ -63,6 +63,7 @@ static struct engine_wish wish_of(const mpsync_lock *lock, const struct lock_com
 	    .value = command->value,
 	    .ttl_ms = (uint32_t)options_ms(&lock->options, OPTION_TTL),
 	    .wait_ms = command->wait_ms,
+	    .try_ms = lock->client->try_ms,
 	    .election = lock->election,
 	    .owner = (void *)(uintptr_t)lock,
 	};

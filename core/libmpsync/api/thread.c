@@ -6,10 +6,14 @@
 #include "stores/open.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define LEAST_MOMENT_MS 1000
 
 void client_tell(mpsync_client *client, const mpsync_event *fields)
 {
@@ -163,10 +167,19 @@ void client_free_engine(mpsync_client *client)
 
 /* ---- The thread ---- */
 
+/* A second, or longer for who will not be there to take back what is written later. */
+static struct timeval moment_of(const mpsync_client *client)
+{
+	const uint64_t ms =
+	    client->taking_back_ms > LEAST_MOMENT_MS ? client->taking_back_ms : LEAST_MOMENT_MS;
+
+	return (struct timeval){(time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
+}
+
 /* Everybody has been told; what is still being withdrawn gets a moment more. */
 static void finish_if_idle(mpsync_client *client)
 {
-	const struct timeval moment = {1, 0};
+	const struct timeval moment = moment_of(client);
 
 	if (!client->closing || client->open_requests > 0)
 		return;
@@ -187,17 +200,39 @@ void client_claim_ended(mpsync_client *client)
 	finish_if_idle(client);
 }
 
+static bool has_to_finish(const mpsync_client *client)
+{
+	const struct store *store = engine_store(client->engine);
+
+	return store_is_finishing(store) || (client->taking_back_ms > 0 && store_in_doubt(store));
+}
+
 /* What others see of a former holder is brought to its end, for a moment at most. */
 static void let_store_finish(const mpsync_client *client)
 {
-	const struct timeval moment = {1, 0};
-	const struct store *store = engine_store(client->engine);
+	const struct timeval moment = moment_of(client);
 
-	if (!store_is_finishing(store) || event_base_loopexit(client->loop.base, &moment) != 0)
+	if (!has_to_finish(client) || event_base_loopexit(client->loop.base, &moment) != 0)
 		return;
 	do
 		event_base_loop(client->loop.base, EVLOOP_ONCE);
-	while (store_is_finishing(store) && !event_base_got_exit(client->loop.base));
+	while (has_to_finish(client) && !event_base_got_exit(client->loop.base));
+}
+
+/* Nobody is left who could take it back. */
+static void say_what_may_come(mpsync_client *client)
+{
+	const char *name = store_in_doubt(engine_store(client->engine));
+	char text[300];
+
+	if (!name)
+		return;
+	snprintf(text, sizeof text,
+	    "%.100s may stay held by nobody for %" PRId64
+	    " s: a request that the store did not answer may "
+	    "yet take it",
+	    name, options_ms(&client->options, OPTION_TTL) / 1000);
+	client_tell(client, &(mpsync_event){.type = MPSYNC_EVENT_LOG, .message = text});
 }
 
 static void *client_main(void *context)
@@ -206,6 +241,7 @@ static void *client_main(void *context)
 
 	event_base_loop(client->loop.base, EVLOOP_NO_EXIT_ON_EMPTY);
 	let_store_finish(client);
+	say_what_may_come(client);
 	reject_commands(client);
 	client_free_engine(client);
 	client_end_op(

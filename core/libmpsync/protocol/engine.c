@@ -251,6 +251,15 @@ static void end_value(struct engine_claim *claim, enum mpsync_status status)
 	tell(claim, &(struct engine_event){.type = MPSYNC_EVENT_DONE, .status = status});
 }
 
+/* The store may know what it waits for itself. */
+static const char *silence_of(const struct engine *engine)
+{
+	const struct store *store = engine->store;
+	const char *own = store->ops->silence ? store->ops->silence(store) : NULL;
+
+	return own ? own : engine->silence;
+}
+
 /* What the store said last, if that is why. */
 static const char *message_of(const struct engine_claim *claim)
 {
@@ -261,7 +270,7 @@ static const char *message_of(const struct engine_claim *claim)
 		return told->reason == MPSYNC_REASON_EXPIRED && silent ? claim->message : NULL;
 	if (told->report != CLAIM_REPORT_FAILED)
 		return NULL;
-	return claim->message || !silent ? claim->message : claim->engine->silence;
+	return claim->message || !silent ? claim->message : silence_of(claim->engine);
 }
 
 static void report(struct engine_claim *claim, const struct store_word *word)
@@ -690,6 +699,9 @@ static struct engine_claim *claim_new(struct engine *engine, const struct engine
 	claim->stored.brief = wish->wait_ms < BRIEF_WAIT_MS;
 	claim_init(&claim->claim, wish->ttl_ms, engine->host.clock.boot_ms(engine->host.clock.context),
 	    wish->wait_ms);
+	if (wish->wait_ms == 0 && wish->try_ms > 0)
+		claim->claim.give_up_ms =
+		    engine->host.clock.boot_ms(engine->host.clock.context) + wish->try_ms;
 	claim->claim.adopting = wish->adopt_token != 0;
 	claim->claim.on_behalf = engine->host.on_behalf;
 	return claim;

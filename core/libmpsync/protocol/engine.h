@@ -48,6 +48,7 @@ struct engine_wish {
 	struct id secret; /* none: one is drawn */
 	uint32_t ttl_ms;
 	uint64_t wait_ms; /* 0 tries once; CLAIM_NEVER */
+	uint64_t try_ms;  /* how long a try waits for an answer; 0: a third of the ttl */
 	uint64_t adopt_token;
 	bool any_ttl; /* adopting: ttl_ms is a guess */
 	bool election;

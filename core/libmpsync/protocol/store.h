@@ -129,6 +129,10 @@ struct store_ops {
 	void (*close)(struct store *store);
 	/* Is something under way that no claim waits for, but others see? NULL: never. */
 	bool (*finishing)(const struct store *store);
+	/* Why it says nothing, where that is not for want of an answer; NULL: it is. May be NULL. */
+	const char *(*silence)(const struct store *store);
+	/* A name that a request of nobody's any more may yet take; NULL: there is none. May be NULL. */
+	const char *(*in_doubt)(const struct store *store);
 };
 
 #define STORE_MOST_RETIRED 8
@@ -167,6 +171,11 @@ struct store {
 static inline bool store_is_finishing(const struct store *store)
 {
 	return store->ops->finishing && store->ops->finishing(store);
+}
+
+static inline const char *store_in_doubt(const struct store *store)
+{
+	return store->ops->in_doubt ? store->ops->in_doubt(store) : NULL;
 }
 
 /* NULL without memory; to be dropped once, and once for each time that it was shared. */

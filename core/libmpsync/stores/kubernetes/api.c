@@ -40,7 +40,8 @@ struct kube_call {
 	struct http_call *http;
 	struct kube_request request;
 	enum call_state state;
-	const char *why; /* FAILED: NULL: for want of credentials or memory */
+	uint64_t waits_until_ms; /* WAITS_FOR_CREDENTIALS: longer than that nobody wants the answer */
+	const char *why;         /* FAILED: NULL: for want of credentials or memory */
 	char *path;
 	char *body;
 	char *line; /* a watch's, up to now */
@@ -56,7 +57,8 @@ struct kube_api {
 	struct kube_config config;
 	struct link *links; /* the first is the present one; NULL: none yet */
 	struct kube_call *calls;
-	struct event *later; /* what must not be done inside of a call */
+	struct event *later;      /* what must not be done inside of a call */
+	struct event *impatience; /* the next call has waited long enough for the plugin */
 	char *authorization;
 	uint64_t token_read_ms; /* when the token's file was read; 0: not yet */
 	int64_t expires_ms;     /* wall clock: the credentials; 0: not known */
@@ -67,6 +69,7 @@ struct kube_api {
 	bool just_asked; /* they are the newest there are, whatever they say of their end */
 	bool spoke;      /* the server has answered once */
 	char problem[400];
+	char silence[200]; /* what is to be said of a plugin that says nothing */
 };
 
 static uint64_t now(const struct kube_api *api)
@@ -333,8 +336,13 @@ static bool is_to_be_refreshed(const struct kube_api *api)
 
 static void start_plugin(struct kube_api *api)
 {
+	const char *command =
+	    cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(api->config.exec, "command"));
+
 	if (api->exec)
 		return;
+	snprintf(api->silence, sizeof api->silence, "the credential plugin %.120s does not answer",
+	    command ? command : "");
 	api->asked_ms = now(api);
 	api->exec = kube_exec_start(
 	    api->loop, &api->config, on_exec_done, api, api->problem, sizeof api->problem);
@@ -574,13 +582,53 @@ static void send_call(struct kube_call *call)
 	link->calls++;
 }
 
+static void await_plugin(struct kube_api *api)
+{
+	const uint64_t time = now(api);
+	uint64_t first_ms = UINT64_MAX;
+	struct timeval after;
+
+	for (struct kube_call *call = api->calls; call; call = call->next) {
+		if (call->state != WAITS_FOR_CREDENTIALS || call->waits_until_ms == 0)
+			continue;
+		if (time >= call->waits_until_ms) {
+			call->why = api->silence;
+			fail_later(call);
+		} else if (call->waits_until_ms < first_ms) {
+			first_ms = call->waits_until_ms;
+		}
+	}
+	if (first_ms == UINT64_MAX)
+		return;
+	after = (struct timeval){
+	    (time_t)((first_ms - time) / 1000), (suseconds_t)((first_ms - time) % 1000) * 1000};
+	evtimer_add(api->impatience, &after);
+}
+
+static void on_impatience(evutil_socket_t descriptor, short what, void *context)
+{
+	(void)descriptor, (void)what;
+	await_plugin(context);
+}
+
 static void send_with_credentials(struct kube_call *call)
 {
-	call->state = prepare_credentials(call->api);
-	if (call->state == UNDER_WAY)
+	struct kube_api *api = call->api;
+
+	call->state = prepare_credentials(api);
+	if (call->state == UNDER_WAY) {
 		send_call(call);
-	else if (call->state == FAILED)
-		do_later(call->api);
+	} else if (call->state == FAILED) {
+		do_later(api);
+	} else if (call->request.timeout_ms > 0) {
+		call->waits_until_ms = now(api) + call->request.timeout_ms;
+		await_plugin(api);
+	}
+}
+
+const char *kube_api_silence(const struct kube_api *api)
+{
+	return api->exec ? api->silence : NULL;
 }
 
 struct kube_call *kube_send(struct kube_api *api, const struct kube_request *request)
@@ -647,7 +695,8 @@ struct kube_api *kube_api_new(
 	api->config = *config;
 	*config = (struct kube_config){0};
 	api->later = evtimer_new(loop->base, on_later, api);
-	if (api->later)
+	api->impatience = evtimer_new(loop->base, on_impatience, api);
+	if (api->later && api->impatience)
 		return api;
 	kube_api_free(api);
 	return NULL;
@@ -667,6 +716,8 @@ void kube_api_free(struct kube_api *api)
 	}
 	if (api->later)
 		event_free(api->later);
+	if (api->impatience)
+		event_free(api->impatience);
 	kube_config_clear(&api->config);
 	free(api->authorization);
 	free(api);

@@ -43,6 +43,9 @@ struct kube_api *kube_api_new(
     struct loop *loop, struct kube_config *config, const struct store_clock *clock);
 void kube_api_free(struct kube_api *api);
 
+/* What requests wait for that is not the server; NULL: they wait for the server. */
+const char *kube_api_silence(const struct kube_api *api);
+
 /* NULL without memory. `done` comes once and later, and frees the call. */
 struct kube_call *kube_send(struct kube_api *api, const struct kube_request *request);
 /* `done` is not called any more. */

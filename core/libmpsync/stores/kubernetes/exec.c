@@ -13,7 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LIMIT_S     30
+/* As long as the old credential serves while the next one is asked for. */
+#define LIMIT_S     60
 #define REAP_MS     10
 #define MOST_OUTPUT (256 * 1024)
 #define MOST_WORDS  4096

@@ -344,6 +344,11 @@ static bool kubernetes_finishing(const struct record_backend *base)
 	return kube_pod_finishing(((const struct backend *)base)->pod);
 }
 
+static const char *kubernetes_silence(const struct record_backend *base)
+{
+	return kube_api_silence(((const struct backend *)base)->api);
+}
+
 static void kubernetes_close(struct record_backend *base)
 {
 	struct backend *backend = of(base);
@@ -370,6 +375,7 @@ static const struct record_backend_ops kubernetes_ops = {
     .query_cancel = kubernetes_query_cancel,
     .close = kubernetes_close,
     .finishing = kubernetes_finishing,
+    .silence = kubernetes_silence,
 };
 
 /* ---- Opening ---- */

@@ -53,8 +53,13 @@ static void on_removed(struct record_request *request, enum record_result result
     const struct record *record, enum mpsync_status status, const char *message,
     uint64_t retry_in_ms)
 {
-	(void)result, (void)record, (void)status, (void)message, (void)retry_in_ms;
-	drop_errand((struct errand *)request);
+	struct errand *errand = (struct errand *)request;
+
+	(void)record, (void)status, (void)message, (void)retry_in_ms;
+	for (struct dead_grant *dead = errand->records->dead; dead; dead = dead->next)
+		if (strcmp(dead->watched->name, errand->name) == 0)
+			dead->removed |= result == RECORD_OK;
+	drop_errand(errand);
 }
 
 void errand_remove(struct records *records, const char *name, const struct record *record)
@@ -170,6 +175,15 @@ void dead_grants_remember(struct task *task)
 	dead->next = records->dead;
 	records->dead = dead;
 	records_arm(records);
+}
+
+const char *dead_grants_in_doubt(const struct records *records)
+{
+	const struct dead_grant *dead = records->dead;
+
+	while (dead && dead->removed)
+		dead = dead->next;
+	return dead ? dead->watched->name : NULL;
 }
 
 void dead_grants_run(struct records *records)

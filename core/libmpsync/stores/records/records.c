@@ -238,6 +238,18 @@ static bool records_finishing(const struct store *store)
 	return backend->ops->finishing && backend->ops->finishing(backend);
 }
 
+static const char *records_silence(const struct store *store)
+{
+	const struct record_backend *backend = ((const struct records *)store)->backend;
+
+	return backend->ops->silence ? backend->ops->silence(backend) : NULL;
+}
+
+static const char *records_in_doubt(const struct store *store)
+{
+	return dead_grants_in_doubt((const struct records *)store);
+}
+
 static const struct store_ops records_ops = {
     .attempt = records_attempt,
     .renew = records_renew,
@@ -250,6 +262,8 @@ static const struct store_ops records_ops = {
     .run = records_run,
     .close = records_close,
     .finishing = records_finishing,
+    .silence = records_silence,
+    .in_doubt = records_in_doubt,
 };
 
 struct store *records_new(struct record_backend *backend, const struct store_clock *clock)

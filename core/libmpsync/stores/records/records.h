@@ -67,6 +67,7 @@ struct record_backend_ops {
 	void (*close)(struct record_backend *backend);
 	/* As the store's. */
 	bool (*finishing)(const struct record_backend *backend);
+	const char *(*silence)(const struct record_backend *backend);
 };
 
 struct record_backend {

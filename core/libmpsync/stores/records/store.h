@@ -105,6 +105,7 @@ struct dead_grant {
 	uint32_t ttl_ms;         /* its record may stand so long, and no longer */
 	uint64_t adopted_token;  /* of a grant whose holder may believe in it: it runs out; 0: none */
 	bool checked_late;
+	bool removed; /* it came, and was taken back */
 };
 
 struct errand;
@@ -200,6 +201,8 @@ bool dead_grants_have(const struct records *records, const char *name, const str
 /* May one still appear under this name? */
 bool dead_grants_await(const struct records *records, const struct watched_name *watched);
 void dead_grants_run(struct records *records);
+/* The name of one that has not come yet; NULL: there is none. */
+const char *dead_grants_in_doubt(const struct records *records);
 void dead_grants_clear(struct records *records);
 
 #endif
