@@ -158,10 +158,16 @@ MUTANTS = [
         ("elector/protocol/ticket_requests.c", "session->stream->generation != put->stream ||", "")], "2"),
     ("75", "an elector removes what it adopted for a request that it could not answer", [
         ("libmpsync/stores/records/errands.c", "dead->adopted_token = task->claim->adopt ? task->claim->token : 0;", "")], "2"),
+    ("76", "an elector that is to adopt what is held forgets that it was", [
+        ("libmpsync/stores/records/tasks.c", "if (task->phase == ADOPT_READ && there && there->holder) watched_make(task->records, task->claim->name);", "")], "2"),
+    ("77", "an elector says lost of what another elector has adopted", [
+        ("elector/protocol/tickets.c", "if (request && event->reason == MPSYNC_REASON_OTHER_ELECTOR)", "if (false)"),
+        ("elector/protocol/tickets.c", "answer_in_doubt(ticket->sessions, request); /* with another elector it may go on */",
+         "answer_error(ticket->sessions, request, 409, \"lost\", \"the grant has ended\");")], "2"),
     ("60", "etcd: a keep-alive is confirmed without the places that are held", [
         ("libmpsync/stores/etcd/session.c", ".further_count = count,", ".further_count = 0,")], "3"),
     ("61", "etcd: a place is adopted that is not the first", [
-        ("libmpsync/stores/etcd/adopt.c", ".compare_count = 2,", ".compare_count = 1,")], "4"),
+        ("libmpsync/stores/etcd/adopt.c", ".compare_count = 3,", ".compare_count = 2,")], "4"),
     ("62", "etcd: a place is adopted that was written since it was looked at", [
         ("libmpsync/stores/etcd/adopt.c", ".revision = entry->written, .kind = ETCD_WRITTEN_AT},",
          ".revision = token},")], "4"),

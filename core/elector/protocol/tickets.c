@@ -373,7 +373,9 @@ static void on_lost(struct ticket *ticket, const struct engine_event *event)
 	request = ticket_take_request(ticket);
 	bury(ticket);
 	end_ticket(ticket);
-	if (request)
+	if (request && event->reason == MPSYNC_REASON_OTHER_ELECTOR)
+		answer_in_doubt(sessions, request);
+	else if (request)
 		answer_error(sessions, request, 409, "lost", "the grant has ended");
 }
 
@@ -462,7 +464,7 @@ static void on_value_stored(struct ticket *ticket, const struct engine_event *ev
 	if (event->status == MPSYNC_OK)
 		ticket_answer_lock(ticket, request, request->read_ms);
 	else
-		answer_error(ticket->sessions, request, 409, "lost", "the grant has ended");
+		answer_in_doubt(ticket->sessions, request); /* with another elector it may go on */
 }
 
 /* The first word that another has it: who asked with a wait of none is answered, others go on. */

@@ -121,8 +121,9 @@ static void adopt(struct etcd_entry *entry, const struct etcd_key *former_facts)
 	etcd_entry_ask(entry,
 	    &(struct etcd_call){
 	        .compares = {{.key = entry->key, .revision = entry->written, .kind = ETCD_WRITTEN_AT},
+	            {.key = former_facts->key, .revision = former_facts->create_revision},
 	            {.key = entry->queue, .revision = token, .kind = ETCD_NONE_BEFORE}},
-	        .compare_count = 2,
+	        .compare_count = 3,
 	        .then = {etcd_entry_put_key(entry), etcd_entry_put_facts(entry, facts),
 	            {.kind = ETCD_DELETE, .key = former_facts->key}},
 	        .then_count = same_facts ? 2 : 3,

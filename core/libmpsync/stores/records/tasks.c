@@ -727,6 +727,14 @@ static bool may_come_late(const struct task *task, enum record_result result)
 	       (result == RECORD_UNKNOWN || (task->request.uncertain && result == RECORD_REFUSED));
 }
 
+/* Who is to adopt what is held remembers that it was: when it vanishes it is not free (rule 17). */
+static void note(const struct task *task, const struct record *there)
+{
+	if (task->phase == ADOPT_READ && there && there->holder)
+		watched_make(task->records, task->claim->name);
+	watched_note(task->records, task->claim->name, there);
+}
+
 static void on_done(struct record_request *request, enum record_result result,
     const struct record *record, enum mpsync_status status, const char *message,
     uint64_t retry_in_ms)
@@ -747,7 +755,7 @@ static void on_done(struct record_request *request, enum record_result result,
 	}
 	if (result != RECORD_CONFLICT && !is_overtaken(task, there) &&
 	    (task->phase == ADOPT_READ || task->phase == RENEW_READ || task->phase == WITHDRAW_READ))
-		watched_note(task->records, task->claim->name, there);
+		note(task, there);
 	switch (task->phase) {
 	case ATTEMPT_READ:
 		judge(task, record);
