@@ -50,7 +50,7 @@ static bool parse_file(struct kubeconfigs *files, const char *path, mpsync_error
 	}
 	files->documents[files->count] = document;
 	files->paths[files->count] = strdup(path);
-	return files->paths[files->count++];
+	return files->paths[files->count++] || entry_no_memory(error);
 }
 
 /* One that is not there is passed over if it is one of several, as kubectl does. */

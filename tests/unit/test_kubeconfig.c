@@ -1,0 +1,182 @@
+/*
+ * Goal: what a kubeconfig says is meant or refused, never passed over: who is impersonated, which
+ * server, which file beside it; and where none is, the words say what to do.
+ */
+#include "unit.h"
+
+#include "failing.h"
+#include "stores/kubernetes/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define SERVER     "clusters: [{name: c, cluster: {server: 'https://server'}}]\n"
+#define CONTEXT    "current-context: x\ncontexts: [{name: x, context: {cluster: c, user: u}}]\n"
+#define USER(text) CONTEXT SERVER "users: [{name: u, user: {" text "}}]\n"
+
+/* The nth allocation of it fails; 0: none does. */
+static bool load(struct kube_config *config, const char *text, const char *context, long nth,
+    mpsync_error *error)
+{
+	struct mpsync_options options = {{0}};
+	const int file = memfd_create("kubeconfig", MFD_CLOEXEC);
+	char path[64];
+	bool loaded;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+	assert_int_equal(write(file, text, strlen(text)), strlen(text));
+	mpsync_options_set(&options, "kubeconfig", path, NULL);
+	mpsync_options_set(&options, "context", context, NULL);
+	*config = (struct kube_config){0};
+	if (nth)
+		failing_from(nth, 1);
+	loaded = kube_config_load(config, &options, "", error);
+	options_clear(&options);
+	close(file);
+	return loaded;
+}
+
+static const struct {
+	const char *text;
+	enum mpsync_status status;
+	const char *message; /* a part of it */
+} refused[] = {
+    {SERVER, MPSYNC_E_INVALID, "current-context"},
+    {"current-context: other\n" SERVER, MPSYNC_E_INVALID, "has no context \"other\""},
+    {"current-context: x\ncontexts: [{name: x, context: {user: u}}]\n", MPSYNC_E_INVALID,
+        "context \"x\" names no cluster"},
+    {CONTEXT "clusters: [{name: c, cluster: {server: 'ftp://server'}}]\n", MPSYNC_E_INVALID,
+        "no http or https URL"},
+    {CONTEXT "clusters: [{name: c, cluster: {}}]\n", MPSYNC_E_INVALID, "no http or https URL"},
+    {CONTEXT SERVER, MPSYNC_E_INVALID, "has no user \"u\""},
+    {USER("color: red"), MPSYNC_E_UNSUPPORTED, "color"},
+    {USER("auth-provider: {name: gcp}"), MPSYNC_E_UNSUPPORTED, "auth-provider"},
+    {USER("client-certificate-data: '*'"), MPSYNC_E_INVALID, "client-certificate-data"},
+    {USER("as-uid: '7'"), MPSYNC_E_INVALID, "\"as\" does not say whom"},
+    {USER("as: [a]"), MPSYNC_E_INVALID, "\"as\" does not say whom"},
+    {USER("as: \"a\\r\\nHost: b\""), MPSYNC_E_INVALID, "Impersonate-User is no text of one line"},
+    {USER("as: a, as-groups: g"), MPSYNC_E_INVALID, "Impersonate-Group is no text of one line"},
+    {USER("as: a, as-groups: [[g]]"), MPSYNC_E_INVALID, "Impersonate-Group is no text of one line"},
+    {USER("as: a, as-user-extra: [k]"), MPSYNC_E_INVALID, "Impersonate-Extra is no text"},
+    {USER("as: a, as-user-extra: {k: v}"), MPSYNC_E_INVALID, "Impersonate-Extra-k is no text"},
+};
+
+static void test_what_is_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+		struct kube_config config;
+		mpsync_error error = {0};
+
+		if (load(&config, refused[i].text, NULL, 0, &error))
+			fail_msg("%s", refused[i].text);
+		if (error.status != refused[i].status || !strstr(error.message, refused[i].message))
+			fail_msg("%s: %d %s", refused[i].text, error.status, error.message);
+		kube_config_clear(&config);
+	}
+}
+
+static const char all_of_it[] =
+    "current-context: other\n"
+    "contexts:\n"
+    "- {name: other, context: {cluster: none}}\n"
+    "- {name: x, context: {cluster: c, user: u, namespace: team}}\n"
+    "clusters:\n"
+    "- {name: b, cluster: {server: 'http://other'}}\n"
+    "- name: c\n"
+    "  cluster: {server: 'HTTPS://Server', certificate-authority: ca.pem, tls-server-name: name,\n"
+    "    proxy-url: 'http://proxy', disable-compression: true,\n"
+    "    extensions: [{name: client.authentication.k8s.io/exec, extension: {audience: us}}]}\n"
+    "users:\n"
+    "- name: u\n"
+    "  user: {client-certificate: /etc/cert.pem, client-key: key.pem, token: secret, tokenFile: "
+    "t,\n"
+    "    as: boss, as-uid: '7', as-groups: [g, h],\n"
+    "    as-user-extra: {a/b: [one, two]}}\n";
+
+static void expect_all(const struct kube_config *config)
+{
+	static const char *const headers[] = {"Impersonate-User: boss", "Impersonate-Uid: 7",
+	    "Impersonate-Group: g", "Impersonate-Group: h", "Impersonate-Extra-a%2Fb: one",
+	    "Impersonate-Extra-a%2Fb: two"};
+
+	for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
+		assert_string_equal(config->headers[i], headers[i]);
+	assert_null(config->headers[sizeof headers / sizeof *headers]);
+	assert_string_equal(config->namespace_name, "team");
+	assert_string_equal(config->cert, "/etc/cert.pem");
+	assert_string_equal(config->key, "/proc/self/fd/key.pem");
+	assert_string_equal(config->ca, "/proc/self/fd/ca.pem");
+	assert_string_equal(config->server_name, "name");
+	assert_string_equal(config->proxy, "http://proxy");
+	assert_string_equal(config->token, "secret");
+}
+
+/* And without memory either all of it is meant, or nothing is loaded: never one header less. */
+static void test_all_of_it_or_nothing(void **state)
+{
+	struct kube_config config;
+	bool failed = true;
+
+	(void)state;
+	for (long nth = 1; failed; nth++) {
+		mpsync_error error = {0};
+		bool loaded;
+
+		loaded = load(&config, all_of_it, "x", nth, &error);
+		failed = failing_end();
+		if (loaded)
+			expect_all(&config);
+		else if (!failed || error.status == MPSYNC_OK)
+			fail_msg("allocation %ld: %d %s", nth, error.status, error.message);
+		kube_config_clear(&config);
+	}
+}
+
+static void test_no_file_of_several_is_there(void **state)
+{
+	struct kube_config config = {0};
+	mpsync_error error = {0};
+
+	(void)state;
+	assert_false(kubeconfig_load(&config, "/nowhere/a:/nowhere/b", NULL, &error));
+	assert_non_null(strstr(error.message, "none of the kubeconfigs"));
+	kube_config_clear(&config);
+	assert_false(kubeconfig_load(&config, "/nowhere/a", NULL, &error));
+	assert_non_null(strstr(error.message, "/nowhere/a"));
+	kube_config_clear(&config);
+}
+
+/* Outside of a pod, and in one whose account was taken away. */
+static void test_nothing_says_where(void **state)
+{
+	const struct mpsync_options options = {{0}};
+	struct kube_config config = {0};
+	mpsync_error error = {0};
+
+	(void)state;
+	unsetenv("KUBECONFIG");
+	unsetenv("KUBERNETES_SERVICE_HOST");
+	setenv("HOME", "/nowhere", 1);
+	assert_false(kube_config_load(&config, &options, "", &error));
+	assert_int_equal(error.status, MPSYNC_E_UNREACHABLE);
+	setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1", 1);
+	assert_false(kube_config_load(&config, &options, "", &error));
+	assert_int_equal(error.status, MPSYNC_E_UNAUTHENTICATED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_what_is_refused),
+	    cmocka_unit_test(test_all_of_it_or_nothing),
+	    cmocka_unit_test(test_no_file_of_several_is_there),
+	    cmocka_unit_test(test_nothing_says_where),
+	};
+
+	failing_install(true);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
