@@ -104,6 +104,15 @@ class Silence(OutageCase):
             done = self.mpsync("lock", "--ttl", "6s", "--wait", wait, "x", "--", "true", url=url, check=122)
             self.assertIn("does not answer", done.stderr)
 
+    def test_a_try_behind_one_that_waits_does_not_take_silence_for_a_holder(self):
+        """At one elector, whose server does not answer either of them."""
+        config = self.plane.kubeconfig(f"{self.folder}/nowhere", {}, self.namespace, {"server": "https://127.0.0.1:1"})
+        elector = self.elector(f"kubernetes:?kubeconfig={config}")
+        waiter = self.probe(elector.url, ttl="6s")
+        waiter.send("acquire x -1")
+        waiter.expect("waiting x")
+        self.until(lambda: self.mpsync("lock", "--wait", "0", "x", "--", "true", url=elector.url).returncode == 122)
+
     def test_a_try_behind_a_claim_that_leaves_ends_too(self):
         client = self.probe(self.silent_url(), ttl="6s")
         client.send("acquire x -1")

@@ -276,7 +276,7 @@ static void on_unknown(struct claim *claim, const struct claim_input *input)
 {
 	claim->status = input->answer.status;
 	claim->doubtful = true;
-	if (claim->state == CLAIM_WAITING && claim->once)
+	if (claim->state <= CLAIM_WAITING && claim->once)
 		give_up(claim, input->now_ms);
 	else
 		back_off(claim, input);

@@ -716,6 +716,25 @@ static const struct engine_claim *in_the_way(
 	return first == claim ? NULL : first;
 }
 
+/* It waits for a store that says nothing: nobody knows whether the name is held. */
+static bool waits_in_doubt(const struct engine_claim *claim)
+{
+	return claim->claim.state == CLAIM_WAITING && claim->claim.doubtful &&
+	       claim->claim.status == MPSYNC_E_UNREACHABLE;
+}
+
+/* A try that stands behind another knows what that knows. */
+static void end_try(
+    struct engine_claim *claim, const struct engine_claim *other, const struct store_word *word)
+{
+	if (!waits_in_doubt(other)) {
+		feed(claim, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = CLAIM_NEVER}, word);
+		return;
+	}
+	remember_message(claim, other->message);
+	feed(claim, CLAIM_UNKNOWN, &(struct claim_answer){.status = MPSYNC_E_UNREACHABLE}, NULL);
+}
+
 /* Its first step, which may be its last. `other` has the name, or wants it. */
 static void begin(struct engine_claim *claim, const struct engine_claim *other)
 {
@@ -728,7 +747,7 @@ static void begin(struct engine_claim *claim, const struct engine_claim *other)
 	if (is_first(claim))
 		give_turn(claim);
 	else if (other && claim->stored.once)
-		feed(claim, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = CLAIM_NEVER}, &word);
+		end_try(claim, other, &word);
 	else
 		feed(claim, CLAIM_TICK, NULL, NULL);
 	if (other && !claim->ended)
