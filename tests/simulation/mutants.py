@@ -154,12 +154,6 @@ MUTANTS = [
          "&(struct store_word){ .holder = known")]),
     ("53", "an elector sets a value whose request was overtaken", [
         ("elector/protocol/ticket_requests.c", "session->order >= put->order) return false;", "false) return false;")], "2"),
-    ("54", "an elector sets a value that was sent while its client read from another stream", [
-        ("elector/protocol/ticket_requests.c", "session->stream->generation != put->stream ||", "")], "2"),
-    ("75", "an elector removes what it adopted for a request that it could not answer", [
-        ("libmpsync/stores/records/errands.c", "dead->adopted_token = task->claim->adopt ? task->claim->token : 0;", "")], "2"),
-    ("76", "an elector that is to adopt what is held forgets that it was", [
-        ("libmpsync/stores/records/tasks.c", "if (task->phase == ADOPT_READ && there && there->holder) watched_make(task->records, task->claim->name);", "")], "2"),
     ("77", "an elector says lost of what another elector has adopted", [
         ("elector/protocol/tickets.c", "if (request && event->reason == MPSYNC_REASON_OTHER_ELECTOR)", "if (false)"),
         ("elector/protocol/tickets.c", "answer_in_doubt(ticket->sessions, request); /* with another elector it may go on */",
@@ -192,10 +186,6 @@ MUTANTS = [
     ("70", "etcd: a place goes over to a lease that was kept alive long before", [
         ("libmpsync/stores/etcd/etcd.c", "if (claim->adopt && !entry->created)", "if (false)"),
         ("libmpsync/stores/etcd/adopt.c", "if (!lasts_long_enough(entry->session)) {", "if (false) {")], "4"),
-    ("71", "etcd: a lease is left alone on which an adopted place stands for nobody", [
-        ("libmpsync/stores/etcd/session.c",
-         "if (session->entries || (session->lease && now_ms < session->believed_ms))",
-         "if (session->entries)")], "4"),
     ("67", "etcd: what stands at the key of an adopted place is taken for that place", [
         ("libmpsync/stores/etcd/leave.c", "|| !is_place_of(entry, own, facts)) return false;",
          "|| !own || is_place_of(entry, own, facts) > 1) return false;")], "4"),
