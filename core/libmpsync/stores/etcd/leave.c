@@ -45,7 +45,7 @@ static bool is_place_of(
 static bool leave_by_facts(
     struct etcd_entry *entry, const struct etcd_key *own, const struct etcd_key *facts)
 {
-	if (!etcd_entry_owns(entry, facts) || !is_place_of(entry, own, facts))
+	if (!facts || !etcd_entry_owns(entry, facts) || !is_place_of(entry, own, facts))
 		return false;
 	entry->created = own->create_revision;
 	entry->facts_created = facts->create_revision;
