@@ -1,7 +1,9 @@
 """Leases beside client-go on one API server in one run; what docs/performance.md records. Not a test.
 
     sh tests/run.sh kubernetes builds what this needs; then: python3 tests/bench/kubernetes.py
+    kubernetes.py --slowed FACTOR…: only contenders, on the server as it is and on one that is so many times slower
 """
+import contextlib
 import os
 import pathlib
 import re
@@ -15,10 +17,12 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/kubernetes"), str(ROOT / "tests/integration")]
 from control_plane import ControlPlane, find  # noqa: E402
-from support import MPSYNC, PROBE, Process, free_port  # noqa: E402
+from support import BUILD, MPSYNC, PROBE, Process, free_port  # noqa: E402
 
-BENCH = str(ROOT / "build/bin/bench")
-CLIENT_GO = str(ROOT / "build/kubernetes/bench")
+os.environ.setdefault("KUBEBUILDER_ASSETS", str(ROOT / "build/kubernetes"))
+BENCH = str(BUILD / "bin/bench")
+DELAY = str(BUILD / "bin/delay")
+CLIENT_GO = f"{os.environ['KUBEBUILDER_ASSETS']}/bench"
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -65,7 +69,7 @@ def contend(plane, url, count, hold_ms):
         before = requests_of(plane)
         result = contenders.stdout.readline().strip()
         made = difference(before, requests_of(plane))
-    print(result)
+    print(result, flush=True)
     print_writes(made, int(result.split()[-1]))
 
 
@@ -121,7 +125,60 @@ def failover_by_ttl(url):
     print("failover, everything of the holder gone, ttl 3 s:", median_and_last(took))
 
 
+def floor_ms(plane, config):
+    line = subprocess.run([CLIENT_GO, config, "default", "floor"], capture_output=True, text=True, check=True).stdout
+    print(line.strip(), flush=True)
+    return float(re.search(r"median ([\d.]+) ms", line)[1])
+
+
+@contextlib.contextmanager
+def slowed(plane, by_us):
+    """A kubeconfig for the server behind a relay that keeps each message back for so long."""
+    with subprocess.Popen([DELAY, str(plane.port), str(by_us)], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as relay:
+        port = relay.stdout.readline().strip()
+        certificate, key = plane.admin_pair
+        yield plane.kubeconfig(f"{plane.folder}/slowed-{port}", {"client-certificate": certificate, "client-key": key},
+                               cluster={"server": f"https://127.0.0.1:{port}",
+                                        "certificate-authority": plane.certificates.ca})
+        relay.stdin.close()
+
+
+def crowds(plane, config):
+    url = f"kubernetes:?kubeconfig={config}"
+    floor_ms(plane, config)
+    contend(plane, url, 100, 15)
+    drain(plane, url, 100)
+
+
+def crowds_slowed(plane, factors):
+    """Each message on its way is kept back for a quarter of what the floor is to be longer."""
+    floor = floor_ms(plane, plane.admin_kubeconfig)
+    crowds(plane, plane.admin_kubeconfig)
+    for factor in factors:
+        print(f"a server that is {factor} times slower:")
+        with slowed(plane, round(floor * 1000 * (factor - 1) / 4)) as config:
+            crowds(plane, config)
+
+
+def measure_all(plane, url):
+    for _ in range(2):
+        floor_ms(plane, plane.admin_kubeconfig)
+        subprocess.run([BENCH, "handoff", url], check=True)
+    subprocess.run([BENCH, "pair", url], check=True)
+    for count in (2, 10, 100):
+        drain(plane, url, count)
+    for hold_ms in (15, 0):
+        for count in (2, 10, 100):
+            contend(plane, url, count, hold_ms)
+    failover_by_proof(url)
+    failover_by_ttl(url)
+    subprocess.run([CLIENT_GO, plane.admin_kubeconfig, "default", "handoff"], check=True)
+    requests_an_hour(plane, url)
+
+
 def main():
+    slower = [int(factor) for factor in sys.argv[2:]] if sys.argv[1:2] == ["--slowed"] else []
     folder = tempfile.mkdtemp(prefix="mpsync-bench-")
     plane = ControlPlane(folder)
     try:
@@ -136,25 +193,15 @@ def main():
         plane.admin_kubeconfig = plane.kubeconfig(
             f"{folder}/kubeconfig", {"client-certificate": certificate, "client-key": key})
         url = f"kubernetes:?kubeconfig={plane.admin_kubeconfig}"
-        for _ in range(2):
-            subprocess.run([CLIENT_GO, plane.admin_kubeconfig, "default", "floor"], check=True)
-            subprocess.run([BENCH, "handoff", url], check=True)
-        subprocess.run([BENCH, "pair", url], check=True)
-        for count in (2, 10, 100):
-            drain(plane, url, count)
-        for hold_ms in (15, 0):
-            for count in (2, 10, 100):
-                contend(plane, url, count, hold_ms)
-        failover_by_proof(url)
-        failover_by_ttl(url)
-        subprocess.run([CLIENT_GO, plane.admin_kubeconfig, "default", "handoff"], check=True)
-        requests_an_hour(plane, url)
+        if slower:
+            crowds_slowed(plane, slower)
+        else:
+            measure_all(plane, url)
     finally:
         plane.end()
         shutil.rmtree(folder, True)
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("KUBEBUILDER_ASSETS", str(ROOT / "build/kubernetes"))
     find("kube-apiserver")
     main()

@@ -311,10 +311,21 @@ void sim_pause(struct sim_node *node, uint64_t us)
 	    node->sim, "node %d stands still for %llu ms", node->number, (unsigned long long)us / 1000);
 }
 
+/* About as long as it is said to be, and sometimes much longer. */
+static uint64_t way_us(struct sim *sim)
+{
+	const uint64_t way =
+	    sim->options.way_us * 9 / 10 + sim_random(sim, sim->options.way_us / 5 + 1);
+
+	return sim_chance(sim, sim->options.stutter) ? way * (1 + sim_random(sim, 30)) : way;
+}
+
 uint64_t sim_latency_us(struct sim *sim)
 {
 	const uint64_t ttl_us = (uint64_t)sim->ttl_ms * 1000;
 
+	if (sim->options.way_us)
+		return way_us(sim);
 	if (sim_fault(sim, FAULT_DELAY, 5))
 		return sim_random(sim, 2 * ttl_us < SERVER_TIMEOUT_US ? 2 * ttl_us : SERVER_TIMEOUT_US);
 	return 100 + sim_random(sim, ttl_us / 200 + 1);

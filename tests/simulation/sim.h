@@ -77,6 +77,7 @@ struct sim_node {
 	uint64_t wake_number;     /* the timer that counts; earlier ones are stale */
 	int claims;               /* users on it */
 	uint64_t sent;            /* requests to the store */
+	uint64_t told_us;         /* when the last event comes that is on its way to it */
 	unsigned connections;     /* how many it has opened; the last is the present one */
 	unsigned deaf;            /* up to this one they pass nothing any more */
 	uint64_t allowed;         /* those that its users and the store gave reason for */
@@ -156,6 +157,10 @@ struct sim_options {
 	uint64_t rate_ratio_ppm; /* largest ratio of two clocks' rates: 1050000 */
 	int mode;                /* -1: any */
 	uint32_t only;           /* faults that may be chosen */
+	uint64_t way_us;         /* how long each message is under way; 0: by the ttl */
+	uint64_t fan_out_us;     /* events of one write come within so long for each who watches */
+	unsigned stutter;        /* percent of messages that take up to thirty times as long */
+	uint64_t first_us;       /* a process's first answer comes so much later: it connects */
 	bool trace;
 };
 
@@ -186,6 +191,7 @@ struct sim {
 	struct sim_connection *connections;
 	uint64_t connection_count;
 	uint64_t calls;
+	uint64_t writes; /* that the store was asked for, done or not */
 	int sites;
 	int current[SIM_SITES]; /* which of a site's two electors is asked */
 	struct sim_belief *beliefs;

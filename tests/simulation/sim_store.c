@@ -249,6 +249,19 @@ static void on_watch_event(struct sim *sim, void *argument)
 	free_message(sim, message);
 }
 
+/* Where the store has a speed, it tells one after the other, in no order, but each in order. */
+static uint64_t event_at_us(struct sim *sim, struct sim_node *node)
+{
+	const uint64_t most_us = sim->options.fan_out_us * (uint64_t)sim->node_count;
+	const uint64_t at_us = sim->now_us + sim_latency_us(sim) + sim_random(sim, most_us);
+
+	if (sim->options.way_us == 0)
+		return at_us;
+	if (at_us > node->told_us)
+		node->told_us = at_us;
+	return node->told_us;
+}
+
 static void send_watch_event(struct sim *sim, struct sim_node *node, int name)
 {
 	const struct stored *stored = &sim->store->names[name];
@@ -260,7 +273,7 @@ static void send_watch_event(struct sim *sim, struct sim_node *node, int name)
 	message->name = name;
 	message->there = stored->there;
 	copy_record(&message->record, &stored->record);
-	sim_at(sim, sim->now_us + sim_latency_us(sim), node, on_watch_event, message, free_message);
+	sim_at(sim, event_at_us(sim, node), node, on_watch_event, message, free_message);
 }
 
 static void notify(struct sim *sim, int name)
@@ -552,6 +565,7 @@ static void apply(struct sim *sim, struct message *message)
 {
 	struct stored *stored = &sim->store->names[message->name];
 
+	sim->writes += message->operation != READ;
 	if (sim->throttled > 0) {
 		sim->throttled--;
 		message->result = RECORD_UNKNOWN;
@@ -655,7 +669,9 @@ static uint64_t answer_us(struct sim *sim, const struct message *message)
 {
 	const bool late = message->operation != READ && sim_fault(sim, FAULT_LATE, 5);
 
-	return sim_answer_us(sim) + (late ? A_MINUTE_US : 0);
+	const bool first = message->number == 1;
+
+	return sim_answer_us(sim) + (late ? A_MINUTE_US : 0) + (first ? sim->options.first_us : 0);
 }
 
 static void on_answer(struct sim *sim, void *argument)

@@ -174,7 +174,6 @@ bool task_start_waiting(struct task *task)
 		return false;
 	task->next = task->watched->waiting;
 	task->watched->waiting = task;
-	task->lost_races = task->watched->contention;
 	return true;
 }
 
@@ -195,7 +194,9 @@ static uint64_t linger_until(
 	/* One that lasts for years is not watched for years on behalf of nobody. */
 	if (worth_watching(records, watched))
 		return now - watched->seen.unchanged_ms + 2 * ttl_ms;
-	return watched->contention > 0 || (record && record->next) ? now + CONTENDED_LINGER_MS : 0;
+	return rivals_window_ms(&watched->rivals, &records->pace) > 0 || (record && record->next)
+	           ? now + CONTENDED_LINGER_MS
+	           : 0;
 }
 
 void watched_see(struct records *records, struct watched_name *watched, const struct record *record)
@@ -208,6 +209,7 @@ void watched_see(struct records *records, struct watched_name *watched, const st
 	if (record)
 		watched->newest_version = record->version;
 	record_observe(&watched->seen, before, record, &view, records_now(records));
+	places_see(records, watched, before, record);
 	watched->linger_until_ms = linger_until(records, watched, record);
 	if (record && before && record_same_holding(before, record) &&
 	    text_same(before->next, record->next)) {

@@ -177,6 +177,7 @@ void records_seen(struct records *records, const char *name, const struct record
 	watched->look_at_ms = 0;
 	free(watched->unheard);
 	watched->unheard = NULL;
+	places_heard(watched, record);
 	watched_see(records, watched, record);
 	if (dead_grants_have(records, name, record))
 		errand_remove(records, name, record);

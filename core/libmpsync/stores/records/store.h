@@ -7,6 +7,7 @@
 #define MPSYNC_STORES_RECORDS_STORE_H
 
 #include "observers.h"
+#include "pace.h"
 #include "records.h"
 
 /* Lost races before a request says "busy" and comes back later. */
@@ -48,7 +49,10 @@ struct watched_name {
 	uint64_t look_at_ms; /* the store is asked although nobody told of a change; 0: not planned */
 	char *unheard;       /* why its changes are not heard of; NULL: they are */
 	enum mpsync_status unheard_status;
-	uint32_t contention; /* races that a claim of ours is likely to lose here */
+	uint64_t held_at_ms; /* when its present holder was seen first */
+	uint64_t open_at_ms; /* since when all may write; 0: nobody may */
+	uint32_t windows;    /* which each of them does within */
+	struct rivals rivals;
 };
 
 /*
@@ -75,16 +79,17 @@ struct task {
 	struct task *next; /* waiting for the same name */
 	enum phase phase;
 	unsigned races;
-	uint64_t sent_at_ms; /* of the latest write that grants or renews */
-	bool queued;         /* stands in the backend's order */
-	bool wrote;          /* a grant may be there */
-	bool granting;       /* a granting write is in flight */
-	bool late_grant;     /* one was given up and may yet be done, if nobody else writes before */
-	bool reserved;       /* its place may stand in the record */
+	uint64_t sent_at_ms;   /* of the latest write that grants or renews */
+	uint64_t asked_at_ms;  /* of the latest request */
+	uint64_t echo_from_ms; /* of a write, until an event of this version is seen; 0: it was */
+	uint64_t echo_version;
+	bool queued;     /* stands in the backend's order */
+	bool wrote;      /* a grant may be there */
+	bool granting;   /* a granting write is in flight */
+	bool late_grant; /* one was given up and may yet be done, if nobody else writes before */
+	bool reserved;   /* its place may stand in the record */
 	uint64_t reserve_at_ms;
-	uint32_t reserve_window_ms; /* 0: the first */
-	uint32_t lost_races;        /* for the record, while it waits */
-	uint64_t lost_version;      /* of the record that somebody else wrote first */
+	uint64_t lost_version; /* of the record that somebody else wrote first */
 	uint64_t remove_at_ms;
 	uint64_t asked_version; /* the newest that was known of the name when it was read last */
 	uint64_t place_until_ms;
@@ -127,6 +132,7 @@ struct records {
 	 */
 	struct task *spare;
 	struct watched_name *spare_watched;
+	struct pace pace;
 	struct observers observers;
 	uint64_t observe_at_ms; /* when observers ask again; CLAIM_NEVER: all were answered */
 };
@@ -157,6 +163,25 @@ void records_remove_lingered(struct records *records);
 void records_wake_waiting(struct records *records, struct watched_name *watched, bool known);
 /* Ours, which others wrote into. */
 void records_keep_up(struct watched_name *watched, const struct record *record);
+
+/* ---- places.c: who writes when, of those who wait (rule 49) ---- */
+
+/* Its request was answered. */
+void places_answered(struct task *task);
+/* The store told of this. */
+void places_heard(struct watched_name *watched, const struct record *record);
+/* The name is seen as `record`, after `before`. */
+void places_see(struct records *records, struct watched_name *watched, const struct record *before,
+    const struct record *record);
+/* It wrote this; somebody else wrote before. */
+void places_written(struct task *task, const struct record *record);
+void places_lost(struct task *task);
+/* So long it leaves a name that is free to others. */
+uint64_t places_busy_ms(struct task *task, const struct record *record);
+/* Is there a place that it could take? */
+bool places_wanted(const struct task *task, const struct record *record);
+/* When it may, if there is one still. */
+uint64_t places_reserve_at_ms(const struct task *task, const struct record *record);
 
 /* ---- names.c ---- */
 

@@ -6,17 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long a place in the order is left to its owner when the name is free (rule 49, delta). */
-#define PLACE_MS 50
-/* Where nobody has a place: each race that is lost spreads those who contend by so much more. */
-#define SPREAD_MS   25
-#define MOST_SPREAD 20
-/* Those who come together do not write together. */
-#define RESERVE_JITTER_MS 100
-/* Each race that is lost doubles it, up to this. */
-#define LONGEST_JITTER_MS 3200
-/* A free record that somebody may wait for without a place is left to them so long. */
-#define REMOVE_AFTER_MS 20
 /* So long nothing need be heard of a name that is waited for, or a ttl if that is longer. */
 #define LOOK_AGAIN_MS 60000
 
@@ -167,6 +156,7 @@ static uint64_t wanted_until(const struct task *task)
 static void prepare(struct task *task, enum phase phase)
 {
 	task->phase = phase;
+	task->asked_at_ms = records_now(task->records);
 	task->request = (struct record_request){
 	    .name = task->claim->name,
 	    .claim = task->claim->digest,
@@ -304,49 +294,6 @@ static void take_over_write(struct task *task, const struct record *record)
 
 /* ---- Attempts ---- */
 
-static uint32_t random_below(const struct records *records, uint32_t bound)
-{
-	return records->store.clock.random(records->store.clock.context) % bound;
-}
-
-static uint32_t smaller(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
-/* Those without a place come after all places, and not all at once. */
-static uint64_t place_ms(const struct task *task, const struct record *record)
-{
-	const struct records *records = task->records;
-	uint32_t ahead = record->ahead;
-
-	if (!records->backend->reserves)
-		return (uint64_t)ahead * PLACE_MS;
-	ahead = record_next_ahead(record->next, &task->claim->digest);
-	/* Nobody has a place, but others were quicker before: there are many. */
-	if (record_next_count(record->next) == 0 && task->lost_races > 0)
-		return random_below(records, SPREAD_MS * smaller(task->lost_races, MOST_SPREAD));
-	return (uint64_t)ahead * PLACE_MS +
-	       (ahead == RECORD_MOST_NEXT ? random_below(records, PLACE_MS) : 0);
-}
-
-static uint64_t place_busy_ms(struct task *task, const struct record *record)
-{
-	const uint64_t now = records_now(task->records);
-
-	if (!record || task->claim->once)
-		return 0;
-	if (task->place_until_ms == 0)
-		task->place_until_ms = now + place_ms(task, record);
-	return now >= task->place_until_ms ? 0 : task->place_until_ms - now;
-}
-
-static bool wants_place(const struct task *task, const struct record *record)
-{
-	return task->records->backend->reserves && !task->claim->once && !task->claim->brief &&
-	       record && record->holder && record_next_count(record->next) < RECORD_MOST_NEXT;
-}
-
 /* The one write into a record of another's: it changes nothing that anybody compares (rule 49). */
 static void write_next(
     struct task *task, enum phase phase, const struct record *there, const char *next)
@@ -368,7 +315,7 @@ static bool reserve(struct task *task, const struct record *there, uint64_t *bus
 	const uint64_t now = records_now(task->records);
 	char next[RECORD_NEXT_SIZE];
 
-	if (!wants_place(task, there)) {
+	if (!places_wanted(task, there)) {
 		task->reserve_at_ms = 0;
 		return false;
 	}
@@ -377,9 +324,7 @@ static bool reserve(struct task *task, const struct record *there, uint64_t *bus
 		return false;
 	}
 	if (task->reserve_at_ms == 0)
-		task->reserve_at_ms =
-		    now + random_below(task->records,
-		              task->reserve_window_ms ? task->reserve_window_ms : RESERVE_JITTER_MS);
+		task->reserve_at_ms = places_reserve_at_ms(task, there);
 	if (now < task->reserve_at_ms) {
 		if (task->reserve_at_ms - now < *busy_ms)
 			*busy_ms = task->reserve_at_ms - now;
@@ -464,7 +409,7 @@ static void judge(struct task *task, const struct record *record)
 	uint64_t busy_ms;
 
 	if (watched_is_stale(task->watched, there) || is_overtaken(task, there)) {
-		answer_busy(task, NULL, PLACE_MS);
+		answer_busy(task, NULL, pace_place_ms(&task->records->pace));
 		return;
 	}
 	watched_see(task->records, task->watched, there);
@@ -488,7 +433,8 @@ static void judge(struct task *task, const struct record *record)
 			answer_busy(task, record, busy_ms);
 		return;
 	}
-	busy_ms = place_busy_ms(task, record);
+	task->reserve_at_ms = 0;
+	busy_ms = places_busy_ms(task, record);
 	if (busy_ms > 0)
 		answer_busy(task, record, busy_ms);
 	else
@@ -502,12 +448,11 @@ static void on_reserved(struct task *task, enum record_result result, const stru
 	if (result != RECORD_OK) {
 		/* Somebody wrote before: it looks again. */
 		task->reserved = false;
-		task->reserve_window_ms = task->reserve_window_ms
-		                              ? smaller(task->reserve_window_ms * 2, LONGEST_JITTER_MS)
-		                              : 2 * RESERVE_JITTER_MS;
-		answer_busy(task, NULL, PLACE_MS);
+		places_lost(task);
+		answer_busy(task, NULL, pace_place_ms(&task->records->pace));
 		return;
 	}
+	places_written(task, record);
 	watched_see(task->records, task->watched, record);
 	answer_busy(task, record,
 	    record_busy_ms(&task->watched->seen, record, &view, records_now(task->records)));
@@ -522,7 +467,7 @@ static bool awaits_news(struct task *task)
 	const bool first = task->lost_version != task->request.version;
 
 	task->lost_version = task->request.version;
-	task->lost_races++;
+	places_lost(task);
 	task->wrote = task->late_grant;
 	return first && task->queued && task->records->backend->reserves;
 }
@@ -533,9 +478,7 @@ static void on_granted(struct task *task, const struct record *record)
 
 	take_over_write(task, record);
 	task->claim->token = record->version;
-	/* Less each time, so that a name where nobody contends any more is quick again. */
-	if (reserves && task->watched)
-		task->watched->contention = task->lost_races * 3 / 4;
+	places_written(task, record);
 	if (reserves && (task->queued || record->next))
 		task_watch_while_holding(task);
 	else
@@ -555,12 +498,12 @@ static void on_attempt_written(
 	} else if (++task->races < MOST_RACES && result == RECORD_ABSENT) {
 		judge(task, NULL);
 	} else if (!task->request.uncertain && awaits_news(task)) {
-		answer_busy(task, NULL, PLACE_MS);
+		answer_busy(task, NULL, pace_place_ms(&task->records->pace));
 	} else if (task->races < MOST_RACES) {
 		read_record(task, ATTEMPT_READ, true);
 	} else {
 		task->races = 0;
-		answer_busy(task, NULL, PLACE_MS);
+		answer_busy(task, NULL, pace_place_ms(&task->records->pace));
 	}
 }
 
@@ -662,7 +605,7 @@ static void linger(struct task *task, const struct record *record)
 	task->phase = WITHDRAW_LINGER;
 	task->grant->version = record->version;
 	task->grant->uid = record->uid;
-	task->remove_at_ms = records_now(records) + REMOVE_AFTER_MS;
+	task->remove_at_ms = records_now(records) + pace_place_ms(&records->pace);
 	task->next = records->lingering;
 	records->lingering = task;
 	records_arm(records);
@@ -693,11 +636,17 @@ void records_remove_lingered(struct records *records)
 	}
 }
 
+/* What came in between was told already: it need not be read. */
+static bool has_news(const struct task *task)
+{
+	return newest_version(task) > task->request.version;
+}
+
 static void on_withdraw_written(
     struct task *task, enum record_result result, const struct record *record)
 {
 	if (result != RECORD_OK && ++task->races < MOST_RACES) {
-		read_record(task, WITHDRAW_READ, true);
+		read_record(task, WITHDRAW_READ, !has_news(task));
 		return;
 	}
 	if (result == RECORD_OK && record && !record->next && !task->records->backend->absent_is_free &&
@@ -743,7 +692,8 @@ static void on_done(struct record_request *request, enum record_result result,
 	const struct record *there = record && record->version ? record : NULL;
 
 	task->late_grant |= may_come_late(task, result);
-
+	if (result != RECORD_REFUSED && result != RECORD_UNKNOWN)
+		places_answered(task);
 	if ((result == RECORD_REFUSED || result == RECORD_UNKNOWN) && !matters(task)) {
 		answer_freed(task);
 		return;
@@ -922,7 +872,7 @@ void records_wake_waiting(struct records *records, struct watched_name *watched,
 		/* Its place counts from the next time that nobody holds it. */
 		if (last && last->holder)
 			task->place_until_ms = 0;
-		if (task->phase != IDLE || !known || wants_place(task, last) ||
+		if (task->phase != IDLE || !known || places_wanted(task, last) ||
 		    record_busy_ms(&watched->seen, last, &view, records_now(records)) == 0)
 			sink->answer(sink->engine, task->claim, CLAIM_CHANGED, NULL, NULL);
 	}
