@@ -51,6 +51,8 @@ const struct flag flag_table[FLAG_COUNT] = {
         "Kubernetes: label this Pod while it leads (no)"},
     {"leader-events", "no|yes", OPTION_LEADER_EVENTS, FOR_STORE,
         "Kubernetes: tell by Events who leads (no)"},
+    {"lease-owner", "OBJECT", OPTION_LEASE_OWNER, FOR_STORE,
+        "Kubernetes: whom election Leases go with, as apps/v1/deployments/web"},
     {"user", "NAME", OPTION_USER, FOR_STORE, "etcd: who asks"},
     {"password-file", "FILE", OPTION_PASSWORD_FILE, FOR_STORE,
         "etcd: its first line is the password"},

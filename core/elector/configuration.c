@@ -21,6 +21,7 @@ enum {
 	MAX_WAITERS,
 	LABEL_LEADER,
 	LEADER_EVENTS,
+	LEASE_OWNER,
 	LOG,
 	PRINT_OPENAPI
 };
@@ -41,6 +42,8 @@ static const struct flag flags[] = {
     {"max-waiters", "COUNT", MAX_WAITERS, 1, "requests that wait (100000)"},
     {"label-leader", NULL, LABEL_LEADER, 1, "Kubernetes: label the Pod while it leads (no)"},
     {"leader-events", NULL, LEADER_EVENTS, 1, "Kubernetes: tell by Events who leads (no)"},
+    {"lease-owner", "OBJECT", LEASE_OWNER, 1,
+        "Kubernetes: whom election Leases go with, as apps/v1/deployments/web"},
     {"log", "LEVEL", LOG, 1, "error: say only why it ends; warn (default), info, debug"},
     {"print-openapi", NULL, PRINT_OPENAPI, 1, "print the description of its wire, and end"},
     {"help", NULL, FLAG_HELP, 1, "this text"},
@@ -111,6 +114,9 @@ static bool take_flag(struct configuration *configuration, int flag)
 		return true;
 	case LEADER_EVENTS:
 		configuration->leader_events = true;
+		return true;
+	case LEASE_OWNER:
+		configuration->lease_owner = optarg;
 		return true;
 	case LOG:
 		return take_log_level(configuration, optarg);

@@ -25,6 +25,7 @@ struct configuration {
 	bool status_locks;
 	bool label_leader;
 	bool leader_events;
+	const char *lease_owner;
 	bool print_openapi;
 	bool help;
 	bool version;

@@ -58,7 +58,9 @@ static bool options_from_flags(
 	return (!configuration->label_leader ||
 	           mpsync_options_set(options, "label_leader", "yes", error) == MPSYNC_OK) &&
 	       (!configuration->leader_events ||
-	           mpsync_options_set(options, "leader_events", "yes", error) == MPSYNC_OK);
+	           mpsync_options_set(options, "leader_events", "yes", error) == MPSYNC_OK) &&
+	       (!configuration->lease_owner || mpsync_options_set(options, "lease_owner",
+	                                           configuration->lease_owner, error) == MPSYNC_OK);
 }
 
 static void say(void *context, const char *message)

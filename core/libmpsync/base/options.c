@@ -36,6 +36,7 @@ static const struct {
     [OPTION_INSECURE] = {"insecure", CHOICE, "no", "no|yes", 0, 0},
     [OPTION_LABEL_LEADER] = {"label_leader", CHOICE, "no", "no|yes", 0, 0},
     [OPTION_LEADER_EVENTS] = {"leader_events", CHOICE, "no", "no|yes", 0, 0},
+    [OPTION_LEASE_OWNER] = {"lease_owner", TEXT, NULL, NULL, 0, 0},
     [OPTION_USER] = {"user", TEXT, NULL, NULL, 0, 0},
     [OPTION_PASSWORD_FILE] = {"password_file", TEXT, NULL, NULL, 0, 0},
     [OPTION_PREFIX] = {"prefix", TEXT, NULL, NULL, 0, 0},

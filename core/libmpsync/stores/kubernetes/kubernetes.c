@@ -5,6 +5,7 @@
 #include "lease.h"
 #include "names.h"
 #include "net/further.h"
+#include "owner.h"
 #include "pod.h"
 #include "query.h"
 #include "stores/records/records.h"
@@ -24,6 +25,7 @@ struct flight {
 	struct backend *backend;
 	struct record_request *request;
 	struct kube_call *call;
+	cJSON *body; /* made before it can be sent; NULL: it is not */
 	enum operation operation;
 };
 
@@ -32,8 +34,9 @@ struct backend {
 	struct kube_api *api;
 	struct kube_names *names;
 	struct kube_queries *queries;
-	struct kube_pod *pod; /* NULL: nothing shows who leads */
-	char *collection;     /* the path of the Leases */
+	struct kube_pod *pod;     /* NULL: nothing shows who leads */
+	struct kube_owner *owner; /* NULL: election Leases belong to nobody */
+	char *collection;         /* the path of the Leases */
 	struct store *store;
 	bool litter_told;    /* that free Leases stay behind */
 	uint64_t further_ms; /* the option request_timeout; 0: a part of the ttl */
@@ -52,6 +55,7 @@ static void finish(struct flight *flight, enum record_result result, const struc
 	struct record_request *request = flight->request;
 
 	request->data = NULL;
+	cJSON_Delete(flight->body);
 	free(flight);
 	request->done(request, result, record, status, message, retry_in_ms);
 }
@@ -226,9 +230,10 @@ static void send_flight(struct flight *flight)
 	struct backend *backend = flight->backend;
 	const struct record_request *request = flight->request;
 	const bool has_body = flight->operation != READ;
-	cJSON *body = has_body ? body_of(flight) : NULL;
+	cJSON *body = flight->body || !has_body ? flight->body : body_of(flight);
 	char *path = path_of(flight);
 
+	flight->body = NULL;
 	if (path && (body || !has_body))
 		flight->call = kube_send(
 		    backend->api, &(struct kube_request){
@@ -253,6 +258,40 @@ static void send_when_resigned(void *context)
 	send_flight(context);
 }
 
+static void send_when_owned(void *context, const struct kube_answer *problem)
+{
+	struct flight *flight = context;
+
+	if (problem)
+		on_answer(flight, problem);
+	else if (kube_owner_put(flight->backend->owner, flight->body))
+		send_flight(flight);
+	else
+		finish_without_memory(flight);
+}
+
+/* An election's Lease stays after everybody has gone, but for its owner's end. */
+static bool needs_owner(const struct flight *flight)
+{
+	const struct record_request *request = flight->request;
+
+	return flight->backend->owner && flight->operation == WRITE && request->create &&
+	       request->record.election;
+}
+
+/* Its texts are borrowed until the call returns: the body is made now. */
+static void send_owned(struct flight *flight)
+{
+	struct backend *backend = flight->backend;
+
+	flight->body = body_of(flight);
+	if (!flight->body)
+		finish_without_memory(flight);
+	else if (!kube_owner_ask(
+	             backend->owner, timeout_of(backend, flight->request), send_when_owned, flight))
+		send_when_owned(flight, NULL);
+}
+
 static bool lets_go(const struct flight *flight)
 {
 	const struct record_request *request = flight->request;
@@ -274,8 +313,10 @@ static void request_any(
 	flight->operation = operation;
 	request->data = flight;
 	/* Nobody may be led here any more when another can lead. */
-	if (!lets_go(flight) ||
-	    !kube_pod_resign(of(base)->pod, request->name, send_when_resigned, flight))
+	if (needs_owner(flight))
+		send_owned(flight);
+	else if (!lets_go(flight) ||
+	         !kube_pod_resign(of(base)->pod, request->name, send_when_resigned, flight))
 		send_flight(flight);
 }
 
@@ -308,7 +349,9 @@ static void kubernetes_cancel(struct record_backend *base, struct record_request
 		return;
 	request->data = NULL;
 	kube_pod_forget(of(base)->pod, flight);
+	kube_owner_forget(of(base)->owner, flight);
 	kube_cancel(flight->call);
+	cJSON_Delete(flight->body);
 	free(flight);
 }
 
@@ -354,6 +397,7 @@ static void kubernetes_close(struct record_backend *base)
 	struct backend *backend = of(base);
 
 	kube_pod_free(backend->pod);
+	kube_owner_free(backend->owner);
 	kube_queries_free(backend->queries);
 	kube_names_free(backend->names);
 	kube_api_free(backend->api);
@@ -408,9 +452,10 @@ static bool set_up(struct backend *backend, struct kube_config *config, const ch
 		backend->queries =
 		    kube_queries_new(backend->api, backend->names, backend->collection, name, clock);
 	if (good && backend->names && backend->queries)
-		return kube_pod_new(&backend->pod,
-		    &(struct kube_pod_host){backend->api, loop, *clock, say, backend}, name, options,
-		    error);
+		return kube_owner_new(&backend->owner, backend->api, name, options, error) &&
+		       kube_pod_new(&backend->pod,
+		           &(struct kube_pod_host){backend->api, loop, *clock, say, backend}, name, options,
+		           error);
 	fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	return false;
 }

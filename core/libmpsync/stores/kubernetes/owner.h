@@ -1,0 +1,30 @@
+/*
+ * The object that election Leases belong to, so that an uninstall takes them along: its kind and
+ * uid are asked for once, before the first of them is made.
+ */
+#ifndef MPSYNC_STORES_KUBE_OWNER_H
+#define MPSYNC_STORES_KUBE_OWNER_H
+
+#include "api.h"
+#include "base/options.h"
+
+struct kube_owner;
+
+/* As in apps/v1/deployments/web, or v1/configmaps/web. NULL is nobody's: `owner` is NULL then. */
+bool kube_owner_new(struct kube_owner **owner, struct kube_api *api, const char *namespace_name,
+    const struct mpsync_options *options, mpsync_error *error);
+void kube_owner_free(struct kube_owner *owner);
+
+/*
+ * `done` with NULL when it is known, else with what went wrong, which is asked for anew the next
+ * time. False: it is known already, or there is none; `done` does not come.
+ */
+bool kube_owner_ask(struct kube_owner *owner, uint64_t timeout_ms,
+    void (*done)(void *context, const struct kube_answer *problem), void *context);
+/* `done` is not called any more. */
+void kube_owner_forget(struct kube_owner *owner, const void *context);
+
+/* Into the Lease that is to be made. False without memory. */
+bool kube_owner_put(const struct kube_owner *owner, cJSON *lease);
+
+#endif
