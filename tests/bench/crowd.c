@@ -12,6 +12,7 @@
  * long. --first: a process's first answer comes so much later, for it connects.
  * --most-floors TENTHS, --most-writes TENTHS: fails if it takes more of them.
  */
+#include "base/identity.h"
 #include "sim.h"
 
 #include <stdio.h>
@@ -116,7 +117,8 @@ static void start(struct crowd *crowd, int i)
 	struct sim *sim = crowd->sim;
 	struct sim_node *node = &sim->nodes[i];
 	struct contender *contender = &crowd->contenders[i];
-	struct engine_host host = {.owner = &owner, .wake_at = sim_wake_at};
+	struct engine_host host = {
+	    .owner = &owner, .random_id = id_random, .digest_id = id_digest, .wake_at = sim_wake_at};
 
 	*node = (struct sim_node){.sim = sim,
 	    .number = i,
