@@ -251,7 +251,8 @@ class Waiting(Case):
 class Completion(Case):
     def complete(self, *words, url=None):
         """What bash offers for the last word."""
-        script = (f"source {ROOT}/core/cli/mpsync.bash; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); COMP_LINE=\"$*\"; "
+        # However long the store takes here: a person who types is not kept waiting for it.
+        script = (f"timeout() {{ shift; \"$@\"; }}; source {ROOT}/core/cli/mpsync.bash; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); COMP_LINE=\"$*\"; "
                   "COMP_POINT=${#COMP_LINE}; _mpsync; printf '%s\\n' \"${COMPREPLY[@]}\"")
         done = subprocess.run(["bash", "-c", script, "bash", "mpsync", *words], text=True, capture_output=True, check=True,
                               timeout=60, env={**os.environ, "MPSYNC_URL": url or self.file_url,
