@@ -42,8 +42,9 @@ def bodies(source, function):
 
 
 def pattern(text):
-    """The text, however it is wrapped."""
-    return re.compile(r"\s+".join(re.escape(word) for word in text.split()))
+    """The text, however it is wrapped, and no part of a longer name."""
+    words = r"\s+".join(re.escape(word) for word in text.split())
+    return re.compile((r"\b" if re.match(r"\w", text) else "") + words + (r"\b" if re.search(r"\w$", text) else ""))
 
 
 def place(mutant):
