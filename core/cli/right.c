@@ -57,10 +57,8 @@ int right_open(struct right *right, const struct arguments *arguments, bool elec
 	right->wait_ms = arguments->wait_ms;
 	if (right->wait_ms == WAIT_AS_SET)
 		right->wait_ms = options_ms(&right->client->options, OPTION_WAIT);
-	/* The command itself must end: it waits for one answer longer, and for one request at its end.
-	 */
+	/* The command itself must end: it waits for one answer longer. */
 	right->client->try_ms = (uint64_t)options_ms(&right->client->options, OPTION_TTL) / 2;
-	right->client->taking_back_ms = right->client->try_ms;
 	code = set_grace(right, arguments);
 	if (code != 0)
 		return code;
@@ -71,13 +69,17 @@ int right_open(struct right *right, const struct arguments *arguments, bool elec
 int right_ask(struct right *right, const char *value, int64_t wait_ms)
 {
 	mpsync_error error;
-	const mpsync_status status = lock_acquire(right->lock, 1, NULL, value, wait_ms, &error);
+	mpsync_status status;
 
+	/* At its end it waits for one request more, which may yet be granted. */
+	right->client->taking_back_ms = right->client->try_ms;
+	status = lock_acquire(right->lock, 1, NULL, value, wait_ms, &error);
 	return status == MPSYNC_OK ? 0 : complain(exit_code_of(status), "%s", error.message);
 }
 
 void right_begin(struct right *right, const mpsync_event *event)
 {
+	right->client->taking_back_ms = 0; /* it was granted: nothing else may be */
 	right->grant = event->grant;
 	right->token = event->token;
 	/* The right as it was given counts: some stores give a ttl of their own. */
