@@ -73,12 +73,12 @@ static void *acquire(void *context)
 	return NULL;
 }
 
-static volatile sig_atomic_t signals;
+static atomic_int signals;
 
 static void on_signal(int number)
 {
 	(void)number;
-	signals = signals + 1;
+	signals++;
 }
 
 static void test_a_signal_ends_no_call(void **state)
