@@ -183,14 +183,9 @@ MUTANTS = [
     ("69", "etcd: an adopted grant counts from a keep-alive before the adoption", [
         ("libmpsync/stores/etcd/adopt.c", "entry->facts_created = got->revision; etcd_entry_proceed_when_kept(entry);",
          "entry->facts_created = got->revision; etcd_entry_answer_seen(entry, CLAIM_GRANTED);")], "4"),
-    ("70", "etcd: a place goes over to a lease that was kept alive long before", [
-        ("libmpsync/stores/etcd/etcd.c", "if (claim->adopt && !entry->created)", "if (false)"),
-        ("libmpsync/stores/etcd/adopt.c", "if (!lasts_long_enough(entry->session)) {", "if (false) {")], "4"),
     ("67", "etcd: what stands at the key of an adopted place is taken for that place", [
         ("libmpsync/stores/etcd/leave.c", "|| !is_place_of(entry, own, facts)) return false;",
          "|| !own || is_place_of(entry, own, facts) > 1) return false;")], "4"),
-    ("72", "etcd: whoever waits for room does not see that the facts of what stands there have gone", [
-        ("libmpsync/stores/etcd/entry.c", "} else if ((entry->created || entry->before.flight) &&", "} else if (entry->created &&")], "4"),
     ("73", "etcd: facts that come back while their claim leaves keep its place", [
         ("libmpsync/stores/etcd/leave.c", "if (got->succeeded) answer_freed(entry, false); else resolve_doubt(entry);",
          "answer_freed(entry, false);")], "4"),
