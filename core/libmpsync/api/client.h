@@ -54,8 +54,9 @@ struct mpsync_client {
 	struct op close_op;
 	struct close_command *reserved_close; /* so that closing needs no memory */
 	size_t open_requests;                 /* requests and grants that have not ended */
-	uint64_t try_ms;         /* how long a try waits for an answer; 0: as the engine does */
-	uint64_t taking_back_ms; /* how long closing waits for what may yet be written; 0: not at all */
+	uint64_t try_ms; /* how long a try waits for an answer; 0: as the engine does */
+	atomic_uint_fast64_t
+	    taking_back_ms; /* how long closing waits for what may yet be written; 0: not at all */
 	bool closing;
 };
 

@@ -315,7 +315,7 @@ static bool reserve(struct task *task, const struct record *there, uint64_t *bus
 	const uint64_t now = records_now(task->records);
 	char next[RECORD_NEXT_SIZE];
 
-	if (!places_wanted(task, there)) {
+	if (!there || !places_wanted(task, there)) {
 		task->reserve_at_ms = 0;
 		return false;
 	}
