@@ -101,7 +101,7 @@ class Presets(Case):
         for preset in json.loads((ROOT / "CMakePresets.json").read_text())["configurePresets"]:
             with self.subTest(preset["name"]):
                 self.run_command("cmake", "-S", str(ROOT), "--preset", preset["name"],
-                                 "-B", str(self.folder / preset["name"]))
+                                 "-B", str(self.folder / preset["name"]), PKG_CONFIG="pkg-config")
 
 
 if __name__ == "__main__":
