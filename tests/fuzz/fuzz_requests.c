@@ -10,6 +10,7 @@
 #include "elector/protocol/anonymous.h"
 #include "stores/memory/memory.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,7 @@ static bool begin(void)
 	const struct anonymous anonymous = {.holder = "anonymous"};
 	struct store *store;
 
+	signal(SIGPIPE, SIG_IGN); /* as the elector does */
 	boot_now_ms = 1000000;
 	engine_wakes_ms = sessions_wake_ms = UINT64_MAX;
 	server = (struct server){.loop.timer.descriptor = -1,
