@@ -253,6 +253,56 @@ static void test_a_check_waits_for_whoever_writes(void **state)
 	assert_int_equal(check.status, MPSYNC_OK);
 }
 
+/* Whoever asked may be gone by then, and what was its own freed. */
+static void test_a_check_that_is_cancelled_tells_nobody(void **state)
+{
+	struct fixture *fixture = *state;
+	struct check cancelled = {.query = {.kind = STORE_CHECK, .done = on_checked}};
+	struct check after = cancelled;
+	sqlite3 *other = lock_out(fixture);
+
+	fixture->store->ops->query(fixture->store, &cancelled.query);
+	fixture->store->ops->query(fixture->store, &after.query);
+	fixture->store->ops->query_cancel(fixture->store, &cancelled.query);
+	sqlite3_close(other);
+	while (!after.done)
+		event_base_loop(fixture->loop.base, EVLOOP_ONCE);
+	assert_false(cancelled.done);
+}
+
+/* An answer may end what waits for another one. */
+struct ending_check {
+	struct check check;
+	struct fixture *fixture;
+	struct check *other;
+};
+
+static void end_other(struct store_query *query, enum mpsync_status status, const char *message)
+{
+	struct ending_check *ending = (struct ending_check *)query;
+	struct store *store = ending->fixture->store;
+
+	on_checked(query, status, message);
+	store->ops->query_cancel(store, &ending->other->query);
+}
+
+static void test_an_answer_may_cancel_the_next(void **state)
+{
+	struct fixture *fixture = *state;
+	struct check next = {.query = {.kind = STORE_CHECK, .done = on_checked}};
+	struct ending_check first = {.check.query = {.kind = STORE_CHECK, .done = end_other},
+	    .fixture = fixture,
+	    .other = &next};
+	sqlite3 *other = lock_out(fixture);
+
+	fixture->store->ops->query(fixture->store, &first.check.query);
+	fixture->store->ops->query(fixture->store, &next.query);
+	sqlite3_close(other);
+	while (!first.check.done)
+		event_base_loop(fixture->loop.base, EVLOOP_ONCE);
+	assert_false(next.done);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +311,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(
 	        test_a_value_that_comes_with_an_adoption_is_synced, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_a_check_waits_for_whoever_writes, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+	        test_a_check_that_is_cancelled_tells_nobody, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_an_answer_may_cancel_the_next, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_a_value_among_renewals_is_synced, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_a_grant_among_renewals_is_synced, set_up, tear_down),
 	};

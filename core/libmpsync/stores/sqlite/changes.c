@@ -305,12 +305,11 @@ static void flush(struct sqlite *sqlite)
 	sqlite->first = NULL;
 	sqlite->last = NULL;
 	sqlite->running = true;
-	while (changes) {
-		struct change *next = changes->next;
-
+	sqlite->answering = changes;
+	while ((changes = sqlite->answering)) {
+		sqlite->answering = changes->next;
 		answer_change(changes, &error);
 		free_change(changes);
-		changes = next;
 	}
 	sqlite->running = false;
 	flush(sqlite);
@@ -384,12 +383,28 @@ void sqlite_remove(struct record_backend *base, struct record_request *request)
 	submit_request(base, request, false);
 }
 
+static void forget_asker(
+    struct change *changes, const struct record_request *request, const struct store_query *query)
+{
+	for (; changes; changes = changes->next) {
+		if (changes->request == request)
+			changes->request = NULL;
+		if (changes->query == query)
+			changes->query = NULL;
+	}
+}
+
 /* The change itself is done: a release that nobody waits for is still a release. */
 void sqlite_cancel(struct record_backend *base, struct record_request *request)
 {
-	for (struct change *change = sqlite_of(base)->first; change; change = change->next)
-		if (change->request == request)
-			change->request = NULL;
+	forget_asker(sqlite_of(base)->first, request, NULL);
+	forget_asker(sqlite_of(base)->answering, request, NULL);
+}
+
+void sqlite_query_cancel(struct record_backend *base, struct store_query *query)
+{
+	forget_asker(sqlite_of(base)->first, NULL, query);
+	forget_asker(sqlite_of(base)->answering, NULL, query);
 }
 
 void sqlite_batch_begin(struct record_backend *base)

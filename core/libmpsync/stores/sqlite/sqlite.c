@@ -252,6 +252,7 @@ static const struct record_backend_ops sqlite_ops = {
     .dequeue = sqlite_dequeue,
     .watch = sqlite_watch,
     .query = sqlite_query,
+    .query_cancel = sqlite_query_cancel,
     .close = sqlite_close,
 };
 

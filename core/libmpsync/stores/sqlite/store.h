@@ -27,6 +27,7 @@ struct sqlite {
 	uint64_t newest; /* the greatest version that was seen, in whatever file */
 	struct change *first;
 	struct change *last;
+	struct change *answering; /* done, and not yet told */
 	unsigned batches;
 	bool running;
 	struct event *retry;
@@ -69,6 +70,7 @@ void sqlite_enqueue(struct record_backend *base, const struct store_claim *claim
 void sqlite_dequeue(struct record_backend *base, const struct store_claim *claim);
 /* Whether the file can be written, by a transaction that changes nothing. */
 void sqlite_check(struct sqlite *sqlite, struct store_query *query);
+void sqlite_query_cancel(struct record_backend *base, struct store_query *query);
 
 /* ---- watch.c ---- */
 
