@@ -1,21 +1,17 @@
 /* doctor: everything that a user of locks does, once, on a name of its own. */
 #include "cli.h"
 
-#include <cjson/cJSON.h>
+#include "base/wire.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
 static void print_object(const char *about, const char *text, bool good)
 {
 	cJSON *object = cJSON_CreateObject();
-	char *line = NULL;
 
-	if (cJSON_AddStringToObject(object, about, text) && cJSON_AddBoolToObject(object, "ok", good))
-		line = cJSON_PrintUnformatted(object);
-	if (line)
-		print_json_text(stdout, line);
-	cJSON_free(line);
-	cJSON_Delete(object);
+	print_json(stdout, wire_whole(object, wire_add_text(object, about, text) &&
+	                                          wire_add(object, "ok", cJSON_CreateBool(good))));
 }
 
 static void report(const struct arguments *arguments, bool good, const char *message)

@@ -57,6 +57,7 @@ static void print_changes(
 			print_event(&layout, client, arguments, event);
 		mpsync_event_free(event);
 	}
+	layout_clear(&layout);
 }
 
 int command_watch(const struct arguments *arguments)

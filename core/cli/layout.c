@@ -2,17 +2,14 @@
 
 #include "output.h"
 
-#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <wchar.h>
 
-/* Where the C library has no such locale, each character counts as one. */
-static int width_of(const char *text)
+static int width_of(const struct layout *layout, const char *text)
 {
-	const locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-	const locale_t before = locale ? uselocale(locale) : (locale_t)0;
+	const locale_t before = layout->locale ? uselocale(layout->locale) : (locale_t)0;
 	mbstate_t state = {0};
 	const char *rest = text;
 	const char *const end = text + strlen(text);
@@ -31,10 +28,8 @@ static int width_of(const char *text)
 		width += columns > 0 ? columns : 0;
 		rest += taken;
 	}
-	if (locale) {
+	if (layout->locale)
 		uselocale(before);
-		freelocale(locale);
-	}
 	return width;
 }
 
@@ -42,12 +37,20 @@ void layout_init(struct layout *layout, size_t count)
 {
 	*layout = (struct layout){
 	    .count = count, .terminal = isatty(STDOUT_FILENO) == 1, .coloured = output_has_colours()};
+	if (layout->terminal)
+		layout->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+}
+
+void layout_clear(struct layout *layout)
+{
+	if (layout->locale)
+		freelocale(layout->locale);
 }
 
 void layout_fit(struct layout *layout, const char *const *cells)
 {
 	for (size_t i = 0; layout->terminal && i < layout->count; i++) {
-		const int width = width_of(cells[i]);
+		const int width = width_of(layout, cells[i]);
 
 		if (width > layout->widths[i])
 			layout->widths[i] = width;
@@ -69,7 +72,7 @@ void layout_print(const struct layout *layout, const char *const *cells)
 	for (size_t i = 0; i < layout->count; i++) {
 		const char *cell = *cells[i] ? cells[i] : "-";
 		const bool last = i + 1 == layout->count;
-		const int missing = layout->widths[i] - (layout->terminal ? width_of(cell) : 0);
+		const int missing = layout->widths[i] - (layout->terminal ? width_of(layout, cell) : 0);
 
 		if (layout->terminal)
 			fputs(cell, stdout);

@@ -6,6 +6,7 @@
 #ifndef MPSYNC_CLI_LAYOUT_H
 #define MPSYNC_CLI_LAYOUT_H
 
+#include <locale.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -16,9 +17,11 @@ struct layout {
 	int widths[LAYOUT_MOST];
 	bool terminal;
 	bool coloured;
+	locale_t locale; /* for how wide characters are; 0: each counts as one */
 };
 
 void layout_init(struct layout *layout, size_t count);
+void layout_clear(struct layout *layout);
 
 /* Makes room for these texts, which are escaped (text_escape); they are printed later. */
 void layout_fit(struct layout *layout, const char *const *cells);

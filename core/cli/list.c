@@ -45,10 +45,8 @@ static void write_time(
 		snprintf(text, WIRE_TIME_SIZE, "%" PRId64 "h", s / 3600);
 }
 
-static void fill(struct row *row, const mpsync_lock_info *info, bool for_person)
+static void fill(struct row *row, const mpsync_lock_info *info, int64_t now, bool for_person)
 {
-	const int64_t now = clock_wall_ms();
-
 	text_escape(row->name, sizeof row->name, info->name);
 	text_escape(row->holder, sizeof row->holder, info->holder);
 	write_time(row->since, for_person, info->since_unix_ms, now - info->since_unix_ms);
@@ -66,6 +64,7 @@ static void fill(struct row *row, const mpsync_lock_info *info, bool for_person)
 
 static void print_table(const mpsync_list *found)
 {
+	const int64_t now = clock_wall_ms();
 	struct layout layout;
 
 	layout_init(&layout, COLUMNS);
@@ -74,7 +73,7 @@ static void print_table(const mpsync_list *found)
 		for (size_t i = 0; i < mpsync_list_count(found); i++) {
 			struct row row;
 
-			fill(&row, mpsync_list_at(found, i), layout.terminal);
+			fill(&row, mpsync_list_at(found, i), now, layout.terminal);
 			if (pass == 0)
 				layout_fit(&layout, row.cells);
 			else
@@ -83,6 +82,7 @@ static void print_table(const mpsync_list *found)
 		if (pass == 0)
 			layout_print_titles(&layout, titles);
 	}
+	layout_clear(&layout);
 }
 
 /* What begins with the text, or what is called so. */

@@ -4,16 +4,6 @@
 #include "base/wire.h"
 #include "output.h"
 
-static void print(cJSON *object)
-{
-	char *text = object ? cJSON_PrintUnformatted(object) : NULL;
-
-	if (text)
-		print_json_text(stdout, text);
-	cJSON_free(text);
-	cJSON_Delete(object);
-}
-
 void lock_json_print(const mpsync_lock_info *info)
 {
 	const int64_t now = clock_wall_ms();
@@ -31,7 +21,7 @@ void lock_json_print(const mpsync_lock_info *info)
 	cJSON *object = wire_lock(&lock, now);
 
 	cJSON_AddTrueToObject(cJSON_GetObjectItemCaseSensitive(object, "status"), "held");
-	print(object);
+	print_json(stdout, object);
 }
 
 /* Without times; nobody's owner is "", as in the wire. */
@@ -49,7 +39,7 @@ static cJSON *new_object(const char *name, const char *holder)
 
 void lock_json_print_free(const char *name)
 {
-	print(new_object(name, NULL));
+	print_json(stdout, new_object(name, NULL));
 }
 
 void lock_json_print_change(const mpsync_event *event)
@@ -62,5 +52,5 @@ void lock_json_print_change(const mpsync_event *event)
 		if (event->value)
 			wire_add_text(spec, "value", event->value);
 	}
-	print(object);
+	print_json(stdout, object);
 }

@@ -2,8 +2,8 @@
 
 #include "api/client.h"
 #include "base/options.h"
+#include "base/wire.h"
 
-#include <cjson/cJSON.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,15 +23,9 @@ static bool is_shown(const mpsync_client *client, enum log_level level)
 static void print_object(enum log_level level, const char *message)
 {
 	cJSON *object = cJSON_CreateObject();
-	char *text = NULL;
 
-	if (cJSON_AddStringToObject(object, "level", levels[level]) &&
-	    cJSON_AddStringToObject(object, "message", message))
-		text = cJSON_PrintUnformatted(object);
-	if (text)
-		print_json_text(stderr, text);
-	cJSON_free(text);
-	cJSON_Delete(object);
+	print_json(stderr, wire_whole(object, wire_add_text(object, "level", levels[level]) &&
+	                                          wire_add_text(object, "message", message)));
 }
 
 void log_say(const mpsync_client *client, enum log_level level, const char *format, ...)

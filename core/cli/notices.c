@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "base/wire.h"
 
-#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,19 +52,15 @@ static void show_line(struct notices *notices, const mpsync_event *event)
 static void print_object(const struct notices *notices, const mpsync_event *event)
 {
 	cJSON *object = cJSON_CreateObject();
-	char *text = NULL;
 
-	if (cJSON_AddStringToObject(object, "event", "waiting") &&
-	    cJSON_AddStringToObject(object, "name", notices->arguments->positional[0]) &&
-	    cJSON_AddStringToObject(object, "holder", event->holder ? event->holder : "") &&
-	    cJSON_AddNumberToObject(object, "position", event->position) &&
-	    cJSON_AddNumberToObject(object, "unchanged_ms", (double)event->unchanged_ms))
-		text = cJSON_PrintUnformatted(object);
-	if (text)
-		print_json_text(stdout, text);
+	print_json(
+	    stdout, wire_whole(object,
+	                wire_add_text(object, "event", "waiting") &&
+	                    wire_add_text(object, "name", notices->arguments->positional[0]) &&
+	                    wire_add_text(object, "holder", event->holder ? event->holder : "") &&
+	                    wire_add_number(object, "position", event->position) &&
+	                    wire_add_number(object, "unchanged_ms", (double)event->unchanged_ms)));
 	fflush(stdout);
-	cJSON_free(text);
-	cJSON_Delete(object);
 }
 
 void notices_repeat(struct notices *notices, uint64_t now_ms)

@@ -21,7 +21,7 @@ void print_escaped(const char *text)
 }
 
 /* Outside of its strings JSON has none of these characters. */
-void print_json_text(FILE *out, const char *json)
+static void print_json_text(FILE *out, const char *json)
 {
 	for (const unsigned char *c = (const unsigned char *)json; *c; c++) {
 		if (*c == 0x7f)
@@ -32,6 +32,16 @@ void print_json_text(FILE *out, const char *json)
 			putc(*c, out);
 	}
 	putc('\n', out);
+}
+
+void print_json(FILE *out, cJSON *object)
+{
+	char *text = object ? cJSON_PrintUnformatted(object) : NULL;
+
+	if (text)
+		print_json_text(out, text);
+	cJSON_free(text);
+	cJSON_Delete(object);
 }
 
 bool output_has_colours(void)
