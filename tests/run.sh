@@ -7,7 +7,7 @@ set -u
 cd "$(dirname "$0")/.." || exit
 root=$(pwd)
 
-all="setup build unit fuzz simulation mutants integration edges etcd kubernetes python node java dotnet rust go conformance clang asan tsan valgrind lint exports abi consumers openapi coverage edge_mutants nemesis"
+all="setup build unit fuzz simulation mutants integration edges etcd kubernetes python node java dotnet rust go conformance clang asan tsan valgrind lint exports abi consumers docs openapi coverage edge_mutants nemesis"
 SEEDS=${SEEDS:-20000}
 LINES_FLOOR=93
 BRANCHES_FLOOR=82

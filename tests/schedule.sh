@@ -4,7 +4,7 @@
 # How many processors each computes on ("wait" for those that mostly wait), and what it needs before it.
 # Computing ones share the processors, at a lower priority; beside them run as many waiting ones as there
 # are processors, and one more. Each stands below what it needs, and the longest come first. Those that
-# are no tiers ("tools", "programs", "build_…") only make what tiers share; they are not counted.
+# are no tiers (those of "shared") only make what tiers share; they are not counted.
 table="
 programs       2     build
 build_asan     2     build
@@ -44,6 +44,7 @@ consumers      2     build
 # Everything else needs these, and they need the machine.
 foundations="setup build"
 
+shared="tools programs build_asan build_tsan build_coverage"
 tier_tools() { language_tools; }
 tier_build_asan() { configure_and_build asan; }
 tier_build_tsan() { configure_and_build tsan; }
@@ -215,6 +216,10 @@ side_by_side() {
 	[ "$failed" = 0 ] || return
 	for tier in $all; do
 		is_among "$tier" $foundations || [ "$(row_of "$tier")" ] || { echo "\"$tier\" is not in the table"; count "$tier" 1; }
+	done
+	# What is not counted may fail and nobody notices.
+	for tier in $(echo "$table" | awk 'NF {print $1}'); do
+		is_among "$tier" $all $shared || { echo "\"$tier\" is no tier, and nothing that tiers share"; failed=$((failed + 1)); }
 	done
 	logs="$root/build/logs"
 	rm -rf "$logs"
