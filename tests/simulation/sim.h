@@ -327,4 +327,9 @@ void sim_value_crash(struct sim_value *value);
 /* The store shows this from now on (NULL: nothing). */
 void sim_value_written(struct sim *sim, const char *text);
 
+/* Plays the seed of its options; what was found stands in it afterwards. */
+void sim_run(struct sim *sim);
+/* Of all runs. */
+extern uint64_t sim_claim_steps;
+
 #endif

@@ -28,8 +28,6 @@
  *   P18 a value that is said to be stored was stored, and stays until a newer one or the grant's end;
  *       each is answered, once, before the grant's end is told
  *   P19 a run comes to rest
- *
- *   simulation [--seeds N] [--first S] [--seed S] [--ratio PPM] [--mode M] [--faults MASK]
  */
 /* clang-format on */
 #include "base/identity.h"
@@ -44,7 +42,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define ONLY_DEATHS ((uint32_t)(FAULT_CRASH | FAULT_CANCEL))
 /* Electors are replaced and streams break, while other hands write labels. */
@@ -83,7 +80,7 @@ struct workload {
 	bool ending; /* what is held is released, and nobody asks again */
 };
 
-static uint64_t claim_steps;
+uint64_t sim_claim_steps;
 
 struct claim_output __real_claim_step(struct claim *claim, const struct claim_input *input);
 struct claim_output __wrap_claim_step(struct claim *claim, const struct claim_input *input);
@@ -93,7 +90,7 @@ struct claim_output __wrap_claim_step(struct claim *claim, const struct claim_in
 	const enum claim_state before = claim->state;
 	struct claim_output output;
 
-	claim_steps++;
+	sim_claim_steps++;
 	output = __real_claim_step(claim, input);
 	if (input->event != CLAIM_TICK || output.action != CLAIM_SLEEP)
 		sim_trace(sim_the_world(), "  claim %p: event %d in state %d: state %d, action %d",
@@ -841,7 +838,7 @@ static void check_quiet(struct sim *sim)
 		sim_violate(sim, "P7", "left in etcd: %s", sim_etcd_leftover(sim));
 }
 
-static void run(struct sim *sim)
+void sim_run(struct sim *sim)
 {
 	struct workload workload = {0};
 	uint64_t ttl_us;
@@ -892,81 +889,4 @@ static void run(struct sim *sim)
 	free(sim->nodes);
 	free(workload.users);
 	sim_unwatch();
-}
-
-static const char *argument_of(int argc, char **argv, const char *name)
-{
-	for (int i = 1; i + 1 < argc; i++)
-		if (strcmp(argv[i], name) == 0)
-			return argv[i + 1];
-	return NULL;
-}
-
-static uint64_t number_of(int argc, char **argv, const char *name, uint64_t otherwise)
-{
-	const char *text = argument_of(argc, argv, name);
-
-	return text ? strtoull(text, NULL, 0) : otherwise;
-}
-
-static double seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static int replay(const struct sim_options *options)
-{
-	struct sim sim = {.options = *options, .least_slack_us = INT64_MAX};
-
-	sim.options.trace = true;
-	run(&sim);
-	printf("seed %llu: %s (%s)\n%s\n", (unsigned long long)options->seed,
-	    sim.violated ? sim.violated : "all properties hold", sim.violated ? sim.what : "-",
-	    sim.world);
-	return sim.violated ? 1 : 0;
-}
-
-int main(int argc, char **argv)
-{
-	const uint64_t seeds = number_of(argc, argv, "--seeds", 20000);
-	const uint64_t first = number_of(argc, argv, "--first", 1);
-	int64_t least_slack_us = INT64_MAX;
-	struct sim_options options = {
-	    .rate_ratio_ppm = number_of(argc, argv, "--ratio", 1050000),
-	    .mode = (int)number_of(argc, argv, "--mode", (uint64_t)-1),
-	    .only = (uint32_t)number_of(argc, argv, "--faults", FAULT_ALL),
-	};
-	double start = seconds();
-
-	if (argument_of(argc, argv, "--seed")) {
-		options.seed = number_of(argc, argv, "--seed", 1);
-		return replay(&options);
-	}
-	for (uint64_t seed = first; seed < first + seeds; seed++) {
-		struct sim sim = {.least_slack_us = INT64_MAX};
-
-		options.seed = seed;
-		sim.options = options;
-		run(&sim);
-		if (sim.least_slack_us < least_slack_us)
-			least_slack_us = sim.least_slack_us;
-		if (sim.violated) {
-			printf("FAILED seed %llu: %s: %s\n  %s\n  replay: simulation --seed %llu --ratio "
-			       "%llu --mode %d --faults 0x%x\n",
-			    (unsigned long long)seed, sim.violated, sim.what, sim.world,
-			    (unsigned long long)seed, (unsigned long long)options.rate_ratio_ppm, options.mode,
-			    options.only);
-			return 1;
-		}
-	}
-	start = seconds() - start;
-	printf("simulation: %llu seeds, all properties hold\n"
-	       "  %llu claim steps in %.1f s of CPU: %.0f a second\n"
-	       "  least slack between a right's end and the next grant: %.3f ms\n",
-	    (unsigned long long)seeds, (unsigned long long)claim_steps, start,
-	    (double)claim_steps / start, (double)least_slack_us / 1000);
-	return 0;
 }
