@@ -78,19 +78,10 @@ def impure():
 
 
 def circles(pairs):
-    """Files, each with its header, that see each other in the end.
-
-    A header without a source of its own, which the files of a folder share, stands by itself: it sees what
-    they show to others, and they see it.
-    """
-    def with_header(path):
-        return path.with_suffix("") if (CORE / path.with_suffix(".c")).exists() else path
-
+    """Files, each with its header, that see each other in the end."""
     graph = {}
     for path, seen in pairs:
-        if with_header(seen).suffix or with_header(path).suffix:
-            continue
-        graph.setdefault(with_header(path), set()).add(with_header(seen))
+        graph.setdefault(path.with_suffix(""), set()).add(seen.with_suffix(""))
 
     def reached(start):
         found, todo = set(), [start]

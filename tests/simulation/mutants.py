@@ -74,11 +74,11 @@ MUTANTS = [
         ("libmpsync/protocol/claim.c", "if (input->now_ms >= claim->valid_until_ms)\n\t\t\tlose_in_doubt(",
          "if (input->event == CLAIM_TICK && input->now_ms >= claim->valid_until_ms)\n\t\t\tlose_in_doubt(")]),
     ("10 (proof)", "a stream's end hands over, whatever its end", [
-        ("elector/protocol/sessions.c", "if (fenced && (process_ended || clean_end))", "if (true)")]),
+        ("elector/protocol/session.c", "if (fenced && (process_ended || clean_end))", "if (true)")]),
     ("10 (generation)", "an older stream's end counts as well", [
-        ("elector/protocol/sessions.c", "static void send_hello(",
+        ("elector/protocol/session.c", "static void send_hello(",
          "static void hand_over(struct session *session);\nstatic void send_hello("),
-        ("elector/protocol/sessions.c", "end_stream(session->stream, \"replaced\");",
+        ("elector/protocol/session.c", "end_stream(session->stream, \"replaced\");",
          "{\n\t\tend_stream(session->stream, \"replaced\");\n\t\thand_over(session);\n\t}")]),
     ("11", "a cancelled claim's late grant is kept", [
         ("libmpsync/protocol/claim.c", "return; /* too late: LEAVING withdraws it */",
@@ -102,7 +102,7 @@ MUTANTS = [
     ("16", "a held record that vanishes is free", [
         ("libmpsync/protocol/record.c", "seen->state = SEEN_VANISHED;", "seen->state = SEEN_FREE;")]),
     ("17", "the elector's answers count from the last timer's time", [
-        ("elector/protocol/sessions.c", "void sessions_arm(struct sessions *sessions)\n{",
+        ("elector/protocol/session.c", "void sessions_arm(struct sessions *sessions)\n{",
          "uint64_t loop_ms;\nvoid sessions_arm(struct sessions *sessions)\n{"
          "\tloop_ms = sessions_now(sessions);\n"),
         ("elector/protocol/tickets.c", "const uint64_t told_ms = sessions_now(ticket->sessions);\n"
@@ -122,8 +122,8 @@ MUTANTS = [
          "\t    task->grant->renewed_us + (uint64_t)task->claim->ttl_ms * 1000) {\n"
          "\t\tanswer_gone(task, NULL);\n\t\treturn;\n\t}\n")]),
     ("20", "another ttl takes effect in the middle of a grant", [
-        ("elector/protocol/ticket_requests.c", '#include "state.h"',
-         '#include "state.h"\nvoid engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms);'),
+        ("elector/protocol/ticket_requests.c", '#include "session.h"',
+         '#include "session.h"\nvoid engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms);'),
         ("elector/protocol/ticket_requests.c",
          'answer_error(sessions, request, 400, "invalid", "the ttl of a grant is fixed");\n\t\treturn;',
          "engine_set_ttl(ticket->engine_claim, put->ttl_ms);"),

@@ -2,7 +2,7 @@
  * live through. */
 #include "sessions_world.h"
 
-#include "elector/protocol/state.h"
+#include "elector/protocol/session.h"
 
 static struct ticket *ticket_of(const struct put *put)
 {

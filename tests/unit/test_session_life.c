@@ -3,7 +3,7 @@
 
 #include "base/wire.h"
 
-#include "elector/protocol/state.h"
+#include "elector/protocol/session.h"
 
 #include <stdio.h>
 

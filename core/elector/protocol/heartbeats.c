@@ -1,6 +1,6 @@
 #include "base/duration.h"
 #include "base/wire.h"
-#include "state.h"
+#include "session.h"
 
 /* What is left to the grants of each ttl; few ttls are in use at once. */
 #define MOST_TTLS 16

@@ -1,4 +1,4 @@
-#include "state.h"
+#include "session.h"
 
 #include "base/duration.h"
 #include "base/wire.h"

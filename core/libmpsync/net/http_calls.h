@@ -1,5 +1,5 @@
 /*
- * What is inside of HTTP out, for the files that it consists of: http.c asks and is answered,
+ * What is inside of HTTP out, for the files that it consists of: http_calls.c asks and is answered,
  * http_lines.c has libcurl's connections on the loop, http_setup.c says what is asked, and of whom.
  */
 #ifndef MPSYNC_HTTP_CALLS_H
@@ -80,7 +80,7 @@ struct http_call {
 	bool counted;          /* one of those at once */
 };
 
-/* ---- http.c ---- */
+/* ---- http_calls.c ---- */
 
 /* Those that are finished are told. */
 void http_tell_finished(struct http *http);

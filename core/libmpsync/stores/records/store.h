@@ -1,7 +1,7 @@
 /*
  * What is inside of records, for the files that it consists of: tasks.c does what a claim
  * asks for, names.c has what was seen of each name, errands.c what is done on
- * behalf of no claim, and records.c brings them together.
+ * behalf of no claim, and store.c brings them together.
  */
 #ifndef MPSYNC_STORES_RECORDS_STORE_H
 #define MPSYNC_STORES_RECORDS_STORE_H
@@ -137,7 +137,7 @@ struct records {
 	uint64_t observe_at_ms; /* when observers ask again; CLAIM_NEVER: all were answered */
 };
 
-/* ---- records.c ---- */
+/* ---- store.c ---- */
 
 static inline struct records *records_of(struct store *store)
 {

@@ -1,7 +1,6 @@
-#include "http.h"
+#include "http_calls.h"
 
 #include "base/clock.h"
-#include "http_calls.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,4 @@
-#include "sessions.h"
-
-#include "state.h"
+#include "session.h"
 
 #include "base/wire.h"
 

@@ -1,10 +1,10 @@
 /*
- * What is inside of sessions, for the files that it consists of: sessions.c has the clients, their
+ * What is inside of sessions, for the files that it consists of: session.c has the clients, their
  * events and streams, heartbeats.c what renews their grants, tickets.c the life of one claim, and
  * ticket_requests.c what is asked for it.
  */
-#ifndef MPSYNC_ELECTOR_STATE_H
-#define MPSYNC_ELECTOR_STATE_H
+#ifndef MPSYNC_ELECTOR_SESSION_H
+#define MPSYNC_ELECTOR_SESSION_H
 
 #include "base/heap.h"
 #include "id_table.h"
@@ -105,7 +105,7 @@ struct sessions {
 	bool in_trouble; /* the store did not acknowledge what was asked last, and the log says so */
 };
 
-/* ---- sessions.c ---- */
+/* ---- session.c ---- */
 
 uint64_t sessions_now(const struct sessions *sessions);
 void sessions_arm(struct sessions *sessions);

@@ -1,5 +1,6 @@
-#include "base/identity.h"
 #include "store.h"
+
+#include "base/identity.h"
 
 #include <stdlib.h>
 #include <string.h>
