@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""What docs/rules.md and docs/code.md name is there: each file, meant by one name alone, and each test and mutant;
+and docs/rules.md has the rules that comments of core/ cite.
+
+A file is named by the end of its path, as much of it as says which one is meant: `record.c`, `etcd/place.c`. In a
+table's row that begins with a folder, the names are those of that folder.
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PAGES = ("rules.md", "code.md")
+TESTS = ("tests", "bindings")
+
+
+def tracked():
+    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
+                            capture_output=True, text=True).stdout.splitlines()
+    return [path for path in listed if not path.startswith("examples/")]
+
+
+def meant_by(name, folders, files):
+    """The files that a name may mean: those of the row's folders first, then that of the whole path."""
+    pattern = re.compile("(?:.*/)?" + re.escape(name).replace(r"\*", r"[^/]*"))
+    found = [path for path in files if pattern.fullmatch(path)]
+    near = [path for path in found if any(f"/{path}".endswith(f"/{folder}{pathlib.PurePath(path).name}") for folder in folders)]
+    return near or [path for path in found if path == name] or found
+
+
+def wrong_names(text, files):
+    for line in text.splitlines():
+        cell = line.split("|")[1] if line.startswith("|") else ""
+        folders = re.findall(r"`([\w/.-]+/)`", cell)
+        for name in re.findall(r"`([\w/.*-]+\.(?:c|h|py|i|sh|md|json|supp))`", line):
+            meant = meant_by(name, folders, files)
+            if not meant or (len(meant) > 1 and "*" not in name):
+                yield f"`{name}` is {' or '.join(meant) or 'no file'}"
+        for name in re.findall(r"`([\w/.-]+/)`", line):
+            if not any(f"/{name}" in f"/{path}" for path in files) and not name.startswith("build"):
+                yield f"`{name}` is no folder"
+
+
+def wrong_tests(text, tests):
+    known = set(re.findall(r"\btest_\w+", tests))
+    for name in sorted(set(re.findall(r"`(test_\w+)`", text)) - known):
+        yield f"there is no test `{name}`"
+
+
+def wrong_mutants(text):
+    listed = set(re.findall(r"^\| (\d+) \|", (ROOT / "docs/guarantees.md").read_text(), re.MULTILINE))
+    made = set(re.findall(r'^    \("(\d+)', (ROOT / "tests/simulation/mutants.py").read_text(), re.MULTILINE))
+    for first, more in re.findall(r"[Mm]utants? (\d+)((?:(?:, | and | to )\d+)*)", text):
+        for number in [first, *re.findall(r"\d+", more)]:
+            if number not in listed & made:
+                yield f"there is no mutant {number}"
+
+
+def wrong_rules(files):
+    known = re.findall(r"^\*\*(\d+)\. ", (ROOT / "docs/rules.md").read_text(), re.MULTILINE)
+    for path in files:
+        if path.startswith("core/") and path.endswith((".c", ".h")):
+            for cited in re.findall(r"\b[Rr]ules? (\d+(?:(?:,| and| to)[\s*]+\d+)*)", (ROOT / path).read_text()):
+                yield from (f"{path}: there is no rule {number}" for number in re.findall(r"\d+", cited) if number not in known)
+
+
+def main():
+    files = tracked()
+    tests = "\n".join((ROOT / path).read_text(errors="replace") for path in files
+                      if path.startswith(TESTS) and path.endswith((".c", ".py", ".h", ".txt", ".inc"))) + "\n".join(
+        pathlib.PurePath(path).stem for path in files)
+    wrong = list(wrong_rules(files))
+    for page in PAGES:
+        text = (ROOT / "docs" / page).read_text()
+        found = [*wrong_names(text, files), *wrong_tests(text, tests), *wrong_mutants(text)]
+        wrong += [f"docs/{page}: {what}" for what in found]
+    print("\n".join(wrong or ["what the pages name is there"]))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
