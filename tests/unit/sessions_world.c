@@ -49,6 +49,12 @@ static void on_wake(void *context, uint64_t at_ms)
 	(void)context, (void)at_ms;
 }
 
+static void on_sessions_wake(void *context, uint64_t at_ms)
+{
+	(void)context;
+	world.sessions_wake_ms = at_ms;
+}
+
 static void ignore_timer(void *context)
 {
 	(void)context;
@@ -57,6 +63,7 @@ static void ignore_timer(void *context)
 static void renew_what_is_allowed(
     struct store *store, struct store_claim *const *claims, size_t count)
 {
+	world.renewals += count;
 	for (size_t i = 0; i < count; i++)
 		if (world.forbidden && strcmp(claims[i]->name, world.forbidden) == 0)
 			store->sink.answer(store->sink.engine, claims[i], CLAIM_REFUSED,
@@ -94,8 +101,11 @@ static void start_elector(uint8_t instance)
 	    .owner = &sessions_owner,
 	    .wake_at = on_wake,
 	    .on_behalf = true};
-	const struct sessions_host host = {
-	    .answer = on_answer, .send = on_send, .end = on_end, .wake_at = on_wake, .context = &world};
+	const struct sessions_host host = {.answer = on_answer,
+	    .send = on_send,
+	    .end = on_end,
+	    .wake_at = on_sessions_wake,
+	    .context = &world};
 	const struct id id = {{instance}};
 	const struct anonymous anonymous = {.holder = "anonymous"};
 

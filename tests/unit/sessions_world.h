@@ -20,7 +20,9 @@ struct world {
 	const char *forbidden;      /* the name that may not be renewed */
 	bool late_ops; /* the next attempt waits until answer_late; no withdrawal is answered */
 	struct store_claim *late;
-	int withdrawals; /* so many are answered yet */
+	size_t renewals;           /* that the store was asked for */
+	int withdrawals;           /* so many are answered yet */
+	uint64_t sessions_wake_ms; /* when the sessions asked to be woken, last */
 };
 
 extern struct world world;

@@ -323,6 +323,6 @@ void sessions_abandon(struct sessions *sessions, struct sessions_request *reques
 		return;
 	ticket_take_request(ticket);
 	/* The wait has ended, not the claim: its place is kept for a moment. */
-	if (ticket->state == TICKET_WAITING && !ticket->queued)
+	if (ticket->state == TICKET_WAITING)
 		ticket_set_timer(ticket, sessions_now(sessions) + PLACE_KEPT_MS);
 }
