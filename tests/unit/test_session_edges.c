@@ -165,6 +165,29 @@ static void test_an_abandoned_request_is_not_answered(void **state)
 	assert_int_equal(counters()->waiters, 0);
 }
 
+/* Goal: who waited on a connection, and then queues by its session, is granted by an event. */
+static void test_a_wait_goes_on_in_the_queue(void **state)
+{
+	static struct sessions_request request;
+	const struct put a = put_of(1);
+	struct put b = put_of(2);
+	struct session_stream *stream = open_stream(2);
+
+	(void)state;
+	assert_int_equal(ask(&a), 200);
+	b.wait_ms = 60000;
+	sessions_put(world.sessions, &b, &request);
+	b.queue = true;
+	b.wait_ms = 0;
+	assert_int_equal(ask(&b), 202);
+	assert_null(request.ticket);
+	world.told = NULL;
+	release(&a);
+	assert_ptr_equal(world.told, &world);
+	assert_int_equal(counters()->held, 1);
+	sessions_stream_closed(world.sessions, stream, false, false);
+}
+
 /* Goal: a client for which events were dropped confirms each of its grants by itself. */
 static void test_who_missed_events_is_unknown(void **state)
 {
@@ -202,6 +225,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_asking_when_little_is_left_renews, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 	        test_an_abandoned_request_is_not_answered, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_a_wait_goes_on_in_the_queue, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_who_missed_events_is_unknown, set_up, tear_down),
 	};
 

@@ -58,7 +58,6 @@ void request_free(struct request *request)
 			evhttp_connection_set_closecb(evhttp_request_get_connection(request->http), NULL, NULL);
 	}
 	cJSON_Delete(request->items);
-	cJSON_Delete(request->pending.body);
 	free(request->after);
 	free(request->last_name);
 	free(request->name);
@@ -211,10 +210,6 @@ static void on_looked_up(struct store_query *query, enum mpsync_status status, c
 
 	(void)status, (void)message;
 	request->querying = false;
-	if (!request->http) {
-		request_free(request);
-		return;
-	}
 	if (!answer->body)
 		answer->body = wire_lock(&nobody, clock_wall_ms());
 	object = add_queue(request, request->name, answer->body);

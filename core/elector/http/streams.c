@@ -188,7 +188,7 @@ static void on_closed(struct evhttp_connection *connection, void *context)
 	/* libevent leaves us the request of a client that went away; the socket is still open. */
 	if (!evhttp_request_get_connection(stream->http))
 		evhttp_request_free(stream->http);
-	leave_session(stream, !stream->ending && ended_cleanly(descriptor));
+	leave_session(stream, ended_cleanly(descriptor));
 	free_stream(stream);
 }
 
@@ -214,8 +214,6 @@ static void finish_soon(struct stream *stream)
 {
 	const struct timeval now = {0, 0};
 
-	if (stream->ending)
-		return;
 	stream->ending = true;
 	evtimer_add(stream->end_timer, &now);
 }
@@ -329,10 +327,8 @@ static void watch_process(struct stream *stream)
 	socklen_t length = sizeof stream->process_fd;
 
 	if (getsockopt(descriptor_of(stream), SOL_SOCKET, SO_PEERPIDFD, &stream->process_fd, &length) !=
-	    0) {
-		stream->process_fd = -1;
+	    0)
 		return;
-	}
 	stream->process =
 	    event_new(stream->server->loop.base, stream->process_fd, EV_READ, on_process_ended, stream);
 	if (stream->process)
