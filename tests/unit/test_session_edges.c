@@ -3,7 +3,7 @@
 
 #include "base/duration.h"
 
-#include "elector/protocol/state.h"
+#include "elector/protocol/session.h"
 
 #define MOST_EVENTS 100000
 
