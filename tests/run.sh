@@ -203,12 +203,11 @@ no_unbounded_number() {
 	! grep -rnE 'value(double|int)\b' core --include='*.c' --exclude=json_number.c
 }
 
-# The pages as a site, and the C API's reference, both without a warning.
-site_and_reference() {
+# The pages as a site, without a warning.
+site() {
 	[ -x build/mkdocs/bin/mkdocs ] ||
 		{ python3 -m venv build/mkdocs && build/mkdocs/bin/pip -q install mkdocs-material==9.8.2; } || return 1
-	NO_MKDOCS_2_WARNING=1 build/mkdocs/bin/mkdocs build --strict --quiet -f .ci/mkdocs.yml &&
-		mkdir -p build/doxygen && doxygen .ci/Doxyfile
+	NO_MKDOCS_2_WARNING=1 build/mkdocs/bin/mkdocs build --strict --quiet -f .ci/mkdocs.yml
 }
 
 # Who notices which mistake is written down as it is.
@@ -220,8 +219,8 @@ mutants_are_documented() {
 tier_lint() {
 	sh .ci/format.sh --check c && no_unbounded_number && python3 .ci/includes.py && python3 .ci/documented.py &&
 		python3 .ci/mentioned.py && mutants_are_documented &&
-		shellcheck -x -e SC2016,SC2030,SC2031 tests/run.sh tests/fuzz/run.sh tests/languages.sh bindings/dotnet/build.sh bindings/rust/generate.sh tests/bench/run.sh tests/bench/etcd.sh tests/bench/languages.sh .ci/run .ci/format.sh .ci/abi.sh examples/quickstart.sh &&
-		mandoc -Tlint -Wwarning docs/mpsync.1 && shellcheck -s bash core/cli/mpsync.bash && site_and_reference &&
+		shellcheck -x -e SC2016,SC2030,SC2031 tests/run.sh tests/fuzz/run.sh tests/languages.sh tests/references.sh bindings/dotnet/build.sh bindings/rust/generate.sh tests/bench/run.sh tests/bench/etcd.sh tests/bench/languages.sh .ci/run .ci/format.sh .ci/abi.sh examples/quickstart.sh &&
+		mandoc -Tlint -Wwarning docs/mpsync.1 && shellcheck -s bash core/cli/mpsync.bash && site && all_references &&
 		cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
 			--suppress=normalCheckLevelMaxBranches \
 			--library=tests/support/cppcheck.cfg -Iinclude -Icore/libmpsync core &&
@@ -296,6 +295,7 @@ tier_coverage() (
 )
 
 . "$root/tests/languages.sh"
+. "$root/tests/references.sh"
 . "$root/tests/schedule.sh"
 
 busy=

@@ -31,7 +31,7 @@ nemesis        wait  python programs
 docs           1     tools
 conformance    wait  python node java dotnet rust go
 clang          2     build
-lint           2     build
+lint           2     build tools
 simulation     1     build
 openapi        wait  build
 unit           wait  build

@@ -5,5 +5,5 @@ cd "$(dirname "$0")"
 out=$1
 cmake -S . -B "$out" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCSHARP_SOURCES="$out/swig" >/dev/null
 cmake --build "$out" >/dev/null
-mcs -langversion:7 -warnaserror+ -nowarn:1591 -target:library -doc:"$out/Metaparticle.Sync.xml" \
+mcs -langversion:7 -warnaserror+ -target:library -doc:"$out/Metaparticle.Sync.xml" \
 	-out:"$out/Metaparticle.Sync.dll" -recurse:'src/*.cs' "$out/swig/*.cs"

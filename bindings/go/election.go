@@ -16,9 +16,9 @@ import (
 
 // Leader is who leads, as others see it. A Token of 0 says that nobody does.
 type Leader struct {
-	Holder string
-	Value  string
-	Token  uint64
+	Holder string // the leader's identity
+	Value  string // what the leader tells its observers
+	Token  uint64 // the fencing token of its term
 }
 
 // Candidate stands for a name that at most one candidate leads at a time.

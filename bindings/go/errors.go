@@ -10,31 +10,31 @@ type Status int
 
 // What a call can come to.
 const (
-	StatusInvalid         Status = C.MPSYNC_E_INVALID
-	StatusHeld            Status = C.MPSYNC_E_HELD
-	StatusLost            Status = C.MPSYNC_E_LOST
-	StatusUnreachable     Status = C.MPSYNC_E_UNREACHABLE
-	StatusTimeout         Status = C.MPSYNC_E_TIMEOUT
-	StatusCancelled       Status = C.MPSYNC_E_CANCELLED
-	StatusNotHeld         Status = C.MPSYNC_E_NOT_HELD
-	StatusAlreadyHeld     Status = C.MPSYNC_E_ALREADY_HELD
-	StatusForbidden       Status = C.MPSYNC_E_FORBIDDEN
-	StatusUnauthenticated Status = C.MPSYNC_E_UNAUTHENTICATED
-	StatusForked          Status = C.MPSYNC_E_FORKED
-	StatusClosed          Status = C.MPSYNC_E_CLOSED
-	StatusNoMemory        Status = C.MPSYNC_E_NO_MEMORY
-	StatusUnsupported     Status = C.MPSYNC_E_UNSUPPORTED
-	StatusCorrupt         Status = C.MPSYNC_E_CORRUPT
-	StatusInternal        Status = C.MPSYNC_E_INTERNAL
+	StatusInvalid         Status = C.MPSYNC_E_INVALID         // an argument breaks the contract
+	StatusHeld            Status = C.MPSYNC_E_HELD            // another holder has it
+	StatusLost            Status = C.MPSYNC_E_LOST            // the right ran out or was taken
+	StatusUnreachable     Status = C.MPSYNC_E_UNREACHABLE     // the store did not answer in time
+	StatusTimeout         Status = C.MPSYNC_E_TIMEOUT         // the wait ended without it
+	StatusCancelled       Status = C.MPSYNC_E_CANCELLED       // the request was cancelled
+	StatusNotHeld         Status = C.MPSYNC_E_NOT_HELD        // nothing is held that could be released
+	StatusAlreadyHeld     Status = C.MPSYNC_E_ALREADY_HELD    // it is held, or asked for, already
+	StatusForbidden       Status = C.MPSYNC_E_FORBIDDEN       // the store refuses; the message names what is missing
+	StatusUnauthenticated Status = C.MPSYNC_E_UNAUTHENTICATED // the store does not know who asks
+	StatusForked          Status = C.MPSYNC_E_FORKED          // the handle belongs to the parent process
+	StatusClosed          Status = C.MPSYNC_E_CLOSED          // the client is closed
+	StatusNoMemory        Status = C.MPSYNC_E_NO_MEMORY       // an allocation failed
+	StatusUnsupported     Status = C.MPSYNC_E_UNSUPPORTED     // this store cannot do that
+	StatusCorrupt         Status = C.MPSYNC_E_CORRUPT         // a record or file is not what this library writes
+	StatusInternal        Status = C.MPSYNC_E_INTERNAL        // the system refused a thread or a descriptor
 )
 
 // Error is every error of this package. Compare with [errors.Is] and one of the Err values.
 type Error struct {
-	Status  Status
-	Message string
+	Status  Status // what the call came to
+	Message string // what happened, to which name or file, and what to do
 }
 
-// The errors that programs tell apart, for [errors.Is].
+// The errors that programs tell apart, for [errors.Is]; each says what it stands for.
 var (
 	ErrInvalid     = &Error{StatusInvalid, "an argument breaks the contract"}
 	ErrBusy        = &Error{StatusHeld, "another holder has it"}
@@ -48,6 +48,7 @@ var (
 	ErrUnsupported = &Error{StatusUnsupported, "this store cannot do that"}
 )
 
+// Error is the message.
 func (e *Error) Error() string { return e.Message }
 
 // Is tells that two errors have the same status.

@@ -4,17 +4,22 @@ import { EventEmitter } from 'node:events';
 /** Where the elector next to this program listens; as a URL it means the default. */
 export const DEFAULT_BASE_URI: string;
 
+/** Where locks live, and how they are held. */
 export interface Options {
-  /** Where the locks live: `http://…`, `file:…`, `kubernetes:`, `etcd://…`, `memory:`. */
+  /**
+   * Where the locks live: `http://…`, `file:…`, `kubernetes:`, `etcd://…`, `memory:`; `MPSYNC_URL` or
+   * the elector next to this program by default.
+   */
   url?: string;
-  /** How long a right lasts without renewal: milliseconds, or text like `15s`. */
+  /** How long a silent holder keeps others out: milliseconds, or text; `15s` by default. */
   ttl?: number | string;
   /** How long to wait at most: milliseconds, or text; for ever by default. */
   wait?: number | string;
-  /** How others see this holder. */
+  /** How others see this holder; host and process by default. */
   identity?: string;
 }
 
+/** How one request waits. */
 export interface Waiting {
   /** Withdraws the request; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
@@ -25,6 +30,7 @@ export interface Waiting {
 /** One grant of a lock, or one term of a leader. It stays ended when it has ended. */
 export class Held {
   private constructor();
+  /** The name of the lock or election. */
   readonly name: string;
   /** The fencing token, greater than that of every earlier grant of the name. */
   readonly token: bigint;
@@ -45,26 +51,34 @@ export class Held {
  * The process goes on while it does, and may end when it does not.
  */
 export class Lock extends EventEmitter {
+  /** A lock of this name: 1 to 1,024 bytes of UTF-8. Nothing is asked of the store yet. */
   constructor(name: string, options?: Options);
+  /** A lock whose `lock()` calls `lockAcquiredFn` when it is held. */
   constructor(name: string, lockAcquiredFn?: () => void, options?: Options);
+  /** A lock whose `lock()` calls `lockAcquiredFn` when it is held, and `lockLostFn` after a loss. */
   constructor(
     name: string,
     lockAcquiredFn?: () => void,
     lockLostFn?: () => void,
     options?: Options,
   );
+  /** What is locked. */
   readonly name: string;
+  /** Where the lock lives; throws `AlreadyHeld` if it is changed while held or asked for. */
   baseUrl: string;
-  /** Whether it is held now. */
+  /** Whether the lock is held now; right after any pause. */
   readonly locked: boolean;
   /** The token of the present grant, or null. */
   readonly token: bigint | null;
+  /** Whether the lock is held now, as `locked`. */
   isHeld(): boolean;
+  /** Milliseconds until the right ends unless it is renewed; 0 when it is not held. */
   remaining(): number;
-  /** Resolves when it is held. */
+  /** Resolves when the lock is held; rejects with `LockTimeout`, `AlreadyHeld` or `StoreError`. */
   acquire(waiting?: Waiting): Promise<Held>;
   /** Resolves with null if another holder has it. */
   tryAcquire(): Promise<Held | null>;
+  /** Resolves when the store knows; rejects with `NotHeld` if nothing is held. */
   release(): Promise<void>;
   /** Ends the waiting: its promise rejects with `Cancelled`. */
   cancel(): void;
@@ -72,13 +86,17 @@ export class Lock extends EventEmitter {
   lock(): void;
   /** Gives it back. Throws if it is not held. */
   unlock(): Promise<void>;
+  /** Tells that `lock()` has come to hold it. */
   on(event: 'acquired', listener: () => void): this;
+  /** Tells that the lock was lost, and why. */
   on(event: 'lost', listener: (lost: LockLost) => void): this;
+  /** Tells what `lock()` could not do, and a loss that nobody else is told. */
   on(event: 'error', listener: (error: Error) => void): this;
 }
 
 /** Run work under a lock. Rejects with `LockLost` if it was lost meanwhile. */
 export function withLock<T>(name: string, work: (held: Held) => T | Promise<T>): Promise<T>;
+/** Run work under a lock with options. Rejects with `LockLost` if it was lost meanwhile. */
 export function withLock<T>(
   name: string,
   options: Options & Waiting,
@@ -87,26 +105,36 @@ export function withLock<T>(
 
 /** Who leads, as others see it. */
 export interface Leader {
+  /** The leader's identity. */
   holder: string;
+  /** What the leader tells its observers, or null. */
   value: string | null;
+  /** The fencing token of its term. */
   token: bigint;
 }
 
 /** One name that at most one candidate leads at a time. */
 export class Election extends EventEmitter {
+  /** A candidate; `value` is what observers see of it while it leads. */
   constructor(name: string, options?: Options & { value?: string });
+  /** A candidate whose `run()` calls `masterFn` and `lostMasterFn`. */
   constructor(
     name: string,
     masterFn?: () => void,
     lostMasterFn?: () => void,
     options?: Options & { value?: string },
   );
+  /** What is stood for. */
   readonly name: string;
   /** Resolves with the term when this candidate leads. `value` is what observers see of it. */
   campaign(standing?: Waiting & { value?: string }): Promise<Held>;
+  /** Ends the present term; rejects with `NotHeld` without one. */
   resign(): Promise<void>;
+  /** Ends the waiting: its promise rejects with `Cancelled`. */
   cancel(): void;
+  /** Whether this candidate leads now; right after any pause. */
   isLeader(): boolean;
+  /** Changes what observers see of the present term; resolves when the store has it. */
   setValue(value: string): Promise<void>;
   /** Who leads now, or null. */
   leader(): Promise<Leader | null>;
@@ -116,7 +144,9 @@ export class Election extends EventEmitter {
   run(): Promise<void>;
   /** Ends `run`: a leader resigns, a candidate stands no more. */
   shutdown(): void;
+  /** Tells that the term was lost, and why. */
   on(event: 'lost', listener: (lost: LockLost) => void): this;
+  /** Tells what `run()` could not do. */
   on(event: 'error', listener: (error: Error) => void): this;
 }
 

@@ -27,7 +27,7 @@ RETRY_S = 1.0
 
 
 class Leader(NamedTuple):
-    """Who leads, as others see it."""
+    """Who leads, as others see it: identity, value for observers, and fencing token of the term."""
 
     holder: str
     value: Optional[str]

@@ -21,12 +21,15 @@ class Lock(Claimant):
     of entering without the lock, and `LockLost` at the block's end if it was lost in it. The lock
     is held by this object, not by a thread; other threads may release it.
 
-    name: 1 to 1,024 bytes of UTF-8, compared by bytes.
-    base_uri, url: where the locks live (`http://…`, `file:…`, `kubernetes:`, `etcd://…`,
-        `memory:`); without one MPSYNC_URL says it, else the elector next to this program.
-    lock_callback, lock_lost_callback: called when it is acquired, and, on a thread of its own,
-        when it was lost.
-    ttl, wait: seconds, or text like "15s". identity: how others see the holder.
+    - `name`: 1 to 1,024 bytes of UTF-8, compared by bytes.
+    - `base_uri`, `url`: where the locks live (`http://…`, `file:…`, `kubernetes:`, `etcd://…`,
+      `memory:`); without one MPSYNC_URL says it, else the elector next to this program.
+    - `lock_callback`, `lock_lost_callback`: called when it is acquired, and, on a thread of its
+      own, when it was lost.
+    - `ttl`: how long a silent holder keeps others out, in seconds or text like "15s"; 15 s by
+      default.
+    - `wait`: how long an acquire waits, likewise; for ever by default.
+    - `identity`: how others see the holder; host and process by default.
     """
 
     def __init__(

@@ -31,6 +31,8 @@
 //!
 //! All locks of one URL share a connection, and one thread waits for all of them.
 
+#![deny(missing_docs)]
+
 mod claimant;
 mod client;
 mod election;

@@ -22,43 +22,84 @@ public final class Election implements Runnable, LockListener, AutoCloseable {
   private final AtomicBoolean running = new AtomicBoolean();
   private volatile CountDownLatch stop = new CountDownLatch(1);
 
-  /** An election on the default URL. */
+  /**
+   * An election on the default URL.
+   *
+   * @param name 1 to 1,024 bytes of UTF-8, compared by bytes
+   * @param elected what {@link #run} calls when a term begins
+   * @param terminate what {@link #run} calls when a term has ended
+   */
   public Election(String name, Runnable elected, Runnable terminate) {
     this(name, new Options(), elected, terminate);
   }
 
-  /** An election on this URL, which may be any that the library knows. */
+  /**
+   * An election on this URL, which may be any that the library knows.
+   *
+   * @param name 1 to 1,024 bytes of UTF-8, compared by bytes
+   * @param baseUrl {@code http://…}, {@code file:…}, {@code kubernetes:}, {@code etcd://…}
+   * @param elected what {@link #run} calls when a term begins
+   * @param terminate what {@link #run} calls when a term has ended
+   */
   public Election(String name, String baseUrl, Runnable elected, Runnable terminate) {
     this(name, new Options().url(baseUrl), elected, terminate);
   }
 
-  /** An election with options, for {@link #campaign}. */
+  /**
+   * An election with options, for {@link #campaign}.
+   *
+   * @param name 1 to 1,024 bytes of UTF-8, compared by bytes
+   * @param options where the election lives, and how a term is held
+   */
   public Election(String name, Options options) {
     this(name, options, () -> {}, () -> {});
   }
 
-  /** An election with options, for {@link #run}. */
+  /**
+   * An election with options, for {@link #run}.
+   *
+   * @param name 1 to 1,024 bytes of UTF-8, compared by bytes
+   * @param options where the election lives, and how a term is held
+   * @param elected what {@link #run} calls when a term begins
+   * @param terminate what {@link #run} calls when a term has ended
+   */
   public Election(String name, Options options, Runnable elected, Runnable terminate) {
     handle = Handle.election(name, options);
     this.elected = elected;
     this.terminate = terminate;
   }
 
-  /** Stand, and wait until this candidate leads; {@code value} is what observers see of it. */
+  /**
+   * Stand, and wait until this candidate leads.
+   *
+   * @param value what observers see of the leader, at most 16 KiB; null: nothing
+   * @return the term, which its {@code close} ends
+   * @throws InterruptedException if the thread is interrupted; the request is withdrawn
+   */
   public Held campaign(String value) throws InterruptedException {
     return handle.takeInterruptibly(value, Handle.WAIT_AS_OPTION);
   }
 
   /**
-   * Wait no longer than this.
+   * Stand, and wait no longer than this until this candidate leads.
    *
+   * @param value what observers see of the leader, at most 16 KiB; null: nothing
+   * @param time how long; 0 tries once
+   * @param unit the unit of {@code time}
+   * @return the term
    * @throws LockTimeoutException if another leads then
+   * @throws InterruptedException if the thread is interrupted; the request is withdrawn
    */
   public Held campaign(String value, long time, TimeUnit unit) throws InterruptedException {
     return handle.takeInterruptibly(value, Math.max(unit.toMillis(time), 0));
   }
 
-  /** Stand without blocking. Cancelling the future withdraws the request. */
+  /**
+   * Stand without blocking.
+   *
+   * @param value what observers see of the leader, at most 16 KiB; null: nothing
+   * @return completes when this candidate leads; cancelling it withdraws the request
+   */
   public CompletableFuture<Held> campaignAsync(String value) {
     return handle.takeAsync(value, Handle.WAIT_AS_OPTION);
   }
@@ -73,18 +114,30 @@ public final class Election implements Runnable, LockListener, AutoCloseable {
     handle.cancel();
   }
 
-  /** Whether this candidate leads now. */
+  /**
+   * Whether this candidate leads now. Compares with the clock, so it is right after any pause.
+   *
+   * @return true until the term ends
+   */
   public boolean isLeader() {
     Held term = handle.present();
     return term != null && term.isHeld();
   }
 
-  /** Change what observers see of the present term. */
+  /**
+   * Change what observers see of the present term, and wait until the store has it.
+   *
+   * @param value what observers see of the leader, at most 16 KiB; null: nothing
+   */
   public void setValue(String value) {
     handle.setValue(value);
   }
 
-  /** Who leads now, if anybody does. */
+  /**
+   * Ask who leads now.
+   *
+   * @return the leader, if anybody leads
+   */
   public Optional<Leader> leader() {
     CompletableFuture<Optional<Leader>> first = new CompletableFuture<>();
     Observation observation = observe(first::complete);
@@ -98,6 +151,9 @@ public final class Election implements Runnable, LockListener, AutoCloseable {
   /**
    * Tell who leads now, and then each change, one after the other, on the common pool, until the
    * observation is closed.
+   *
+   * @param told is given the leader, or nothing when nobody leads
+   * @return ends when it is closed
    */
   public Observation observe(Consumer<Optional<Leader>> told) {
     return new Observation(handle, told);

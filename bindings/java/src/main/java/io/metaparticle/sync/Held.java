@@ -28,27 +28,45 @@ public final class Held implements AutoCloseable {
 
   /**
    * Whether this very grant is held now. Compares with the clock, so it is right after any pause.
+   *
+   * @return true until the right ends
    */
   public boolean isHeld() {
     return handle.isHeld(grant);
   }
 
-  /** How long the right lasts unless it is renewed; zero when it is not held. */
+  /**
+   * How long the right lasts unless it is renewed.
+   *
+   * @return zero when the grant is not held
+   */
   public Duration remaining() {
     return handle.remaining(grant);
   }
 
-  /** The fencing token, greater than that of every earlier grant of the name; unsigned. */
+  /**
+   * The fencing token, greater than that of every earlier grant of the name.
+   *
+   * @return unsigned
+   */
   public long token() {
     return token;
   }
 
-  /** The lock's name. */
+  /**
+   * The name of the lock or election.
+   *
+   * @return as it was given
+   */
   public String name() {
     return handle.name;
   }
 
-  /** Completes, on another thread, when this grant was lost; never, when it is released. */
+  /**
+   * Tells of a loss.
+   *
+   * @return completes, on another thread, when this grant was lost; never, when it is released
+   */
   public CompletionStage<Void> lost() {
     return lost.minimalCompletionStage();
   }

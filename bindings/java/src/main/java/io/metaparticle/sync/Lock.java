@@ -18,12 +18,21 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
   private final Handle handle;
   private volatile LockListener listener;
 
-  /** A lock on the default URL. */
+  /**
+   * A lock on the default URL.
+   *
+   * @param name 1 to 1,024 bytes of UTF-8, compared by bytes
+   */
   public Lock(String name) {
     this(name, new Options());
   }
 
-  /** A lock on this URL, which may be any that the library knows. */
+  /**
+   * A lock on this URL, which may be any that the library knows.
+   *
+   * @param name 1 to 1,024 bytes of UTF-8, compared by bytes
+   * @param baseUri {@code http://…}, {@code file:…}, {@code kubernetes:}, {@code etcd://…}
+   */
   public Lock(String name, String baseUri) {
     this(name, new Options().url(baseUri));
   }
@@ -32,6 +41,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
    * A lock with options.
    *
    * @param name 1 to 1,024 bytes of UTF-8, compared by bytes
+   * @param options where the lock lives, and how it is held
    */
   public Lock(String name, Options options) {
     handle = Handle.lock(name, options);
@@ -44,7 +54,11 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
         });
   }
 
-  /** Who is told of what becomes of it; null: nobody. */
+  /**
+   * Tell a listener when the lock is acquired or lost.
+   *
+   * @param listener takes the former one's place; null: nobody is told
+   */
   public void setLockListener(LockListener listener) {
     this.listener = listener;
   }
@@ -57,21 +71,34 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
     return held;
   }
 
-  /** Wait until it is held. For try-with-resources. */
+  /**
+   * Wait until the lock is held. For try-with-resources.
+   *
+   * @return the grant, which its {@code close} releases
+   * @throws InterruptedException if the thread is interrupted; the request is withdrawn
+   */
   public Held acquire() throws InterruptedException {
     return tell(handle.takeInterruptibly(null, Handle.WAIT_AS_OPTION));
   }
 
   /**
-   * Wait no longer than this.
+   * Wait no longer than this until the lock is held.
    *
+   * @param time how long; 0 tries once
+   * @param unit the unit of {@code time}
+   * @return the grant
    * @throws LockTimeoutException if another holder has it then
+   * @throws InterruptedException if the thread is interrupted; the request is withdrawn
    */
   public Held acquire(long time, TimeUnit unit) throws InterruptedException {
     return tell(handle.takeInterruptibly(null, Math.max(unit.toMillis(time), 0)));
   }
 
-  /** Ask without blocking. Cancelling the future withdraws the request. */
+  /**
+   * Ask without blocking.
+   *
+   * @return completes when the lock is held; cancelling it withdraws the request
+   */
   public CompletableFuture<Held> acquireAsync() {
     return handle.takeAsync(null, Handle.WAIT_AS_OPTION);
   }
@@ -127,13 +154,22 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
     handle.cancel();
   }
 
-  /** Whether this object holds it now. */
+  /**
+   * Whether this object holds the lock now. Compares with the clock, so it is right after any
+   * pause.
+   *
+   * @return true until the right ends
+   */
   public boolean isHeld() {
     Held held = handle.present();
     return held != null && held.isHeld();
   }
 
-  /** The present grant's token, or 0. */
+  /**
+   * The fencing token of the present grant.
+   *
+   * @return unsigned; 0 when the lock is not held
+   */
   public long token() {
     Held held = handle.present();
     return held != null && held.isHeld() ? held.token() : 0;

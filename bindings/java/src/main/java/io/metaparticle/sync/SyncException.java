@@ -6,6 +6,7 @@ import io.metaparticle.sync.internal.NativeException;
 public class SyncException extends IllegalStateException {
   private static final long serialVersionUID = 1;
 
+  /** The C library's number for what happened. */
   private final int status;
 
   SyncException(int status, String message) {
@@ -13,7 +14,11 @@ public class SyncException extends IllegalStateException {
     this.status = status;
   }
 
-  /** The C library's number for what happened, for example -4 for a store that does not answer. */
+  /**
+   * The C library's number for what happened.
+   *
+   * @return for example -4 for a store that does not answer
+   */
   public int status() {
     return status;
   }
