@@ -18,6 +18,17 @@ void arrivals_precede_command(struct arrivals *arrivals)
 		arrivals->of[number].sure = arrivals->of[number].decide_at_ms != 0;
 }
 
+void arrivals_await(struct arrivals *arrivals, uint64_t on_their_way, uint64_t now_ms)
+{
+	for (int number = 1; number < NSIG; number++) {
+		struct arrival *arrival = &arrivals->of[number];
+
+		if (arrival->decide_at_ms != 0 && arrival->decide_at_ms <= now_ms &&
+		    arrival->at == AT_KEEPER && (on_their_way & signal_bit(number)))
+			arrival->decide_at_ms = now_ms + WINDOW_MS;
+	}
+}
+
 int arrivals_due(struct arrivals *arrivals, uint64_t now_ms)
 {
 	for (int number = 1; number < NSIG; number++) {

@@ -2,10 +2,12 @@
  * Signals that are meant for the command. The command shares the process group of `mpsync` and of
  * the keeper. So a signal that reached both of them was sent to the group, or to every process of a
  * service: the command has it too. One that reached only one of them is passed on, once. Which it
- * was is known a moment after the first arrival.
+ * was is known a moment after the first arrival, or when `mpsync` has told what is pending at it.
  */
 #ifndef MPSYNC_CLI_ARRIVALS_H
 #define MPSYNC_CLI_ARRIVALS_H
+
+#include "base/process.h"
 
 #include <signal.h>
 #include <stdbool.h>
@@ -27,6 +29,12 @@ void arrivals_note(struct arrivals *arrivals, int number, enum arrived_at at, ui
 
 /* Those known now were sent before the command was there to get them. */
 void arrivals_precede_command(struct arrivals *arrivals);
+
+/*
+ * What the keeper alone has, and is pending at `mpsync` as well (signal_bit): it was sent to both,
+ * and is not decided before `mpsync` has told so, however long that takes.
+ */
+void arrivals_await(struct arrivals *arrivals, uint64_t on_their_way, uint64_t now_ms);
 
 /* The next signal to pass on; 0: none now. */
 int arrivals_due(struct arrivals *arrivals, uint64_t now_ms);

@@ -139,11 +139,20 @@ static void take_signals(struct keeper *keeper)
 	take_own_signals(keeper);
 }
 
+/* What is pending at `mpsync` is looked for first: what it takes meanwhile, it has told then. */
 static void pass_signals_on(struct keeper *keeper)
 {
+	const uint64_t now_ms = clock_boot_ms();
+	uint64_t on_their_way;
 	int number;
 
-	while ((number = arrivals_due(&keeper->arrivals, clock_boot_ms())) != 0)
+	if (arrivals_wake_ms(&keeper->arrivals) > now_ms)
+		return;
+	on_their_way = process_pending(keeper->start->mpsync);
+	on_their_way |= atomic_load(&keeper->start->link->board->taking);
+	take_signals(keeper);
+	arrivals_await(&keeper->arrivals, on_their_way, now_ms);
+	while ((number = arrivals_due(&keeper->arrivals, now_ms)) != 0)
 		term_pass_on(&keeper->term, number);
 }
 

@@ -13,7 +13,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Written by the keeper, but for `keeper` and `keeper_replaced`; times are those of the boot clock.
+/*
+ * Written by the keeper, but for `keeper`, `keeper_replaced` and `taking`; times are those of the
+ * boot clock.
  */
 struct board {
 	atomic_int keeper;               /* its process id */
@@ -24,7 +26,8 @@ struct board {
 	atomic_bool keeper_replaced;     /* another process has, in its place */
 	atomic_bool finished;            /* exit_code and end_signal are the keeper's last word */
 	atomic_int exit_code;
-	atomic_int end_signal; /* not 0: end by this signal, as the command did */
+	atomic_int end_signal;       /* not 0: end by this signal, as the command did */
+	atomic_uint_fast64_t taking; /* what `mpsync` is about to tell, no longer pending at it */
 };
 
 enum { BELL_GUARD, BELL_MPSYNC, BELL_COUNT };

@@ -4,6 +4,7 @@
  */
 #include "cli.h"
 
+#include "base/process.h"
 #include "guard.h"
 #include "keeper.h"
 #include "tree.h"
@@ -36,7 +37,7 @@ struct run {
 	pid_t *children; /* which `mpsync` had before it was mpsync */
 	size_t child_count;
 	pid_t guard;
-	int signals; /* a signalfd */
+	int signals; /* a signalfd, which is only waited for */
 	int timer;   /* boot time */
 };
 
@@ -107,12 +108,12 @@ static void end_orphans(struct run *run)
 	tree_kill(&tree, true);
 }
 
-static void pass_on(const struct run *run, const struct signalfd_siginfo *info)
+static void pass_on(const struct run *run, const siginfo_t *info)
 {
-	const unsigned char number = (unsigned char)info->ssi_signo;
+	const unsigned char number = (unsigned char)info->si_signo;
 
 	/* The keeper itself lets us go on with its command. */
-	if ((pid_t)info->ssi_pid == atomic_load(&run->link.board->keeper))
+	if (info->si_pid == atomic_load(&run->link.board->keeper))
 		return;
 	if (write(run->link.signals[1], &number, sizeof number) < 0)
 		return; /* it has ended, or has thousands to read */
@@ -132,16 +133,30 @@ static void reap(struct run *run)
 	}
 }
 
+/*
+ * At every moment each signal that came is pending, is on the board, or has been told: so the
+ * keeper knows what reached both of us, however long we have to wait for a processor.
+ */
 static void take_signals(struct run *run)
 {
-	struct signalfd_siginfo info;
+	const struct timespec no_time = {0, 0};
+	sigset_t pending;
+	siginfo_t info;
+	uint64_t taken = 0;
 
-	while (read(run->signals, &info, sizeof info) == (ssize_t)sizeof info) {
-		if (info.ssi_signo == SIGCHLD)
+	sigpending(&pending);
+	sigandset(&pending, &pending, &run->start.watched);
+	for (int number = 1; number < NSIG; number++)
+		if (sigismember(&pending, number))
+			taken |= signal_bit(number);
+	atomic_store(&run->link.board->taking, taken);
+	while (taken != 0 && sigtimedwait(&pending, &info, &no_time) > 0) {
+		if (info.si_signo == SIGCHLD)
 			reap(run);
 		else
 			pass_on(run, &info);
 	}
+	atomic_store(&run->link.board->taking, 0);
 }
 
 /* The guard has ended; if it was killed, the keeper has too. */

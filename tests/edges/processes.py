@@ -4,6 +4,7 @@ import os
 import pathlib
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -106,11 +107,14 @@ class Screen:
         self.number = self.child.pid
         self.seen = ""
         self.changed = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
+        self.closed, self.closing = os.pipe()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self):
         with contextlib.suppress(OSError):
-            while data := os.read(self.terminal, 4096):
+            while self.closed not in select.select([self.terminal, self.closed], [], [])[0]:
+                data = os.read(self.terminal, 4096)
                 with self.changed:
                     self.seen += data.decode(errors="replace")
                     self.changed.notify()
@@ -138,8 +142,14 @@ class Screen:
         self.child.wait()
 
     def close(self):
-        with contextlib.suppress(OSError):
-            os.close(self.terminal)
+        """After its reader has ended, which would otherwise read from the next terminal of that number."""
+        if not self.closing:
+            return
+        os.close(self.closing)
+        self.closing = None
+        self.reader.join()
+        os.close(self.closed)
+        os.close(self.terminal)
 
 
 class ScreenCase(CommandCase):

@@ -313,6 +313,23 @@ class Signals(CommandCase):
     def test_one_of_a_group(self):
         self.one_arrives(lambda _, mpsync: os.killpg(mpsync, signal.SIGTERM))
 
+    def test_one_of_a_group_however_late_mpsync_runs(self):
+        """It is pending at mpsync, which says so when it has a processor again."""
+        holder = self.run_under("lock", "x", "--", "sh", "-c", self.COUNTING)
+        holder.expect("ready")
+        mpsync = holder.child.pid
+        holder.signal(signal.SIGSTOP)
+        self.until(lambda: state(mpsync) == "T")
+        os.killpg(mpsync, signal.SIGTERM)
+        holder.expect("term")
+        keeper = children(children(mpsync)[0])[0]
+        os.kill(keeper, signal.SIGUSR2)
+        holder.expect("usr2")
+        holder.signal(signal.SIGCONT)
+        os.kill(mpsync, signal.SIGUSR2)
+        holder.expect("usr2")
+        holder.end()
+
     def test_one_under_timeout(self):
         self.one_arrives(lambda timeout, _: os.kill(timeout, signal.SIGTERM), front=["timeout", "1000"])
 

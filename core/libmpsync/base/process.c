@@ -38,6 +38,26 @@ bool process_read(int32_t pid, struct process_stat *stat)
 	return true;
 }
 
+uint64_t process_pending(int32_t pid)
+{
+	char path[64];
+	char line[1024];
+	unsigned long long pending = 0;
+	unsigned long long mask;
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	/* Those of the thread, and those of the process. */
+	while (fgets(line, sizeof line, file))
+		if (sscanf(line, "SigPnd: %llx", &mask) == 1 || sscanf(line, "ShdPnd: %llx", &mask) == 1)
+			pending |= mask;
+	fclose(file);
+	return pending;
+}
+
 /* 0 if it cannot be read. */
 static uint64_t start_time(int32_t pid)
 {

@@ -17,6 +17,14 @@ struct process_stat {
 /* False if there is no such process, or /proc does not tell. */
 bool process_read(int32_t pid, struct process_stat *stat);
 
+/* The signals that are pending at it, each its bit; none if /proc does not tell. */
+uint64_t process_pending(int32_t pid);
+
+static inline uint64_t signal_bit(int number)
+{
+	return (uint64_t)1 << (number - 1);
+}
+
 /* This process on this kernel. False if /proc does not tell. */
 bool process_self(struct record_host *host);
 
