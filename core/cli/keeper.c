@@ -30,6 +30,7 @@ struct keeper {
 	int timer;   /* boot time: it also counts while the machine sleeps */
 	bool asked_to_end;
 	bool has_terminal;
+	bool has_led;
 	bool done;
 	int exit_code;
 	int end_signal;
@@ -163,6 +164,8 @@ static void on_held(struct keeper *keeper, const mpsync_event *event)
 	notices_clear_line(&keeper->notices);
 	notices_forget(&keeper->notices);
 	right_begin(&keeper->right, event);
+	keeper->has_led = keeper->start->election;
+	keeper->patience.tell_ms = 0;
 	log_say(keeper->right.client, LOG_INFO, "%s is held with token %" PRIu64, name_of(keeper),
 	    keeper->right.token);
 	if (!term_begin(&keeper->term)) {
@@ -201,20 +204,32 @@ static void on_waiting(struct keeper *keeper, const mpsync_event *event)
 	                name_of(keeper)));
 }
 
+static bool is_refusal(mpsync_status status)
+{
+	return status == MPSYNC_E_FORBIDDEN || status == MPSYNC_E_UNAUTHENTICATED ||
+	       status == MPSYNC_E_INVALID || status == MPSYNC_E_CORRUPT;
+}
+
+static bool goes_on(struct keeper *keeper, mpsync_status status)
+{
+	if (status == MPSYNC_E_UNREACHABLE)
+		return patience_has_more(&keeper->patience, clock_boot_ms());
+	return keeper->has_led && is_refusal(status) &&
+	       patience_bears(&keeper->patience, clock_boot_ms());
+}
+
 static void on_failed(struct keeper *keeper, const mpsync_event *event)
 {
 	const char *why = event->message ? event->message : mpsync_status_text(event->status);
 
 	notices_clear_line(&keeper->notices);
 	notices_forget(&keeper->notices);
-	if (event->status != MPSYNC_E_UNREACHABLE ||
-	    !patience_has_more(&keeper->patience, clock_boot_ms())) {
+	if (!goes_on(keeper, event->status)) {
 		end(keeper, complain(exit_code_of(event->status), "%s", why));
 		return;
 	}
-	if (!keeper->patience.told && !keeper->arguments->quiet)
+	if (!keeper->arguments->quiet && patience_tells(&keeper->patience, clock_boot_ms()))
 		complain(0, "%s; waiting for it", why);
-	keeper->patience.told = true;
 }
 
 static void on_event(struct keeper *keeper, const mpsync_event *event)

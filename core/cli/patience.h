@@ -1,6 +1,7 @@
 /*
  * How long a command waits for a name, its store included: with --wait, a store that is not up yet
- * is asked again until the time is over.
+ * is asked again until the time is over. A campaign without an end that has led before is asked for
+ * again whatever the store says: what was allowed once may be allowed again.
  */
 #ifndef MPSYNC_CLI_PATIENCE_H
 #define MPSYNC_CLI_PATIENCE_H
@@ -13,7 +14,8 @@
 struct patience {
 	uint64_t give_up_ms; /* by the boot clock; 0: there is no such time */
 	uint64_t retry_ms;   /* PATIENCE_NEVER: nothing is to be asked again */
-	bool told;           /* that the store is waited for */
+	uint64_t tell_ms;    /* when it is told next that the store is waited for */
+	bool without_end;
 };
 
 /* A wait begins, of so long; -1: for ever. */
@@ -21,6 +23,12 @@ void patience_begin(struct patience *patience, int64_t wait_ms, uint64_t now_ms)
 
 /* The store does not answer: whether it shall be asked again, at retry_ms. */
 bool patience_has_more(struct patience *patience, uint64_t now_ms);
+
+/* The store refuses what it granted before: likewise. */
+bool patience_bears(struct patience *patience, uint64_t now_ms);
+
+/* Whether it is to be told that the store is waited for: at first, and each minute. */
+bool patience_tells(struct patience *patience, uint64_t now_ms);
 
 /* Whether it is time to. */
 bool patience_retries(struct patience *patience, uint64_t now_ms);

@@ -1,7 +1,6 @@
 """What an API server, and the way to it, may do to those who hold and wait, and what may not come of it."""
 import http.server
 import pathlib
-import subprocess
 import sys
 import threading
 import time
@@ -121,14 +120,25 @@ class Silence(OutageCase):
         client.send("acquire x 0")
         self.assertIn("does not answer", client.expect("failed x"))
 
-    def test_whoever_waits_is_told(self):
-        config = self.plane.kubeconfig(f"{self.folder}/nowhere", {}, self.namespace,
-                                       {"server": "https://127.0.0.1:1"})
-        with subprocess.Popen([MPSYNC, "lock", "x", "--", "true"], stderr=subprocess.PIPE, text=True,
-                              env={"PATH": "/bin", "MPSYNC_URL": f"kubernetes:?kubeconfig={config}"}) as waiting:
-            self.addCleanup(waiting.kill)
-            self.assertIn("127.0.0.1:1", waiting.stderr.readline())
-            waiting.kill()
+    def test_whoever_waits_is_told_once_and_what_to_do(self):
+        """Where nobody listens, and where there is no such host."""
+        waiting = []
+        for server in ("https://127.0.0.1:1", "https://no.such.host.invalid"):
+            config = self.plane.kubeconfig(f"{self.folder}/nowhere", {}, self.namespace, {"server": server})
+            url = f"kubernetes:?kubeconfig={config}"
+            for command in (["lock", "x", "--", "true"], ["elect", "x", "--", "true"], ["watch", "x"], ["ls", "--watch"],
+                            ["lock", "--wait", "1h", "x", "--", "true"], ["elector", "--listen", f"{self.folder}/{server[8:10]}", "--store", url]):
+                waiting.append((self.start(["sh", "-c", 'exec "$0" "$@" 2>&1', MPSYNC, *command], {"MPSYNC_URL": url}), server))
+        for process, server in waiting:
+            line = process.line()
+            while "locks in" in line:
+                line = process.line()
+            self.assertIn(f"the API server {server} does not answer", line)
+            self.assertIn("check the server that", line)
+            self.assertIn("/nowhere", line)
+        time.sleep(2)
+        for process, _ in waiting:
+            self.assertTrue(process.lines.empty(), process.child.args)
 
 
 class Deafness(OutageCase):

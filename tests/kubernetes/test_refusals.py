@@ -114,6 +114,51 @@ class Verbs(KubernetesCase):
         holder.send("release held")
         self.until_line(waiter, "taken")
 
+    def permitted(self, rules):
+        """From now on; what was granted before is taken away."""
+        self.account(rules=rules)
+
+    def test_a_campaign_that_has_led_goes_on_where_it_may_not(self):
+        """The Role is applied anew, for instance: its leader has lost, and leads again."""
+        url = f"{self.url_of([leases(VERBS)])}&ttl=3s"
+        candidate = self.start(["sh", "-c", f"{MPSYNC} elect y -- sh -c 'echo leads; exec sleep 600' 2>&1"],
+                               {"MPSYNC_URL": url})
+        self.until_line(candidate, "leads")
+        self.permitted([])
+        self.until_line(candidate, "cannot get resource")
+        self.permitted([leases(VERBS)])
+        self.until_line(candidate, "leads")
+
+    def test_a_wait_that_was_answered_before_goes_on_where_it_may_not(self):
+        holder = self.hold("held")
+        waiter = self.start(["sh", "-c", f"{MPSYNC} lock held -- echo taken 2>&1"],
+                            {"MPSYNC_URL": f"{self.url_of([leases(VERBS)])}&ttl=3s"})
+        self.until_line(waiter, "is held by")
+        self.permitted([])
+        holder.send("release held")
+        self.until_line(waiter, "cannot get resource")
+        self.permitted([leases(VERBS)])
+        self.until_line(waiter, "taken")
+
+    def test_a_candidate_that_never_led_is_told_and_ends(self):
+        done = self.mpsync("elect", "y", "--", "true", url=self.url_of([]), check=122)
+        self.assertIn("cannot get resource", done.stderr)
+
+    def test_a_quota_is_no_matter_of_the_role(self):
+        """Its controller would count; here its use is written by hand."""
+        path = f"/api/v1/namespaces/{self.namespace}/resourcequotas"
+        hard = {"count/leases.coordination.k8s.io": "0"}
+        self.plane.request("POST", path, {"metadata": {"name": "none"}, "spec": {"hard": hard}})
+        self.plane.request("PATCH", f"{path}/none/status", {"status": {"hard": hard, "used": dict.fromkeys(hard, "0")}})
+        said = []
+
+        def refused():
+            said.append(self.mpsync("lock", "--wait", "0", "x", "--", "true", url=self.url))
+            return "exceeded quota" in said[-1].stderr
+        self.until(refused)
+        self.assertEqual(said[-1].returncode, 122)
+        self.assertNotIn("Role", said[-1].stderr)
+
     def test_a_pod_that_may_neither_be_labelled_nor_told_of(self):
         self.plane.request("POST", f"/api/v1/namespaces/{self.namespace}/pods", {
             "metadata": {"name": "one"}, "spec": {"containers": [{"name": "a", "image": "a"}]}})

@@ -179,6 +179,30 @@ static void test_names(void **state)
 	}
 }
 
+/* A copy under another name that looks like one of ours is not the lock that it shows. */
+static void test_a_hashed_name_is_of_the_lock_beside_it(void **state)
+{
+	static const char form[] =
+	    "{\"metadata\":{\"name\":\"%s\",\"annotations\":{\"metaparticle.io/name\":\"a b\"}}}";
+	char object[LEASE_NAME_SIZE];
+	char text[400];
+
+	(void)state;
+	assert_true(lease_object_name("a b", object));
+	for (int copy = 0; copy < 2; copy++) {
+		cJSON *lease;
+
+		object[8] = copy ? (char)(object[8] ^ 1) : object[8];
+		snprintf(text, sizeof text, form, object);
+		lease = cJSON_Parse(text);
+		if (copy)
+			assert_null(lease_lock_name(lease));
+		else
+			assert_string_equal(lease_lock_name(lease), "a b");
+		cJSON_Delete(lease);
+	}
+}
+
 /* Goal: every change names the object and the version that it is meant for (rule 15). */
 static void test_changes_carry_uid_and_version(void **state)
 {
@@ -208,6 +232,7 @@ int main(void)
 	    cmocka_unit_test(test_coordinated_election_is_shown),
 	    cmocka_unit_test(test_numbers_beyond_their_bounds),
 	    cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_a_hashed_name_is_of_the_lock_beside_it),
 	    cmocka_unit_test(test_changes_carry_uid_and_version),
 	};
 

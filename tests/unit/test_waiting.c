@@ -92,7 +92,7 @@ static void test_quiet_is_quiet(void **state)
 
 static void test_store_is_asked_again_until_the_wait_is_over(void **state)
 {
-	struct patience patience;
+	struct patience patience = {0};
 
 	(void)state;
 	patience_begin(&patience, 1000, 5000);
@@ -111,7 +111,7 @@ static void test_store_is_asked_again_until_the_wait_is_over(void **state)
 /* Without --wait, and with --wait 0, a store that is not there is an error at once. */
 static void test_without_a_wait_the_store_is_asked_once(void **state)
 {
-	struct patience patience;
+	struct patience patience = {0};
 
 	(void)state;
 	patience_begin(&patience, -1, 5000);
@@ -122,6 +122,24 @@ static void test_without_a_wait_the_store_is_asked_once(void **state)
 	assert_int_equal(patience_left_ms(&patience, 0, 5000), 0);
 }
 
+/* A campaign that has led waits for what is refused now, without an end, and says so each minute.
+ */
+static void test_what_was_granted_before_is_asked_for_again(void **state)
+{
+	struct patience patience = {0};
+
+	(void)state;
+	patience_begin(&patience, -1, 5000);
+	assert_true(patience_tells(&patience, 5000));
+	assert_true(patience_bears(&patience, 5000));
+	assert_true(patience.retry_ms > 5000 && patience.retry_ms <= 15000);
+	assert_false(patience_tells(&patience, 64999));
+	assert_true(patience_tells(&patience, 65000));
+	patience_begin(&patience, 60000, 70000);
+	assert_false(patience_tells(&patience, 70000));
+	assert_false(patience_bears(&patience, 70000));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +147,7 @@ int main(void)
 	    cmocka_unit_test(test_quiet_is_quiet),
 	    cmocka_unit_test(test_store_is_asked_again_until_the_wait_is_over),
 	    cmocka_unit_test(test_without_a_wait_the_store_is_asked_once),
+	    cmocka_unit_test(test_what_was_granted_before_is_asked_for_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,13 @@
 #include "client.h"
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define TELL_AGAIN_MS 60000
 
 /* One observation of one client, from its start to its last event. */
 struct observing_client {
@@ -14,6 +17,8 @@ struct observing_client {
 	char *name;
 	uint64_t op_id;
 	bool told;
+	uint64_t again_ms; /* what is told already is not told again before; 0: it is news */
+	enum mpsync_status told_status; /* of the last failure */
 };
 
 struct observe_command {
@@ -33,6 +38,7 @@ static void on_changed(struct store_observer *observer, const struct store_lock 
 	struct observing_client *observing = of(observer);
 
 	observing->told = true;
+	observing->again_ms = 0;
 	client_tell(observing->client, &(mpsync_event){.type = MPSYNC_EVENT_LEADER,
 	                                   .op_id = observing->op_id,
 	                                   .name = lock->name,
@@ -46,11 +52,24 @@ static void on_gone(struct store_observer *observer, const char *name)
 	on_changed(observer, &(struct store_lock){.name = name});
 }
 
+/* Of what fails again and again observers hear once, and each minute. */
+static bool is_news(struct observing_client *observing, enum mpsync_status status)
+{
+	const uint64_t now = clock_boot_ms();
+
+	if (now < observing->again_ms && status == observing->told_status)
+		return false;
+	observing->again_ms = now + TELL_AGAIN_MS;
+	observing->told_status = status;
+	return true;
+}
+
 /* Who asks after one name is told also that nobody has it. */
 static void on_synced(struct store_observer *observer)
 {
-	const struct observing_client *observing = of(observer);
+	struct observing_client *observing = of(observer);
 
+	observing->again_ms = 0;
 	if (observing->name && !observing->told)
 		on_gone(observer, observing->name);
 }
@@ -58,8 +77,10 @@ static void on_synced(struct store_observer *observer)
 static void on_failed(
     struct store_observer *observer, enum mpsync_status status, const char *message)
 {
-	const struct observing_client *observing = of(observer);
+	struct observing_client *observing = of(observer);
 
+	if (!is_news(observing, status))
+		return;
 	client_tell(observing->client, &(mpsync_event){.type = MPSYNC_EVENT_LOG,
 	                                   .status = status,
 	                                   .op_id = observing->op_id,

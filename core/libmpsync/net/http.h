@@ -15,6 +15,7 @@ struct http_answer {
 	bool refused;        /* with status 0: nobody listens there, or nobody to be trusted */
 	bool untrusted;      /* with status 0: the certificates do not agree */
 	bool timed_out;      /* with status 0: the connection may hang */
+	bool too_long;       /* with status 0: longer than whoever asked takes */
 	long retry_after_s;  /* never below 0 */
 	bool further;        /* it was asked more than once: what was asked for may be done later too */
 	bool from_elector;   /* it said Mpsync-Wire */
@@ -62,6 +63,7 @@ struct http_request {
 	   again, until whole_ms have passed. The first answer counts (rule 28). */
 	uint64_t further_ms;
 	uint64_t whole_ms;
+	size_t most; /* bytes of the answer's body; 0: as many as any answer may have */
 	bool urgent; /* goes before those that wait for a connection */
 	void (*done)(void *context, const struct http_answer *answer);
 	/* Streams: each piece of a 200's body; false ends it. */

@@ -158,6 +158,7 @@ static void explain(const struct http_try *try, struct http_answer *answer)
 	const CURLcode code = try->code;
 
 	answer->problem = *try->problem ? try->problem : curl_easy_strerror(code);
+	answer->too_long = try->too_long;
 	answer->refused = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
 	                  code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
 	                  code == CURLE_SSL_CERTPROBLEM;

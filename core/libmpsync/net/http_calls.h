@@ -58,6 +58,7 @@ struct http_try {
 	size_t answer_size;
 	curl_socket_t descriptor;
 	bool from_elector;
+	bool too_long; /* its body, which was cut off therefore */
 	CURLcode code; /* when it is finished */
 	int grpc_status;
 	char grpc_message[200];

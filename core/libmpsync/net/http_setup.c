@@ -16,7 +16,10 @@ static bool keep(struct http_try *try, const char *bytes, size_t size)
 {
 	const size_t length = try->answer_length + size;
 
-	if (length > MOST_ANSWER)
+	const size_t most = try->call->request.most;
+
+	try->too_long = length > (most ? most : MOST_ANSWER);
+	if (try->too_long)
 		return false;
 	if (length + 1 > try->answer_size) {
 		const size_t bigger = (length + 1) * 2;

@@ -18,7 +18,8 @@
 #define ASK_AGAIN_MS 5000
 /* One that ends so soon may have ended when it arrives. */
 #define EXPIRY_MARGIN_MS 1000
-#define MOST_LINE        (8 * 1024 * 1024)
+/* What etcd stores of one object is at most 1.5 MiB; it is longer as JSON. */
+#define MOST_OBJECT ((size_t)8 * 1024 * 1024)
 
 /* One connection. One that was left lives until nothing is under way on it. */
 struct link {
@@ -398,6 +399,13 @@ static void explain_silence(const struct kube_api *api, const struct http_answer
 	if (heard->untrusted)
 		snprintf(text, size, "the API server %.80s and %.80s do not agree on certificates: %.130s",
 		    api->config.server, api->config.source, heard->problem);
+	else if (heard->too_long)
+		snprintf(text, size, "an answer of the API server %.200s is too long", api->config.server);
+	else if (heard->refused && !api->spoke)
+		snprintf(text, size,
+		    "the API server %.100s does not answer: %.150s; check the server that %.80s names, and "
+		    "the way to it",
+		    api->config.server, heard->problem, api->config.source);
 	else
 		snprintf(text, size, "the API server %.100s does not answer: %.150s", api->config.server,
 		    heard->problem);
@@ -462,6 +470,7 @@ static void answer_call(struct kube_call *call, const struct http_answer *heard)
 
 	answer.json = json;
 	answer.further = heard->further;
+	answer.too_long = heard->too_long;
 	answer.retry_in_ms = (uint64_t)heard->retry_after_s * 1000;
 	if (!heard->status)
 		explain_silence(api, heard, &answer, text, sizeof text);
@@ -496,7 +505,7 @@ static bool keep_line(struct kube_call *call, const char *bytes, size_t size)
 {
 	char *more;
 
-	if (call->line_length + size > MOST_LINE)
+	if (call->line_length + size > MOST_OBJECT)
 		return false;
 	more = realloc(call->line, call->line_length + size + 1);
 	if (!more)
@@ -567,6 +576,7 @@ static void send_call(struct kube_call *call)
 	    .timeout_ms = call->request.timeout_ms,
 	    .further_ms = call->request.further_ms,
 	    .whole_ms = call->request.whole_ms,
+	    .most = call->request.most ? call->request.most : MOST_OBJECT,
 	    .done = call->request.event ? on_stream_done : on_done,
 	    .data = call->request.event ? on_data : NULL,
 	    .context = call,

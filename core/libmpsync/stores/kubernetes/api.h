@@ -22,6 +22,7 @@ struct kube_answer {
 	const char *message;
 	uint64_t retry_in_ms; /* the server named it; 0: it did not */
 	bool further;         /* it was sent more than once, and may be done later too */
+	bool too_long;        /* unknown: it was longer than most */
 };
 
 struct kube_request {
@@ -32,6 +33,7 @@ struct kube_request {
 	uint64_t timeout_ms; /* 0: a watch, which has none */
 	uint64_t further_ms; /* as http_request's; 0: it is sent once */
 	uint64_t whole_ms;
+	size_t most; /* bytes of its answer; 0: as many as any object has */
 	void (*done)(void *context, const struct kube_answer *answer);
 	/* Watches: each event. */
 	void (*event)(void *context, const cJSON *event);

@@ -213,10 +213,13 @@ static bool read_spec(const cJSON *object, struct record *record)
 const char *lease_lock_name(const cJSON *object)
 {
 	const char *own = text_of(metadata_of(object), "name");
+	const char *name = annotation(object, "name");
+	char right[LEASE_NAME_SIZE];
 
-	if (own && strncmp(own, HASHED, strlen(HASHED)) == 0)
-		return annotation(object, "name");
-	return own;
+	if (!own || strncmp(own, HASHED, strlen(HASHED)) != 0)
+		return own;
+	/* A copy that somebody saved under another name says nothing of the lock that it shows. */
+	return name && lease_object_name(name, right) && strcmp(right, own) == 0 ? name : NULL;
 }
 
 static bool complain(char problem[LEASE_PROBLEM_SIZE], const char *text)

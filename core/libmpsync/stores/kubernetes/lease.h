@@ -34,11 +34,9 @@ bool lease_read(
 bool lease_look(
     const cJSON *object, const char *name, struct record *record, char problem[LEASE_PROBLEM_SIZE]);
 
-/* The lock that an object is of: its own name, or the one beside it. Borrowed; NULL: none. */
+/* The lock that an object is of: its own name, or the one beside it, of which it is the hash.
+ * Borrowed; NULL: none. */
 const char *lease_lock_name(const cJSON *object);
-
-/* So many Leases are listed at once: a namespace may have tens of thousands, of anybody's. */
-#define LEASES_PER_PAGE "500"
 
 /* Where a list goes on, as it stands in a query: owned by the caller. NULL: it is at its end, or
  * there is no memory. */

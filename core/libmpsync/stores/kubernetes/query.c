@@ -1,6 +1,7 @@
 #include "query.h"
 
 #include "lease.h"
+#include "page.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct run {
 	struct kube_queries *queries;
 	struct store_query *query;
 	struct kube_call *call;
+	struct kube_page page;
 	size_t verb; /* CHECK: which is being asked about */
 	char missing[100];
 	struct finding *findings;
@@ -49,6 +51,7 @@ static void drop(struct run *run)
 		link = &(*link)->next;
 	*link = run->next;
 	kube_cancel(run->call);
+	kube_page_clear(&run->page);
 	for (size_t i = 0; i < run->count; i++) {
 		free(run->findings[i].name);
 		record_clear(&run->findings[i].record);
@@ -184,7 +187,7 @@ static void end_with_findings(struct run *run)
 	end(run, none ? MPSYNC_E_NOT_HELD : MPSYNC_OK, NULL);
 }
 
-static void look(struct run *run, const char *page);
+static void look(struct run *run);
 
 static void on_found(void *context, const struct kube_answer *answer)
 {
@@ -192,9 +195,12 @@ static void on_found(void *context, const struct kube_answer *answer)
 	const struct store_query *query = run->query;
 	const cJSON *items = cJSON_GetObjectItemCaseSensitive(answer->json, "items");
 	const cJSON *item;
-	char *page;
 
 	run->call = NULL;
+	if (query->kind == STORE_LIST && kube_page_shorten(&run->page, answer)) {
+		look(run);
+		return;
+	}
 	if (answer->refused || answer->unknown) {
 		end(run, answer->problem, answer->message);
 		return;
@@ -205,14 +211,11 @@ static void on_found(void *context, const struct kube_answer *answer)
 	}
 	cJSON_ArrayForEach (item, items)
 		add_object(run, item);
-	page = lease_next_page(answer->json);
-	if (page && !run->failed) {
+	if (kube_page_turn(&run->page, answer->json) && !run->failed) {
 		trim(run);
-		look(run, page);
-		free(page);
+		look(run);
 		return;
 	}
-	free(page);
 	if (query->kind == STORE_GET && answer->status == 200 && !add_object(run, answer->json)) {
 		end(run, MPSYNC_E_CORRUPT, "the Lease of that name is none that this library can read");
 		return;
@@ -228,32 +231,33 @@ static void on_found(void *context, const struct kube_answer *answer)
 static bool ask(struct run *run, const char *method, const char *path, const cJSON *body,
     void (*done)(void *context, const struct kube_answer *answer))
 {
+	const size_t most = run->query->kind == STORE_LIST ? kube_page_most(&run->page) : 0;
+
 	run->call = kube_send(run->queries->api, &(struct kube_request){.method = method,
 	                                             .path = path,
 	                                             .body = body,
 	                                             .timeout_ms = TIMEOUT_MS,
+	                                             .most = most,
 	                                             .done = done,
 	                                             .context = run});
 	return run->call;
 }
 
-static void look(struct run *run, const char *page)
+static void look(struct run *run)
 {
 	const struct store_query *query = run->query;
 	const char *collection = run->queries->collection;
 	char object[LEASE_NAME_SIZE];
 	char *path = NULL;
-	int length = -1;
 	bool asked;
 
 	if (query->kind == STORE_LIST)
-		length = asprintf(&path, "%s?limit=" LEASES_PER_PAGE "%s%s", collection,
-		    page ? "&continue=" : "", page ? page : "");
-	else if (lease_object_name(query->name, object))
-		length = asprintf(&path, "%s/%s", collection, object);
-	asked = length >= 0 && ask(run, "GET", path, NULL, on_found);
-	if (length >= 0)
-		free(path);
+		path = kube_page_path(&run->page, collection, "");
+	else if (lease_object_name(query->name, object) &&
+	         asprintf(&path, "%s/%s", collection, object) < 0)
+		path = NULL;
+	asked = path && ask(run, "GET", path, NULL, on_found);
+	free(path);
 	if (!asked)
 		end_without_memory(run);
 }
@@ -357,7 +361,7 @@ void kube_query(struct kube_queries *queries, struct store_query *query)
 	if (query->kind == STORE_CHECK)
 		check_next(run);
 	else if (!look_at_watched(run))
-		look(run, NULL);
+		look(run);
 }
 
 void kube_query_cancel(struct kube_queries *queries, struct store_query *query)

@@ -1,6 +1,7 @@
 #include "watch.h"
 
 #include "lease.h"
+#include "page.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@ struct kube_watch {
 	char *collection;
 	char *selector;   /* of the object, as a query; "" for all */
 	uint64_t version; /* the newest that was told; 0: list first */
-	char *page;       /* where the list goes on; NULL: at its beginning */
+	struct kube_page page;
 	struct kube_call *call;
 	struct kube_call *asking; /* whether the watch has missed something */
 	struct event *retry;
@@ -208,13 +209,16 @@ static void on_listed(void *context, const struct kube_answer *answer)
 	watch->call = NULL;
 	if (ends(watch, answer))
 		return;
-	free(watch->page);
-	watch->page = answer->status == 200 ? lease_next_page(answer->json) : NULL;
+	if (kube_page_shorten(&watch->page, answer)) {
+		begin(watch);
+		return;
+	}
 	if (answer->status != 200 || !version) {
+		kube_page_clear(&watch->page);
 		begin_later(watch, answer->retry_in_ms);
 		return;
 	}
-	whole = !watch->page;
+	whole = !kube_page_turn(&watch->page, answer->json);
 	if (whole)
 		watch->version = version;
 	watch->there = false;
@@ -230,31 +234,39 @@ static void on_listed(void *context, const struct kube_answer *answer)
 	told(watch);
 }
 
-static void begin(struct kube_watch *watch)
+/* Owned by the caller; NULL without memory. */
+static char *path_of(const struct kube_watch *watch)
 {
 	char *path = NULL;
+
+	if (watch->version == 0)
+		return kube_page_path(&watch->page, watch->collection, watch->selector);
+	if (asprintf(&path,
+	        "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=" WATCH_S
+	        "&resourceVersion=%" PRIu64 "&%s",
+	        watch->collection, watch->version, watch->selector) < 0)
+		return NULL;
+	return path;
+}
+
+static void begin(struct kube_watch *watch)
+{
 	const bool list = watch->version == 0;
-	const int length =
-	    list ? asprintf(&path, "%s?limit=" LEASES_PER_PAGE "%s%s&%s", watch->collection,
-	               watch->page ? "&continue=" : "", watch->page ? watch->page : "", watch->selector)
-	         : asprintf(&path,
-	               "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=" WATCH_S
-	               "&resourceVersion=%" PRIu64 "&%s",
-	               watch->collection, watch->version, watch->selector);
+	char *path = path_of(watch);
 
 	watch->watching = !list;
 	await_word(watch);
-	if (length > 0)
+	if (path)
 		watch->call = kube_send(watch->api, &(struct kube_request){.method = "GET",
 		                                        .path = path,
 		                                        .timeout_ms = list ? LIST_TIMEOUT_MS : 0,
 		                                        .further_ms = list ? LIST_TIMEOUT_MS / 4 : 0,
 		                                        .whole_ms = LIST_TIMEOUT_MS,
+		                                        .most = list ? kube_page_most(&watch->page) : 0,
 		                                        .done = list ? on_listed : on_watch_ended,
 		                                        .event = list ? NULL : on_event,
 		                                        .context = watch});
-	if (length > 0)
-		free(path);
+	free(path);
 	if (!watch->call)
 		begin_later(watch, FIRST_RETRY_MS);
 }
@@ -303,7 +315,7 @@ void kube_watch_free(struct kube_watch *watch)
 		event_free(watch->silence);
 	free(watch->collection);
 	free(watch->selector);
-	free(watch->page);
+	kube_page_clear(&watch->page);
 	free(watch);
 }
 
