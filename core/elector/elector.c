@@ -1,5 +1,6 @@
 #include "elector.h"
 #include "base/identity.h"
+#include "checkup.h"
 #include "command_line.h"
 #include "configuration.h"
 
@@ -264,8 +265,10 @@ static void raise_descriptor_limit(uint64_t wanted)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static void serve(struct server *server, const char *store)
+static void serve(
+    struct server *server, const struct configuration *configuration, const char *store)
 {
+	struct checkup checkup = {0};
 	struct event *stop_by_term = evsignal_new(server->loop.base, SIGTERM, on_stop, server);
 	struct event *stop_by_int = evsignal_new(server->loop.base, SIGINT, on_stop, server);
 
@@ -273,8 +276,11 @@ static void serve(struct server *server, const char *store)
 	if (stop_by_term && stop_by_int && event_add(stop_by_term, NULL) == 0 &&
 	    event_add(stop_by_int, NULL) == 0) {
 		complain(0, "elector %s: locks in %s", mpsync_version(), store);
+		if (!configuration->silent)
+			(void)!checkup_begin(&checkup, server->loop.base, engine_store(server->engine), say);
 		event_base_loop(server->loop.base, EVLOOP_NO_EXIT_ON_EMPTY);
 	}
+	checkup_end(&checkup);
 	if (stop_by_term)
 		event_free(stop_by_term);
 	if (stop_by_int)
@@ -313,7 +319,7 @@ static int run(struct configuration *configuration)
 		code = EXIT_USAGE;
 		if (make_sessions(&server, configuration, &error) &&
 		    listen_on_all(&server, configuration, &error)) {
-			serve(&server, store);
+			serve(&server, configuration, store);
 			code = EXIT_SUCCESS;
 		}
 	}

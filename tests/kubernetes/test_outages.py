@@ -124,7 +124,7 @@ class Silence(OutageCase):
         """Where nobody listens, and where there is no such host."""
         waiting = []
         for server in ("https://127.0.0.1:1", "https://no.such.host.invalid"):
-            config = self.plane.kubeconfig(f"{self.folder}/nowhere", {}, self.namespace, {"server": server})
+            config = self.plane.kubeconfig(f"{self.folder}/nowhere-{len(waiting)}", {}, self.namespace, {"server": server})
             url = f"kubernetes:?kubeconfig={config}"
             for command in (["lock", "x", "--", "true"], ["elect", "x", "--", "true"], ["watch", "x"], ["ls", "--watch"],
                             ["lock", "--wait", "1h", "x", "--", "true"], ["elector", "--listen", f"{self.folder}/{server[8:10]}", "--store", url]):
