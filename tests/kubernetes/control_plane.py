@@ -95,6 +95,8 @@ class ControlPlane:
                 "--service-account-key-file", f"{self.folder}/accounts.pub",
                 "--service-account-signing-key-file", f"{self.folder}/accounts.key",
                 "--service-cluster-ip-range", "10.0.0.0/24", "--disable-admission-plugins", "ServiceAccount",
+                # Lets Leases say how their holder is chosen.
+                "--feature-gates", "CoordinatedLeaderElection=true", "--runtime-config", "coordination.k8s.io/v1beta1=true",
                 "--endpoint-reconciler-type", "none", "--v", "0"], stderr=log)
 
     def start(self):
