@@ -1,0 +1,312 @@
+#include "remote_world.h"
+
+#include "stores/elector/elector.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct http {
+	char unused;
+};
+
+struct remote_world remote_world;
+
+static char last_secret[40]; /* in what was asked for a claim last */
+
+/* ---- HTTP, without a network ---- */
+
+struct http_settings http_settings_of(const char *base_url, const struct mpsync_options *options)
+{
+	(void)options;
+	return (struct http_settings){.base_url = base_url};
+}
+
+struct http *http_new(struct loop *loop, const struct http_settings *settings)
+{
+	(void)loop, (void)settings;
+	return calloc(1, sizeof(struct http));
+}
+
+static void free_call(struct http_call *call)
+{
+	struct http_call **link = &remote_world.calls;
+
+	while (*link != call)
+		link = &(*link)->next;
+	*link = call->next;
+	cJSON_Delete(call->body);
+	free(call);
+}
+
+void http_free(struct http *http)
+{
+	while (remote_world.calls)
+		free_call(remote_world.calls);
+	free(http);
+}
+
+struct http_call *http_start(struct http *http, const struct http_request *request)
+{
+	struct http_call **last = &remote_world.calls;
+	struct http_call *call = remote_world.no_calls ? NULL : calloc(1, sizeof *call);
+
+	(void)http;
+	if (!call)
+		return NULL;
+	call->request = *request;
+	call->is_stream = request->data;
+	snprintf(call->method, sizeof call->method, "%s", request->method);
+	snprintf(call->path, sizeof call->path, "%s", request->path);
+	call->body = request->body ? cJSON_Parse(request->body) : NULL;
+	if (call->body && *text_in(call, "claim"))
+		snprintf(last_secret, sizeof last_secret, "%s", text_in(call, "claim"));
+	while (*last)
+		last = &(*last)->next;
+	*last = call;
+	return call;
+}
+
+void http_cancel(struct http_call *call)
+{
+	if (call)
+		free_call(call);
+}
+
+int http_descriptor(const struct http_call *call)
+{
+	(void)call;
+	return -1;
+}
+
+char *http_encode(const char *text)
+{
+	return strdup(text);
+}
+
+struct http_call *asked(const char *method, const char *path)
+{
+	struct http_call *call = remote_world.calls;
+
+	while (
+	    call && (strcmp(call->method, method) != 0 || strncmp(call->path, path, strlen(path)) != 0))
+		call = call->next;
+	return call;
+}
+
+struct http_call *expect(const char *method, const char *path)
+{
+	struct http_call *call = asked(method, path);
+
+	assert_non_null(call);
+	return call;
+}
+
+const char *text_in(const struct http_call *call, const char *field)
+{
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItem(call->body, field));
+
+	return text ? text : "";
+}
+
+const char *secret_of_claim(void)
+{
+	return last_secret;
+}
+
+static void end_call(struct http_call *call, const struct http_answer *given)
+{
+	const struct http_request request = call->request;
+
+	free_call(call);
+	request.done(request.context, given);
+}
+
+void answer(struct http_call *call, long status, const char *format, ...)
+{
+	char body[2048];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(body, sizeof body, format, arguments);
+	va_end(arguments);
+	end_call(call, &(struct http_answer){.status = status,
+	                   .body = body,
+	                   .body_size = strlen(body),
+	                   .retry_after_s = status == 503,
+	                   .from_elector = true});
+}
+
+void answer_as_nobody(struct http_call *call, long status)
+{
+	end_call(call, &(struct http_answer){.status = status, .body = "", .problem = "no answer"});
+}
+
+void tell(uint64_t id, const char *event, const char *format, ...)
+{
+	struct http_call *stream = expect("GET", "/holders/");
+	char data[1024];
+	char text[1200];
+	int size = 0;
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(data, sizeof data, format, arguments);
+	va_end(arguments);
+	if (id)
+		size = snprintf(text, sizeof text, "id: %" PRIu64 "\n", id);
+	size +=
+	    snprintf(text + size, sizeof text - (size_t)size, "event: %s\ndata: %s\n\n", event, data);
+	assert_true(stream->request.data(stream->request.context, text, (size_t)size));
+}
+
+void hello(const char *elector, unsigned generation, bool resumed)
+{
+	tell(0, "hello",
+	    "{\"elector\":\"%s\",\"stream\":%u,\"peer\":\"\",\"resumed\":%s,\"features\":[\"low\","
+	    "\"order\"]}",
+	    elector, generation, resumed ? "true" : "false");
+}
+
+void end_stream(long status)
+{
+	struct http_call *stream = expect("GET", "/holders/");
+
+	if (status == 200)
+		answer(stream, 200, "%s", "");
+	else
+		answer_as_nobody(stream, status);
+}
+
+/* ---- The engine ---- */
+
+static void on_told(void *engine, struct store_claim *claim, enum claim_event event,
+    const struct claim_answer *particulars, const struct store_word *word)
+{
+	(void)engine;
+	remote_world.told = (struct told){.claim = claim, .event = event};
+	remote_world.told_count++;
+	if (particulars)
+		remote_world.told.answer = *particulars;
+	if (word && word->message)
+		snprintf(remote_world.told.message, sizeof remote_world.told.message, "%s", word->message);
+}
+
+static void on_wake(void *engine, uint64_t at_ms)
+{
+	(void)engine;
+	remote_world.wake_ms = at_ms;
+}
+
+static uint64_t boot_ms(void *context)
+{
+	(void)context;
+	return remote_world.now_ms;
+}
+
+static int64_t wall_ms(void *context)
+{
+	(void)context;
+	return (int64_t)remote_world.now_ms;
+}
+
+static uint32_t draw(void *context)
+{
+	(void)context;
+	return 7;
+}
+
+int open_remote(void **state)
+{
+	const struct store_clock clock = {boot_ms, wall_ms, draw, NULL};
+	struct mpsync_options options = {{0}};
+	struct url url = {0};
+
+	(void)state;
+	memset(&remote_world, 0, sizeof remote_world);
+	remote_world.now_ms = 1000000;
+	remote_world.wake_ms = CLAIM_NEVER;
+	assert_true(url_parse(&url, "http://localhost:13131", NULL));
+	assert_int_equal(mpsync_options_set(&options, "identity", "h", NULL), MPSYNC_OK);
+	remote_world.store = elector_open(&url, &options, NULL, &clock, NULL);
+	assert_non_null(remote_world.store);
+	remote_world.store->sink = (struct store_sink){.answer = on_told, .wake_at = on_wake};
+	url_clear(&url);
+	options_clear(&options);
+	return 0;
+}
+
+int close_remote(void **state)
+{
+	(void)state;
+	remote_world.store->ops->close(remote_world.store);
+	return 0;
+}
+
+struct store_claim *new_claim(const char *name)
+{
+	struct store_claim *claim = calloc(1, sizeof *claim + remote_world.store->claim_size);
+
+	assert_non_null(claim);
+	claim->name = name;
+	claim->holder = (char *)(uintptr_t) "h";
+	claim->ttl_ms = 15000;
+	return claim;
+}
+
+void drop_claim(struct store_claim *claim)
+{
+	remote_world.store->ops->forget(remote_world.store, claim);
+	free(claim);
+}
+
+void attempt(struct store_claim *claim)
+{
+	remote_world.store->ops->attempt(remote_world.store, claim);
+}
+
+void renew(struct store_claim *claim)
+{
+	remote_world.store->ops->renew(remote_world.store, &claim, 1);
+}
+
+void withdraw(struct store_claim *claim)
+{
+	remote_world.store->ops->withdraw(remote_world.store, claim);
+}
+
+void pass_until(uint64_t now_ms)
+{
+	while (remote_world.wake_ms <= now_ms) {
+		if (remote_world.now_ms < remote_world.wake_ms)
+			remote_world.now_ms = remote_world.wake_ms;
+		remote_world.wake_ms = CLAIM_NEVER;
+		remote_world.store->ops->run(remote_world.store);
+	}
+	remote_world.now_ms = now_ms;
+}
+
+struct store_claim *hold(void)
+{
+	struct store_claim *claim = new_claim("n");
+
+	attempt(claim);
+	hello(ELECTOR_A, 1, false);
+	answer(expect("PUT", "/locks/n"), 200,
+	    "{\"elector\":\"%s\",\"spec\":{\"token\":\"7\",\"remaining\":\"12s\"}}", ELECTOR_A);
+	assert_int_equal(remote_world.told.event, CLAIM_GRANTED);
+	return claim;
+}
+
+struct store_claim *queue_up(void)
+{
+	struct store_claim *claim = new_claim("n");
+
+	attempt(claim);
+	hello(ELECTOR_A, 1, false);
+	answer(expect("PUT", "/locks/n"), 202, "{\"elector\":\"%s\",\"spec\":{\"owner\":\"other\"}}",
+	    ELECTOR_A);
+	assert_int_equal(remote_world.told.event, CLAIM_BUSY);
+	return claim;
+}

@@ -1,0 +1,237 @@
+/* A client behind electors that change, streams that break, and events and answers that overtake
+ * each other. */
+#include "remote_world.h"
+
+#include <stdio.h>
+
+#define RECONNECT_MS 5000 /* at most, between two streams */
+
+static const char *const granted_7 =
+    "{\"elector\":\"%s\",\"spec\":{\"token\":\"7\",\"remaining\":\"12s\"}}";
+
+static void answer_beat(const char *elector, unsigned generation, const char *further)
+{
+	answer(expect("PUT", "/holders/h"), 200,
+	    "{\"kind\":\"Session\",\"elector\":\"%s\",\"stream\":%u,"
+	    "\"remaining\":[{\"ttl\":\"15s\",\"remaining\":\"11s\"}]%s}",
+	    elector, generation, further);
+}
+
+/* Goal: a grant that nobody here knows of is given back by its own token, which a later grant does
+ * not have. */
+static void test_an_unknown_grant_is_given_back(void **state)
+{
+	static const char unknown[] = "12345678123456781234567812345678";
+	struct store_claim *claim = hold();
+	const struct http_call *given_back;
+
+	(void)state;
+	renew(claim);
+	answer_beat(ELECTOR_A, 1,
+	    ",\"claims\":[{\"name\":\"m\",\"claim\":\"12345678123456781234567812345678\",\"token\":"
+	    "\"9\"}]");
+	assert_int_equal(remote_world.told.event, CLAIM_RENEWED);
+	given_back = expect("DELETE", "/locks/m");
+	assert_string_equal(text_in(given_back, "claim"), unknown);
+	assert_string_equal(text_in(given_back, "token"), "9");
+	assert_string_equal(text_in(given_back, "holder"), "h");
+	drop_claim(claim);
+}
+
+/* Goal: what is lost while it is being confirmed is not held by the answer to that. */
+static void test_a_loss_overtakes_the_confirmation(void **state)
+{
+	struct store_claim *claim = queue_up();
+	unsigned told;
+
+	(void)state;
+	tell(1, "granted", "{\"name\":\"n\",\"claim\":\"%s\",\"token\":\"7\"}", secret_of_claim());
+	assert_string_equal(text_in(expect("PUT", "/locks/n"), "token"), "7");
+	tell(2, "lost", "{\"name\":\"n\",\"claim\":\"%s\",\"token\":\"7\"}", secret_of_claim());
+	told = remote_world.told_count;
+	answer(expect("PUT", "/locks/n"), 200, granted_7, ELECTOR_A);
+	assert_int_equal(remote_world.told_count, told);
+	answer(expect("PUT", "/locks/n"), 409, "{\"code\":\"lost\"}");
+	assert_int_equal(remote_world.told.event, CLAIM_BUSY);
+	drop_claim(claim);
+}
+
+/* Goal: the loss of an earlier grant of the claim, told late, ends nothing. */
+static void test_a_late_loss_of_an_earlier_grant(void **state)
+{
+	struct store_claim *claim = queue_up();
+
+	(void)state;
+	tell(1, "granted", "{\"name\":\"n\",\"claim\":\"%s\",\"token\":\"7\"}", secret_of_claim());
+	tell(2, "lost", "{\"name\":\"n\",\"claim\":\"%s\",\"token\":\"6\"}", secret_of_claim());
+	answer(expect("PUT", "/locks/n"), 200, granted_7, ELECTOR_A);
+	assert_int_equal(remote_world.told.event, CLAIM_GRANTED);
+	drop_claim(claim);
+}
+
+/* Goal: an event that comes a second time says nothing new. */
+static void test_an_event_counts_once(void **state)
+{
+	struct store_claim *claim = queue_up();
+	unsigned told;
+
+	(void)state;
+	tell(3, "refused", "{\"name\":\"n\",\"claim\":\"%s\",\"code\":\"store_unreachable\"}",
+	    secret_of_claim());
+	assert_int_equal(remote_world.told.event, CLAIM_REFUSED);
+	attempt(claim);
+	answer(expect("PUT", "/locks/n"), 202, "{\"elector\":\"%s\"}", ELECTOR_A);
+	told = remote_world.told_count;
+	tell(3, "refused", "{\"name\":\"n\",\"claim\":\"%s\",\"code\":\"store_unreachable\"}",
+	    secret_of_claim());
+	assert_int_equal(remote_world.told_count, told);
+	drop_claim(claim);
+}
+
+static void reconnect(const char *elector, unsigned generation)
+{
+	end_stream(200);
+	pass_until(remote_world.now_ms + RECONNECT_MS);
+	hello(elector, generation, false);
+}
+
+/* Goal: what an elector confirmed before its client was with another one has to be confirmed anew,
+ * by itself. */
+static void test_confirmations_end_with_the_elector(void **state)
+{
+	struct store_claim *claim = hold();
+	unsigned told;
+
+	(void)state;
+	reconnect(ELECTOR_B, 1);
+	reconnect(ELECTOR_A, 2);
+	told = remote_world.told_count;
+	renew(claim);
+	answer_beat(ELECTOR_A, 2, "");
+	assert_int_equal(remote_world.told_count, told);
+	assert_string_equal(text_in(expect("PUT", "/locks/n"), "token"), "7");
+	answer(expect("PUT", "/locks/n"), 200, granted_7, ELECTOR_A);
+	assert_int_equal(remote_world.told.event, CLAIM_RENEWED);
+	drop_claim(claim);
+}
+
+/* Goal: what was asked before the present stream was opened is asked once more: the elector may
+ * have seen the end of the former one in between. */
+static void test_an_answer_from_before_the_stream(void **state)
+{
+	struct store_claim *claim = new_claim("n");
+	unsigned told;
+
+	(void)state;
+	attempt(claim);
+	hello(ELECTOR_A, 1, false);
+	reconnect(ELECTOR_A, 2);
+	told = remote_world.told_count;
+	answer(expect("PUT", "/locks/n"), 200, granted_7, ELECTOR_A);
+	assert_int_equal(remote_world.told_count, told);
+	answer(expect("PUT", "/locks/n"), 200, granted_7, ELECTOR_A);
+	assert_int_equal(remote_world.told.event, CLAIM_GRANTED);
+	drop_claim(claim);
+}
+
+/* Goal: nobody queues while no stream could tell of the grant. */
+static void test_a_claim_waits_for_the_stream(void **state)
+{
+	struct store_claim *claim = hold();
+	struct store_claim *second = new_claim("m");
+
+	(void)state;
+	end_stream(200);
+	attempt(second);
+	assert_null(asked("PUT", "/locks/m"));
+	hello(ELECTOR_A, 2, false);
+	assert_non_null(asked("PUT", "/locks/m"));
+	drop_claim(second);
+	drop_claim(claim);
+}
+
+/* Goal: however often a stream breaks, the next attempt is a few seconds away at most. */
+static void test_a_stream_comes_back_in_time(void **state)
+{
+	struct store_claim *claim = hold();
+
+	(void)state;
+	for (int i = 0; i < 12; i++) {
+		end_stream(i == 0 ? 200 : 0);
+		assert_true(remote_world.wake_ms <= remote_world.now_ms + RECONNECT_MS);
+		pass_until(remote_world.now_ms + RECONNECT_MS);
+	}
+	drop_claim(claim);
+}
+
+/* Goal: a grant of which the elector has nothing left is asked for by itself. */
+static void test_a_beat_without_a_ttl_renews_nothing(void **state)
+{
+	struct store_claim *claim = hold();
+	const unsigned told = remote_world.told_count;
+
+	(void)state;
+	renew(claim);
+	answer(expect("PUT", "/holders/h"), 200, "{\"elector\":\"%s\",\"stream\":1,\"remaining\":[]}",
+	    ELECTOR_A);
+	assert_int_equal(remote_world.told_count, told);
+	assert_string_equal(text_in(expect("PUT", "/locks/n"), "token"), "7");
+	drop_claim(claim);
+}
+
+/* Goal: another elector's events are of another list: they neither count nor hide what follows. */
+static void test_events_of_another_elector(void **state)
+{
+	struct store_claim *claim = hold();
+	char events[300];
+
+	(void)state;
+	renew(claim);
+	snprintf(events, sizeof events,
+	    ",\"events\":[{\"id\":\"99\",\"event\":\"lost\",\"data\":"
+	    "{\"name\":\"n\",\"claim\":\"%s\",\"token\":\"7\",\"reason\":\"expired\"}}]",
+	    secret_of_claim());
+	answer_beat(ELECTOR_B, 5, events);
+	assert_int_not_equal(remote_world.told.event, CLAIM_GONE);
+	hello(ELECTOR_A, 2, true);
+	tell(2, "lost", "{\"name\":\"n\",\"claim\":\"%s\",\"token\":\"7\",\"reason\":\"revoked\"}",
+	    secret_of_claim());
+	assert_int_equal(remote_world.told.event, CLAIM_GONE);
+	assert_int_equal(remote_world.told.answer.reason, MPSYNC_REASON_REVOKED);
+	drop_claim(claim);
+}
+
+/* Goal: a value that is not stored yet goes with the next renewal, which is its grant's own. */
+static void test_a_new_value_is_sent(void **state)
+{
+	struct store_claim *claim = hold();
+
+	(void)state;
+	claim->value = (char *)(uintptr_t) "v";
+	claim->value_version++;
+	renew(claim);
+	assert_null(asked("PUT", "/holders/"));
+	assert_string_equal(text_in(expect("PUT", "/locks/n"), "value"), "v");
+	drop_claim(claim);
+}
+
+#define behind_an_elector(test) cmocka_unit_test_setup_teardown(test, open_remote, close_remote)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    behind_an_elector(test_an_unknown_grant_is_given_back),
+	    behind_an_elector(test_a_loss_overtakes_the_confirmation),
+	    behind_an_elector(test_a_late_loss_of_an_earlier_grant),
+	    behind_an_elector(test_an_event_counts_once),
+	    behind_an_elector(test_confirmations_end_with_the_elector),
+	    behind_an_elector(test_an_answer_from_before_the_stream),
+	    behind_an_elector(test_a_claim_waits_for_the_stream),
+	    behind_an_elector(test_a_stream_comes_back_in_time),
+	    behind_an_elector(test_a_beat_without_a_ttl_renews_nothing),
+	    behind_an_elector(test_events_of_another_elector),
+	    behind_an_elector(test_a_new_value_is_sent),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
