@@ -18,7 +18,7 @@ struct http_call {
 	struct http_request request;
 	char method[8];
 	char path[200];
-	cJSON *body; /* NULL: it has none */
+	char text[1024]; /* its body; "": it has none */
 	bool is_stream;
 };
 

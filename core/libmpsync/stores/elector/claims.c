@@ -145,15 +145,15 @@ uint64_t remote_claim_timeout_ms(const struct remote_claim *remote)
 	return timeout > LEAST_TIMEOUT_MS ? timeout : LEAST_TIMEOUT_MS;
 }
 
+/* What is sent is whole: a renewal without its token would be a wish for a new grant. */
 static cJSON *body_of(const struct remote_claim *remote)
 {
 	cJSON *body = cJSON_CreateObject();
 	char claim[ID_HEX_SIZE];
 
 	id_to_hex(&remote->secret, claim);
-	cJSON_AddStringToObject(body, "holder", remote->claim->holder);
-	cJSON_AddStringToObject(body, "claim", claim);
-	return body;
+	return wire_whole(body, wire_add_text(body, "holder", remote->claim->holder) &&
+	                            wire_add_text(body, "claim", claim));
 }
 
 struct http_call *remote_start_for_name(
@@ -175,7 +175,7 @@ struct http_call *remote_start_for_name(
 	return call;
 }
 
-/* Takes the body over. */
+/* Takes the body over; NULL: there was no memory for it. */
 static void send_request(struct remote_claim *remote, enum phase phase, const char *method,
     cJSON *body, void (*done)(void *context, const struct http_answer *http))
 {
@@ -190,7 +190,8 @@ static void send_request(struct remote_claim *remote, enum phase phase, const ch
 	remote->ended = false;
 	remote->sent_at_ms = remote_now(remote->remote);
 	remote->sent_hellos = remote->remote->hellos;
-	remote->call = remote_start_for_name(remote->remote, &request, remote->claim->name, body);
+	remote->call =
+	    body ? remote_start_for_name(remote->remote, &request, remote->claim->name, body) : NULL;
 	cJSON_Delete(body);
 	if (!remote->call)
 		remote_claim_answer(remote, CLAIM_UNKNOWN,
@@ -198,38 +199,39 @@ static void send_request(struct remote_claim *remote, enum phase phase, const ch
 		    &(struct store_word){.message = "out of memory"});
 }
 
-static void add_terms(cJSON *body, struct remote_claim *remote)
+static bool add_ttl(cJSON *body, const struct store_claim *claim)
 {
-	const struct store_claim *claim = remote->claim;
 	char ttl[DURATION_TEXT_SIZE];
 
 	duration_format(ttl, claim->ttl_ms);
-	cJSON_AddStringToObject(body, "ttl", ttl);
-	cJSON_AddStringToObject(body, "type", claim->election ? "election" : "lock");
-	if (claim->value)
-		cJSON_AddStringToObject(body, "value", claim->value);
-	remote->value_version = claim->value_version;
+	return wire_add_text(body, "ttl", ttl);
+}
+
+static bool add_terms(cJSON *body, const struct store_claim *claim)
+{
+	return add_ttl(body, claim) &&
+	       wire_add_text(body, "type", claim->election ? "election" : "lock");
 }
 
 void remote_claim_attempt(struct remote_claim *remote)
 {
+	const struct store_claim *claim = remote->claim;
 	cJSON *body = body_of(remote);
+	const bool whole = add_terms(body, claim) &&
+	                   (!claim->value || wire_add_text(body, "value", claim->value)) &&
+	                   (claim->once || wire_add(body, "queue", cJSON_CreateTrue()));
 
-	add_terms(body, remote);
-	if (!remote->claim->once)
-		cJSON_AddTrueToObject(body, "queue");
-	send_request(remote, ATTEMPT, "PUT", body, on_attempt_done);
+	remote->value_version = claim->value_version;
+	send_request(remote, ATTEMPT, "PUT", wire_whole(body, whole), on_attempt_done);
 }
 
 void remote_claim_confirm(struct remote_claim *remote)
 {
 	cJSON *body = body_of(remote);
-	char ttl[DURATION_TEXT_SIZE];
+	const bool whole =
+	    add_ttl(body, remote->claim) && wire_add_decimal(body, "token", remote->granted_token);
 
-	duration_format(ttl, remote->claim->ttl_ms);
-	cJSON_AddStringToObject(body, "ttl", ttl);
-	wire_add_decimal(body, "token", remote->granted_token);
-	send_request(remote, CONFIRM, "PUT", body, on_attempt_done);
+	send_request(remote, CONFIRM, "PUT", wire_whole(body, whole), on_attempt_done);
 }
 
 /*
@@ -237,44 +239,40 @@ void remote_claim_confirm(struct remote_claim *remote)
  * one it is, and of which stream: the elector sets the value of the newest alone. Without a stream
  * the value waits for one.
  */
-static void add_value(cJSON *body, struct remote_claim *claim)
+static bool add_value(cJSON *body, struct remote_claim *claim)
 {
 	struct remote *remote = claim->remote;
+	const char *value = claim->claim->value;
 
 	if (remote->knows_order && !remote->greeted)
-		return;
+		return true;
 	if (remote->knows_order) {
 		claim->order = ++remote->orders;
-		cJSON_AddNumberToObject(body, "order", (double)claim->order);
-		cJSON_AddNumberToObject(body, "stream", (double)remote->generation);
+		if (!wire_add_number(body, "order", (double)claim->order) ||
+		    !wire_add_number(body, "stream", (double)remote->generation))
+			return false;
 	}
-	if (claim->claim->value)
-		cJSON_AddStringToObject(body, "value", claim->claim->value);
-	else
-		cJSON_AddNullToObject(body, "value");
 	claim->value_version = claim->claim->value_version;
+	return wire_add(body, "value", value ? cJSON_CreateString(value) : cJSON_CreateNull());
 }
 
 void remote_claim_renew(struct remote_claim *remote)
 {
 	const struct store_claim *claim = remote->claim;
 	cJSON *body = body_of(remote);
-	char ttl[DURATION_TEXT_SIZE];
+	bool whole = add_terms(body, claim) && wire_add_decimal(body, "token", remote->token);
 
-	duration_format(ttl, claim->ttl_ms);
-	cJSON_AddStringToObject(body, "ttl", ttl);
-	cJSON_AddStringToObject(body, "type", claim->election ? "election" : "lock");
-	wire_add_decimal(body, "token", remote->token);
 	remote->order = 0;
 	remote->value_version = claim->value_stored;
 	if (claim->value_version != claim->value_stored)
-		add_value(body, remote);
-	send_request(remote, RENEW, "PUT", body, on_renew_done);
+		whole = whole && add_value(body, remote);
+	send_request(remote, RENEW, "PUT", wire_whole(body, whole), on_renew_done);
 }
 
 void remote_claim_withdraw(struct remote_claim *remote)
 {
 	cJSON *body;
+	bool whole;
 
 	if (!remote->sent) {
 		remote_claim_answer(remote, CLAIM_FREED, NULL, NULL);
@@ -284,9 +282,8 @@ void remote_claim_withdraw(struct remote_claim *remote)
 	http_cancel(remote->call);
 	remote->call = NULL;
 	body = body_of(remote);
-	if (remote->held)
-		wire_add_decimal(body, "token", remote->token);
-	send_request(remote, WITHDRAW, "DELETE", body, on_withdraw_done);
+	whole = !remote->held || wire_add_decimal(body, "token", remote->token);
+	send_request(remote, WITHDRAW, "DELETE", wire_whole(body, whole), on_withdraw_done);
 }
 
 /* ---- What the elector answers ---- */

@@ -150,10 +150,24 @@ static uint64_t shortest_timeout(const struct heartbeat *heartbeat)
 	return shortest;
 }
 
+/* NULL without memory. */
+static cJSON *body_of(const struct remote *remote)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	return wire_whole(
+	    body, wire_add_decimal(body, "seen", remote->seen) &&
+	              wire_add_text(body, "fence", remote->fence_stands ? "stream" : "time") &&
+	              wire_add_number(body, "grants", (double)count_known(remote)) &&
+	              (!remote->fence_stands ||
+	                  wire_add_number(body, "stream", (double)remote->generation)) &&
+	              (!remote->knows_low || wire_add(body, "low", cJSON_CreateTrue())));
+}
+
 static void send_heartbeat(struct heartbeat *heartbeat)
 {
 	struct remote *remote = heartbeat->remote;
-	cJSON *body = cJSON_CreateObject();
+	cJSON *body;
 	char *text;
 	struct http_request request = {.method = "PUT",
 	    .path = remote->holder_path,
@@ -163,15 +177,9 @@ static void send_heartbeat(struct heartbeat *heartbeat)
 	    .done = on_heartbeat_done,
 	    .context = heartbeat};
 
-	wire_add_decimal(body, "seen", remote->seen);
-	cJSON_AddStringToObject(body, "fence", remote->fence_stands ? "stream" : "time");
-	cJSON_AddNumberToObject(body, "grants", (double)count_known(remote));
-	if (remote->fence_stands)
-		cJSON_AddNumberToObject(body, "stream", (double)remote->generation);
 	heartbeat->asks_low = remote->knows_low;
-	if (heartbeat->asks_low)
-		cJSON_AddTrueToObject(body, "low");
-	text = cJSON_PrintUnformatted(body);
+	body = body_of(remote);
+	text = body ? cJSON_PrintUnformatted(body) : NULL;
 	cJSON_Delete(body);
 	request.body = text;
 	heartbeat->sent_at_ms = remote_now(remote);

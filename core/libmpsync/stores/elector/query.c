@@ -162,6 +162,12 @@ struct watch {
 	uint64_t retry_at_ms; /* CLAIM_NEVER: no retry is due */
 };
 
+static void retry_watch(struct watch *watch)
+{
+	watch->retry_at_ms = remote_now(watch->remote) + WATCH_RETRY_MS;
+	remote_arm(watch->remote);
+}
+
 static void on_watch_event(void *context, const char *id, const char *event, const char *text)
 {
 	struct store_observer *observer = ((struct watch *)context)->observer;
@@ -196,24 +202,37 @@ static void on_watch_done(void *context, const struct http_answer *http)
 		watch->observer->failed(watch->observer, json_status(http->status, json_text(body, "code")),
 		    remote_explain(watch->remote, http, body));
 	cJSON_Delete(body);
-	watch->retry_at_ms = remote_now(watch->remote) + WATCH_RETRY_MS;
-	remote_arm(watch->remote);
+	retry_watch(watch);
+}
+
+/* NULL without memory. */
+static char *watch_path(const char *name)
+{
+	char *encoded = name ? http_encode(name) : NULL;
+	char *path = NULL;
+	int length = -1;
+
+	if (!name)
+		length = asprintf(&path, "/locks?watch=1");
+	else if (encoded)
+		length = asprintf(&path, "/locks/%s?watch=1", encoded);
+	free(encoded);
+	return length < 0 ? NULL : path;
 }
 
 static void connect_watch(struct watch *watch)
 {
-	const char *name = watch->observer->name;
-	char *encoded = name ? http_encode(name) : NULL;
-	char *path = NULL;
-	struct http_request request = {
-	    .method = "GET", .done = on_watch_done, .data = on_watch_data, .context = watch};
+	char *path = watch_path(watch->observer->name);
+	const struct http_request request = {.method = "GET",
+	    .path = path,
+	    .done = on_watch_done,
+	    .data = on_watch_data,
+	    .context = watch};
 
-	if (asprintf(&path, "/locks%s%s?watch=1", encoded ? "/" : "", encoded ? encoded : "") >= 0) {
-		request.path = path;
-		watch->call = http_start(watch->remote->http, &request);
-	}
+	watch->call = path ? http_start(watch->remote->http, &request) : NULL;
 	free(path);
-	free(encoded);
+	if (!watch->call)
+		retry_watch(watch);
 }
 
 static void drop_watch(struct watch *watch)

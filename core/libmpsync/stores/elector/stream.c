@@ -50,6 +50,16 @@ static void on_errand_done(void *context, const struct http_answer *http)
 	drop_errand(context);
 }
 
+/* NULL without memory: a later heartbeat shows the grant again. */
+static cJSON *back_body(const struct remote *remote, const cJSON *grant)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	return wire_whole(body, wire_add_text(body, "holder", remote->holder) &&
+	                            wire_add_text(body, "claim", json_text(grant, "claim")) &&
+	                            wire_add_decimal(body, "token", json_token(grant, "token")));
+}
+
 static void give_back(struct remote *remote, const cJSON *grant)
 {
 	struct errand *errand = calloc(1, sizeof *errand);
@@ -58,19 +68,18 @@ static void give_back(struct remote *remote, const cJSON *grant)
 	    .timeout_ms = QUERY_TIMEOUT_MS,
 	    .done = on_errand_done,
 	    .context = errand};
-	cJSON *body = cJSON_CreateObject();
+	cJSON *body;
 
-	if (errand) {
-		errand->remote = remote;
-		errand->next = remote->errands;
-		remote->errands = errand;
-		cJSON_AddStringToObject(body, "holder", remote->holder);
-		cJSON_AddStringToObject(body, "claim", json_text(grant, "claim"));
-		wire_add_decimal(body, "token", json_token(grant, "token"));
+	if (!errand)
+		return;
+	errand->remote = remote;
+	errand->next = remote->errands;
+	remote->errands = errand;
+	body = back_body(remote, grant);
+	if (body)
 		errand->call = remote_start_for_name(remote, &request, json_text(grant, "name"), body);
-	}
 	cJSON_Delete(body);
-	if (errand && !errand->call)
+	if (!errand->call)
 		drop_errand(errand);
 }
 
@@ -346,6 +355,10 @@ void remote_stream_connect(struct remote *remote)
 	snprintf(last, sizeof last, "%" PRIu64, remote->seen);
 	request.last_event = last;
 	remote->stream = http_start(remote->http, &request);
+	if (remote->stream)
+		return;
+	remote->reconnect_at_ms = remote_now(remote) + FIRST_RECONNECT_MS;
+	remote_arm(remote);
 }
 
 void remote_stream_move(struct remote *remote)
