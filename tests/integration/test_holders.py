@@ -108,7 +108,7 @@ class Restart(Case):
 
     def loses_no_lock(self, store):
         elector = self.elector(store)
-        holder = self.probe(elector.url, ttl="10s")
+        holder = self.probe(elector.url, ttl="60s")
         holder.send("acquire x -1")
         token = holder.expect("held x").split()[2]
         elector.signal(signal.SIGKILL)
