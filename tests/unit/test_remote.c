@@ -217,6 +217,23 @@ static void test_a_new_value_is_sent(void **state)
 
 #define behind_an_elector(test) cmocka_unit_test_setup_teardown(test, open_remote, close_remote)
 
+/* Goal: an elector that says a right of hours is not believed beyond what the ttl gives. */
+static void test_a_right_is_no_longer_than_its_ttl_gives(void **state)
+{
+	struct store_claim *claim = hold();
+
+	(void)state;
+	renew(claim);
+	answer(expect("PUT", "/holders/h"), 200,
+	    "{\"kind\":\"Session\",\"elector\":\"%s\",\"stream\":1,"
+	    "\"remaining\":[{\"ttl\":\"15s\",\"remaining\":\"12900s\"}]}",
+	    ELECTOR_A);
+	assert_int_equal(remote_world.told.event, CLAIM_RENEWED);
+	assert_int_equal(remote_world.told.answer.right_ms, claim_right_ms(claim->ttl_ms));
+	assert_true(remote_world.told.answer.renew_in_ms < claim->ttl_ms / 2);
+	drop_claim(claim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +248,7 @@ int main(void)
 	    behind_an_elector(test_a_beat_without_a_ttl_renews_nothing),
 	    behind_an_elector(test_events_of_another_elector),
 	    behind_an_elector(test_a_new_value_is_sent),
+	    behind_an_elector(test_a_right_is_no_longer_than_its_ttl_gives),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,11 +89,16 @@ static uint64_t renew_in_ms(const struct remote_claim *remote, uint64_t right_ms
 	return (soon ? claim->ttl_ms / 60 : right_ms / 3) + 1;
 }
 
-/* The right counts from before the request; the elector said how long it lasts (rule 4). */
+/*
+ * The right counts from before the request; the elector said how long it lasts (rule 4). One that
+ * says more than any store gives for this ttl is not believed.
+ */
 void remote_claim_answer_right(
-    struct remote_claim *remote, enum claim_event event, uint64_t right_ms)
+    struct remote_claim *remote, enum claim_event event, uint64_t told_ms)
 {
 	const uint32_t ttl_ms = remote->claim->ttl_ms;
+	const uint64_t most_ms = claim_right_ms(ttl_ms);
+	const uint64_t right_ms = told_ms < most_ms ? told_ms : most_ms;
 
 	if (right_ms >= ttl_ms / 4)
 		remote->low = false;

@@ -111,7 +111,7 @@ void remote_claim_answer(struct remote_claim *remote, enum claim_event event,
 void remote_claim_answer_problem(
     struct remote_claim *remote, const struct http_answer *http, const cJSON *body);
 void remote_claim_answer_right(
-    struct remote_claim *remote, enum claim_event event, uint64_t right_ms);
+    struct remote_claim *remote, enum claim_event event, uint64_t told_ms);
 void remote_claim_answer_gone(struct remote_claim *remote, enum mpsync_reason reason);
 /* By another elector than ours, or of a right that is over: it has to be asked for again. */
 void remote_claim_renew_again(struct remote_claim *remote, const cJSON *body);
