@@ -242,12 +242,16 @@ static bool make_sessions(
 	    .context = server,
 	    .most_sessions = configuration->most_connections};
 	struct anonymous anonymous;
+	char warning[ANONYMOUS_WARNING_SIZE];
 
-	if (!anonymous_open(&anonymous) || !id_random(&server->instance) || !id_random(&host.seed) ||
+	if (!anonymous_open(&anonymous, warning) || !id_random(&server->instance) ||
+	    !id_random(&host.seed) ||
 	    !boot_timer_init(&server->sessions_timer, server->loop.base, on_sessions_timer, server)) {
 		fail(error, MPSYNC_E_INTERNAL, "no descriptors or random numbers");
 		return false;
 	}
+	if (*warning)
+		host.log(NULL, warning);
 	server->sessions = sessions_new(server->engine, &engine_store(server->engine)->clock, &host,
 	    &server->instance, &anonymous, configuration->most_waiters);
 	if (!server->sessions)

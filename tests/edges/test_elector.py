@@ -25,9 +25,11 @@ class AnonymousHolder(Case):
 
     def elector_of(self, pod, folder):
         port = free_port()
-        elector = self.start([MPSYNC, "elector", "--store", self.file_url, "--listen", f"127.0.0.1:{port}"],
-                             {"POD_UID": pod, "XDG_STATE_HOME": f"{self.folder}/{folder}"},
-                             stderr=subprocess.DEVNULL)
+        said = f"{self.folder}/said-{port}"
+        with open(said, "w") as stderr:
+            elector = self.start([MPSYNC, "elector", "--store", self.file_url, "--listen", f"127.0.0.1:{port}"],
+                                 {"POD_UID": pod, "XDG_STATE_HOME": f"{self.folder}/{folder}"}, stderr=stderr)
+        elector.said = pathlib.Path(said).read_text
         self.until(lambda: self.http(port, "GET", "/healthz")[0] == 200)
         return elector, port
 
@@ -45,15 +47,23 @@ class AnonymousHolder(Case):
             self.assertNotEqual(self.http(asked, "PUT", "/locks/a", stranger)[0], 200)
 
     def test_its_key_outlives_the_elector_and_is_its_user_s_alone(self):
-        key = pathlib.Path(self.folder, "state", "mpsync", "elector-key")
-        keys = []
-        for _ in range(2):
-            elector, _ = self.elector_of("pod-1", "state")
-            keys.append(key.read_text())
-            self.assertEqual(key.stat().st_mode & 0o777, 0o600)
-            elector.end()
-        self.assertEqual(keys[0], keys[1])
-        self.assertRegex(keys[0], "^[0-9a-f]{32}$")
+        for pod, name in (("pod-1", "pod-key"), ("", "elector-key")):
+            key = pathlib.Path(self.folder, "no", "such", "state", "mpsync", name)
+            keys = []
+            for _ in range(2):
+                elector, _ = self.elector_of(pod, "no/such/state")
+                keys.append(key.read_text())
+                self.assertEqual(key.stat().st_mode & 0o777, 0o600)
+                elector.end()
+                self.assertNotIn("without a holder", elector.said())
+            self.assertEqual(keys[0], keys[1])
+            self.assertRegex(keys[0], "^[0-9a-f]{32}$")
+
+    def test_a_key_that_cannot_be_kept_is_told(self):
+        pathlib.Path(self.folder, "a-file").touch()
+        for pod in ("pod-1", ""):
+            elector, _ = self.elector_of(pod, "a-file")
+            self.assertRegex(elector.said(), "-(key|id): Not a directory: what callers without a holder have ends with")
 
     def test_another_state_folder_is_another_holder_even_under_the_same_name(self):
         _, port = self.elector_of("pod-1", "state")
@@ -62,10 +72,17 @@ class AnonymousHolder(Case):
         self.assertEqual(self.http(other, "PUT", "/locks/a")[0], 409)
 
     def test_two_electors_with_one_state_folder_are_two_holders(self):
-        _, port = self.elector_of("pod-1", "state")
-        self.assertEqual(self.http(port, "PUT", "/locks/a")[0], 200)
-        _, other = self.elector_of("pod-1", "state")
-        self.assertEqual(self.http(other, "PUT", "/locks/a")[0], 409)
+        for name, pods in (("a", ("", "")), ("b", ("pod-1", "pod-2"))):
+            _, port = self.elector_of(pods[0], "state")
+            self.assertEqual(self.http(port, "PUT", f"/locks/{name}")[0], 200)
+            other, port = self.elector_of(pods[1], "state")
+            self.assertEqual(self.http(port, "PUT", f"/locks/{name}")[0], 409)
+            self.assertEqual("another elector has it" in other.said(), not pods[0])
+
+    def test_two_electors_of_one_pod_are_one_holder(self):
+        for _ in range(2):
+            _, port = self.elector_of("pod-1", "state")
+            self.assertEqual(self.http(port, "PUT", "/locks/a")[0], 200)
 
 
 class DeletedByHand(Case):

@@ -5,8 +5,13 @@ import signal
 import unittest
 
 from cases import EtcdCase
+from old_clients import OldClients
 
 FIRST, SECOND = "1" * 32, "2" * 32
+
+
+class OldClientsOverEtcd(OldClients, EtcdCase):
+    pass
 
 
 class Electors(EtcdCase):

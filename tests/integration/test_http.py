@@ -5,6 +5,7 @@ import sqlite3
 import struct
 import unittest
 
+from old_clients import OldClients
 from promises import Pages
 from support import Case
 
@@ -53,6 +54,12 @@ class PagesInMemory(Pages, Case):
 
 
 class PagesOfAFile(Pages, Case):
+    def setUp(self):
+        super().setUp()
+        self.url = self.file_url
+
+
+class OldClientsOfAFile(OldClients, Case):
     def setUp(self):
         super().setUp()
         self.url = self.file_url

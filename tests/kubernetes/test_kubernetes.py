@@ -16,6 +16,7 @@ import threading
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 import test_holders  # noqa: E402
 from control_plane import LEASES, KubernetesCase, encoded, find  # noqa: E402
+from old_clients import OldClients  # noqa: E402
 from promises import Promises  # noqa: E402
 from support import MPSYNC, PATIENCE_S, ROOT, free_port  # noqa: E402
 
@@ -32,6 +33,10 @@ def shipped_verbs():
         if line.strip().startswith("verbs:"):
             return line.split("[")[1].rstrip("]").split(", ")
     raise AssertionError("no verbs")
+
+
+class OldClientsOnLeases(OldClients, KubernetesCase):
+    pass
 
 
 class Store(Promises, KubernetesCase):

@@ -50,6 +50,7 @@ struct sim;
 struct sim_node;
 struct sim_elector;
 struct sim_etcd;
+struct sim_old_wire;
 typedef void sim_handler(struct sim *sim, void *argument);
 
 /* A process: what it was told of time, and whether it runs. */
@@ -118,6 +119,7 @@ struct sim_message {
 	uint64_t read_ms; /* when the elector read it */
 	int status;
 	bool stream;
+	bool old_wire; /* its client knows no session */
 };
 
 /* A session's stream. Kept to the end of the run. */
@@ -188,6 +190,7 @@ struct sim {
 	unsigned throttled; /* so many more requests are told to wait */
 	struct sim_store *store;
 	struct sim_etcd *etcd;
+	struct sim_old_wire *old_wire; /* NULL: nobody speaks it */
 	struct sim_connection *connections;
 	uint64_t connection_count;
 	uint64_t calls;
@@ -287,6 +290,9 @@ void sim_elector_receive(struct sim *sim, void *message);
 /* Of somebody who is not heard: what it asks is answered to nobody. */
 void sim_elector_ask(
     struct sim_node *client, struct sim_node *elector, const char *path, const char *body);
+/* Without a holder: a PUT of the old wire. */
+void sim_elector_ask_old_wire(
+    struct sim_node *client, struct sim_node *elector, const char *name, uint64_t call);
 void sim_elector_abandon(struct sim_node *node, uint64_t call);
 void sim_elector_end(struct sim *sim, void *connection);
 void sim_elector_reset(struct sim *sim, void *connection);
@@ -316,6 +322,15 @@ void sim_rob(struct sim *sim, int name);
 void sim_gives_away(struct sim_node *node, int name);
 void sim_told_token(struct sim *sim, int name, uint64_t token);
 bool sim_believes(struct sim *sim, const void *who);
+
+/* ---- sim_old_wire.c: callers without holder, claim and session, P20, P21 ---- */
+/* NULL: nobody of them takes part. */
+struct sim_old_wire *sim_old_wire_new(struct sim *sim);
+void sim_old_wire_free(struct sim *sim);
+void sim_old_wire_answered(struct sim *sim, struct sim_node *node, uint64_t call, int status);
+/* Everybody else comes to an end. */
+void sim_old_wire_end(struct sim *sim);
+void sim_old_wire_check(struct sim *sim);
 
 /* ---- sim_values.c: what is set while a name is held, P18 ---- */
 void sim_value_begin(struct sim *sim, struct sim_value *value);

@@ -190,6 +190,9 @@ static void serve(struct sim_node *node, struct sim_message *message, uint64_t r
 	if (body_parse(message->body ? message->body : "", message->body ? strlen(message->body) : 0,
 	        &object, problem) == BODY_BAD)
 		refuse(exchange, problem);
+	else if (message->old_wire)
+		sessions_put_anonymous(node->elector->sessions, message->path + strlen("/locks/"), false,
+		    read_ms, &exchange->base);
 	else if (strncmp(message->path, "/locks/", 7) == 0)
 		serve_lock(exchange, object, read_ms);
 	else
@@ -244,7 +247,7 @@ static char *copy_of(const char *text)
 	return copy;
 }
 
-void sim_elector_ask(
+static struct sim_message *message_to(
     struct sim_node *client, struct sim_node *elector, const char *path, const char *body)
 {
 	struct sim_message *message = calloc(1, sizeof *message);
@@ -257,8 +260,28 @@ void sim_elector_ask(
 	message->method = copy_of("PUT");
 	message->path = copy_of(path);
 	message->body = copy_of(body);
+	return message;
+}
+
+void sim_elector_ask(
+    struct sim_node *client, struct sim_node *elector, const char *path, const char *body)
+{
 	sim_at(client->sim, client->sim->now_us + sim_latency_us(client->sim), elector,
-	    sim_elector_receive, message, sim_message_free);
+	    sim_elector_receive, message_to(client, elector, path, body), sim_message_free);
+}
+
+void sim_elector_ask_old_wire(
+    struct sim_node *client, struct sim_node *elector, const char *name, uint64_t call)
+{
+	struct sim_message *message;
+	char path[64];
+
+	snprintf(path, sizeof path, "/locks/%s", name);
+	message = message_to(client, elector, path, "");
+	message->old_wire = true;
+	message->call = call;
+	sim_at(client->sim, client->sim->now_us + sim_latency_us(client->sim), elector,
+	    sim_elector_receive, message, sim_http_refuse);
 }
 
 void sim_elector_abandon(struct sim_node *node, uint64_t call)
@@ -308,7 +331,9 @@ void sim_elector_start(struct sim_node *node)
 {
 	static const struct sessions_host host = {
 	    .answer = host_answer, .send = host_send, .end = host_end, .wake_at = host_wake_at};
-	const struct anonymous anonymous = {.holder = "anonymous"};
+	/* Those of one site are one holder to the old wire, as electors of one Pod are. */
+	const struct anonymous anonymous = {
+	    .holder = "anonymous", .key = {{(uint8_t)(node->site + 1)}}};
 	const struct store_clock clock = sim_clock(node);
 	struct sessions_host own = host;
 	struct id instance;

@@ -104,7 +104,7 @@ static void end_call(struct sim *sim, struct http_call *call, const struct http_
 static void on_answer(struct sim *sim, void *argument)
 {
 	struct sim_message *message = argument;
-	struct http_call *call = call_of(message);
+	struct http_call *call;
 	const struct http_answer answer = {
 	    .status = message->status,
 	    .body = message->body ? message->body : "",
@@ -113,8 +113,11 @@ static void on_answer(struct sim *sim, void *argument)
 	    .from_elector = message->status != 0,
 	};
 
+	call = message->old_wire ? NULL : call_of(message);
 	if (call)
 		end_call(sim, call, &answer);
+	if (message->old_wire)
+		sim_old_wire_answered(sim, message->client, message->call, message->status);
 	sim_message_free(sim, message);
 }
 
@@ -127,6 +130,7 @@ static struct sim_message *answer_to(const struct sim_message *asked, int status
 	message->client = asked->client;
 	message->client_life = asked->client_life;
 	message->call = asked->call;
+	message->old_wire = asked->old_wire;
 	message->status = status;
 	message->body = copy_text(body);
 	return message;

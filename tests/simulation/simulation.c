@@ -28,6 +28,8 @@
  *   P18 a value that is said to be stored was stored, and stays until a newer one or the grant's end;
  *       each is answered, once, before the grant's end is told
  *   P19 a run comes to rest
+ *   P20 no name stays refused to callers of the old wire while nobody believes to have it
+ *   P21 electors that are stopped, killed and replaced cost those nothing
  */
 /* clang-format on */
 #include "base/identity.h"
@@ -804,6 +806,7 @@ static void end_well(struct sim *sim)
 	sim->down_until_us = sim->now_us;
 	sim->throttled = 0;
 	workload->ending = true;
+	sim_old_wire_end(sim);
 	for (int i = 0; i < sim->node_count; i++) {
 		sim->nodes[i].wall_frozen = false;
 		if (!sim->nodes[i].alive)
@@ -836,6 +839,7 @@ static void check_quiet(struct sim *sim)
 		sim_violate(sim, "P7", "left in the store: %s", sim_store_leftover(sim));
 	if (sim_etcd_leftover(sim))
 		sim_violate(sim, "P7", "left in etcd: %s", sim_etcd_leftover(sim));
+	sim_old_wire_check(sim);
 }
 
 void sim_run(struct sim *sim)
@@ -860,6 +864,7 @@ void sim_run(struct sim *sim)
 	sim->store = sim_store_new(sim);
 	sim->etcd = sim_etcd_new(sim);
 	make_users(sim);
+	sim->old_wire = sim_old_wire_new(sim);
 	snprintf(sim->world, sizeof sim->world, "mode %d, faults 0x%x, ttl %u ms, %d nodes, %d users",
 	    (int)sim->mode, sim->faults, sim->ttl_ms, sim->node_count, workload.user_count);
 	sim_trace(sim, "%s", sim->world);
@@ -886,6 +891,7 @@ void sim_run(struct sim *sim)
 	sim_http_forget(sim);
 	sim_store_free(sim->store);
 	sim_etcd_free(sim->etcd);
+	sim_old_wire_free(sim);
 	free(sim->nodes);
 	free(workload.users);
 	sim_unwatch();

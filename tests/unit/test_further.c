@@ -21,6 +21,23 @@ static void test_three_at_most(void **state)
 	assert_int_equal(further.sent, 4);
 }
 
+/* Goal: of those that are far apart one is sent shortly before the end, whatever hangs by then. */
+static void test_a_last_one(void **state)
+{
+	struct further further;
+
+	(void)state;
+	further_begin(&further, 0, 6000, 25000);
+	assert_true(further_send(&further, 6000));
+	assert_int_equal(further_next_ms(&further), 22500);
+	assert_false(further_send(&further, 12000));
+	assert_true(further_send(&further, 22500));
+	assert_int_equal(further.under_way, FURTHER_MOST);
+	assert_int_equal(further_next_ms(&further), FURTHER_NEVER);
+	further_begin(&further, 0, 6000, 8000);
+	assert_int_equal(further_next_ms(&further), 6000);
+}
+
 /* Goal: the question is over when the last of them has failed. */
 static void test_the_last_failure_ends_it(void **state)
 {
@@ -63,6 +80,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_three_at_most),
+	    cmocka_unit_test(test_a_last_one),
 	    cmocka_unit_test(test_the_last_failure_ends_it),
 	    cmocka_unit_test(test_none_beyond_its_end),
 	    cmocka_unit_test(test_the_only_one),

@@ -28,32 +28,43 @@ static bool make_parents(char *path)
 	return true;
 }
 
-/*
- * The descriptor stays open, and the file locked, as long as the process runs: a second elector
- * with the same folder finds it locked, and is another holder. False: nothing was read or written.
- */
-static bool keep_id(const char *path, struct id *id)
+static bool write_id(int descriptor, struct id *id)
 {
-	const int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	char hex[ID_HEX_SIZE] = "";
 	const ssize_t size = ID_HEX_SIZE - 1;
+	char hex[ID_HEX_SIZE] = "";
 
-	if (descriptor < 0)
-		return false;
-	if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) {
-		if (read(descriptor, hex, ID_HEX_SIZE - 1) == size && id_from_hex(id, hex))
-			return true;
-		id_to_hex(id, hex);
-		if (ftruncate(descriptor, 0) == 0 && pwrite(descriptor, hex, ID_HEX_SIZE - 1, 0) == size)
-			return true;
-	}
-	close(descriptor);
-	return false;
+	if (read(descriptor, hex, ID_HEX_SIZE - 1) == size && id_from_hex(id, hex))
+		return true;
+	id_to_hex(id, hex);
+	return ftruncate(descriptor, 0) == 0 && pwrite(descriptor, hex, ID_HEX_SIZE - 1, 0) == size;
 }
 
-/* Kept where there is a state folder; else a new one at each start. False without randomness. */
-static bool own_id(const char *file, struct id *id)
+/*
+ * The descriptor stays open, and the file locked, as long as the process runs: a second elector
+ * with the same folder finds it locked, and is another holder. `shared`: both are one. Why nothing
+ * was read or written, or NULL.
+ */
+static const char *keep_id(const char *path, bool shared, struct id *id)
 {
+	const int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	const char *problem = NULL;
+
+	if (descriptor < 0)
+		return strerror(errno);
+	if (flock(descriptor, shared ? LOCK_EX : LOCK_EX | LOCK_NB) != 0)
+		problem = "another elector has it";
+	else if (!write_id(descriptor, id))
+		problem = "it cannot be written";
+	if (problem || shared)
+		close(descriptor);
+	return problem;
+}
+
+/* Kept where there is a state folder; else a new one at each start, and `warning` says why. */
+static bool own_id(
+    const char *file, bool shared, struct id *id, char warning[ANONYMOUS_WARNING_SIZE])
+{
+	const char *problem;
 	struct id fresh;
 	char *path;
 
@@ -61,24 +72,41 @@ static bool own_id(const char *file, struct id *id)
 		return false;
 	*id = fresh;
 	path = state_file(file);
-	if (!path || !make_parents(path) || !keep_id(path, id))
+	if (!path)
+		problem = "there is no HOME and no XDG_STATE_HOME";
+	else
+		problem = make_parents(path) ? keep_id(path, shared, id) : strerror(errno);
+	if (problem) {
 		*id = fresh;
+		snprintf(warning, ANONYMOUS_WARNING_SIZE,
+		    "%.200s: %.100s: what callers without a holder have ends with this elector; give it a "
+		    "state folder of its own by XDG_STATE_HOME",
+		    path ? path : file, problem);
+	}
 	free(path);
 	return true;
 }
 
-bool anonymous_open(struct anonymous *anonymous)
+/* Electors of one Pod are one holder, but those of others, with the same folder, are not. */
+static bool open_in_pod(
+    struct anonymous *anonymous, const char *pod, char warning[ANONYMOUS_WARNING_SIZE])
+{
+	struct id key;
+
+	snprintf(anonymous->holder, sizeof anonymous->holder, "%s", pod);
+	return own_id("pod-key", true, &key, warning) && anonymous_claim(&key, pod, &anonymous->key);
+}
+
+bool anonymous_open(struct anonymous *anonymous, char warning[ANONYMOUS_WARNING_SIZE])
 {
 	const char *pod = getenv("POD_UID");
 	struct id id;
 
-	if (!own_id("elector-key", &anonymous->key))
-		return false;
-	if (pod && *pod) {
-		snprintf(anonymous->holder, sizeof anonymous->holder, "%s", pod);
-		return true;
-	}
-	if (!own_id("elector-id", &id))
+	*warning = '\0';
+	if (pod && *pod)
+		return open_in_pod(anonymous, pod, warning);
+	if (!own_id("elector-key", false, &anonymous->key, warning) ||
+	    !own_id("elector-id", false, &id, warning))
 		return false;
 	id_to_hex(&id, anonymous->holder);
 	return true;

@@ -12,11 +12,14 @@ struct anonymous {
 	struct id key;
 };
 
+#define ANONYMOUS_WARNING_SIZE 512
+
 /*
  * Both are the same after a restart with the same state folder, and another elector's while that
- * one runs. False without randomness.
+ * one runs; those of one Pod, by POD_UID, have the same at any time. False without randomness.
+ * `warning`: why they are not kept for a restart, or empty.
  */
-bool anonymous_open(struct anonymous *anonymous);
+bool anonymous_open(struct anonymous *anonymous, char warning[ANONYMOUS_WARNING_SIZE]);
 
 /* The claim for one name: it cannot be computed without the key. False without memory. */
 bool anonymous_claim(const struct id *key, const char *name, struct id *claim);

@@ -39,6 +39,8 @@ struct ticket {
 	bool passed_over; /* its turn came while nobody asked for it, and was given on */
 	bool overtaken;   /* its client was granted the claim by another elector: to be adopted */
 	bool release_when_held;
+	bool
+	    old_wire; /* of the callers who name no holder: its answers count for a time of their own */
 	uint64_t told_until_ms;
 	uint64_t overtaking_token;
 	uint64_t order;        /* of the value that is being stored */
@@ -126,6 +128,10 @@ const struct store_claim *ticket_claim(const struct ticket *ticket);
 struct ticket *ticket_find(const struct sessions *sessions, const struct id *claim);
 /* Joins its session. NULL without memory. */
 struct ticket *ticket_new(struct sessions *sessions, const struct put *put);
+/* Likewise; its answer is the request's. NULL: without memory, and that was answered. */
+struct ticket *ticket_for(
+    struct sessions *sessions, const struct put *put, struct sessions_request *request);
+bool ticket_is_held(const struct ticket *ticket);
 /* May end the ticket before it returns. adopt_token 0: a new grant is wanted. */
 void ticket_contend(
     struct ticket *ticket, const struct put *put, uint64_t wait_ms, uint64_t adopt_token);
@@ -149,8 +155,22 @@ cJSON *ticket_grant_data(const struct ticket *ticket);
 void ticket_hold_back(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms);
 /* NULL: nobody waits for an answer. */
 struct sessions_request *ticket_take_request(struct ticket *ticket);
+void ticket_drop_request(struct ticket *ticket, struct sessions_request *request);
 void ticket_answer_lock(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms);
 
+/* ---- old_wire.c ---- */
+
+/* Its callers give an answer up after 10 s. */
+#define OLD_WIRE_TRY_MS 5000
+
+/* It was granted or renewed, or that is waited for no longer: all who asked are answered. */
+void old_wire_answer(struct ticket *ticket);
+/* Another elector has it for the same callers: what is adopted from there answers who has asked. */
+bool old_wire_follows(const struct ticket *ticket, enum mpsync_reason reason);
+
+/* ---- tickets.c: answers ---- */
+
+void ticket_answer(struct ticket *ticket, struct sessions_request *request, uint64_t remaining_ms);
 void answer_error(struct sessions *sessions, struct sessions_request *request, int status,
     const char *code, const char *message);
 void answer_holder(

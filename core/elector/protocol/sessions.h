@@ -23,6 +23,9 @@ struct session_stream;
 struct sessions_request {
 	struct ticket *ticket;
 	uint64_t read_ms; /* when it was read, while it waits here */
+	/* Of the old wire, whose callers have one claim: */
+	struct sessions_request *behind; /* it waits for the same answer */
+	bool create;                     /* refuse what is held, also by this very claim */
 };
 
 /* An answer to a request. `body` NULL: an error object of code and message, or want_lock. */
@@ -100,8 +103,9 @@ void sessions_put(
 void sessions_delete(
     struct sessions *sessions, const struct put *put, struct sessions_request *request);
 
-/* The old wire: a PUT or POST without a holder. `create`: refuse what is held, also by ourselves.
- */
+/* ---- old_wire.c ---- */
+
+/* A PUT or POST without a holder. `create`: refuse what is held, also by ourselves. */
 void sessions_put_anonymous(struct sessions *sessions, const char *name, bool create,
     uint64_t read_ms, struct sessions_request *request);
 

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#define ANONYMOUS_TTL_MS 30000
-
 /*
  * Only the store knows: this elector could not confirm another's grant, lets one run out, or gives
  * one back whose client was not there.
@@ -14,8 +12,7 @@ static bool is_in_doubt(const struct ticket *ticket)
 	       (ticket->state == TICKET_LEAVING && ticket_claim(ticket)->adopt && !ticket->granted);
 }
 
-/* A new one, whose answer is the request's. NULL without memory: it has been answered. */
-static struct ticket *ticket_for(
+struct ticket *ticket_for(
     struct sessions *sessions, const struct put *put, struct sessions_request *request)
 {
 	struct ticket *ticket = ticket_new(sessions, put);
@@ -168,7 +165,7 @@ static void put_waiting(
 	}
 }
 
-static bool is_held(const struct ticket *ticket)
+bool ticket_is_held(const struct ticket *ticket)
 {
 	return ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED;
 }
@@ -192,7 +189,7 @@ static bool comes_in_order(const struct sessions *sessions, const struct put *pu
 static void drop_late_value(
     const struct sessions *sessions, const struct ticket *ticket, struct put *put)
 {
-	if (!put->order || (comes_in_order(sessions, put) && ticket && is_held(ticket)))
+	if (!put->order || (comes_in_order(sessions, put) && ticket && ticket_is_held(ticket)))
 		return;
 	put->has_value = false;
 	put->value = NULL;
@@ -216,7 +213,7 @@ void sessions_put(
 		put_new(sessions, put, request);
 	else if (strcmp(ticket_claim(ticket)->name, put->name) != 0)
 		answer_error(sessions, request, 400, "invalid", "this claim is for another name");
-	else if (is_held(ticket))
+	else if (ticket_is_held(ticket))
 		put_held(ticket, put, request);
 	else if (is_in_doubt(ticket))
 		answer_in_doubt(sessions, request);
@@ -282,37 +279,6 @@ void sessions_delete(
 	ticket_let_go(ticket, &sessions->counters.takeovers_goodbye);
 }
 
-/* ---- The old wire ---- */
-
-void sessions_put_anonymous(struct sessions *sessions, const char *name, bool create,
-    uint64_t read_ms, struct sessions_request *request)
-{
-	struct put put = {
-	    .name = name,
-	    .holder = sessions->anonymous.holder,
-	    .ttl_ms = ANONYMOUS_TTL_MS,
-	    .read_ms = read_ms,
-	};
-	struct ticket *ticket;
-
-	if (!anonymous_claim(&sessions->anonymous.key, name, &put.claim)) {
-		answer_no_memory(sessions, request);
-		return;
-	}
-	ticket = ticket_find(sessions, &put.claim);
-	if (ticket && ticket->state == TICKET_HELD && create) {
-		answer_holder(sessions, request, 409, 0);
-	} else if (ticket && ticket->state == TICKET_HELD) {
-		put_held(ticket, &put, request);
-	} else if (ticket) {
-		answer_holder(sessions, request, 409, 0);
-	} else {
-		ticket = ticket_for(sessions, &put, request);
-		if (ticket)
-			ticket_contend(ticket, &put, 0, 0);
-	}
-}
-
 /* ---- Requests whose client is gone ---- */
 
 void sessions_abandon(struct sessions *sessions, struct sessions_request *request)
@@ -321,8 +287,8 @@ void sessions_abandon(struct sessions *sessions, struct sessions_request *reques
 
 	if (!ticket)
 		return;
-	ticket_take_request(ticket);
+	ticket_drop_request(ticket, request);
 	/* The wait has ended, not the claim: its place is kept for a moment. */
-	if (ticket->state == TICKET_WAITING)
+	if (ticket->state == TICKET_WAITING && !ticket->request)
 		ticket_set_timer(ticket, sessions_now(sessions) + PLACE_KEPT_MS);
 }

@@ -127,14 +127,19 @@ static cJSON *lock_object(const struct ticket *ticket, uint64_t remaining)
 	                                                            (double)ticket->stored_order)));
 }
 
+void ticket_answer(struct ticket *ticket, struct sessions_request *request, uint64_t remaining_ms)
+{
+	ticket->sessions->host.answer(
+	    request, &(struct answer){.status = 200, .body = lock_object(ticket, remaining_ms)});
+}
+
 void ticket_answer_lock(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms)
 {
 	const uint64_t told_ms = sessions_now(ticket->sessions);
 	const uint64_t remaining = ticket_remaining_ms(ticket, read_ms, told_ms);
 
 	ticket_tell_until(ticket, told_ms, remaining);
-	ticket->sessions->host.answer(
-	    request, &(struct answer){.status = 200, .body = lock_object(ticket, remaining)});
+	ticket_answer(ticket, request, remaining);
 }
 
 /* After a wait the answer's own time is over: it says that there is a grant, to be confirmed at
@@ -144,8 +149,7 @@ static void answer_waited(struct ticket *ticket, struct sessions_request *reques
 	const uint64_t told_ms = sessions_now(ticket->sessions);
 
 	ticket_tell_until(ticket, told_ms, whole_remaining_ms(ticket, told_ms));
-	ticket->sessions->host.answer(
-	    request, &(struct answer){.status = 200, .body = lock_object(ticket, 0)});
+	ticket_answer(ticket, request, 0);
 }
 
 /* ---- What is told of it ---- */
@@ -254,6 +258,7 @@ void ticket_set_state(struct ticket *ticket, enum ticket_state state)
 
 void ticket_hold_back(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms)
 {
+	request->behind = ticket->request;
 	ticket->request = request;
 	request->ticket = ticket;
 	request->read_ms = read_ms;
@@ -263,10 +268,19 @@ struct sessions_request *ticket_take_request(struct ticket *ticket)
 {
 	struct sessions_request *request = ticket->request;
 
-	ticket->request = NULL;
 	if (request)
-		request->ticket = NULL;
+		ticket_drop_request(ticket, request);
 	return request;
+}
+
+void ticket_drop_request(struct ticket *ticket, struct sessions_request *request)
+{
+	struct sessions_request **link = &ticket->request;
+
+	while (*link != request)
+		link = &(*link)->behind;
+	*link = request->behind;
+	request->ticket = NULL;
 }
 
 /* It holds nothing any more and asks for nothing: only the engine has yet to let go. */
@@ -316,7 +330,7 @@ static void store_token(const struct ticket *ticket)
 /* Its wait has ended, and its place is kept for a moment; nobody could be told of a grant. */
 static bool is_absent(const struct ticket *ticket)
 {
-	return ticket->state == TICKET_WAITING && !ticket->request &&
+	return ticket->state == TICKET_WAITING && !ticket->request && !ticket_claim(ticket)->adopt &&
 	       !(ticket->queued && ticket->session);
 }
 
@@ -348,10 +362,12 @@ static void on_held(struct ticket *ticket, const struct engine_event *event)
 	/* What a former elector has said is believed as well, and for up to a right's length. */
 	if (ticket_claim(ticket)->adopt)
 		ticket_tell_until(ticket, sessions_now(sessions), claim_right_ms(event->ttl_ms));
-	request = ticket_take_request(ticket);
+	request = ticket->old_wire ? NULL : ticket_take_request(ticket);
 	ticket_set_state(ticket, ticket->waited || !request ? TICKET_GRANTED : TICKET_HELD);
 	tell_followers(ticket, "held");
-	if (request && ticket->waited)
+	if (ticket->old_wire)
+		old_wire_answer(ticket);
+	else if (request && ticket->waited)
 		answer_waited(ticket, request);
 	else if (request)
 		ticket_answer_lock(ticket, request, request->read_ms);
@@ -370,13 +386,15 @@ static void on_lost(struct ticket *ticket, const struct engine_event *event)
 	 */
 	if (ticket->session)
 		post_lost(ticket, event->reason);
-	request = ticket_take_request(ticket);
 	bury(ticket);
+	ticket->overtaken = old_wire_follows(ticket, event->reason);
 	end_ticket(ticket);
-	if (request && event->reason == MPSYNC_REASON_OTHER_ELECTOR)
-		answer_in_doubt(sessions, request);
-	else if (request)
-		answer_error(sessions, request, 409, "lost", "the grant has ended");
+	while (!ticket->overtaken && (request = ticket_take_request(ticket))) {
+		if (event->reason == MPSYNC_REASON_OTHER_ELECTOR)
+			answer_in_doubt(sessions, request);
+		else
+			answer_error(sessions, request, 409, "lost", "the grant has ended");
+	}
 }
 
 /* It has gone, as its client asked. */
@@ -418,29 +436,18 @@ static void post_end_of_wait(
 		    event->status == MPSYNC_E_FORBIDDEN ? "forbidden" : "store_unreachable", message);
 }
 
-/* Busy, cancelled or refused: the claim never held. */
-static void on_not_held(struct ticket *ticket, const struct engine_event *event)
+static void answer_not_held(
+    struct ticket *ticket, const struct engine_event *event, struct sessions_request *request)
 {
 	struct sessions *sessions = ticket->sessions;
 	const char *message = event->message ? event->message : mpsync_status_text(event->status);
-	struct sessions_request *request;
 
-	if (ticket->overtaken)
-		return; /* it goes on when the wait has ended */
-	if (ticket->deleting) {
-		finish_delete(ticket);
-		return;
-	}
-	request = ticket_take_request(ticket);
-	if (!request && ticket->queued && ticket->session)
-		post_end_of_wait(ticket, event, message);
-	end_ticket(ticket);
-	if (!request)
-		return;
 	if (event->type == MPSYNC_EVENT_BUSY && ticket_claim(ticket)->adopt)
 		answer_in_doubt(sessions, request);
 	else if (event->type == MPSYNC_EVENT_BUSY)
 		answer_holder(sessions, request, 409, 0);
+	else if (event->status == MPSYNC_E_LOST && ticket->old_wire)
+		answer_holder(sessions, request, 409, 0); /* there was nothing to regain */
 	else if (event->status == MPSYNC_E_LOST)
 		answer_error(sessions, request, 409, "lost", "the store shows that the grant has ended");
 	else if (event->status == MPSYNC_E_INVALID)
@@ -451,6 +458,25 @@ static void on_not_held(struct ticket *ticket, const struct engine_event *event)
 		answer_error(sessions, request, 401, "unauthenticated", message);
 	else
 		answer_error(sessions, request, 503, "store_unreachable", message);
+}
+
+/* Busy, cancelled or refused: the claim never held. */
+static void on_not_held(struct ticket *ticket, const struct engine_event *event)
+{
+	const char *message = event->message ? event->message : mpsync_status_text(event->status);
+	struct sessions_request *request;
+
+	if (ticket->overtaken)
+		return; /* it goes on when the wait has ended */
+	if (ticket->deleting) {
+		finish_delete(ticket);
+		return;
+	}
+	if (!ticket->request && ticket->queued && ticket->session)
+		post_end_of_wait(ticket, event, message);
+	end_ticket(ticket);
+	while ((request = ticket_take_request(ticket)))
+		answer_not_held(ticket, event, request);
 }
 
 static void on_value_stored(struct ticket *ticket, const struct engine_event *event)
@@ -529,7 +555,7 @@ void ticket_adopt_instead(struct ticket *ticket, uint64_t token)
 	engine_cancel(ticket->engine_claim);
 }
 
-/* The wait has ended: the engine's claim is freed after this, but its texts are copied before. */
+/* Its claim here has ended: the engine's is freed after this, but its texts are copied before. */
 static void adopt_now(struct ticket *ticket)
 {
 	const struct store_claim *waited = ticket_claim(ticket);
@@ -537,13 +563,13 @@ static void adopt_now(struct ticket *ticket)
 	    .name = waited->name,
 	    .holder = waited->holder,
 	    .ttl_ms = waited->ttl_ms,
-	    .ttl_given = true,
+	    .ttl_given = !ticket->old_wire,
 	    .election = waited->election,
 	};
 
 	ticket->overtaken = false;
-	ticket_contend(
-	    ticket, &put, claim_request_timeout_ms(put.ttl_ms) * 2, ticket->overtaking_token);
+	ticket_contend(ticket, &put, ticket->old_wire ? 0 : claim_request_timeout_ms(put.ttl_ms) * 2,
+	    ticket->overtaking_token);
 }
 
 static void on_ended(void *owner)
@@ -564,9 +590,12 @@ static void on_ended(void *owner)
 /* The store answers well. */
 static void on_right(void *owner, uint64_t until_ms, int64_t wall_ahead_ms)
 {
-	struct sessions *sessions = ((struct ticket *)owner)->sessions;
+	struct ticket *ticket = owner;
+	struct sessions *sessions = ticket->sessions;
 
 	(void)wall_ahead_ms;
+	if (until_ms != 0 && ticket->old_wire && ticket_is_held(ticket))
+		old_wire_answer(ticket);
 	if (until_ms == 0 || !sessions->in_trouble)
 		return;
 	sessions->in_trouble = false;
@@ -608,6 +637,8 @@ void ticket_contend(
 	    .ttl_ms = put->ttl_ms,
 	    .wait_ms = wait_ms,
 	    .adopt_token = adopt_token,
+	    .regain = ticket->old_wire,
+	    .try_ms = ticket->old_wire ? OLD_WIRE_TRY_MS : 0,
 	    .any_ttl = !put->ttl_given,
 	    .election = put->election,
 	    .owner = ticket,
@@ -652,6 +683,8 @@ void ticket_ring(struct ticket *ticket)
 
 	if (ticket->state == TICKET_WAITING) {
 		on_wait_over(ticket);
+	} else if (ticket->old_wire && ticket->request) {
+		old_wire_answer(ticket);
 	} else if (ticket->told && now < ticket->told_until_ms) {
 		ticket_set_timer(ticket, ticket->told_until_ms);
 	} else if (ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED) {

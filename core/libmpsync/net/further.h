@@ -12,11 +12,15 @@
 #define FURTHER_NEVER UINT64_MAX
 /* So many requests of one question are under way at most. */
 #define FURTHER_MOST 3
+/* Where they are sent less often, the last is sent so long before the end, and a place is kept for
+ * it. */
+#define FURTHER_LAST_MS 2500
 
 struct further {
 	uint64_t every_ms; /* after so long without an answer one more is sent */
 	uint64_t until_ms; /* from then on nobody wants the answer */
 	uint64_t next_ms;  /* when the next one is due */
+	uint64_t last_ms;  /* when the last one is due; FURTHER_NEVER: it comes by the others' pace */
 	uint32_t under_way;
 	uint32_t sent; /* more than one: what was asked for may be done although another one failed */
 };

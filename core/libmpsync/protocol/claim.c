@@ -54,6 +54,13 @@ void claim_init(struct claim *claim, uint32_t ttl_ms, uint64_t now_ms, uint64_t 
 	};
 }
 
+void claim_adopts(struct claim *claim)
+{
+	claim->adopting = claim->state <= CLAIM_WAITING;
+	if (claim->state == CLAIM_LEAVING)
+		claim->attempted = false;
+}
+
 static uint64_t later(uint64_t now_ms, uint64_t delay_ms)
 {
 	return delay_ms > CLAIM_NEVER - now_ms ? CLAIM_NEVER : now_ms + delay_ms;
@@ -276,7 +283,7 @@ static void on_unknown(struct claim *claim, const struct claim_input *input)
 {
 	claim->status = input->answer.status;
 	claim->doubtful = true;
-	if (claim->state <= CLAIM_WAITING && claim->once)
+	if (claim->state <= CLAIM_WAITING && claim->once && !claim->patient)
 		give_up(claim, input->now_ms);
 	else
 		back_off(claim, input);

@@ -102,6 +102,8 @@ struct claim {
 	bool once : 1;                 /* a try: one answer of the store decides */
 	bool heard : 1;                /* the store has judged it once: it can succeed */
 	bool on_behalf : 1;            /* others believe in it, until its right ends */
+	bool
+	    patient : 1; /* `once`, but what is not answered well is asked for again until give_up_ms */
 	bool adopting : 1;  /* GONE ends it: a grant of a former elector is confirmed or over */
 	bool attempted : 1; /* the store may know of this claim */
 	bool doubtful : 1;  /* a request went unanswered: it may have been done */
@@ -118,6 +120,12 @@ struct claim {
 	uint64_t withdraw_from_ms; /* LEAVING: others may still be told that it is held */
 	int64_t wall_ahead_ms;     /* wall clock minus boot clock when the right was last confirmed */
 };
+
+/*
+ * What is attempted is to adopt a grant of a former elector, as the store may have found only now:
+ * it is not this claim's to release, also where that has been given up meanwhile.
+ */
+void claim_adopts(struct claim *claim);
 
 /* wait_ms 0 tries once, for claim_try_ms at most; CLAIM_NEVER waits for ever. */
 void claim_init(struct claim *claim, uint32_t ttl_ms, uint64_t now_ms, uint64_t wait_ms);

@@ -127,6 +127,21 @@ static void enqueue_first(struct engine_claim *claim, struct engine_claim *first
 	first->ahead = claim;
 }
 
+/* Who has the name before it, or wants it; NULL: nobody. A try does not queue behind them. */
+static const struct engine_claim *in_the_way(
+    const struct engine_claim *first, const struct engine_claim *claim)
+{
+	while (first && first != claim && first->claim.state >= CLAIM_LEAVING)
+		first = first->behind;
+	return first == claim ? NULL : first;
+}
+
+/* Where others wait here it has what it was granted elsewhere, or nothing. */
+static bool regains_alone(const struct engine_claim *claim, const struct engine_claim *first)
+{
+	return claim->stored.regain && in_the_way(first, claim);
+}
+
 /* Who is the first then; NULL without memory. */
 static struct engine_claim *enqueue(struct engine_claim *claim)
 {
@@ -138,7 +153,8 @@ static struct engine_claim *enqueue(struct engine_claim *claim)
 	if (*first == claim) {
 		claim->ahead = claim;
 		claim->queued = 1;
-	} else if (claim->stored.adopt) {
+	} else if (claim->stored.adopt || regains_alone(claim, *first)) {
+		claim->stored.adopt = true;
 		enqueue_first(claim, *first);
 		*first = claim;
 	} else {
@@ -295,8 +311,13 @@ static struct claim_output step(struct engine_claim *claim, const struct claim_i
 {
 	const struct engine_owner *owner = claim->engine->host.owner;
 	const uint64_t before = engine_claim_right_ms(claim);
-	const struct claim_output output = claim_step(&claim->claim, input);
-	const uint64_t until = engine_claim_right_ms(claim);
+	struct claim_output output;
+	uint64_t until;
+
+	if (claim->stored.adopt && claim->claim.token == 0)
+		claim_adopts(&claim->claim);
+	output = claim_step(&claim->claim, input);
+	until = engine_claim_right_ms(claim);
 
 	if (owner->right && until != before)
 		owner->right(claim->owner, until, claim->claim.wall_ahead_ms);
@@ -692,6 +713,7 @@ static struct engine_claim *claim_new(struct engine *engine, const struct engine
 	claim->wake.index = HEAP_ABSENT;
 	claim->stored.token = wish->adopt_token;
 	claim->stored.adopt = wish->adopt_token != 0;
+	claim->stored.regain = wish->regain;
 	claim->stored.any_ttl = wish->any_ttl;
 	claim->stored.ttl_ms = wish->ttl_ms;
 	claim->stored.election = wish->election;
@@ -702,18 +724,9 @@ static struct engine_claim *claim_new(struct engine *engine, const struct engine
 	if (wish->wait_ms == 0 && wish->try_ms > 0)
 		claim->claim.give_up_ms =
 		    engine->host.clock.boot_ms(engine->host.clock.context) + wish->try_ms;
-	claim->claim.adopting = wish->adopt_token != 0;
+	claim->claim.patient = wish->regain;
 	claim->claim.on_behalf = engine->host.on_behalf;
 	return claim;
-}
-
-/* Who has the name before it, or wants it; NULL: nobody. A try does not queue behind them. */
-static const struct engine_claim *in_the_way(
-    const struct engine_claim *first, const struct engine_claim *claim)
-{
-	while (first != claim && first->claim.state >= CLAIM_LEAVING)
-		first = first->behind;
-	return first == claim ? NULL : first;
 }
 
 /* It waits for a store that says nothing: nobody knows whether the name is held. */

@@ -50,6 +50,9 @@ struct engine_wish {
 	uint64_t wait_ms; /* 0 tries once; CLAIM_NEVER */
 	uint64_t try_ms;  /* how long a try waits for an answer; 0: a third of the ttl */
 	uint64_t adopt_token;
+	/* Adopt what this claim was granted elsewhere, if it was: its token is not known. A try asks
+	   again then, until try_ms have passed, where the store does not answer well. */
+	bool regain;
 	bool any_ttl; /* adopting: ttl_ms is a guess */
 	bool election;
 	void *owner;

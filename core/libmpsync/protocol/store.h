@@ -32,7 +32,10 @@ struct store_claim {
 	uint32_t value_version; /* rises when the engine changes `value` */
 	uint32_t value_stored;  /* the one that the store has, set by it before CLAIM_RENEWED */
 	bool election : 1;
-	bool adopt : 1;   /* `attempt` confirms the grant that a former instance had */
+	bool adopt : 1; /* `attempt` confirms the grant that a former instance had */
+	bool
+	    regain : 1;   /* `attempt` adopts what another instance had for this claim, whatever its
+	                     token, and sets `adopt` and `token`; else, without `adopt`, it is like any */
 	bool any_ttl : 1; /* adopt: the grant's own counts, and is set here */
 	bool once : 1;    /* will not wait: do not queue it */
 	bool brief : 1;   /* waits so short a time that a place in a queue is not worth a write */

@@ -174,6 +174,17 @@ static void ask_former_facts(struct etcd_entry *entry, const struct etcd_key *pl
 	free(former);
 }
 
+/* The first place is the one that may be regained. */
+static void take_oldest_token(struct store_claim *claim, const struct etcd_found *all)
+{
+	const struct etcd_key *oldest = etcd_only(all);
+
+	for (size_t i = 1; i < all->count; i++)
+		if (all->keys[i].create_revision < oldest->create_revision)
+			oldest = &all->keys[i];
+	claim->token = oldest ? (uint64_t)oldest->create_revision : 0;
+}
+
 static void on_found(struct etcd_call *call, const struct etcd_answer *got)
 {
 	struct etcd_entry *entry = call->context;
@@ -182,6 +193,8 @@ static void on_found(struct etcd_call *call, const struct etcd_answer *got)
 
 	if (!etcd_entry_is_good(entry, got))
 		return;
+	if (entry->claim->regain)
+		take_oldest_token(entry->claim, all);
 	for (size_t i = 0; i < all->count; i++)
 		if ((uint64_t)all->keys[i].create_revision == entry->claim->token)
 			place = &all->keys[i];

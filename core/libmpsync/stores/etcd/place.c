@@ -180,6 +180,20 @@ void etcd_place_look(struct etcd_entry *entry)
 	               .done = on_looked});
 }
 
+/* One that is the same for each elector of an identity goes on with what the former one had. */
+static bool is_to_regain(
+    const struct etcd_entry *entry, const struct etcd_key *oldest, const struct etcd_key *facts_key)
+{
+	return entry->claim->regain && oldest->create_revision == entry->owner_created &&
+	       etcd_entry_owns(entry, facts_key);
+}
+
+static void regain(struct etcd_entry *entry)
+{
+	entry->claim->adopt = true;
+	etcd_entry_proceed_when_kept(entry);
+}
+
 /* A try has not queued; it only asks who has the name. */
 static void on_asked_owner(struct etcd_call *call, const struct etcd_answer *got)
 {
@@ -188,10 +202,12 @@ static void on_asked_owner(struct etcd_call *call, const struct etcd_answer *got
 
 	if (!etcd_entry_is_good(entry, got))
 		return;
-	if (oldest)
-		answer_busy(entry, oldest, etcd_only(&got->found[1]), false);
-	else
+	if (!oldest)
 		race(entry, etcd_place_take);
+	else if (is_to_regain(entry, oldest, etcd_only(&got->found[1])))
+		regain(entry);
+	else
+		answer_busy(entry, oldest, etcd_only(&got->found[1]), false);
 }
 
 static void ask_owner(struct etcd_entry *entry)

@@ -402,6 +402,16 @@ static bool is_elsewhere(const struct record *record, const struct record_view *
 	       !id_equal(&record->instance, &view->instance);
 }
 
+static void on_adopt_read(struct task *task, const struct record *record);
+
+/* One that is the same for each elector of an identity goes on with what the former one had. */
+static void regain(struct task *task, const struct record *there)
+{
+	task->claim->adopt = true;
+	task_stop_watching(task);
+	on_adopt_read(task, there);
+}
+
 static void judge(struct task *task, const struct record *record)
 {
 	const struct record_view view = view_of(task);
@@ -417,7 +427,10 @@ static void judge(struct task *task, const struct record *record)
 	if (record && record->unlisted)
 		task->queued = false;
 	if (is_elsewhere(there, &view)) {
-		answer_gone(task, there);
+		if (task->claim->regain)
+			regain(task, there);
+		else
+			answer_gone(task, there);
 		return;
 	}
 	busy_ms = record_busy_ms(&task->watched->seen, there, &view, records_now(task->records));
@@ -509,6 +522,8 @@ static void on_attempt_written(
 
 static void on_adopt_read(struct task *task, const struct record *record)
 {
+	if (task->claim->regain && record)
+		task->claim->token = record->token ? record->token : record->version;
 	if (!record_is_grant(record, &task->claim->digest, task->claim->token)) {
 		answer_gone(task, record);
 		return;
