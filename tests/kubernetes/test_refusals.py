@@ -85,6 +85,23 @@ class Verbs(KubernetesCase):
             self.assertEqual("holderIdentity" in lease["spec"], verb == "patch")
             self.delete(lease["metadata"]["name"])
 
+    def test_a_role_of_one_name_is_enough_for_it(self):
+        """Taken again and again, also from another: its Lease is deleted and made meanwhile."""
+        url = self.url_of([{**leases(VERBS), "resourceNames": ["x"]}, leases(["create"])])
+        for _ in range(2):
+            self.mpsync("lock", "x", "--", "true", url=url, check=0)
+        holder, waiter = self.probe(self.url), self.probe(url)
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        self.mpsync("status", "x", url=url, check=0)
+        waiter.send("acquire x -1")
+        waiter.expect("waiting x")
+        holder.send("release x")
+        waiter.expect("held x")
+        waiter.send("release x")
+        waiter.expect("released x")
+        self.assertIn("cannot get resource", self.mpsync("lock", "y", "--", "true", url=url, check=122).stderr)
+
     def test_what_cannot_be_renewed_is_said_before_it_is_lost(self):
         done = self.mpsync("lock", "x", "--", "sleep", "600", url=f"{self.without('patch')}&ttl=6s", check=120)
         self.assertRegex(done.stderr, r"\Ampsync: x cannot be renewed: .* cannot patch resource .*\n"

@@ -17,14 +17,15 @@ void kube_owner_free(struct kube_owner *owner);
 
 /*
  * `done` with NULL when it is known, else with what went wrong, which is asked for anew the next
- * time. False: it is known already, or there is none; `done` does not come.
+ * time. False, and `done` does not come: it is known already, there is none, or there is no memory
+ * to ask, which kube_owner_put tells.
  */
 bool kube_owner_ask(struct kube_owner *owner, uint64_t timeout_ms,
     void (*done)(void *context, const struct kube_answer *problem), void *context);
 /* `done` is not called any more. */
 void kube_owner_forget(struct kube_owner *owner, const void *context);
 
-/* Into the Lease that is to be made. False without memory. */
+/* Into the Lease that is to be made. False without memory, or where the owner is not known. */
 bool kube_owner_put(const struct kube_owner *owner, cJSON *lease);
 
 #endif

@@ -1,7 +1,7 @@
 #include "pod.h"
 
-#include "base/rfc3339.h"
 #include "base/status.h"
+#include "events.h"
 #include "lease.h"
 
 #include <stdio.h>
@@ -31,7 +31,7 @@ struct term {
 	bool leads;
 	bool labelled;  /* as far as is known: a request that went unanswered may have been done */
 	bool labelling; /* what `call` does */
-	bool said;      /* that it fails */
+	struct once failed;
 	void (*done)(void *context);
 	void *context;
 };
@@ -39,19 +39,16 @@ struct term {
 struct kube_pod {
 	struct kube_api *api;
 	struct store_clock clock;
-	void (*say)(void *context, const char *message);
-	void *context;
+	struct kube_ear ear;
 	struct kube_call *look; /* which labels a former process left */
 	uint64_t look_at_ms;    /* 0: it has been looked, or is being */
 	uint64_t look_retry_ms;
-	bool look_said;
-	bool event_said; /* that Events cannot be written */
+	struct once look_failed;
 	struct boot_timer timer;
 	char *namespace_name;
 	char *pod_name;
 	bool labels;
-	bool events;
-	unsigned events_sent; /* and not answered */
+	struct kube_events *events; /* NULL: none are told */
 	struct term *terms;
 };
 
@@ -100,74 +97,6 @@ static void arm(struct kube_pod *pod)
 	boot_timer_arm(&pod->timer, at_ms);
 }
 
-/* ---- Events ---- */
-
-/* A courtesy: nothing depends on it. That it is refused is said once, until one has come through.
- */
-static void on_event_answered(void *context, const struct kube_answer *answer)
-{
-	struct kube_pod *pod = context;
-	char text[500];
-
-	pod->events_sent--;
-	if (answer->refused && !pod->event_said && pod->say) {
-		snprintf(text, sizeof text, "no Event tells who leads: %s", answer->message);
-		pod->say(pod->context, text);
-	}
-	pod->event_said = answer->refused || (pod->event_said && answer->unknown);
-}
-
-/* The name has to be another one each time. */
-static bool fill_event(const struct term *term, cJSON *event, const char *text)
-{
-	const struct kube_pod *pod = term->pod;
-	const int64_t wall_ms = pod->clock.wall_ms(pod->clock.context);
-	cJSON *metadata = cJSON_AddObjectToObject(event, "metadata");
-	cJSON *lease = cJSON_AddObjectToObject(event, "involvedObject");
-	cJSON *source = cJSON_AddObjectToObject(event, "source");
-	char time[RFC3339_SIZE];
-	char name[LEASE_NAME_SIZE + 32];
-	char message[600];
-
-	rfc3339_write(time, wall_ms * 1000, 0);
-	snprintf(name, sizeof name, "%.200s.%llx", term->object, (unsigned long long)wall_ms);
-	snprintf(message, sizeof message, "%.250s %s", pod->pod_name, text);
-	return cJSON_AddStringToObject(metadata, "name", name) &&
-	       cJSON_AddStringToObject(metadata, "namespace", pod->namespace_name) &&
-	       cJSON_AddStringToObject(lease, "apiVersion", "coordination.k8s.io/v1") &&
-	       cJSON_AddStringToObject(lease, "kind", "Lease") &&
-	       cJSON_AddStringToObject(lease, "name", term->object) &&
-	       cJSON_AddStringToObject(lease, "namespace", pod->namespace_name) &&
-	       cJSON_AddStringToObject(source, "component", "mpsync") &&
-	       cJSON_AddStringToObject(event, "type", "Normal") &&
-	       cJSON_AddStringToObject(event, "reason", "LeaderElection") &&
-	       cJSON_AddStringToObject(event, "message", message) &&
-	       cJSON_AddStringToObject(event, "firstTimestamp", time) &&
-	       cJSON_AddStringToObject(event, "lastTimestamp", time) &&
-	       cJSON_AddNumberToObject(event, "count", 1);
-}
-
-static void tell_event(const struct term *term, const char *text)
-{
-	struct kube_pod *pod = term->pod;
-	cJSON *event = pod->events ? cJSON_CreateObject() : NULL;
-	char *path = NULL;
-
-	if (event && fill_event(term, event, text) &&
-	    asprintf(&path, "/api/v1/namespaces/%s/events", pod->namespace_name) > 0) {
-		pod->events_sent++;
-		if (!kube_send(pod->api, &(struct kube_request){.method = "POST",
-		                             .path = path,
-		                             .body = event,
-		                             .timeout_ms = TIMEOUT_MS,
-		                             .done = on_event_answered,
-		                             .context = pod}))
-			pod->events_sent--;
-		free(path);
-	}
-	cJSON_Delete(event);
-}
-
 /* ---- The label ---- */
 
 static void settle(struct term *term);
@@ -190,20 +119,12 @@ static uint64_t retry_at(const struct kube_pod *pod, uint64_t *retry_ms)
 	return now(pod) + *retry_ms;
 }
 
-/* Once, until it has worked again. */
-static void say_failure(
-    const struct kube_pod *pod, bool *said, const char *label, const struct kube_answer *answer)
+static void say_failure(const struct kube_pod *pod, struct once *failed, const char *label,
+    const struct kube_answer *answer)
 {
-	char text[600];
-
-	if (!*said && pod->say) {
-		snprintf(text, sizeof text,
-		    "the label " LABEL "%.63s of the Pod %.250s: %.200s; trying again", label,
-		    pod->pod_name,
-		    answer->message && *answer->message ? answer->message : "there is no such Pod");
-		pod->say(pod->context, text);
-	}
-	*said = true;
+	once_say(failed, &pod->ear, "the label " LABEL "%.63s of the Pod %.250s: %.200s; trying again",
+	    label, pod->pod_name,
+	    answer->message && *answer->message ? answer->message : "there is no such Pod");
 }
 
 static void on_labelled(void *context, const struct kube_answer *answer)
@@ -216,7 +137,7 @@ static void on_labelled(void *context, const struct kube_answer *answer)
 	if (!answer->unknown && answer->status == 200) {
 		term->labelled = term->labelling;
 		term->retry_ms = 0;
-		term->said = false;
+		term->failed.said = false;
 		settle(term);
 		if (find_label(pod, term->label) == term && term->leads && !term->call)
 			term->retry_at_ms = now(pod) + CHECK_MS;
@@ -225,7 +146,7 @@ static void on_labelled(void *context, const struct kube_answer *answer)
 	}
 	/* What is not known may have been done; where there is no Pod there is no label. */
 	term->labelled = !gone && (term->labelled || (answer->unknown && term->labelling));
-	say_failure(pod, &term->said, term->label, answer);
+	say_failure(pod, &term->failed, term->label, answer);
 	/* Whoever lets go has waited long enough: taking it off goes on by itself. */
 	if (!term->leads)
 		tell_done(term);
@@ -302,7 +223,7 @@ static void end_term(struct term *term)
 	if (!term->leads)
 		return;
 	term->leads = false;
-	tell_event(term, "stopped leading");
+	kube_events_tell(term->pod->events, term->object, "stopped leading");
 	settle(term);
 }
 
@@ -326,7 +247,7 @@ static void on_looked(void *context, const struct kube_answer *answer)
 
 	pod->look = NULL;
 	if (answer->unknown || answer->status != 200) {
-		say_failure(pod, &pod->look_said, "", answer);
+		say_failure(pod, &pod->look_failed, "", answer);
 		pod->look_at_ms = retry_at(pod, &pod->look_retry_ms);
 		arm(pod);
 		return;
@@ -408,7 +329,7 @@ void kube_pod_leads(
 	term->claim = *claim;
 	term->until_ms = until_ms;
 	if (news)
-		tell_event(term, "became leader");
+		kube_events_tell(pod->events, term->object, "became leader");
 	settle(term);
 }
 
@@ -438,7 +359,7 @@ bool kube_pod_resign(
 
 bool kube_pod_finishing(const struct kube_pod *pod)
 {
-	return pod && (pod->events_sent > 0 || pod->terms);
+	return pod && (kube_events_finishing(pod->events) || pod->terms);
 }
 
 void kube_pod_forget(struct kube_pod *pod, const void *context)
@@ -468,15 +389,15 @@ bool kube_pod_new(struct kube_pod **made, const struct kube_pod_host *host,
 	if (pod) {
 		pod->api = host->api;
 		pod->clock = host->clock;
-		pod->say = host->say;
-		pod->context = host->context;
+		pod->ear = host->ear;
 		pod->labels = labels;
-		pod->events = events;
 		pod->timer.descriptor = -1;
 		pod->namespace_name = strdup(namespace_name);
 		pod->pod_name = strdup(name);
 	}
-	if (pod && pod->namespace_name && pod->pod_name &&
+	if (pod && events)
+		pod->events = kube_events_new(pod->api, &pod->clock, &pod->ear, namespace_name, name);
+	if (pod && pod->namespace_name && pod->pod_name && (pod->events || !events) &&
 	    boot_timer_init(&pod->timer, host->loop->base, on_timer, pod)) {
 		if (labels)
 			look(pod);
@@ -496,6 +417,7 @@ void kube_pod_free(struct kube_pod *pod)
 	while (pod->terms)
 		drop(pod->terms);
 	boot_timer_clear(&pod->timer);
+	kube_events_free(pod->events);
 	free(pod->namespace_name);
 	free(pod->pod_name);
 	free(pod);

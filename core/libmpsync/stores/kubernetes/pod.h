@@ -7,6 +7,7 @@
 
 #include "api.h"
 #include "base/options.h"
+#include "once.h"
 
 struct kube_pod;
 
@@ -15,8 +16,7 @@ struct kube_pod_host {
 	struct kube_api *api;
 	struct loop *loop;
 	struct store_clock clock;
-	void (*say)(void *context, const char *message);
-	void *context;
+	struct kube_ear ear;
 };
 
 /*

@@ -1,0 +1,27 @@
+/* What one store over Leases consists of. */
+#ifndef MPSYNC_STORES_KUBE_BACKEND_H
+#define MPSYNC_STORES_KUBE_BACKEND_H
+
+#include "api.h"
+#include "names.h"
+#include "once.h"
+#include "owner.h"
+#include "pod.h"
+#include "query.h"
+#include "stores/records/records.h"
+
+struct backend {
+	struct record_backend base;
+	struct kube_api *api;
+	struct kube_names *names;
+	struct kube_queries *queries;
+	struct kube_pod *pod;     /* NULL: nothing shows who leads */
+	struct kube_owner *owner; /* NULL: election Leases belong to nobody */
+	char *collection;         /* the path of the Leases */
+	struct store *store;      /* NULL: it is being opened */
+	struct kube_ear ear;      /* who hears what is wrong on behalf of no claim */
+	struct once litter;       /* that free Leases stay behind */
+	uint64_t further_ms;      /* the option request_timeout; 0: a part of the ttl */
+};
+
+#endif
