@@ -7,8 +7,8 @@
  */
 #include "failing.h"
 
-#include <dirent.h>
-#include <stdint.h>
+#include "inputs.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -28,19 +28,8 @@ static long run_with(const uint8_t *bytes, size_t size, long count)
 	abort();
 }
 
-static void run_file(const char *folder, const char *name)
+static void run_input(const char *name, const uint8_t *bytes, size_t size)
 {
-	static uint8_t bytes[65536];
-	char path[1024];
-	size_t size;
-	FILE *file;
-
-	snprintf(path, sizeof path, "%s/%s", folder, name);
-	file = fopen(path, "rb");
-	if (!file)
-		abort();
-	size = fread(bytes, 1, sizeof bytes, file);
-	fclose(file);
 	LLVMFuzzerTestOneInput(bytes, size); /* what is made once is made */
 	printf("%s: %ld allocations\n", name, run_with(bytes, size, 1));
 	run_with(bytes, size, MANY);
@@ -48,15 +37,8 @@ static void run_file(const char *folder, const char *name)
 
 int main(int argc, char **argv)
 {
-	DIR *folder = argc >= 2 ? opendir(argv[1]) : NULL;
-	const struct dirent *entry;
-
-	if (!folder)
+	if (argc < 2)
 		return EXIT_FAILURE;
 	failing_install(argc == 2);
-	while ((entry = readdir(folder)))
-		if (entry->d_name[0] != '.')
-			run_file(argv[1], entry->d_name);
-	closedir(folder);
-	return EXIT_SUCCESS;
+	return inputs_run(argv[1], run_input) > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
