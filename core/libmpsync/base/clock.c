@@ -32,7 +32,10 @@ static int64_t wall_ms(void *context)
 	return clock_wall_ms();
 }
 
-/* Only for jitter. The clock's low bits do: a system call for each step would cost more than it. */
+/*
+ * Jitter need not be unpredictable, so the clock's low bits do: a system call for each step would
+ * cost more than the step.
+ */
 static uint32_t jitter(void *context)
 {
 	struct timespec now;

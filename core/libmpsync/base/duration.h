@@ -7,11 +7,13 @@
 
 #define DURATION_TEXT_SIZE 32
 
-/* Digits, at most three decimals, one of ms, s, m, h; at most 1000 hours: what anybody may
- * ask for. */
+/*
+ * Durations that people set: digits with at most three decimals and one of ms, s, m, h; at most
+ * 1000 hours.
+ */
 bool duration_parse(const char *text, uint64_t *ms);
 
-/* The same without that bound (but 2^53 ms): what others say that something lasts. */
+/* Durations that other programs report: the same form, but up to 2^53 ms. */
 bool duration_read(const char *text, uint64_t *ms);
 
 /* Seconds with three decimals: "11.900s". */

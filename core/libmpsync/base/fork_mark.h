@@ -1,10 +1,10 @@
-/* Whether a handle is used by the process that made it, or by a child of it (Linux only). */
+/* Tells whether a handle is used by the process that made it, or by a forked child (Linux only). */
 #ifndef MPSYNC_FORK_MARK_H
 #define MPSYNC_FORK_MARK_H
 
 #include <stdbool.h>
 
-/* A page that the kernel fills with zeros in every child. NULL: it was not made. */
+/* A page of memory that the kernel fills with zeros in every child. NULL: it could not be made. */
 typedef const volatile unsigned char *fork_mark;
 
 fork_mark fork_mark_new(void);

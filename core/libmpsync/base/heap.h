@@ -1,4 +1,4 @@
-/* Things that are due at a time, the earliest first. */
+/* A priority queue of things that are due at a time, the earliest first. */
 #ifndef MPSYNC_HEAP_H
 #define MPSYNC_HEAP_H
 
@@ -9,7 +9,7 @@
 #define HEAP_ABSENT SIZE_MAX
 #define HEAP_NEVER  UINT64_MAX
 
-/* Stands inside of what is due; index HEAP_ABSENT when it is not in the heap. */
+/* A member of whatever is due. Its index is HEAP_ABSENT while it is not in the heap. */
 struct heap_item {
 	uint64_t at_ms;
 	size_t index;
@@ -21,10 +21,10 @@ struct heap {
 	size_t size;
 };
 
-/* Room for so many, made beforehand: setting a time never needs memory. */
+/* Make room for so many items beforehand, so that setting a time never needs memory. */
 bool heap_reserve(struct heap *heap, size_t count);
 
-/* HEAP_NEVER takes it out. */
+/* Put the item in, or move it, to at_ms; HEAP_NEVER takes it out. */
 void heap_set(struct heap *heap, struct heap_item *item, uint64_t at_ms);
 struct heap_item *heap_first(const struct heap *heap);
 uint64_t heap_next_ms(const struct heap *heap);

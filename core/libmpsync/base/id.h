@@ -1,4 +1,4 @@
-/* 128 bits that name something once and for all. */
+/* An identifier of 128 bits that is never used again. */
 #ifndef MPSYNC_ID_H
 #define MPSYNC_ID_H
 
@@ -7,7 +7,10 @@
 
 #define ID_HEX_SIZE 33
 
-/* A claim's secret, its public digest, an engine's instance, a boot. All zero: none. */
+/*
+ * A claim's secret or its public digest, an engine's instance, or a boot of the machine. All zero:
+ * none.
+ */
 struct id {
 	uint8_t bytes[16];
 };

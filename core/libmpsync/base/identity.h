@@ -1,4 +1,4 @@
-/* Random and digested identities, and this process's own. */
+/* Random identifiers, digests, and the default name of this process. */
 #ifndef MPSYNC_IDENTITY_H
 #define MPSYNC_IDENTITY_H
 
@@ -6,12 +6,15 @@
 
 bool id_random(struct id *id);
 
-/* The first 128 bits of the SHA-256 of the id's 32 hex digits: what others may see of a secret. */
+/*
+ * The first 128 bits of the SHA-256 of the secret's 32 hex digits. Others may see it: it proves
+ * nothing.
+ */
 bool id_digest(const struct id *secret, struct id *digest);
 
 /*
- * This machine's default holder: POD_NAME, else the host's name and the process. NULL, or what is
- * wrong with it.
+ * The default identity of a holder: POD_NAME, else the host's name and the process's number.
+ * Returns NULL, or what is wrong with that name.
  */
 const char *identity_default(char *out, unsigned size);
 

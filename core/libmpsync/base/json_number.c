@@ -4,10 +4,13 @@ uint64_t json_number(const cJSON *item, uint64_t most)
 {
 	const double value = cJSON_IsNumber(item) ? item->valuedouble : 0;
 
-	/* Written so that what is no number at all (NaN) ends here. */
+	/* Written this way round so that NaN, for which every comparison is false, ends here too. */
 	if (!(value > 0))
 		return 0;
-	/* The cast is defined below 2^64 only, which is what the largest `most` becomes here. */
+	/*
+	 * A cast of a double to uint64_t is defined below 2^64 only, and `most` as a double may be
+	 * 2^64.
+	 */
 	return value >= (double)most ? most : (uint64_t)value;
 }
 

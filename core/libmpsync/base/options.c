@@ -70,7 +70,7 @@ static bool is_choice(const char *choices, const char *value)
 	return false;
 }
 
-/* In octal; the owner reads and writes, nobody runs it. */
+/* An octal mode that lets the owner read and write, and nobody execute. */
 static bool is_mode(const char *text)
 {
 	char *end;

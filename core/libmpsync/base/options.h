@@ -1,4 +1,4 @@
-/* Settings by name. One table says what there is, what it may be, and what it is by default. */
+/* Settings by name. One table has the name of each, its possible values and its default. */
 #ifndef MPSYNC_OPTIONS_H
 #define MPSYNC_OPTIONS_H
 
@@ -36,22 +36,25 @@ struct mpsync_options {
 	char *values[OPTION_COUNT]; /* NULL: not set here */
 };
 
-/* -1 if there is none of that name. */
+/* The option of that name; -1: there is none. */
 int option_by_name(const char *name);
 const char *option_name(enum setting option);
 
-/* Take what is not set in `options` from `others` (NULL: nothing). False without memory. */
+/* Take from `others` (NULL: nothing) what is not set in `options`. False without memory. */
 bool options_inherit(struct mpsync_options *options, const struct mpsync_options *others);
 
-/* MPSYNC_TTL and so on; unknown MPSYNC_… are somebody else's. */
+/*
+ * Set what the environment's MPSYNC_TTL, MPSYNC_WAIT and so on say. Unknown names with MPSYNC_
+ * belong to other programs.
+ */
 mpsync_status options_from_environment(struct mpsync_options *options, mpsync_error *error);
 
 void options_clear(struct mpsync_options *options);
 
-/* What was set, else the default; NULL where there is none. */
+/* The value that was set, else the default; NULL where there is neither. */
 const char *options_text(const struct mpsync_options *options, enum setting option);
 
-/* -1: not set. */
+/* A duration in milliseconds; -1: not set. */
 int64_t options_ms(const struct mpsync_options *options, enum setting option);
 
 #endif

@@ -26,7 +26,10 @@ bool process_read(int32_t pid, struct process_stat *stat)
 	length = fread(line, 1, sizeof line - 1, file);
 	fclose(file);
 	line[length] = '\0';
-	/* The name may hold spaces and parentheses: count from its last one. */
+	/*
+	 * The process's name may contain spaces and parentheses, so fields are counted from the last
+	 * ")".
+	 */
 	after_name = strrchr(line, ')');
 	if (!after_name ||
 	    sscanf(after_name + 1,
@@ -58,7 +61,7 @@ uint64_t process_pending(int32_t pid)
 	return pending;
 }
 
-/* 0 if it cannot be read. */
+/* Clock ticks since boot; 0: /proc cannot be read. */
 static uint64_t start_time(int32_t pid)
 {
 	struct process_stat stat;
@@ -118,7 +121,10 @@ int process_watch(const struct record_host *host, bool *dead)
 		*dead = errno == ESRCH;
 		return -1;
 	}
-	/* Read after opening: if it is the same now, the descriptor is of that process. */
+	/*
+	 * Process numbers are used again. The start time is read after the descriptor was opened: if it
+	 * is the one of the record, the descriptor is of that very process.
+	 */
 	start = start_time(host->pid);
 	*dead = has_ended(descriptor) || (start != 0 && start != host->pid_start);
 	if (!*dead && start != 0)

@@ -1,4 +1,4 @@
-/* Processes of this machine: which they are, and whether they live. Linux only. */
+/* Processes of this machine: their state, and whether they are alive. Linux only. */
 #ifndef MPSYNC_PROCESS_H
 #define MPSYNC_PROCESS_H
 
@@ -6,15 +6,15 @@
 
 /* What /proc/PID/stat says of a process. */
 struct process_stat {
-	char state; /* 'T': stopped, 'Z': ended and not waited for, … */
+	char state; /* 'T': stopped, 'Z': a zombie, … */
 	int32_t parent;
 	int32_t group;
 	int32_t session;
-	int32_t foreground_group; /* of its terminal; -1: it has none */
+	int32_t foreground_group; /* of its terminal; -1: it has no terminal */
 	uint64_t start;           /* in ticks since boot */
 };
 
-/* False if there is no such process, or /proc does not tell. */
+/* False if there is no such process, or /proc cannot be read. */
 bool process_read(int32_t pid, struct process_stat *stat);
 
 /* The signals that are pending at it, each its bit; none if /proc does not tell. */
@@ -25,12 +25,12 @@ static inline uint64_t signal_bit(int number)
 	return (uint64_t)1 << (number - 1);
 }
 
-/* This process on this kernel. False if /proc does not tell. */
+/* This process on this kernel. False if /proc cannot be read. */
 bool process_self(struct record_host *host);
 
 /*
- * A descriptor that is readable when that very process has ended; -1 when it cannot be watched.
- * *dead is set when it is proven that it has ended already.
+ * A descriptor that is readable when that very process has ended; -1 when the process cannot be
+ * watched. *dead is set when the process is proven to have ended already.
  */
 int process_watch(const struct record_host *host, bool *dead);
 

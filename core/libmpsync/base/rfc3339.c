@@ -11,7 +11,7 @@
 void rfc3339_write(char text[RFC3339_SIZE], int64_t unix_us, int digits)
 {
 	const int64_t at_us = unix_us < RFC3339_LAST_US ? unix_us : RFC3339_LAST_US;
-	/* Before 1970 too a second begins with its fraction 0. */
+	/* Also before 1970 the fraction of a second counts upwards from 0. */
 	int64_t fraction = (at_us % SECOND_US + SECOND_US) % SECOND_US;
 	const time_t seconds = (time_t)((at_us - fraction) / SECOND_US);
 	struct tm utc;
@@ -42,6 +42,6 @@ bool rfc3339_read(const char *text, int64_t *unix_us)
 	if (strcmp(rest, "Z") != 0)
 		return false;
 	*unix_us = (int64_t)timegm(&utc) * SECOND_US + fraction;
-	/* A leap second may lead out of the years of four digits. */
+	/* A leap second may lead out of the years that four digits can say. */
 	return *unix_us < END_OF_YEARS_US;
 }

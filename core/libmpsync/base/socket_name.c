@@ -22,7 +22,10 @@ static void name_address(
 		inet_ntop(AF_INET6, &in6->sin6_addr, ip, sizeof ip);
 		snprintf(text, SOCKET_NAME_SIZE, "[%s]:%u", ip, ntohs(in6->sin6_port));
 	} else if (address->ss_family == AF_UNIX && length > before_name && !un->sun_path[0]) {
-		/* Only an autobound, abstract name tells one client from another. */
+		/*
+		 * Only an autobound, abstract name tells one client from another: a path is the same for
+		 * all of them.
+		 */
 		snprintf(
 		    text, SOCKET_NAME_SIZE, "unix:@%.*s", (int)(length - before_name), un->sun_path + 1);
 	}

@@ -1,6 +1,6 @@
 /*
- * The two ends of a connection by name. A client and its elector compare them to know whether
- * anything stands in between (rule 1), so both use these.
+ * The names of a connection's two ends. A client and its elector compare them to know whether a
+ * proxy stands in between (rule 1, proof of death), so both use these functions.
  */
 #ifndef MPSYNC_SOCKET_NAME_H
 #define MPSYNC_SOCKET_NAME_H

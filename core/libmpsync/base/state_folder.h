@@ -1,10 +1,13 @@
-/* Where this user's state lives: $XDG_STATE_HOME/mpsync, else ~/.local/state/mpsync. */
+/*
+ * The folder of this user's state: $XDG_STATE_HOME/mpsync, else ~/.local/state/mpsync, and for root
+ * without HOME /var/lib/mpsync.
+ */
 #ifndef MPSYNC_STATE_FOLDER_H
 #define MPSYNC_STATE_FOLDER_H
 
 /*
- * The path of a file there, owned by the caller; for root without HOME in /var/lib/mpsync. NULL
- * without memory, or where there is no such folder.
+ * The path of a file in that folder, owned by the caller. NULL without memory, or without such a
+ * folder.
  */
 char *state_file(const char *name);
 

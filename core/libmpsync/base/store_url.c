@@ -22,7 +22,7 @@ static const struct {
     {OPTION_PREFIX, false},
 };
 
-/* Owned by the caller; NULL without memory, or where this folder has no name any more. */
+/* Owned by the caller; NULL without memory, or when the current folder was removed. */
 static char *absolute(const char *path)
 {
 	char *folder;

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How many bytes follow a first byte, or -1; the smallest code point that may be written so. */
+/*
+ * How many bytes follow a first byte of UTF-8, or -1, and the smallest code point that may be
+ * written with so many.
+ */
 static int followers(unsigned char first, unsigned long *smallest)
 {
 	if (first < 0x80)
@@ -34,7 +37,7 @@ int text_compare(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* How many bytes the first character of this text has, and its code point; 0: it is not UTF-8. */
+/* The length in bytes of the text's first character, and its code point; 0: it is not UTF-8. */
 static size_t take_character(const char *text, size_t length, unsigned long *point)
 {
 	const unsigned char *bytes = (const unsigned char *)text;
@@ -68,7 +71,7 @@ bool text_is_utf8(const char *text, size_t length)
 	return true;
 }
 
-/* C0, DEL and C1: what terminals obey. */
+/* Control characters (C0, DEL, C1), which terminals obey. */
 static bool is_control(unsigned long point)
 {
 	return point < 0x20 || (point >= 0x7f && point <= 0x9f);

@@ -35,7 +35,7 @@ void url_clear(struct url *url)
 	*url = (struct url){0};
 }
 
-/* Owned by the caller; NULL if it is no valid text. */
+/* Percent-decoded, owned by the caller; NULL: it is not valid UTF-8, or there is no memory. */
 static char *decode(const char *text, size_t length)
 {
 	char *copy = strndup(text, length);
@@ -87,7 +87,7 @@ static bool parse_query(struct mpsync_options *options, const char *query, mpsyn
 	return true;
 }
 
-/* file:PATH is relative, file:///PATH absolute; file://HOST/ is somewhere else. */
+/* file:PATH is relative, file:///PATH absolute; file://HOST/ would be on another machine. */
 static char *file_path(const char *rest, size_t length, mpsync_error *error)
 {
 	if (length >= 2 && rest[0] == '/' && rest[1] == '/') {
@@ -163,8 +163,8 @@ static char *target_of(
 }
 
 /*
- * A user's name, and most likely a password, before the host of a URL. Such a URL is never shown:
- * not here, and not by what is done with it. A path may have an "@", and so may an option's value.
+ * Does a user's name, and most likely a password, stand before the host? Such a URL is never shown,
+ * neither here nor by what uses it. A path may have an "@", and so may an option's value.
  */
 static bool names_a_user(const char *text)
 {

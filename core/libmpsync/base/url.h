@@ -1,4 +1,4 @@
-/* Where locks live, as one URL says it. */
+/* A URL that says where locks live, taken apart. */
 #ifndef MPSYNC_URL_H
 #define MPSYNC_URL_H
 
@@ -10,13 +10,13 @@ enum url_scheme { URL_MEMORY, URL_FILE, URL_HTTP, URL_HTTP_UNIX, URL_KUBERNETES,
 
 struct url {
 	enum url_scheme scheme;
-	char *text;   /* as given, without its query: for people */
+	char *text;   /* as given, but without its query: for people */
 	char *target; /* memory, kubernetes: name; file, unix: path; http: base URL; etcd: endpoints */
 	bool tls;     /* https, etcds */
-	struct mpsync_options options; /* the query's */
+	struct mpsync_options options; /* those of the query */
 };
 
-/* False: error says what, why, what to do. */
+/* False: the error says what is wrong, why, and what to do. */
 bool url_parse(struct url *url, const char *text, mpsync_error *error);
 void url_clear(struct url *url);
 

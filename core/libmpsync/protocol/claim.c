@@ -2,10 +2,10 @@
 
 #include <assert.h>
 
-/* While waiting there is no right to save, so retries need not be quicker than this. */
+/* While a claim waits there is no right to save, so its retries need not be quicker than this. */
 #define WAITING_BACKOFF_MS 5000
 #define FIRST_BACKOFF_MS   100
-/* A server may ask to be left alone for longer: whoever waits comes back all the same. */
+/* A server may ask for a longer pause; a waiter comes back after this long all the same. */
 #define LONGEST_PAUSE_MS 30000
 
 uint64_t claim_right_ms(uint64_t ttl_ms)
@@ -47,7 +47,7 @@ void claim_init(struct claim *claim, uint32_t ttl_ms, uint64_t now_ms, uint64_t 
 	*claim = (struct claim){
 	    .state = CLAIM_QUEUED,
 	    .ttl_ms = ttl_ms,
-	    .status = MPSYNC_E_UNREACHABLE, /* until the store says a word */
+	    .status = MPSYNC_E_UNREACHABLE, /* until the store answers */
 	    .once = once,
 	    .give_up_ms = wait_ms > CLAIM_NEVER - now_ms ? CLAIM_NEVER : now_ms + wait_ms,
 	    .next_try_ms = now_ms,
@@ -66,7 +66,7 @@ static uint64_t later(uint64_t now_ms, uint64_t delay_ms)
 	return delay_ms > CLAIM_NEVER - now_ms ? CLAIM_NEVER : now_ms + delay_ms;
 }
 
-/* The longest between two requests that nobody answers well. */
+/* The longest pause between two requests that get no good answer. */
 static uint32_t longest_backoff_ms(const struct claim *claim)
 {
 	uint32_t most = claim->ttl_ms / 30;
@@ -80,7 +80,7 @@ static uint32_t longest_backoff_ms(const struct claim *claim)
 	return most ? most : 1;
 }
 
-/* What a server asks for is granted as far as the right allows. */
+/* A server's Retry-After is obeyed as far as the right allows. */
 static uint64_t pause_ms(const struct claim *claim, const struct claim_input *input)
 {
 	uint64_t most = LONGEST_PAUSE_MS;
@@ -111,7 +111,10 @@ static void back_off(struct claim *claim, const struct claim_input *input)
 
 static void leave(struct claim *claim, enum claim_report report, uint64_t now_ms)
 {
-	/* What could not be adopted is not ours to release: its holder may believe in it (rule 9). */
+	/*
+	 * A grant that could not be adopted is not ours to release: its holder may believe in it (rule
+	 * 9, a restart loses nothing and invents nothing).
+	 */
 	if (claim->state == CLAIM_WAITING && claim->adopting)
 		claim->attempted = false;
 	claim->report = report;
@@ -129,8 +132,9 @@ static void lose(struct claim *claim, enum mpsync_reason reason, uint64_t now_ms
 }
 
 /*
- * The store may still show it as ours. An elector's client believes what it was told, by a clock
- * that may be slower by 5 %: what is left of it is not freed before (rule 1).
+ * The grant is lost here, but the store may still show it. An elector's client believes what it was
+ * told, by a clock that may be slower by 5 %, so the record stays until that time is over (rule 1,
+ * proof of death).
  */
 static void lose_in_doubt(struct claim *claim, enum mpsync_reason reason, uint64_t now_ms)
 {
@@ -140,7 +144,7 @@ static void lose_in_doubt(struct claim *claim, enum mpsync_reason reason, uint64
 	claim->withdraw_from_ms = believed_until_ms;
 }
 
-/* A wait that ended says why: the store's last word, busy or an error. */
+/* A wait that ended says why: the store's last answer, busy or an error. */
 static void give_up(struct claim *claim, uint64_t now_ms)
 {
 	leave(claim, claim->status == MPSYNC_OK ? CLAIM_REPORT_BUSY : CLAIM_REPORT_FAILED, now_ms);
@@ -153,7 +157,10 @@ static bool clock_ran_ahead(const struct claim *claim, const struct claim_input 
 	return ahead - claim->wall_ahead_ms > (int64_t)(claim->ttl_ms / 5);
 }
 
-/* What time alone ends. Before any answer is looked at: a right once over never comes back. */
+/*
+ * What time alone ends. It comes before any answer is looked at: a right that is over never comes
+ * back.
+ */
 static void pass_time(struct claim *claim, const struct claim_input *input)
 {
 	if (claim->state == CLAIM_HELD) {
@@ -167,7 +174,10 @@ static void pass_time(struct claim *claim, const struct claim_input *input)
 		if (input->now_ms >= claim->give_up_ms)
 			give_up(claim, input->now_ms);
 	} else if (claim->state == CLAIM_LEAVING && claim->release_asked) {
-		/* The store has not confirmed, but the right is over by its own end. */
+		/*
+		 * The store has not confirmed the release, but the right has run out: nobody believes any
+		 * more.
+		 */
 		if (input->now_ms >= claim->valid_until_ms) {
 			claim->report = CLAIM_REPORT_RELEASED;
 			claim->release_asked = false;
@@ -197,7 +207,10 @@ static void on_granted(struct claim *claim, const struct claim_input *input)
 	if (claim->state != CLAIM_WAITING)
 		return; /* too late: LEAVING withdraws it */
 	if (input->now_ms >= later(input->answer.sent_at_ms, input->answer.right_ms)) {
-		/* It ran out on its way here, so it never was a grant; a new write gets a new token. */
+		/*
+		 * The right ran out before the answer arrived, so it never was a grant; a new write gets a
+		 * new token.
+		 */
 		back_off(claim, input);
 		return;
 	}
@@ -226,8 +239,9 @@ static void on_busy(struct claim *claim, const struct claim_input *input)
 }
 
 /*
- * What vanished under somebody else's hand leaves the name free for whoever comes next. This
- * engine's next claim comes at once, but those on whose behalf it held may believe till the end.
+ * A record that somebody deleted leaves the name free for the next contender. This engine's next
+ * claim would come at once, but the client on whose behalf the engine held it may believe in it
+ * until the right ends.
  */
 static bool may_be_believed(const struct claim *claim, const struct claim_answer *answer)
 {
@@ -241,7 +255,7 @@ static void on_gone(struct claim *claim, const struct claim_input *input)
 		return;
 	}
 	if (claim->state == CLAIM_LEAVING && input->answer.still_there)
-		return; /* it was lost a moment before for another reason, and is withdrawn likewise */
+		return; /* the grant was lost a moment before for another reason, and is being withdrawn */
 	if (claim->state == CLAIM_HELD)
 		lose(claim, input->answer.reason, input->now_ms);
 	if (claim->state == CLAIM_WAITING) {
@@ -252,7 +266,10 @@ static void on_gone(struct claim *claim, const struct claim_input *input)
 	claim->attempted = false; /* the store has no trace of it */
 }
 
-/* What worked once may work again: whoever waits without an end waits for that as well. */
+/*
+ * A request that was allowed once may be allowed again (a Role that is being replaced), so a waiter
+ * without an end waits for that as well.
+ */
 static bool may_be_granted_yet(const struct claim *claim)
 {
 	return claim->state == CLAIM_WAITING && claim->heard && claim->give_up_ms == CLAIM_NEVER;
@@ -262,12 +279,15 @@ static void on_refused(struct claim *claim, const struct claim_input *input)
 {
 	claim->status = input->answer.status;
 	if (claim->state == CLAIM_HELD || may_be_granted_yet(claim)) {
-		back_off(claim, input); /* what was refused may be granted again */
+		back_off(claim, input); /* what was refused may be granted later */
 	} else if (claim->state == CLAIM_WAITING) {
 		leave(claim, CLAIM_REPORT_FAILED, input->now_ms);
 		claim->attempted = false;
 	} else if (claim->state == CLAIM_LEAVING) {
-		/* Whoever lets go need not wait for what may never be allowed. */
+		/*
+		 * A release that the store forbids ends the claim here: waiting for the permission helps
+		 * nobody.
+		 */
 		if (claim->status == MPSYNC_E_FORBIDDEN && claim->release_asked) {
 			claim->report = CLAIM_REPORT_RELEASED;
 			claim->release_asked = false;
@@ -275,7 +295,7 @@ static void on_refused(struct claim *claim, const struct claim_input *input)
 		if (input->now_ms < claim->give_up_ms)
 			back_off(claim, input);
 		else
-			claim->attempted = false; /* by now it has run out by itself */
+			claim->attempted = false; /* by now the grant has run out by itself */
 	}
 }
 
@@ -303,7 +323,7 @@ static void on_cancel(struct claim *claim, const struct claim_input *input)
 		leave(claim, CLAIM_REPORT_CANCELLED, input->now_ms);
 }
 
-/* Within a quarter of the interval. */
+/* Nearly due is within a quarter of the interval. */
 bool claim_is_nearly_due(const struct claim *claim, uint64_t next_ms, uint64_t now_ms)
 {
 	const uint32_t quarters = claim->renewals ? claim->renewals * 4u : 4;
@@ -423,7 +443,7 @@ static struct claim_output next_action(struct claim *claim, uint64_t now_ms)
 	return sleep_until(claim);
 }
 
-/* LEAVING ends when the store has no trace of the claim; a release asked for is told then. */
+/* LEAVING ends when the store has no trace of the claim; RELEASED is told then. */
 static void settle(struct claim *claim)
 {
 	if (claim->state != CLAIM_LEAVING || claim->attempted || claim->in_flight != CLAIM_SLEEP)
@@ -437,11 +457,11 @@ static void settle(struct claim *claim)
 
 struct claim_output claim_step(struct claim *claim, const struct claim_input *input)
 {
-	/* A report was told when the caller came back. */
+	/* The caller comes back after it has told the last report. */
 	claim->report = CLAIM_REPORT_NONE;
 	if (answers_request(input->event))
 		claim->in_flight = CLAIM_SLEEP;
-	/* Who releases hears `released`, even when the right ended unnoticed just before. */
+	/* A release is answered with RELEASED, even when the right ended unnoticed just before. */
 	if (input->event != CLAIM_RELEASE)
 		pass_time(claim, input);
 	take_event(claim, input);

@@ -47,7 +47,10 @@ static void restart(struct observation *seen, uint64_t now_ms)
 	seen->planned_ms = 0;
 }
 
-/* A sleep that took far longer than planned may be a clock that jumped: credit little of it. */
+/*
+ * A sleep that took far longer than planned may be a clock that jumped: only a little of it is
+ * credited.
+ */
 static void credit(struct observation *seen, uint64_t now_ms)
 {
 	const uint64_t most = seen->planned_ms + seen->planned_ms / 2;
@@ -69,7 +72,10 @@ static void observe_absent(
 	} else if (seen->state == SEEN_VANISHED) {
 		credit(seen, now_ms);
 	} else {
-		/* Held a moment ago and now gone without a release: somebody may still believe. */
+		/*
+		 * The record was held a moment ago and is gone without a release: its holder may still
+		 * believe.
+		 */
 		seen->state = SEEN_VANISHED;
 		restart(seen, now_ms);
 	}
@@ -105,7 +111,7 @@ static bool same_clock(const struct record_host *a, const struct record_host *b)
 /* One millisecond more than the ttl, because both ends of the observation are rounded down. */
 static uint64_t observed_busy_ms(const struct observation *seen, const struct record_view *view)
 {
-	/* A record that does not say how long it lasts lasts as long as ours would (rule 23). */
+	/* A record without a duration lasts as long as ours would (rule 23, beside client-go). */
 	const uint64_t ttl_ms = seen->ttl_ms ? seen->ttl_ms : view->ttl_ms;
 
 	return seen->unchanged_ms > ttl_ms ? 0 : ttl_ms + 1 - seen->unchanged_ms;
@@ -123,7 +129,9 @@ uint64_t record_busy_ms(const struct observation *seen, const struct record *rec
 	if (seen->state == SEEN_FREE)
 		return 0;
 	if (record && record->holder) {
-		/* Our own write whose answer was lost: nobody was told of it. */
+		/*
+		 * Our own write whose answer was lost: no caller was told of it, so it may be overwritten.
+		 */
 		if (record_is_own(record, view))
 			return 0;
 		if (record->holder_dead)
@@ -138,11 +146,17 @@ bool record_is_grant(const struct record *record, const struct id *claim, uint64
 {
 	if (!record || !record->holder || !id_equal(&record->claim, claim))
 		return false;
-	/* A granting write may not know its own version; the first renewal adds it. */
+	/*
+	 * A granting write cannot contain its own version, which is the token; the first renewal stores
+	 * it.
+	 */
 	return record->token ? record->token == token : record->version == token;
 }
 
-/* Whole seconds, which is all that some contenders read of it; one more each time at least. */
+/*
+ * Whole seconds, since client-go reads no more than that; each renewal is at least one second
+ * later.
+ */
 static uint64_t next_renewal(const struct record *there, int64_t wall_ms)
 {
 	const uint64_t second_us = 1000000;

@@ -29,7 +29,7 @@ struct changed_name {
 	char *name;
 };
 
-/* One client's view, on its own thread. */
+/* One client's view of the locks, on the client's own thread. */
 struct backend {
 	struct record_backend base;
 	struct memory *memory;
@@ -41,7 +41,7 @@ struct backend {
 	bool changed_any;
 };
 
-/* The one permitted global: what makes clients of one name share it. */
+/* The one global variable: clients that open the same name share its locks. */
 static struct memory *memories;
 
 static pthread_mutex_t memories_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -147,7 +147,7 @@ static bool matches(const struct row *row, const struct record_request *request)
 	return row->there && row->version == request->version;
 }
 
-/* Does another want to know of it? A renewal is nobody's news. */
+/* Do other clients want to know of the write? A renewal is no news to anybody. */
 static bool is_news(const struct row *before, const struct record *after)
 {
 	return !before->holder || !after->holder || !id_equal(&before->claim, &after->claim) ||
@@ -206,7 +206,7 @@ static void memory_remove(struct record_backend *base, struct record_request *re
 	request->done(request, done ? RECORD_OK : RECORD_CONFLICT, NULL, MPSYNC_OK, NULL, 0);
 }
 
-/* Everything is answered before the call returns. */
+/* There is nothing to cancel: every request is answered before the call returns. */
 static void memory_cancel(struct record_backend *base, struct record_request *request)
 {
 	(void)base, (void)request;
@@ -224,7 +224,7 @@ static void memory_enqueue(struct record_backend *base, const struct store_claim
 	struct row *row;
 
 	if (!waiter)
-		return; /* it waits all the same, out of order */
+		return; /* without memory the waiter has no place, and waits all the same */
 	waiter->claim = claim->digest;
 	pthread_mutex_lock(&memory->mutex);
 	row = rows_make(&memory->rows, claim->name);
@@ -335,7 +335,7 @@ static struct memory *memory_new(const char *name)
 		return NULL;
 	}
 	pthread_mutex_init(&memory->mutex, NULL);
-	/* From the wall clock, so that tokens also rise from one process to the next. */
+	/* Versions begin with the wall clock, so that tokens also rise from one process to the next. */
 	memory->revision = (uint64_t)clock_wall_ms() * 1000;
 	memory->next = memories;
 	memories = memory;

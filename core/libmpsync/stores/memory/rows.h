@@ -1,4 +1,4 @@
-/* What is in memory: a row for each name that is held or waited for. */
+/* A row for each name that is held or waited for. */
 #ifndef MPSYNC_STORES_MEMORY_ROWS_H
 #define MPSYNC_STORES_MEMORY_ROWS_H
 
@@ -9,7 +9,7 @@ struct waiter {
 	struct id claim;
 };
 
-/* A record without what is the same for all of them, or never there in memory. */
+/* A record, without the fields that are the same for all records in memory, or never set. */
 struct row {
 	struct waiter *waiters; /* the first has waited longest */
 	bool there;
@@ -30,13 +30,13 @@ struct row {
 
 /* All zero at first. */
 struct rows {
-	void *tree;   /* for tsearch: the names that stand in struct row */
-	char *holder; /* the latest, as a shared text */
+	void *tree;   /* for tsearch: the names, which are members of struct row */
+	char *holder; /* the latest holder, as a shared text */
 };
 
-/* NULL: there is none. */
+/* NULL: nobody holds or waits for the name. */
 struct row *rows_find(const struct rows *rows, const char *name);
-/* The one of that name, made where there is none. NULL without memory. */
+/* The row of that name, made if there is none. NULL without memory. */
 struct row *rows_make(struct rows *rows, const char *name);
 /* False without memory: nothing has changed. */
 bool rows_store(struct rows *rows, struct row *row, const struct record *record);
@@ -44,13 +44,13 @@ bool rows_store(struct rows *rows, struct row *row, const struct record *record)
 void rows_drop_if_idle(struct rows *rows, struct row *row);
 void rows_clear(struct rows *rows);
 
-/* Of a node of the tree. */
+/* The row of a node of the tree. */
 struct row *row_of(void *name);
-/* Nothing is there from now on. */
+/* The name is free from now on. */
 void row_clear(struct row *row);
-/* Its strings stay the row's. */
+/* The row as a record; the texts stay the row's. */
 struct record row_record(const struct row *row, const struct id *boot);
-/* How many stand before that claim; all, if it does not wait. */
+/* How many waiters stand before that claim; all of them, if it does not wait. */
 uint32_t row_count_ahead(const struct row *row, const struct id *claim);
 void row_remove_waiter(struct row *row, const struct id *claim);
 

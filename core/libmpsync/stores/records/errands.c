@@ -4,12 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A granting write may still be done so long after its answer was given up. */
+/* A granting write whose answer was given up may still be carried out for so long. */
 #define LATE_GRANT_MS 70000
-/* It is looked for so soon, and then half as often each time, but twice in its ttl. */
+/*
+ * Such a record is looked for after this time, then after twice as long each time, but at least
+ * twice in its ttl.
+ */
 #define FIRST_CHECK_MS 500
 
-/* Removing a record, or freeing it by force, on behalf of no claim. */
+/* A request on behalf of no claim: removing a record, or freeing one by force. */
 struct errand {
 	struct record_request request;
 	struct records *records;
@@ -77,13 +80,16 @@ void errand_remove(struct records *records, const char *name, const struct recor
 
 /* ---- Granting writes without an answer ---- */
 
-/* The anonymous holder's claim is the same for every name. */
+/* The anonymous holder of an elector has the same claim for every name, so the name counts too. */
 static bool is_of_claim(const struct dead_grant *dead, const char *name, const struct id *claim)
 {
 	return id_equal(&dead->claim, claim) && strcmp(dead->watched->name, name) == 0;
 }
 
-/* A claim that comes back answers for its own late grant: that may be what it holds by then. */
+/*
+ * A claim that asks again answers for its own late grant: by then that may be the grant that it
+ * holds.
+ */
 bool dead_grants_take_back(struct records *records, const struct store_claim *claim)
 {
 	struct dead_grant **link = &records->dead;
@@ -164,7 +170,7 @@ void dead_grants_remember(struct task *task)
 	watched = watched_make(records, task->claim->name);
 	dead = watched ? calloc(1, sizeof *dead) : NULL;
 	if (!dead)
-		return; /* its record then runs out by itself */
+		return; /* its record runs out by itself */
 	dead->claim = task->claim->digest;
 	dead->adopted_token = task->claim->adopt ? task->claim->token : 0;
 	dead->watched = watched;
@@ -194,7 +200,7 @@ void dead_grants_run(struct records *records)
 	while (*link) {
 		struct dead_grant *dead = *link;
 
-		/* A process that stood still looks once more before it forgets. */
+		/* The process may have stood still past the time: it looks once more before it forgets. */
 		if (now >= dead->check_at_ms && dead->checked_late) {
 			*link = dead->next;
 			watched_drop_if_idle(records, dead->watched);

@@ -6,11 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A contended name is watched a little longer: whoever let go of it may come back. */
+/*
+ * A contended name is watched a little longer after the last waiter has left: a waiter may come
+ * back.
+ */
 #define CONTENDED_LINGER_MS 2000
-/* Names that are looked at, with each attempt, whether their watching is over. */
+/* How many names each attempt looks at, to end the watching of those that nobody needs any more. */
 #define SWEEP_AT_ONCE 4
-/* What a crashed holder left of a lock that nobody asks for is removed after so long (rule 26). */
+/*
+ * When a lock's record counts as litter: its holder has crashed, nobody asks for the name, and it
+ * has not changed for so long (rule 26, litter is removed).
+ */
 #define LITTER_MS   3600000
 #define LITTER_TTLS 10
 
@@ -73,7 +79,10 @@ static void drop_watched(struct records *records, struct watched_name *watched)
 	records->spare_watched = watched;
 }
 
-/* On this kernel's own clock the record itself says when it ends; elsewhere only watching tells. */
+/*
+ * On the same kernel the record's own deadline says when it ends; elsewhere only watching shows
+ * that it does not change.
+ */
 static bool worth_watching(const struct records *records, const struct watched_name *watched)
 {
 	return watched->seen.state > SEEN_FREE &&
@@ -81,7 +90,10 @@ static bool worth_watching(const struct records *records, const struct watched_n
 	           !id_equal(&records->backend->host.boot, &watched->last.host.boot));
 }
 
-/* Whoever comes later need not see it again (rule 25), and litter is removed in the end. */
+/*
+ * What was seen is kept, so that a later waiter need not observe it again (rule 25, observation
+ * outlives the claim), and so that litter is found.
+ */
 static bool is_to_be_remembered(const struct records *records, const struct watched_name *watched)
 {
 	return records->backend->sees_all &&
@@ -111,7 +123,7 @@ void watched_drop_if_idle(struct records *records, struct watched_name *watched)
 
 /* ---- Those who wait for it, or hold it ---- */
 
-/* Where watching costs the service something, its end is not left to the next attempt. */
+/* Where watching costs the service something, a timer ends it instead of the next attempt. */
 static void plan_sweep(struct records *records, const struct watched_name *watched)
 {
 	if (!records->backend->reserves || watched->linger_until_ms <= records_now(records) ||
@@ -131,7 +143,7 @@ static void leave_line(struct watched_name *watched, struct task *task)
 		*link = task->next;
 }
 
-/* The name is nothing to this task any more. */
+/* The task needs nothing of the name any more. */
 void task_stop_watching(struct task *task)
 {
 	struct watched_name *watched = task->watched;
@@ -157,7 +169,10 @@ static bool watch(struct task *task)
 	return task->watched;
 }
 
-/* Others write into the record while it is held: what they write must not cost a lost race. */
+/*
+ * Other contenders write their places into a held record: the holder follows them, so that its next
+ * write is not a lost race.
+ */
 void task_watch_while_holding(struct task *task)
 {
 	if (!watch(task))
@@ -191,7 +206,7 @@ static uint64_t linger_until(
 	const uint64_t ttl_ms =
 	    watched->seen.ttl_ms < STORE_LONGEST_TTL_MS ? watched->seen.ttl_ms : STORE_LONGEST_TTL_MS;
 
-	/* One that lasts for years is not watched for years on behalf of nobody. */
+	/* A record whose ttl is years is not watched for years without anybody who waits. */
 	if (worth_watching(records, watched))
 		return now - watched->seen.unchanged_ms + 2 * ttl_ms;
 	return rivals_window_ms(&watched->rivals, &records->pace) > 0 || (record && record->next)
@@ -222,7 +237,7 @@ void watched_see(struct records *records, struct watched_name *watched, const st
 	watched->has_last = record && record_copy(&watched->last, record);
 }
 
-/* Whatever a read was for, it is an observation to those who wait. */
+/* Whatever a read was for, it is an observation for those who wait. */
 void watched_note(struct records *records, const char *name, const struct record *there)
 {
 	struct watched_name *watched = watched_find(records, name);
@@ -233,7 +248,7 @@ void watched_note(struct records *records, const char *name, const struct record
 
 /* ---- Names that nobody is interested in any more ---- */
 
-/* A few at a time, whenever something is attempted: lingering needs no timer. */
+/* Names are swept a few at a time, with each attempt, so that lingering needs no timer. */
 void watched_sweep_some(struct records *records)
 {
 	for (int i = 0; i < SWEEP_AT_ONCE; i++) {
@@ -259,7 +274,10 @@ void watched_sweep_all(struct records *records)
 	}
 }
 
-/* Locks only: an election's record stays. Only records that say so are locks of ours. */
+/*
+ * Only a lock's record can be litter: an election's stays. And only a record that names its kind is
+ * ours.
+ */
 static bool is_litter(const struct records *records, struct watched_name *watched)
 {
 	const struct record_view view = {.absent_is_free = records->backend->absent_is_free};

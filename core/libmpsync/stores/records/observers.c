@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A name as it was told last. */
+/* A name, and what its observer was told last. */
 struct observation_node {
 	char *name;
 	uint64_t version;
@@ -21,7 +21,7 @@ struct observing {
 	bool running;
 	bool again;
 	bool unanswered;
-	bool unheard; /* has been told so */
+	bool unheard; /* the observer has been told that no answer comes */
 };
 
 static int compare_nodes(const void *a, const void *b)
@@ -230,7 +230,7 @@ void observers_failed(
 		next = observing->next;
 		if (name ? !observer->name || strcmp(name, observer->name) != 0 : observer->name != NULL)
 			continue;
-		/* It may be allowed by and by. */
+		/* What is forbidden now may be allowed later, so it is asked again. */
 		observing->unanswered = name;
 		if (name)
 			observers->retry_later(observers->context);

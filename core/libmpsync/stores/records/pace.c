@@ -1,33 +1,39 @@
 #include "pace.h"
 
-/* In these parts of a millisecond, and of a rival. */
+/* Averages are kept in these parts of a millisecond, and of a rival. */
 #define PARTS 64
 /*
- * The weight of a new time among the former ones, where it is longer, where it is shorter (who
- * writes seldom soon forgets how long it took to connect), and where it is another's.
+ * The weight of a new time in the average is one part of so many: where it is longer, where it is
+ * shorter (a client that writes seldom soon forgets how long connecting took), and where it is the
+ * time of another client's write.
  */
 #define RISING  8
 #define FALLING 4
 #define OUTRUN  128
 
-/* A clock of milliseconds says no less; and no server is waited for longer in the order. */
+/*
+ * The clock counts whole milliseconds, so a round is at least one; and places do not wait longer
+ * than this for a slow server.
+ */
 #define LEAST_ROUND_MS 1
 #define MOST_ROUND_MS  1000
 
-/* Rounds that a place lasts: the event, the write, its event, and one for a busy machine. */
+/*
+ * How many rounds a place lasts: for the event, the write, its event, and one for a busy machine.
+ */
 #define PLACE_ROUNDS   4
 #define LEAST_PLACE_MS 20
 #define MOST_PLACE_MS  2000
-/* Where nothing was measured. */
+/* How long a place lasts before anything was measured. */
 #define PLACE_MS 50
 
-/* What a quick one adds at most, beside a share. */
+/* The most that one quick write adds to the number of rivals, besides its share. */
 #define RISE        8
 #define MOST_RIVALS 256
-/* After so many rounds in which nobody wrote, twice as many of them come in the same time. */
+/* After so many rounds in which nobody wrote, twice as many contenders write in the same time. */
 #define HASTE_ROUNDS   8
 #define MOST_WINDOW_MS 5000
-/* So many at least may have come together, as far as one of them knows. */
+/* So many contenders may have come together before any of them could know of the others. */
 #define CROWD 16
 
 static uint64_t between(uint64_t least, uint64_t value, uint64_t most)
@@ -37,7 +43,10 @@ static uint64_t between(uint64_t least, uint64_t value, uint64_t most)
 	return value < most ? value : most;
 }
 
-/* A busy machine is late now and then by a hundred times as much: that counts as twice. */
+/*
+ * A busy machine is late now and then by a hundred times as much: such a time counts as twice the
+ * average only.
+ */
 static void follow(uint32_t *average, uint64_t took_ms, uint32_t falling)
 {
 	const uint32_t took = (uint32_t)between(0, took_ms, MOST_ROUND_MS) * PARTS;
@@ -71,7 +80,7 @@ void pace_outrun(struct pace *pace, uint64_t took_ms)
 		follow(&pace->echo, took_ms, OUTRUN);
 }
 
-/* In parts. */
+/* In parts of a millisecond. */
 static uint64_t round_of(const struct pace *pace)
 {
 	return between(LEAST_ROUND_MS * PARTS, pace->echo > pace->answer ? pace->echo : pace->answer,
@@ -102,10 +111,11 @@ void rivals_crowd(struct rivals *rivals)
 }
 
 /*
- * Where each who writes within a window has two thirds of a round of it, the first of them does
- * after as long, in the middle, and we hear of it after a whole round. What is added is a sum and a
- * share, what is taken away a share alone: all who contend see much the same, and what they make of
- * it comes together, whatever each began with.
+ * If each of n contenders writes at a random moment of a window of n × 2/3 rounds, the first write
+ * comes after 2/3 of a round on average, and is heard of one round later. A write that is heard of
+ * sooner means more rivals, a later one means fewer. The estimate grows by a sum and a share and
+ * shrinks by a share alone: all contenders see much the same, so their estimates converge whatever
+ * each began with.
  */
 void rivals_seen(
     struct rivals *rivals, const struct pace *pace, uint64_t after_ms, uint32_t windows)
@@ -129,7 +139,9 @@ uint64_t rivals_window_ms(const struct rivals *rivals, const struct pace *pace)
 	return window_ms(rivals->count, pace, 1);
 }
 
-/* Had as many come as are reckoned with, somebody would have written by the end of the first step.
+/*
+ * If as many rivals had come as are reckoned with, one would have written by the end of the first
+ * step: there are fewer, and the window shrinks.
  */
 uint64_t rivals_hasten_ms(const struct pace *pace, uint64_t moment_ms)
 {

@@ -3,8 +3,9 @@
 #include "base/text.h"
 
 /*
- * Who writes when (rule 49): those who have a place in their order, the others behind them and not
- * all at once. The times follow the store's speed, and the number of those who seem to contend.
+ * Who writes when a name is free (rule 49): waiters with a place in the order of their places, the
+ * others after them, spread over a window. The times follow the store's speed and the number of
+ * contenders.
  */
 
 static uint64_t random_below(const struct records *records, uint64_t bound)
@@ -14,7 +15,7 @@ static uint64_t random_below(const struct records *records, uint64_t bound)
 
 /* ---- What is measured ---- */
 
-/* A read that the backend answered from what it knows took no time at all. */
+/* The answer of a read that the backend gave from its cache says nothing of the store's speed. */
 void places_answered(struct task *task)
 {
 	struct records *records = task->records;
@@ -25,7 +26,9 @@ void places_answered(struct task *task)
 		pace_answered(&records->pace, took_ms);
 }
 
-/* The event of its write, or of the one that was quicker, is still to come. */
+/*
+ * The event of this write, or of the other contender's write that won the race, is still to come.
+ */
 static void await_echo(struct task *task, uint64_t version)
 {
 	if (!task->watched || task->watched->newest_version >= version)
@@ -51,7 +54,7 @@ void places_heard(struct watched_name *watched, const struct record *record)
 		hear(task, record->version);
 }
 
-/* Since when all of us may write; the record is as it was then. */
+/* When all contenders without a place were allowed to write; the record has not changed since. */
 static void begin_race(struct watched_name *watched, uint64_t at_ms, uint32_t windows)
 {
 	watched->open_at_ms = at_ms;
@@ -70,7 +73,10 @@ static void end_race(struct records *records, struct watched_name *watched)
 	watched->open_at_ms = 0;
 }
 
-/* Who holds for less than that is not disturbed: a place would come too late, and cost a race. */
+/*
+ * A holder that keeps the name for less than this is not disturbed: the place would come too late,
+ * and its write would make the release lose a race.
+ */
 static uint64_t reserve_from_ms(const struct records *records, const struct watched_name *watched)
 {
 	return watched->held_at_ms + pace_round_ms(&records->pace) / 2;
@@ -124,7 +130,7 @@ void places_lost(struct task *task)
 
 /* ---- Writing when it is free ---- */
 
-/* Those without a place come after all that are taken, and not all at once. */
+/* Contenders without a place write after all places, spread over a window. */
 static uint64_t reserving_place_ms(const struct task *task, const struct record *record)
 {
 	const struct records *records = task->records;
@@ -138,7 +144,9 @@ static uint64_t reserving_place_ms(const struct task *task, const struct record 
 		return record_next_ahead(next, &task->claim->digest) * place_ms;
 	if (taken > 0 && window_ms < place_ms)
 		window_ms = place_ms;
-	/* Whoever has just let go knows of it before all others. */
+	/*
+	 * The former holder knows of its release before anybody else does, so it waits a place's time.
+	 */
 	if (taken == 0 && window_ms > 0 && !task->queued)
 		before_ms = place_ms;
 	return before_ms + rivals_hasten_ms(&records->pace, random_below(records, window_ms));

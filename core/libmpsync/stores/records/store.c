@@ -7,7 +7,7 @@
 
 /* How often litter is looked for (rule 26). */
 #define LITTER_EVERY_MS 600000
-/* An observer that the store did not answer asks again after so long. */
+/* After so long the query of an observer that the store did not answer is repeated. */
 #define OBSERVE_AGAIN_MS 1000
 
 uint64_t records_now(const struct records *records)
@@ -138,7 +138,7 @@ static void observe_again(void *context)
 
 /* ---- Changes ---- */
 
-/* Waking may end claims, and so the watching of names: the cursor steps over those that go. */
+/* Waking a waiter may end claims, and so free watched names: the cursor steps over those. */
 static void wake_everyone(struct records *records)
 {
 	records->cursor = records->watched;
@@ -150,7 +150,9 @@ static void wake_everyone(struct records *records)
 	}
 }
 
-/* One that sees everything remembers what is held, so that whoever comes later need not (rule 25).
+/*
+ * A backend that sees every change remembers what is held, so that a later waiter need not observe
+ * it again (rule 25, observation outlives the claim).
  */
 static struct watched_name *find_or_remember(
     struct records *records, const char *name, const struct record *record)
@@ -159,7 +161,7 @@ static struct watched_name *find_or_remember(
 
 	if (watched || !records->backend->sees_all || !record || (!record->holder && record->election))
 		return watched;
-	/* Others' are remembered for those who wait for them. */
+	/* The elections of other programs are remembered only while somebody waits for them. */
 	if (record->holder && id_is_none(&record->claim) && record->election)
 		return NULL;
 	if (records->litter_at_ms == CLAIM_NEVER) {

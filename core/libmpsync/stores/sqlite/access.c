@@ -71,7 +71,7 @@ static bool refuse(const char *path, const char *doing, mpsync_error *error)
 	return false;
 }
 
-/* Whose file it is decides; where it is another's, it is as that one made it. */
+/* The owner of a file decides who may use it: another user's file stays as its owner made it. */
 static bool give_access(
     const char *path, const struct sqlite_access *wanted, bool made, mpsync_error *error)
 {
@@ -88,7 +88,10 @@ static bool give_access(
 	return true;
 }
 
-/* mknod needs no descriptor, whose closing could cost other copies of SQLite here their locks. */
+/*
+ * mknod opens no descriptor. Closing one would release the POSIX locks that other copies of SQLite
+ * in this process have on the file.
+ */
 bool sqlite_access_make(const char *path, const struct sqlite_access *wanted, mpsync_error *error)
 {
 	bool made = false;
@@ -103,7 +106,10 @@ bool sqlite_access_make(const char *path, const struct sqlite_access *wanted, mp
 
 /* ---- What can be shared ---- */
 
-/* WAL's shared memory is not coherent between hosts, and FUSE hides what is below it. */
+/*
+ * On a network file system the shared memory of WAL is not coherent between hosts. FUSE is refused
+ * too, since it hides what it stands on.
+ */
 static const char *network_file_system(const char *path)
 {
 	struct statfs status;
@@ -126,7 +132,9 @@ static const char *network_file_system(const char *path)
 	}
 }
 
-/* Of a file that is mounted by itself, what lies beside it is not what lies beside its other name.
+/*
+ * A file that is mounted by itself (a container's volume) has other files beside it than under its
+ * other name, so a -wal would not be shared.
  */
 static bool is_mounted_alone(const char *path)
 {
@@ -175,7 +183,7 @@ void sqlite_access_share(char *const paths[SQLITE_PARTS])
 	for (int i = SQLITE_WAL; i < SQLITE_PARTS; i++) {
 		if (lstat(paths[i], &status) != 0 || !S_ISREG(status.st_mode))
 			continue;
-		/* What fails here is noticed by whoever is kept out, and explained there. */
+		/* A failure is noticed by the process that cannot open the file, and explained there. */
 		if (status.st_gid != database.st_gid && chown(paths[i], (uid_t)-1, database.st_gid) != 0)
 			continue;
 		if ((status.st_mode & 07777) != mode && chmod(paths[i], mode) != 0)
@@ -185,7 +193,10 @@ void sqlite_access_share(char *const paths[SQLITE_PARTS])
 
 /* ---- Why not ---- */
 
-/* The kernel keeps others' files from being opened for making in a folder that all may write. */
+/*
+ * In a sticky folder that all may write, the kernel keeps a process from opening another user's
+ * file with O_CREAT (fs.protected_regular).
+ */
 static bool explain_sticky(char *const paths[SQLITE_PARTS], mpsync_error *error)
 {
 	char *folder = sqlite_path_folder(paths[SQLITE_DATABASE]);
@@ -211,7 +222,9 @@ static bool explain_sticky(char *const paths[SQLITE_PARTS], mpsync_error *error)
 	return false;
 }
 
-/* Who may not make what lies beside the database can only use it while somebody else has made it.
+/*
+ * A process that may not make -wal and -shm can use the database only while another process has
+ * made them.
  */
 static bool explain_making(char *const paths[SQLITE_PARTS], mpsync_error *error)
 {
@@ -240,7 +253,10 @@ static bool explain_permission(
 	return false;
 }
 
-/* SQLite locks the database and the -shm, never the -wal, so that this one may be opened. */
+/*
+ * SQLite locks the database and the -shm, never the -wal, so this file may be opened and closed
+ * here.
+ */
 static bool wal_is_foreign(const char *path)
 {
 	unsigned char magic[4] = {0x37, 0x7f, 0x06, 0x82};

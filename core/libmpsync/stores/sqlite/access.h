@@ -1,4 +1,4 @@
-/* Who may use the files, and which files may be used at all. */
+/* Who may use the files of a database, and which files may be used at all. */
 #ifndef MPSYNC_STORES_SQLITE_ACCESS_H
 #define MPSYNC_STORES_SQLITE_ACCESS_H
 
@@ -6,10 +6,10 @@
 
 #include <sys/stat.h>
 
-/* The database, and what lies beside it and belongs to it. */
+/* The database, and the files beside it that belong to it. */
 enum sqlite_part { SQLITE_DATABASE, SQLITE_WAL, SQLITE_SHM, SQLITE_NOTIFY, SQLITE_PARTS };
 
-/* As the options say; what they do not say is -1. */
+/* What the options say; -1: they do not say. */
 struct sqlite_access {
 	mode_t mode;
 	gid_t group;
@@ -18,17 +18,18 @@ struct sqlite_access {
 bool sqlite_access_read(
     struct sqlite_access *access, const struct mpsync_options *options, mpsync_error *error);
 
-/* Make the database where there is none. No descriptor of it is opened. */
+/* Make the database if there is none. No descriptor of it is opened. */
 bool sqlite_access_make(const char *path, const struct sqlite_access *access, mpsync_error *error);
 
-/* Is it one that can be shared, and by this name? `status` is the database's. */
+/* Can the file be shared, and under this name? `status` is the database's. */
 bool sqlite_access_check(const char *path, struct stat *status, mpsync_error *error);
 
-/* What lies beside the database is for those for whom the database is; ours to say if it is ours.
+/*
+ * Give the files beside the database the group and mode of the database, where this user owns them.
  */
 void sqlite_access_share(char *const paths[SQLITE_PARTS]);
 
-/* Why SQLite could not use them, and what to do. Fills the error. */
+/* Why SQLite could not use the files, and what to do about it. Fills the error. */
 void sqlite_access_explain(char *const paths[SQLITE_PARTS], int code, mpsync_error *error);
 
 #endif

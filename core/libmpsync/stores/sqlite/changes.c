@@ -8,26 +8,29 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A file that another process writes is tried again after a random part of this, and given up. */
+/*
+ * While another process writes the file, a change is tried again after a random part of this time;
+ * after so long in all it is given up.
+ */
 #define BUSY_RETRY_US   2000
 #define BUSY_GIVE_UP_MS 2000
 
-/* A change on its way into the file. Several go in one transaction. */
+/* A change on its way into the file. Several share one transaction. */
 struct change {
 	struct change *next;
 	enum { CHANGE_WRITE, CHANGE_REMOVE, CHANGE_ENQUEUE, CHANGE_DEQUEUE, CHANGE_NOTHING } kind;
-	struct record_request *request; /* NULL: cancelled, or nobody asks */
-	struct store_query *query;      /* NOTHING: who asks whether the file can be written */
+	struct record_request *request; /* NULL: cancelled, or no request waits for it */
+	struct store_query *query; /* NOTHING: the query that asks whether the file can be written */
 	char *name;
 	char claim[ID_HEX_SIZE];
 	char *holder;
-	struct record record; /* copies of its strings */
+	struct record record; /* with copies of its texts */
 	bool grant;
 	bool renewal;
 	bool durable;
 	bool create;
 	uint64_t expected;
-	struct id opening; /* of the file, when what is expected was read; none: nothing was there */
+	struct id opening; /* of the file that the expected record was read from; none: no record */
 	uint64_t since_ms;
 	enum record_result result;
 };
@@ -51,8 +54,9 @@ static int step_and_reset(sqlite3_stmt *statement)
 }
 
 /*
- * More than any before, also where the file was removed or lost its -wal and with it its latest
- * counts: the wall clock is ahead of every count, and what this process has seen is a second line.
+ * More than every earlier version, also where the file was removed, or lost its -wal and with it
+ * the latest counts: the wall clock in microseconds is ahead of every count, and the greatest
+ * version that this process has seen is a second bound.
  */
 static int next_version(struct sqlite *sqlite, uint64_t *version)
 {
@@ -77,7 +81,7 @@ static int remove_waiter(struct sqlite *sqlite, const char *claim)
 	return step_and_reset(statement);
 }
 
-/* What most writes are: thousands of them may go in one transaction. */
+/* Renewals are most of all writes; thousands of them may share one transaction. */
 static int apply_renewal(struct sqlite *sqlite, struct change *change, uint64_t version)
 {
 	sqlite3_stmt *statement = sqlite->file->statements[RENEW];
@@ -138,13 +142,13 @@ static int apply_enqueue(struct sqlite *sqlite, const struct change *change)
 	return step_and_reset(statement);
 }
 
-/* A version of a file that was replaced says nothing of the present one. */
+/* A version of a file that was replaced says nothing about the present file. */
 static bool is_of_former_file(const struct sqlite *sqlite, const struct change *change)
 {
 	return !id_is_none(&change->opening) && !id_equal(&change->opening, &sqlite->file->opening);
 }
 
-/* One version serves a transaction: a name gets a new holder in it once at most. */
+/* One version serves a whole transaction: within it a name gets a new holder at most once. */
 static int apply(struct sqlite *sqlite, struct change *change, uint64_t version)
 {
 	if (is_of_former_file(sqlite, change)) {
@@ -215,8 +219,8 @@ static int transact(struct sqlite *sqlite, struct change *changes)
 }
 
 /*
- * On a full disk the -wal cannot grow, and nobody would ever come to write what makes SQLite copy
- * it into the database by itself. Once copied, its room serves the transactions that follow.
+ * On a full disk the -wal cannot grow, and the write after which SQLite would copy it into the
+ * database never comes. Copied here, its room serves the transactions that follow.
  */
 static int transact_in_given_room(struct sqlite *sqlite, struct change *changes)
 {
@@ -227,7 +231,7 @@ static int transact_in_given_room(struct sqlite *sqlite, struct change *changes)
 	return transact(sqlite, changes);
 }
 
-/* Frees, grants and values are news to others; a renewal is not. */
+/* Releases, grants, values, and waiters that leave, are news to others; a renewal is not. */
 static bool is_news(const struct change *changes)
 {
 	for (; changes; changes = changes->next)
@@ -236,11 +240,11 @@ static bool is_news(const struct change *changes)
 	return false;
 }
 
-/* After the commit, for what is told before it cannot be read yet. */
+/* After the commit, because processes that are told of a change read it at once. */
 static void notify_others(struct sqlite *sqlite)
 {
 	if (pwrite(sqlite->file->notify, "\n", 1, 0) < 0)
-		return; /* they notice by the event on the -wal */
+		return; /* others notice the event on the -wal instead */
 }
 
 static void answer_change(const struct change *change, const mpsync_error *error)
@@ -273,7 +277,7 @@ static bool given_up(const struct change *change)
 	return clock_boot_ms() - change->since_ms > BUSY_GIVE_UP_MS;
 }
 
-/* False: another process has the file, and it is worth trying again. */
+/* False: another process writes the file, so it is worth trying again. */
 static bool write_all(struct sqlite *sqlite, struct change *changes, mpsync_error *error)
 {
 	int code;
@@ -290,7 +294,7 @@ static bool write_all(struct sqlite *sqlite, struct change *changes, mpsync_erro
 	return (code & 0xff) != SQLITE_BUSY || given_up(changes);
 }
 
-/* All that has gathered, in one transaction. Answers may bring more. */
+/* Write all gathered changes in one transaction. Their answers may bring more. */
 static void flush(struct sqlite *sqlite)
 {
 	struct change *changes = sqlite->first;
@@ -394,7 +398,7 @@ static void forget_asker(
 	}
 }
 
-/* The change itself is done: a release that nobody waits for is still a release. */
+/* The change itself is carried out: a release that nobody waits for is still a release. */
 void sqlite_cancel(struct record_backend *base, struct record_request *request)
 {
 	forget_asker(sqlite_of(base)->first, request, NULL);
@@ -426,7 +430,7 @@ void sqlite_enqueue(struct record_backend *base, const struct store_claim *claim
 	struct change *change = change_new(claim->name, &claim->digest);
 
 	if (!change)
-		return; /* it waits all the same, out of order */
+		return; /* without memory the waiter has no place, and waits all the same */
 	change->kind = CHANGE_ENQUEUE;
 	change->holder = strdup(claim->holder);
 	if (change->holder)

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 /*
- * What makes clients of one file share it. A fork waits until nobody uses SQLite, so that the child
- * finds it at rest.
+ * The mutex of the table by which clients of one file share it. A fork waits for it, so that SQLite
+ * is at rest in the child.
  */
 static pthread_mutex_t table_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct sqlite_file *files;
@@ -57,9 +57,9 @@ static void close_descriptors(const struct sqlite_file *file)
 }
 
 /*
- * The child's copies of the descriptors would keep the parent's locks alive after it. What SQLite
- * remembers of them stays where it is: nobody comes by here again, for the parent's handles answer
- * that they were forked.
+ * The child's copies of the descriptors would keep the parent's locks alive after the parent.
+ * SQLite's own memory of them is left as it is: the child never uses it, for the parent's handles
+ * answer FORKED there.
  */
 static void after_fork_in_child(void)
 {
@@ -114,7 +114,7 @@ static void note_descriptor(struct sqlite_file *file, int descriptor)
 	}
 }
 
-/* SQLite does not tell which are its own. */
+/* SQLite does not tell which descriptors are its own. */
 static void note_descriptors(struct sqlite_file *file)
 {
 	DIR *folder = opendir("/proc/self/fd");
@@ -135,7 +135,7 @@ static void close_connection(struct sqlite_file *file, bool intact)
 	sqlite_finalize_all(file->statements);
 	if (intact)
 		sqlite3_exec(file->database, "PRAGMA journal_size_limit=0", NULL, NULL, NULL);
-	else /* what lies there now is others' */
+	else /* another program's file lies there now */
 		sqlite3_db_config(file->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_close(file->database);
 	sqlite_system_leave();
@@ -145,7 +145,7 @@ static void close_connection(struct sqlite_file *file, bool intact)
 	file->notify = -1;
 }
 
-/* Nobody removes -wal or -shm by their names, which may be those of others' by then. */
+/* Nobody removes -wal or -shm by their names: by then these may be another database's. */
 static void keep_parts(sqlite3 *database)
 {
 	int on = 1;
@@ -175,7 +175,7 @@ static bool open_connection(struct sqlite_file *file, uint32_t patience_ms, mpsy
 	return false;
 }
 
-/* It has no locks of its own, so that it may be opened at any time. */
+/* SQLite takes no locks on the notification file, so it may be opened and closed at any time. */
 static bool open_notify(struct sqlite_file *file, mpsync_error *error)
 {
 	const char *path = file->paths[SQLITE_NOTIFY];
@@ -247,7 +247,7 @@ static struct sqlite_file *allocate(const char *path)
 	return NULL;
 }
 
-/* Is it this one, and is it as it was when it was opened? */
+/* Is this still the file that was opened, and are its parts as they were? */
 static bool is_the_file(struct sqlite_file *file, const struct stat *status)
 {
 	bool is;

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* As many as the kernel follows. */
+/* As many symbolic links as the kernel follows. */
 #define MOST_LINKS 40
 
 static char *out_of_memory(mpsync_error *error)
@@ -68,7 +68,7 @@ char *sqlite_path_folder(const char *path)
 	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
-/* "FOLDER/NAME", of a folder that may be the root. */
+/* "FOLDER/NAME"; the folder may be the root. */
 static char *join(const char *folder, const char *name)
 {
 	char *path = NULL;
@@ -87,7 +87,7 @@ static char *refuse_folder(const char *path, const char *folder, int code, mpsyn
 	return NULL;
 }
 
-/* Of a file that is not there: its folder has to be. */
+/* The path of a file that does not exist yet: its folder has to exist. */
 static char *resolve_folder(const char *path, mpsync_error *error)
 {
 	const char *slash = strrchr(path, '/');
@@ -116,7 +116,9 @@ static char *resolve_folder(const char *path, mpsync_error *error)
 	return NULL;
 }
 
-/* What a symbolic link to nothing points to; NULL with errno 0: it is no link. */
+/*
+ * The target of a symbolic link that points to nothing; NULL with errno 0: the path is not a link.
+ */
 static char *follow(const char *path)
 {
 	char target[PATH_MAX];
@@ -183,7 +185,7 @@ char *sqlite_path_resolve(const char *path, mpsync_error *error)
 
 /* ---- As a URL ---- */
 
-/* Slashes are to be read, and everything else that is special is not. */
+/* Percent-encodes everything special but slashes, so that people can read the path. */
 char *sqlite_path_url(const char *path)
 {
 	char *escaped = curl_easy_escape(NULL, path, 0);

@@ -87,7 +87,7 @@ static void column_id(sqlite3_stmt *statement, int column, struct id *id)
 		*id = (struct id){{0}};
 }
 
-/* Whatever another hand wrote there. */
+/* Bounded, since another program may have written any number there. */
 static uint64_t column_number(sqlite3_stmt *statement, int column, uint64_t most)
 {
 	const sqlite3_int64 number = sqlite3_column_int64(statement, column);

@@ -20,7 +20,10 @@ enum statement {
 	STATEMENT_COUNT
 };
 
-/* SQLite's code. What was prepared until an error is to be finalized. */
+/*
+ * Returns SQLite's code. After an error the statements that were prepared still have to be
+ * finalized.
+ */
 int sqlite_prepare_all(sqlite3 *database, sqlite3_stmt *statements[STATEMENT_COUNT]);
 void sqlite_finalize_all(sqlite3_stmt *statements[STATEMENT_COUNT]);
 
@@ -28,7 +31,7 @@ void sqlite_finalize_all(sqlite3_stmt *statements[STATEMENT_COUNT]);
 void sqlite_bind_record(
     sqlite3_stmt *statement, const char *name, const struct record *record, uint64_t version);
 
-/* Of SELECT_ONE and SELECT_ALL. Strings are borrowed until the statement is reset. */
+/* A row of SELECT_ONE or SELECT_ALL. Texts are borrowed until the statement is reset. */
 struct record sqlite_column_record(sqlite3_stmt *statement);
 
 #endif

@@ -10,10 +10,12 @@
 #define APPLICATION_ID 0x4D505359
 #define SCHEMA_VERSION 1
 #define OPEN_LOOK_MS   200
-/* 1 MB: on a small disk SQLite's own 4 MB leave no room to copy the -wal into the database. */
+/*
+ * 1 MB. With SQLite's usual 4 MB a small disk has no room left to copy the -wal into the database.
+ */
 #define WAL_PAGES "250"
 
-/* `version` is what compare-and-swap compares: the counter's value at the row's last write. */
+/* Compare-and-swap compares `version`: the counter's value at the row's last write. */
 static const char schema[] =
     "CREATE TABLE counter (value INTEGER NOT NULL);"
     "CREATE TABLE lock ("
@@ -73,7 +75,10 @@ static int create_schema(sqlite3 *database)
 
 	if (code != SQLITE_OK)
 		return code;
-	/* From the wall clock, so that a file that was removed and made anew does not start at 1. */
+	/*
+	 * The counter begins with the wall clock, so that it does not start at 1 after the file was
+	 * removed and made anew.
+	 */
 	snprintf(sql, sizeof sql,
 	    "INSERT INTO counter VALUES (%lld); PRAGMA application_id=%d; PRAGMA user_version=%d;",
 	    (long long)clock_wall_ms() * 1000, APPLICATION_ID, SCHEMA_VERSION);
@@ -118,7 +123,7 @@ static int look_at_file(
 	return SQLITE_OK;
 }
 
-/* In one transaction, so that of many processes that start at once one makes the tables. */
+/* In one transaction, so that of many processes that start at once exactly one makes the tables. */
 static int look_and_make(sqlite3 *database, const char *path, const char *begin,
     enum file_state *state, mpsync_error *error)
 {
@@ -142,7 +147,7 @@ int sqlite_checkpoint(sqlite3 *database)
 	return sqlite3_wal_checkpoint_v2(database, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
-/* Only the first needs the lock for writing; the others are not to queue for it. */
+/* Only the first process needs the lock for writing; the others must not queue for it. */
 static int prepare_once(
     sqlite3 *database, const char *path, enum file_state *state, mpsync_error *error)
 {
@@ -153,7 +158,7 @@ static int prepare_once(
 		code = look_and_make(database, path, "BEGIN", state, error);
 	if (code == SQLITE_OK && *state == FILE_EMPTY) {
 		code = look_and_make(database, path, "BEGIN IMMEDIATE", state, error);
-		/* The database gets its room while there is some. */
+		/* The database takes its room on the disk while there is some. */
 		if (code == SQLITE_OK)
 			sqlite_checkpoint(database);
 	}

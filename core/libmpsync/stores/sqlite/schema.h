@@ -1,4 +1,4 @@
-/* What is in the file. */
+/* The tables of the database. */
 #ifndef MPSYNC_STORES_SQLITE_SCHEMA_H
 #define MPSYNC_STORES_SQLITE_SCHEMA_H
 
@@ -6,13 +6,13 @@
 #include <sqlite3.h>
 
 /*
- * Make or check the tables of a database that was just opened. SQLite's code; SQLITE_ABORT: the
- * file is not for us, and error says why.
+ * Make or check the tables of a database that was just opened. Returns SQLite's code; SQLITE_ABORT:
+ * the file must not be used, and the error says why.
  */
 int sqlite_prepare_file(
     sqlite3 *database, const char *path, uint32_t patience_ms, mpsync_error *error);
 
-/* What the -wal holds goes into the database, so that its room can be used again. SQLite's code. */
+/* Copy the -wal into the database, so that its room can be used again. Returns SQLite's code. */
 int sqlite_checkpoint(sqlite3 *database);
 
 /* What a result code means to a caller. */

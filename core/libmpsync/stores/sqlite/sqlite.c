@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* To wait for others that make the file, before the loop runs. */
+/* How long to wait at the opening for other processes that make the file. */
 #define OPEN_PATIENCE_MS 10000
 
 void sqlite_fail_request(struct record_request *request, const mpsync_error *error)
@@ -62,13 +62,19 @@ void sqlite_note_version(struct sqlite *sqlite, uint64_t version)
 
 /* ---- Reading ---- */
 
-/* A pid that was used again costs a moment of politeness, nothing else. */
+/*
+ * Process numbers are used again: then a dead waiter counts as alive, which costs time and never
+ * exclusion.
+ */
 static bool waiter_lives(const struct sqlite *sqlite, int pid, uint32_t pidns)
 {
 	return pidns != sqlite->self.pidns || kill(pid, 0) == 0 || errno != ESRCH;
 }
 
-/* Up to eight: enough to leave each its moment, and every waiter looks at each hand-over. */
+/*
+ * At most eight are counted: that is enough to leave each its moment, and every waiter counts at
+ * each hand-off.
+ */
 static uint32_t count_ahead(struct sqlite *sqlite, const char *name, const struct id *claim)
 {
 	sqlite3_stmt *statement = sqlite->file->statements[SELECT_WAITERS];
@@ -102,7 +108,7 @@ static bool is_listed(struct sqlite *sqlite, const struct id *claim)
 	return code != SQLITE_DONE;
 }
 
-/* ROW: the record is a copy; DONE: there is none. */
+/* SQLITE_ROW: the record is a copy; SQLITE_DONE: there is none. */
 static int read_row(
     struct sqlite *sqlite, const struct record_request *request, struct record *record)
 {

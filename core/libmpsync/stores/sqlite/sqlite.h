@@ -8,7 +8,7 @@
 
 /*
  * path "": the user's own file. death_is_proof: when this process ends, others may take what it
- * holds; not for those who hold on behalf of others.
+ * holds at once; false for an elector, which holds on behalf of other processes.
  */
 struct store *sqlite_open(const char *path, const struct mpsync_options *options,
     bool death_is_proof, struct loop *loop, const struct store_clock *clock, mpsync_error *error);

@@ -1,9 +1,8 @@
 /*
- * What is inside of the store for file:, for the files that it consists of: file.c has the
- * database open (path.c says which it is, access.c who may use it, system.c
- * how it is locked, schema.c what is in it), rows.c knows the columns,
- * changes.c writes, watch.c hears of others' writes and deaths, and sqlite.c reads
- * and brings them together.
+ * What the files of the store for file: share. file.c has the database open (path.c says which file
+ * it is, access.c who may use it, system.c how it is locked, schema.c what is in it), rows.c knows
+ * the columns, changes.c writes, watch.c notices other processes' writes and deaths, and sqlite.c
+ * reads and brings them together.
  */
 #ifndef MPSYNC_STORES_SQLITE_STORE_H
 #define MPSYNC_STORES_SQLITE_STORE_H
@@ -20,14 +19,14 @@ struct sqlite {
 	struct record_backend base;
 	struct record_host self;
 	struct loop *loop;
-	char *path; /* absolute: it stays the same wherever this process goes */
+	char *path; /* absolute, so that it stays valid when this process changes its folder */
 	char *url;
 	struct sqlite_access access;
 	struct sqlite_file *file;
-	uint64_t newest; /* the greatest version that was seen, in whatever file */
+	uint64_t newest; /* the greatest version that this client has seen, in any file */
 	struct change *first;
 	struct change *last;
-	struct change *answering; /* done, and not yet told */
+	struct change *answering; /* committed, and not yet answered */
 	unsigned batches;
 	bool running;
 	struct event *retry;
@@ -46,11 +45,11 @@ static inline struct sqlite *sqlite_of(struct record_backend *base)
 
 /* ---- sqlite.c ---- */
 
-/* The error is the request's answer. */
+/* Answers the request with the error. */
 void sqlite_fail_request(struct record_request *request, const mpsync_error *error);
 /*
- * Until sqlite_leave the database is this thread's. What was removed or replaced is opened anew: it
- * is another file, and what was held in the former one is gone.
+ * From here to sqlite_leave the database is this thread's. A file that was removed or replaced is
+ * opened anew: it is another file, and whatever was held in the former one is gone.
  */
 bool sqlite_enter(struct sqlite *sqlite, mpsync_error *error);
 void sqlite_leave(struct sqlite *sqlite);
@@ -68,7 +67,7 @@ void sqlite_batch_begin(struct record_backend *base);
 void sqlite_batch_end(struct record_backend *base);
 void sqlite_enqueue(struct record_backend *base, const struct store_claim *claim);
 void sqlite_dequeue(struct record_backend *base, const struct store_claim *claim);
-/* Whether the file can be written, by a transaction that changes nothing. */
+/* Can the file be written? Tried by a transaction that changes nothing. */
 void sqlite_check(struct sqlite *sqlite, struct store_query *query);
 void sqlite_query_cancel(struct record_backend *base, struct store_query *query);
 
@@ -78,9 +77,9 @@ void sqlite_query_cancel(struct record_backend *base, struct store_query *query)
 bool sqlite_watch_init(struct sqlite *sqlite);
 void sqlite_watch_clear(struct sqlite *sqlite);
 void sqlite_watch(struct record_backend *base, const char *name, bool on);
-/* Another file is open now. */
+/* Watch the file that is open now instead of the former one. */
 void sqlite_watch_again(struct sqlite *sqlite);
-/* Only a process of our own pid namespace and kernel can be looked at. */
+/* Proven only of a process in our own pid namespace and on our own kernel. */
 bool sqlite_holder_is_dead(struct sqlite *sqlite, const char *name, const struct record *record);
 
 #endif

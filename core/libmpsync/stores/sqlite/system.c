@@ -6,17 +6,17 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
-/* SQLite calls back without a context, on the thread that called it. */
+/* SQLite's VFS calls back without a context, but on the thread that called SQLite. */
 static _Thread_local bool ours;
 static unsigned forks;
 
 /*
- * The process's locks on a file go when any descriptor of that file is closed, by whomever: by
- * another copy of this library or of SQLite, by a backup, by a program that only looked. Locks of
- * the open file description stay as long as the connection that took them. They are SQLite's locks
- * all the same, and those of processes with the other kind. This needs one connection to a file in
- * each copy of SQLite, which file.c sees to: with several, SQLite takes a lock through one
- * descriptor and gives it back through another.
+ * POSIX locks of a process on a file are released when any descriptor of that file is closed, by
+ * anybody in the process: another copy of this library or of SQLite, a backup, a program that only
+ * looked. Locks of the open file description (OFD) stay as long as the connection that took them,
+ * and exclude POSIX locks as well. They need one connection to a file in each copy of SQLite, which
+ * file.c sees to: with several, SQLite takes a lock through one descriptor and releases it through
+ * another.
  */
 static int command_of_description(int command)
 {
@@ -53,8 +53,8 @@ static int locking_fcntl(int descriptor, int command, ...)
 }
 
 /*
- * SQLite knows its files by device and inode, and would take the parent's locks for those of a
- * forked child, which has none. To a child the same file is another one.
+ * SQLite identifies files by device and inode, and would take the parent's locks for a forked
+ * child's, which has none. So to the child the same file gets another device.
  */
 static void tell_apart(struct stat *status)
 {

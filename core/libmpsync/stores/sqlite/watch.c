@@ -8,12 +8,15 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-/* An event on the -wal comes before its commit can be read. */
+/* The event of a write to the -wal comes before its commit can be read. */
 #define WAL_SETTLES_MS 10
-/* Where the kernel has no inotify instance left (128 a user by default), waiters look so often. */
+/*
+ * How often waiters look at the file when the user has no inotify instance left (the kernel gives
+ * 128 to each user).
+ */
 #define LOOK_EVERY_MS 20
 
-/* A holder whose death somebody here waits for. */
+/* A holder whose death a waiter of this client waits for. */
 struct watched_holder {
 	struct watched_holder *next;
 	struct sqlite *sqlite;
