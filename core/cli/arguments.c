@@ -12,7 +12,7 @@ static int parse_duration(const char *name, const char *text, int64_t *ms)
 {
 	uint64_t value;
 
-	/* A bare 0 is how cron jobs ask for "skip if busy". */
+	/* A 0 without a unit is accepted, since cron jobs use it for "skip if busy". */
 	if (strcmp(text, "0") == 0) {
 		*ms = 0;
 		return 0;
@@ -95,7 +95,9 @@ static int cut_command(struct arguments *arguments, int argc, char **argv)
 	return argc;
 }
 
-/* Without --, the command begins behind the name. A flag in it could be meant for either. */
+/*
+ * Without --, the command begins after the name. A flag of mpsync in it is ambiguous, and refused.
+ */
 static int take_command(
     struct arguments *arguments, char **words, const struct command_shape *shape)
 {
@@ -130,7 +132,7 @@ static int take_flags(struct arguments *arguments, int argc, char **argv,
 	return code;
 }
 
-/* Flags may stand before and behind the name. */
+/* Flags may stand before the name and after it. */
 static int take_words(struct arguments *arguments, int argc, char **argv,
     const struct option *options, const struct command_shape *shape)
 {

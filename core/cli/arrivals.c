@@ -1,6 +1,6 @@
 #include "arrivals.h"
 
-/* Longer than a sender needs from one process to the next, shorter than anybody would notice. */
+/* Longer than the same signal needs to reach two processes, and too short for people to notice. */
 #define WINDOW_MS 50
 
 void arrivals_note(struct arrivals *arrivals, int number, enum arrived_at at, uint64_t now_ms)

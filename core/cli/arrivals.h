@@ -19,15 +19,15 @@ enum arrived_at { AT_MPSYNC = 1, AT_KEEPER = 2 };
 
 struct arrivals {
 	struct arrival {
-		uint64_t decide_at_ms; /* 0: none has come */
-		unsigned at;           /* enum arrived_at, together */
-		bool sure;             /* pass it on, whoever else had it */
+		uint64_t decide_at_ms; /* boot clock; 0: no signal has come */
+		unsigned at;           /* the processes that it reached: a set of enum arrived_at */
+		bool sure;             /* pass it on, whether the command has it or not */
 	} of[NSIG];
 };
 
 void arrivals_note(struct arrivals *arrivals, int number, enum arrived_at at, uint64_t now_ms);
 
-/* Those known now were sent before the command was there to get them. */
+/* The signals known now were sent before the command existed, so it has none of them. */
 void arrivals_precede_command(struct arrivals *arrivals);
 
 /*
@@ -36,7 +36,7 @@ void arrivals_precede_command(struct arrivals *arrivals);
  */
 void arrivals_await(struct arrivals *arrivals, uint64_t on_their_way, uint64_t now_ms);
 
-/* The next signal to pass on; 0: none now. */
+/* The next signal to pass on; 0: none at this time. */
 int arrivals_due(struct arrivals *arrivals, uint64_t now_ms);
 uint64_t arrivals_wake_ms(const struct arrivals *arrivals);
 

@@ -10,12 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Moving what is left races with what it starts: so often at most. */
+/* Processes that are moved may start others meanwhile: moving is repeated at most so often. */
 #define MOST_MOVES 100
 
 #define PREFIX "mpsync-"
 
-/* The path of this process in the hierarchy of version 2, as its namespace shows it. */
+/* The path of this process in the hierarchy of cgroup v2, as its cgroup namespace shows it. */
 static bool read_own_path(char path[PATH_MAX])
 {
 	char line[PATH_MAX + 8];
@@ -34,7 +34,7 @@ static bool read_own_path(char path[PATH_MAX])
 	return found && !strstr(path, "/..");
 }
 
-/* Appends what of `path` lies below the mount's root. False: this mount does not show it. */
+/* Append the part of `path` below the mount's root. False: this mount does not show that path. */
 static bool append_below(char *out, size_t size, const char *root, const char *path)
 {
 	const size_t length = strcmp(root, "/") == 0 ? 0 : strlen(root);
@@ -45,7 +45,7 @@ static bool append_below(char *out, size_t size, const char *root, const char *p
 	return (size_t)snprintf(out + used, size - used, "%s", path + length) < size - used;
 }
 
-/* Where that path is mounted. */
+/* The folder under which that path is mounted. */
 static bool find_folder(char folder[PATH_MAX], const char *path)
 {
 	char line[2 * PATH_MAX];
@@ -65,8 +65,8 @@ static bool find_folder(char folder[PATH_MAX], const char *path)
 }
 
 /*
- * A lock on the folder says that it is in use, also where process ids mean nothing: the processes
- * of one mpsync share it, and the kernel lets go of it with the last of them.
+ * A lock on the folder shows that the cgroup is in use, even across pid namespaces: the processes
+ * of one mpsync share the lock, and the kernel drops it with the last of them.
  */
 static bool claim(struct cgroup *cgroup)
 {
@@ -92,7 +92,7 @@ static bool make(struct cgroup *cgroup, const char *parent)
 	return false;
 }
 
-/* Whoever was killed could not remove its own. One that still has members stays. */
+/* An mpsync that was killed could not remove its cgroup. One that still has members stays. */
 static void remove_abandoned(int parent, const char *name)
 {
 	const int directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -126,7 +126,7 @@ bool cgroup_new(struct cgroup *cgroup)
 	if (!read_own_path(path) || !find_folder(folder, path))
 		return false;
 	sweep(folder);
-	/* Twice, for somebody may have swept it away before it was claimed. */
+	/* Twice, for another mpsync may remove the new folder before it is locked. */
 	for (int i = 0; i < 2 && make(cgroup, folder); i++) {
 		if (claim(cgroup))
 			return true;
@@ -179,7 +179,7 @@ bool cgroup_has(const struct cgroup *cgroup, pid_t pid)
 	return found;
 }
 
-/* False: there was nobody to move. */
+/* False: there was no process to move. */
 static bool move_members_up(const struct cgroup *cgroup)
 {
 	FILE *members = open_members(cgroup);

@@ -1,4 +1,4 @@
-/* What the commands share. */
+/* What the files of the commands share. */
 #ifndef MPSYNC_CLI_H
 #define MPSYNC_CLI_H
 
@@ -8,27 +8,27 @@
 #include <mpsync.h>
 #include <stdbool.h>
 
-/* As the URL or the environment says, else for ever. */
+/* As the option `wait` of the URL or the environment says, else for ever. */
 #define WAIT_AS_SET (-2)
 
-/* What a command may be given. */
+/* The arguments that a command takes. */
 struct command_shape {
 	const char *name;
-	unsigned flags; /* which of flags.h */
-	int names;      /* positional arguments */
+	unsigned flags; /* the commands of flags.h whose flags it has */
+	int names;      /* how many positional arguments */
 	bool executes;  /* a COMMAND follows */
 };
 
-/* The command line, taken apart. Strings are those of argv. */
+/* The command line, taken apart. Texts are those of argv. */
 struct arguments {
 	mpsync_options *options;
 	char **positional;
 	int positional_count;
-	char **command; /* what is to be run, or NULL */
+	char **command; /* COMMAND and its arguments, or NULL */
 	const char *prefix;
 	const char *value;
-	int64_t wait_ms;  /* or WAIT_AS_SET */
-	int64_t grace_ms; /* -1: not given */
+	int64_t wait_ms;  /* milliseconds, or WAIT_AS_SET */
+	int64_t grace_ms; /* milliseconds; -1: not given */
 	bool help;
 	bool version;
 	bool json;
@@ -37,8 +37,8 @@ struct arguments {
 	bool force;
 	bool now;
 	bool quiet;
-	bool wait_all; /* until what the command started has ended too */
-	bool kill_all; /* it is ended with the command */
+	bool wait_all; /* hold on until all that COMMAND started has ended */
+	bool kill_all; /* end all that COMMAND started when COMMAND has ended */
 };
 
 /* 0, or the exit code after an error was printed. */
@@ -46,7 +46,7 @@ int arguments_parse(
     struct arguments *arguments, int argc, char **argv, const struct command_shape *shape);
 void arguments_clear(struct arguments *arguments);
 
-/* A client on the arguments' URL; NULL, and the exit code, after an error was printed. */
+/* A client of the arguments' URL. NULL after an error was printed; *code is the exit code then. */
 mpsync_client *open_client(const struct arguments *arguments, mpsync_queue *queue, int *code);
 
 int command_lock(const struct arguments *arguments);

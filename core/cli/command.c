@@ -46,7 +46,10 @@ char **environment_with(char *const *variables, size_t count)
 	return made;
 }
 
-/* Only what is safe between fork and exec while the library's thread may have had any lock. */
+/*
+ * Uses only what is safe between fork and exec, since the library's thread may have held any lock
+ * at the fork.
+ */
 static void say_why_not(const char *program, int code)
 {
 	const char *const parts[] = {"mpsync: ", program, ": ", strerrordesc_np(code), "\n"};
@@ -56,7 +59,7 @@ static void say_why_not(const char *program, int code)
 			return;
 }
 
-/* In the child, with all signals blocked. */
+/* In the child, where all signals are still blocked. */
 static void become(const struct command *command, pid_t keeper)
 {
 	int code;
@@ -68,7 +71,7 @@ static void become(const struct command *command, pid_t keeper)
 	sigaction(SIGCHLD, &command->origin->on_child, NULL);
 	if (command->stopped)
 		kill(getpid(), SIGSTOP);
-	/* The right may have run out meanwhile, with a keeper that was stopped. */
+	/* The right may have run out meanwhile, if the keeper was stopped before it forked. */
 	if (clock_boot_ms() >= atomic_load(&command->link->board->kill_at_ms))
 		_exit(EXIT_LOST);
 	sigprocmask(SIG_SETMASK, &command->origin->mask, NULL);
@@ -78,7 +81,7 @@ static void become(const struct command *command, pid_t keeper)
 	_exit(code == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 }
 
-/* A child that is in the cgroup from its first moment, and need not be moved, which takes long. */
+/* A child that is in the cgroup from its first moment: moving it afterwards takes much longer. */
 static pid_t fork_into(const struct cgroup *cgroup)
 {
 	struct clone_args arguments = {

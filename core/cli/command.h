@@ -1,4 +1,4 @@
-/* The command itself: its environment, and its beginning. */
+/* The COMMAND that runs under the right: its environment, and its start. */
 #ifndef MPSYNC_CLI_COMMAND_H
 #define MPSYNC_CLI_COMMAND_H
 
@@ -7,11 +7,11 @@
 
 #include <signal.h>
 
-/* What `mpsync` was started with, and the command shall be too. */
+/* What `mpsync` inherited when it was started, and passes on to the command. */
 struct origin {
 	sigset_t mask;
-	struct sigaction on_pipe;  /* SIGPIPE */
-	struct sigaction on_child; /* SIGCHLD */
+	struct sigaction on_pipe;  /* what was done on SIGPIPE */
+	struct sigaction on_child; /* what was done on SIGCHLD */
 };
 
 struct command {
@@ -19,13 +19,13 @@ struct command {
 	char **environment;
 	const struct origin *origin;
 	struct link *link;
-	bool stopped; /* it begins stopped, as the job is */
+	bool stopped; /* the job is stopped, so the command begins stopped */
 };
 
-/* The environment with these variables (NULL: keep what there is); freed by free(). */
+/* The environment with these variables (NULL: leave it as it is); the caller frees it by free(). */
 char **environment_with(char *const *variables, size_t count);
 
-/* Its process id, or -1 (errno). */
+/* The command's process id; -1: errno says why not. */
 pid_t command_start(const struct command *command);
 
 #endif

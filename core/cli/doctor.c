@@ -1,4 +1,4 @@
-/* doctor: everything that a user of locks does, once, on a name of its own. */
+/* doctor: does once everything that a user of locks does, on a name of its own. */
 #include "cli.h"
 
 #include "base/wire.h"

@@ -1,4 +1,4 @@
-/* Which flags the commands have. */
+/* The flags of the commands. */
 #ifndef MPSYNC_CLI_FLAGS_H
 #define MPSYNC_CLI_FLAGS_H
 
@@ -22,7 +22,7 @@ enum {
 	FOR_ALL = 255
 };
 
-/* Those that are the command line's own; ids below OPTION_COUNT are the library's options. */
+/* Flags of the command line alone; ids below OPTION_COUNT are the library's options. */
 enum own {
 	OWN_WAIT = 1000,
 	OWN_GRACE,
@@ -42,13 +42,13 @@ enum own {
 #define OWN_COUNT  15
 #define FLAG_COUNT (OWN_COUNT + OPTION_COUNT - 1)
 
-/* The command line's own, and then the library's. */
+/* First the flags of the command line alone, then the library's options. */
 extern const struct flag flag_table[FLAG_COUNT];
 
-/* The one with this id. */
+/* The flag with this id; NULL: there is none. */
 const struct flag *flag_of(int id);
 
-/* Whether this word is written as one of a running command's, with or without its value. */
+/* Is this word a flag of one of these commands, with or without its value? */
 bool flag_is_written(const char *word, unsigned commands);
 
 #endif

@@ -1,4 +1,4 @@
-/* watch, and ls --watch: who has a name, from now on. */
+/* watch, and ls --watch: who holds a name now, and each change. */
 #include "cli.h"
 
 #include "base/clock.h"
@@ -43,7 +43,7 @@ static void print_event(struct layout *layout, const mpsync_client *client,
 		print_row(layout, event);
 }
 
-/* Ends only when its reader has gone. */
+/* Ends only when standard output has lost its reader. */
 static void print_changes(
     mpsync_queue *queue, const mpsync_client *client, const struct arguments *arguments)
 {

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* False: it has ended. */
+/* False: the keeper has ended. */
 static bool runs(pid_t keeper)
 {
 	pid_t pid;
@@ -40,7 +40,7 @@ void guard_run(const struct link *link, pid_t keeper, const char *name)
 	    {.fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK), .events = POLLIN},
 	};
 
-	/* Without descriptors it would notice nothing: better that nothing runs. */
+	/* Without descriptors the guard would notice nothing: then it is better that nothing runs. */
 	if (pollers[0].fd < 0 || pollers[2].fd < 0)
 		kill(keeper, SIGKILL);
 	while (runs(keeper)) {

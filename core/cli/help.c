@@ -8,7 +8,7 @@ static const struct help {
 	const char *name;
 	const char *usage;
 	const char *summary;
-	const char *more; /* lines */
+	const char *more; /* whole lines */
 	const char *examples;
 } helps[] = {
     {"lock", "lock [OPTION…] NAME [--] COMMAND…", "run COMMAND while holding the lock",

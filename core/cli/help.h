@@ -9,10 +9,10 @@
 /* "lock [OPTION…] NAME [--] COMMAND…" */
 const char *help_usage(const char *command);
 
-/* All commands, a line each. */
+/* All commands, one line each. */
 void help_print_commands(FILE *out);
 
-/* One command: its usage, what it does, its flags, examples. */
+/* One command: usage, description, flags and examples. */
 void help_print(const struct command_shape *shape);
 
 #endif

@@ -27,7 +27,7 @@ struct keeper {
 	struct arrivals arrivals;
 	struct patience patience;
 	int signals; /* a signalfd */
-	int timer;   /* boot time: it also counts while the machine sleeps */
+	int timer;   /* on boot time, which goes on while the machine sleeps */
 	bool asked_to_end;
 	bool has_terminal;
 	bool has_led;
@@ -68,7 +68,7 @@ static void ask(struct keeper *keeper)
 	ask_again(keeper);
 }
 
-/* Nothing runs any more that was started under the right. */
+/* Nothing that was started under the right runs any more. */
 static void end_term(struct keeper *keeper)
 {
 	const bool kept = term_close(&keeper->term);
@@ -93,7 +93,9 @@ static bool means_end(int number)
 	return number == SIGINT || number == SIGTERM || number == SIGQUIT;
 }
 
-/* A candidate without a terminal takes SIGHUP for "read your configuration again", as daemons do.
+/*
+ * SIGHUP tells daemons to read their configuration again, so it does not end a candidate that has
+ * no terminal.
  */
 static bool ends_waiting(const struct keeper *keeper, int number)
 {
@@ -172,10 +174,13 @@ static void on_held(struct keeper *keeper, const mpsync_event *event)
 		end(keeper, EXIT_USAGE);
 		return;
 	}
-	/* What came before the command was there did not reach it with the rest of its group. */
+	/* Signals that came before the command existed did not reach it with the rest of its group. */
 	take_signals(keeper);
 	arrivals_precede_command(&keeper->arrivals);
-	/* Whoever writes to the command, or reads from it, shall notice when the command lets go. */
+	/*
+	 * A program at the other end of the command's pipes must see them close when the command closes
+	 * them.
+	 */
 	if (!keeper->start->election)
 		link_close_standard();
 }
@@ -183,7 +188,7 @@ static void on_held(struct keeper *keeper, const mpsync_event *event)
 static void on_lost(struct keeper *keeper, const mpsync_event *event)
 {
 	if (event->grant != keeper->right.grant)
-		return; /* it was given back at the same time */
+		return; /* the right was released at the same time */
 	notices_clear_line(&keeper->notices);
 	if (keeper->term.stage == TERM_RUNNING)
 		notices_say_lost(&keeper->notices, event);
@@ -263,7 +268,7 @@ static void on_event(struct keeper *keeper, const mpsync_event *event)
 	}
 }
 
-/* `mpsync` or the guard has been killed: nobody would end the command if we were killed as well. */
+/* `mpsync` or the guard was killed: if the keeper were killed too, nobody would end the command. */
 static void on_orphaned(struct keeper *keeper, const char *who)
 {
 	notices_clear_line(&keeper->notices);
@@ -329,7 +334,7 @@ static void check_term(struct keeper *keeper)
 
 enum { POLL_SIGNALS, POLL_TOLD, POLL_GUARD, POLL_TIMER, POLL_EVENTS, POLL_COUNT };
 
-/* The other end is closed when its process ends. */
+/* A pipe is closed when the process at its other end has ended. */
 static bool has_ended(struct pollfd *poller)
 {
 	if (!(poller->revents & POLLHUP))

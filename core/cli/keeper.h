@@ -14,11 +14,11 @@ struct keeper_start {
 	bool election;
 	struct link *link;
 	const struct origin *origin;
-	sigset_t watched; /* the signals that reach the keeper too */
+	sigset_t watched; /* the signals that the keeper takes */
 	pid_t mpsync;
 };
 
-/* Runs in a process of its own; its last word stands on the board. */
+/* Runs in a process of its own; its result stands on the board. */
 void keeper_run(const struct keeper_start *start);
 
 #endif

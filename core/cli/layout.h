@@ -1,7 +1,7 @@
 /*
- * Rows of columns on standard output. On a terminal they are aligned by what is printed; elsewhere
- * one blank stands between them, and blanks within a text are \x20, so that a program can take them
- * apart.
+ * Rows of columns on standard output. On a terminal the columns are aligned by the width of what is
+ * printed. Elsewhere one blank stands between them, and blanks within a text are \x20, so that a
+ * program can take the rows apart.
  */
 #ifndef MPSYNC_CLI_LAYOUT_H
 #define MPSYNC_CLI_LAYOUT_H
@@ -17,19 +17,19 @@ struct layout {
 	int widths[LAYOUT_MOST];
 	bool terminal;
 	bool coloured;
-	locale_t locale; /* for how wide characters are; 0: each counts as one */
+	locale_t locale; /* says how wide characters are; 0: each counts as one column */
 };
 
 void layout_init(struct layout *layout, size_t count);
 void layout_clear(struct layout *layout);
 
-/* Makes room for these texts, which are escaped (text_escape); they are printed later. */
+/* Make the columns wide enough for these texts, escaped as text_escape does. Prints nothing. */
 void layout_fit(struct layout *layout, const char *const *cells);
 
-/* An empty text is shown as "-". */
+/* Print a row; an empty text is shown as "-". */
 void layout_print(const struct layout *layout, const char *const *cells);
 
-/* The same for the line above them. */
+/* Print the line of titles above the rows. */
 void layout_print_titles(const struct layout *layout, const char *const *titles);
 
 #endif

@@ -74,7 +74,7 @@ void link_publish(
 	atomic_store(&link->board->margin_ms, margin_ms);
 	atomic_store(&link->board->stop_at_ms, stop_at_ms);
 	atomic_store(&link->board->kill_at_ms, kill_at_ms);
-	/* Full: it has not looked yet, and will. */
+	/* The pipe is full: its reader has not looked yet, and will. */
 	for (int bell = 0; begins && kill_at_ms != 0 && bell < BELL_COUNT; bell++)
 		if (write(link->bells[bell][1], "", 1) < 0)
 			continue;

@@ -26,8 +26,7 @@ struct row {
 	const char *cells[COLUMNS];
 };
 
-/* A person wants to know how long; a program gets what does not change from one look to the next.
- */
+/* People get an age; programs get a point in time, which is the same at each call. */
 static void write_time(
     char text[WIRE_TIME_SIZE], bool for_person, int64_t unix_ms, int64_t distance_ms)
 {
@@ -85,7 +84,7 @@ static void print_table(const mpsync_list *found)
 	layout_clear(&layout);
 }
 
-/* What begins with the text, or what is called so. */
+/* Finds all names that begin with a text, or the one name that is equal to it. */
 typedef mpsync_list *finding(mpsync_client *client, const char *text, mpsync_error *error);
 
 static mpsync_list *list(

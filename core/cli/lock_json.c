@@ -24,7 +24,7 @@ void lock_json_print(const mpsync_lock_info *info)
 	print_json(stdout, object);
 }
 
-/* Without times; nobody's owner is "", as in the wire. */
+/* A lock object without times. The owner of a free name is "", as on the elector's wire. */
 static cJSON *new_object(const char *name, const char *holder)
 {
 	cJSON *object = cJSON_CreateObject();

@@ -1,4 +1,4 @@
-/* What is told besides results and errors, as the option `log` and `log_format` want it. */
+/* Lines of the log, as the options `log` and `log_format` want them. */
 #ifndef MPSYNC_CLI_LOG_H
 #define MPSYNC_CLI_LOG_H
 
@@ -6,7 +6,7 @@
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
-/* Text: as complain(); JSON: an object with level and message, on standard error as well. */
+/* As text, by complain(); as JSON, an object with level and message. Both go to standard error. */
 void log_say(const mpsync_client *client, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

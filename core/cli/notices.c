@@ -16,7 +16,7 @@ void notices_init(struct notices *notices, const struct arguments *arguments, pi
 	    .arguments = arguments, .mpsync = mpsync, .terminal = isatty(STDERR_FILENO) == 1};
 }
 
-/* A job in the background does not write over what the person is typing. */
+/* A job in the background does not write into the line that a person is typing. */
 static bool in_foreground(const struct notices *notices)
 {
 	struct process_stat stat;

@@ -12,16 +12,16 @@
 #define PATIENCE_NEVER UINT64_MAX
 
 struct patience {
-	uint64_t give_up_ms; /* by the boot clock; 0: there is no such time */
-	uint64_t retry_ms;   /* PATIENCE_NEVER: nothing is to be asked again */
+	uint64_t give_up_ms; /* boot clock, the end of the wait; 0: it has no end */
+	uint64_t retry_ms;   /* boot clock; PATIENCE_NEVER: nothing is asked again */
 	uint64_t tell_ms;    /* when it is told next that the store is waited for */
 	bool without_end;
 };
 
-/* A wait begins, of so long; -1: for ever. */
+/* A wait of so long begins; -1: for ever. */
 void patience_begin(struct patience *patience, int64_t wait_ms, uint64_t now_ms);
 
-/* The store does not answer: whether it shall be asked again, at retry_ms. */
+/* The store did not answer. True: ask again at retry_ms. */
 bool patience_has_more(struct patience *patience, uint64_t now_ms);
 
 /* The store refuses what it granted before: likewise. */
@@ -30,10 +30,10 @@ bool patience_bears(struct patience *patience, uint64_t now_ms);
 /* Whether it is to be told that the store is waited for: at first, and each minute. */
 bool patience_tells(struct patience *patience, uint64_t now_ms);
 
-/* Whether it is time to. */
+/* Is it time to ask again? */
 bool patience_retries(struct patience *patience, uint64_t now_ms);
 
-/* What is left of the wait; as it began where it has no end. */
+/* What is left of the wait; wait_ms itself where the wait has no end. */
 int64_t patience_left_ms(const struct patience *patience, int64_t wait_ms, uint64_t now_ms);
 
 #endif

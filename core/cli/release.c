@@ -1,4 +1,4 @@
-/* release: takes a name from its holder. */
+/* release --force: takes a name from its holder. */
 #include "cli.h"
 
 #include "lock_json.h"

@@ -19,7 +19,7 @@ static int64_t smaller(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* So that the command has its time between SIGTERM and SIGKILL, and yet ends before the right. */
+/* The command gets its time between SIGTERM and SIGKILL, and still ends before the right does. */
 static int set_grace(struct right *right, const struct arguments *arguments)
 {
 	right->ttl_ms = options_ms(&right->client->options, OPTION_TTL);
@@ -41,7 +41,10 @@ int right_open(struct right *right, const struct arguments *arguments, bool elec
 	mpsync_error error;
 	int code;
 
-	/* The command may outlive its keeper for a moment: a keeper's death is no proof of its end. */
+	/*
+	 * The command may outlive its keeper for a moment, so the keeper's death must not count as
+	 * proof that nothing runs under the right.
+	 */
 	mpsync_options_set(arguments->options, "fence", "time", NULL);
 	right->queue = mpsync_queue_new(&error);
 	if (!right->queue)
@@ -57,7 +60,10 @@ int right_open(struct right *right, const struct arguments *arguments, bool elec
 	right->wait_ms = arguments->wait_ms;
 	if (right->wait_ms == WAIT_AS_SET)
 		right->wait_ms = options_ms(&right->client->options, OPTION_WAIT);
-	/* The command itself must end: it waits for one answer longer. */
+	/*
+	 * A mpsync that gives up has to end, and cannot take back a late grant: so it waits longer for
+	 * an answer.
+	 */
 	right->client->try_ms = (uint64_t)options_ms(&right->client->options, OPTION_TTL) / 2;
 	code = set_grace(right, arguments);
 	if (code != 0)
@@ -71,7 +77,7 @@ int right_ask(struct right *right, const char *value, int64_t wait_ms)
 	mpsync_error error;
 	mpsync_status status;
 
-	/* At its end it waits for one request more, which may yet be granted. */
+	/* At its end it waits for one more request, which may yet be granted. */
 	right->client->taking_back_ms = right->client->try_ms;
 	status = lock_acquire(right->lock, 1, NULL, value, wait_ms, &error);
 	return status == MPSYNC_OK ? 0 : complain(exit_code_of(status), "%s", error.message);
@@ -79,10 +85,10 @@ int right_ask(struct right *right, const char *value, int64_t wait_ms)
 
 void right_begin(struct right *right, const mpsync_event *event)
 {
-	right->client->taking_back_ms = 0; /* it was granted: nothing else may be */
+	right->client->taking_back_ms = 0; /* the right was granted: no late grant can be left behind */
 	right->grant = event->grant;
 	right->token = event->token;
-	/* The right as it was given counts: some stores give a ttl of their own. */
+	/* What counts is the right that was granted: some stores choose the ttl themselves. */
 	right->ttl_ms = right_remaining_ms(right) * 5 / 4;
 	right->grace_ms = smaller(right->grace_ms, right->ttl_ms / 5);
 	right->kill_margin_ms = smaller(right->ttl_ms / 20, LONGEST_KILL_MARGIN_MS);
@@ -113,7 +119,7 @@ void right_describe_silence(const struct right *right, char *out, size_t size)
 	    since, silent_ms / 1000, silent_ms % 1000 / 100, *why ? why : "the store does not answer");
 }
 
-/* What could not be done as the right was given back. */
+/* Say what the release left behind, if the store did not confirm it. */
 static void say_what_is_left(const struct right *right)
 {
 	mpsync_event *event;

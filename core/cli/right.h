@@ -1,5 +1,7 @@
-/* What a keeper holds, or asks for: a lock, or a term of an election, which is a lock to the
- * library. */
+/*
+ * What a keeper holds or asks for: a lock, or a term of an election, which the library treats
+ * alike.
+ */
 #ifndef MPSYNC_CLI_RIGHT_H
 #define MPSYNC_CLI_RIGHT_H
 
@@ -11,25 +13,25 @@ struct right {
 	mpsync_lock *lock;
 	uint64_t grant; /* 0: not held */
 	uint64_t token;
-	int64_t wait_ms; /* for it; -1: for ever */
+	int64_t wait_ms; /* how long to wait for the right; -1: for ever */
 	int64_t ttl_ms;
 	int64_t grace_ms;       /* between SIGTERM and SIGKILL */
-	int64_t kill_margin_ms; /* SIGKILL is sent so long before the right ends */
+	int64_t kill_margin_ms; /* SIGKILL is sent this long before the right ends */
 };
 
 /* 0, or the exit code after an error was printed. */
 int right_open(struct right *right, const struct arguments *arguments, bool election);
 int right_ask(struct right *right, const char *value, int64_t wait_ms);
 
-/* Takes the grant over that the event tells of. */
+/* Take over the grant of this event. */
 void right_begin(struct right *right, const mpsync_event *event);
 
 int64_t right_remaining_ms(const struct right *right);
 
-/* Blocks until the store knows, or the right has run out. */
+/* Blocks until the store has confirmed the release, or the right has run out. */
 void right_release(struct right *right);
 
-/* "no renewal was acknowledged since … : why"; why it is about to end by time. */
+/* "no renewal was acknowledged since … : why": the reason for a right that is about to run out. */
 void right_describe_silence(const struct right *right, char *out, size_t size);
 
 void right_close(struct right *right);

@@ -1,6 +1,7 @@
 /*
- * lock and elect: `mpsync` itself, which is what a shell or a supervisor sees. It tells its keeper
- * of signals, and ends as the keeper says. docs/processes.md shows who is whose parent, and why.
+ * lock and elect: the process `mpsync` itself, which a shell or a supervisor sees. It passes
+ * signals to its keeper, and ends as the keeper says. docs/processes.md shows the processes, and
+ * why there are three.
  */
 #include "cli.h"
 
@@ -21,27 +22,27 @@
 #include <unistd.h>
 
 /*
- * Left to the kernel: how each stops and goes on with its job, what a fault raises, and a pipe
- * whose reader has gone. Every other signal is the command's.
+ * Signals that are not passed on: those of job control, which each process of the job gets, those
+ * that a fault raises, and SIGPIPE. Every other signal is the command's.
  */
 static const int not_passed_on[] = {SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGSEGV, SIGBUS,
     SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGPIPE};
 
-/* A job is stopped as a whole: `mpsync` with its command. The guard and the keeper go on. */
+/* A job is stopped as a whole: `mpsync` and its command stop, the guard and the keeper go on. */
 static const int job_control[] = {SIGTSTP, SIGTTIN, SIGTTOU};
 
 struct run {
 	struct keeper_start start;
 	struct link link;
 	struct origin origin;
-	pid_t *children; /* which `mpsync` had before it was mpsync */
+	pid_t *children; /* which this process had before it became mpsync */
 	size_t child_count;
 	pid_t guard;
 	int signals; /* a signalfd, which is only waited for */
-	int timer;   /* boot time */
+	int timer;   /* on boot time */
 };
 
-/* What was ignored when `mpsync` was started stays so, as nohup wants it. */
+/* A signal that was ignored when `mpsync` was started stays ignored, as nohup wants it. */
 static void choose_signals(sigset_t *watched)
 {
 	struct sigaction before;
@@ -66,7 +67,7 @@ static void let_job_be_stopped(const sigset_t *mask)
 	sigprocmask(SIG_UNBLOCK, &allowed, NULL);
 }
 
-/* The guard alone leaves the session: what is sent to the group or by the terminal misses it. */
+/* Only the guard leaves the session, so that signals to the group or from the terminal miss it. */
 static void become_guard(struct run *run)
 {
 	pid_t keeper;
@@ -86,7 +87,7 @@ static void become_guard(struct run *run)
 	atomic_store(&run->link.board->keeper, keeper);
 	setsid();
 	link_close_standard();
-	/* Killing by the name of `mpsync` shall leave it. */
+	/* `killall mpsync` must not find the guard. */
 	prctl(PR_SET_NAME, "lock-guard");
 	guard_run(&run->link, keeper, run->start.arguments->positional[0]);
 	cgroup_remove(&run->link.cgroup);
@@ -97,7 +98,9 @@ static bool is_alive(pid_t pid)
 	return pid > 0 && kill(pid, 0) == 0;
 }
 
-/* As the nearest subreaper that is left, after the guard was killed. */
+/*
+ * When the guard was killed, this process is the nearest subreaper: the orphans are its children.
+ */
 static void end_orphans(struct run *run)
 {
 	const struct tree tree = {.root = getpid(),
@@ -112,14 +115,14 @@ static void pass_on(const struct run *run, const siginfo_t *info)
 {
 	const unsigned char number = (unsigned char)info->si_signo;
 
-	/* The keeper itself lets us go on with its command. */
+	/* SIGCONT from the keeper itself: it continues `mpsync` together with its command. */
 	if (info->si_pid == atomic_load(&run->link.board->keeper))
 		return;
 	if (write(run->link.signals[1], &number, sizeof number) < 0)
-		return; /* it has ended, or has thousands to read */
+		return; /* the keeper has ended, or has thousands of bytes to read */
 }
 
-/* Also those that are ours because they lost their parents: process 1 of a container has such. */
+/* Also children that came by losing their parents, as process 1 of a container gets them. */
 static void reap(struct run *run)
 {
 	const pid_t keeper = atomic_load(&run->link.board->keeper);
@@ -159,7 +162,7 @@ static void take_signals(struct run *run)
 	atomic_store(&run->link.board->taking, 0);
 }
 
-/* The guard has ended; if it was killed, the keeper has too. */
+/* The guard has ended; if it was killed, the keeper has ended as well. */
 static bool have_ended(const struct run *run)
 {
 	const struct board *board = run->link.board;
@@ -188,7 +191,7 @@ static void wait_for_end(struct run *run)
 	cgroup_remove(&run->link.cgroup);
 }
 
-/* A shell's loop ends with Ctrl-C only if it sees that the signal ended what it ran. */
+/* Ctrl-C ends a shell's loop only if the shell sees that its child died of SIGINT. */
 static void die_interrupted(void)
 {
 	sigset_t interrupt;
@@ -229,7 +232,7 @@ static bool prepare(struct run *run)
 	return true;
 }
 
-/* All three are forked before there is any thread. */
+/* All three processes are forked before there is any thread. */
 static int run(const struct arguments *arguments, bool election)
 {
 	struct run run = {.signals = -1};

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-/* So often within a ttl the guard is told how long the right lasts. */
+/* How often within a ttl the guard is told how long the right lasts. */
 #define LOOKS_PER_TTL 10
 
 static const char *name_of(const struct term *term)
@@ -19,7 +19,7 @@ static const char *name_of(const struct term *term)
 
 /* ---- Time ---- */
 
-/* Needs no answer from anyone: only our own clock and the end of our own right. */
+/* Needs no answer from the store: only this machine's clock and the end of the right. */
 static void look_at_right(struct term *term, uint64_t now_ms)
 {
 	const int64_t left_ms = right_remaining_ms(term->right) - term->right->kill_margin_ms;
@@ -145,14 +145,14 @@ static void on_command_ended(struct term *term, int status)
 		term->stage = TERM_OVER;
 }
 
-/* As a shell that waits for `mpsync` must see it: it stops and goes on with its command. */
+/* A shell that waits for `mpsync` must see it stop and continue with its command. */
 static void follow(const struct term *term, bool stopped)
 {
 	if (stopped != mpsync_is_stopped(term))
 		kill(term->mpsync, stopped ? SIGSTOP : SIGCONT);
 }
 
-/* The children of this thread alone: what the library's thread has started is waited for there. */
+/* Only this thread's children: the library's thread waits for those that it has started. */
 void term_on_children(struct term *term)
 {
 	int status = 0;

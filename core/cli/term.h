@@ -1,5 +1,5 @@
 /*
- * One time under the right: from the grant to the moment at which nothing runs any more that was
+ * One grant of the right in the keeper: from its beginning until nothing runs any more that was
  * started under it.
  */
 #ifndef MPSYNC_CLI_TERM_H
@@ -11,14 +11,14 @@
 
 enum term_stage {
 	TERM_NONE,
-	TERM_RUNNING,  /* the command, or what it left behind */
-	TERM_STOPPING, /* all were sent SIGTERM, and will be sent SIGKILL */
+	TERM_RUNNING,  /* the command runs, or something that it left behind */
+	TERM_STOPPING, /* all processes got SIGTERM, and will get SIGKILL */
 	TERM_OVER
 };
 
 enum term_why {
-	WHY_ENDED,    /* the command has ended by itself, and perhaps left something behind */
-	WHY_LOST,     /* the right ends, or has ended */
+	WHY_ENDED,    /* the command ended by itself, and may have left processes */
+	WHY_LOST,     /* the right ends soon, or has ended */
 	WHY_ORPHANED, /* `mpsync` or the guard was killed */
 };
 
@@ -31,30 +31,33 @@ struct term {
 	pid_t mpsync;
 	enum term_stage stage;
 	enum term_why why;
-	pid_t command;       /* 0: it has ended */
-	uint64_t stop_at_ms; /* by the right as it is known now */
+	pid_t command;       /* process id; 0: the command has ended */
+	uint64_t stop_at_ms; /* follows from the right as it is known now */
 	uint64_t kill_at_ms;
-	bool said_who; /* cannot be stopped */
-	int exit_code; /* the command's */
+	bool said_who; /* it was said which process cannot be stopped */
+	int exit_code; /* of the command */
 	int end_signal;
 };
 
-/* With the right that was just given. False after an error was printed: nothing was started. */
+/*
+ * Start the command under the right that was just granted. False after an error was printed:
+ * nothing was started.
+ */
 bool term_begin(struct term *term);
 
-/* Ends all that runs, with the grace that there is. */
+/* End everything that runs: SIGTERM, and SIGKILL after the grace that is left. */
 void term_stop(struct term *term, enum term_why why);
 
-/* Takes what children there are to wait for. */
+/* Take the statuses of children that have ended. */
 void term_on_children(struct term *term);
 
-/* Does what is due; the time of the next look, while the term is not over. */
+/* Do what is due. Returns when to look again, while the term is not over. */
 uint64_t term_check_time(struct term *term);
 
-/* To the processes of the command's group. */
+/* Send the signal to the processes of the command's group. */
 void term_pass_on(const struct term *term, int number);
 
-/* It is over: how it ended. The guard has nothing to look after any more. */
+/* The term is over: store how it ended, and tell the guard that there is nothing to watch. */
 bool term_close(struct term *term);
 
 #endif

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Descendants of descendants end without a signal to us: look again after this time. */
+/* The end of a descendant that is no child sends no signal here, so look again after this time. */
 #define LOOK_AGAIN_NS (5 * 1000 * 1000)
 
 struct pids {
@@ -96,9 +96,9 @@ static void drop_spared(const struct tree *tree, struct pids *pids)
 }
 
 /*
- * Parents come before their children. What orphans the root is given become its first thread's;
- * what another thread of it has started, as the library starts a credential plugin, is not in the
- * tree.
+ * Parents come before their children. Orphans that the root gets as a subreaper become children of
+ * its first thread. What another thread has started, as the library starts a credential plugin, is
+ * not part of the tree.
  */
 static struct pids descendants(const struct tree *tree)
 {
@@ -113,7 +113,7 @@ static struct pids descendants(const struct tree *tree)
 	return pids;
 }
 
-/* Through a descriptor of the process that was just looked at: its number may be used again. */
+/* By a descriptor of the process that was just looked at, since its number may be used again. */
 static int send_signal(pid_t pid, uint64_t start, int number)
 {
 	const int descriptor = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -151,14 +151,14 @@ struct tree_count tree_signal(const struct tree *tree, int number, enum tree_par
 			count.refused++;
 			count.example = pids.items[i];
 		} else if (errno == EPERM) {
-			count.living++; /* the kernel kills it for us, whoever it belongs to */
+			count.living++; /* the kernel kills it with the cgroup, whoever owns it */
 		}
 	}
 	free(pids.items);
 	return count;
 }
 
-/* SIGCHLD is taken only where it is not somebody else's to take. */
+/* SIGCHLD is taken here only where the caller does not take it elsewhere. */
 static void wait_a_moment(bool reap)
 {
 	const struct timespec moment = {0, LOOK_AGAIN_NS};
@@ -184,8 +184,8 @@ static bool reap_ended(void)
 }
 
 /*
- * A walk can miss the child of a process that ended during the walk: two must have found nobody,
- * unless the kernel says that the caller has no child any more.
+ * One walk can miss the child of a process that ended during the walk. So two walks must have found
+ * nobody, unless the kernel says that the caller has no children at all.
  */
 struct tree_count tree_kill(const struct tree *tree, bool reap)
 {

@@ -9,32 +9,34 @@
 #include <sys/types.h>
 
 struct tree {
-	pid_t root;                  /* its descendants are meant, not itself */
-	const struct cgroup *cgroup; /* in which they were started, if there is one */
-	const pid_t *spared;         /* children of the root that are left alone, with theirs */
+	pid_t root;                  /* its descendants are meant, not the root itself */
+	const struct cgroup *cgroup; /* the one in which they were started, or NULL */
+	const pid_t *spared; /* children of the root that are left alone, and their descendants */
 	size_t spared_count;
 };
 
 enum tree_part {
 	TREE_ALL,
-	TREE_GROUP /* those in the process group of the caller */
+	TREE_GROUP /* the processes in the caller's process group */
 };
 
 struct tree_count {
-	size_t living;  /* have not ended, and can be signalled */
-	size_t refused; /* belong to another user, and cannot */
-	pid_t example;  /* one of the refused */
+	size_t living;  /* processes that have not ended and can be signalled */
+	size_t refused; /* processes of another user, which cannot be signalled */
+	pid_t example;  /* one of the refused ones */
 };
 
-/* The children of a process; freed by the caller, NULL: none, or /proc does not tell. */
+/*
+ * The children of a process; the caller frees them. NULL: there are none, or /proc cannot be read.
+ */
 pid_t *tree_children(pid_t parent, size_t *count);
 
-/* Sends `number` (0: only counts) to each. */
+/* Send `number` to each process of the part; 0 only counts them. */
 struct tree_count tree_signal(const struct tree *tree, int number, enum tree_part part);
 
 /*
- * Kills every descendant until none lives, but those that cannot be signalled. `reap`: the root is
- * the caller, who takes their statuses; SIGCHLD is blocked.
+ * Kill every descendant until none is alive, but for those that cannot be signalled. `reap`: the
+ * root is the caller, who waits for its children here; SIGCHLD is blocked.
  */
 struct tree_count tree_kill(const struct tree *tree, bool reap);
 

@@ -13,7 +13,7 @@ void watch_say(const struct watch *watch, const char *what)
 	    watch->name, atomic_load(&watch->link->board->keeper), what);
 }
 
-/* The keeper lives, but has neither renewed these times nor acted on them. */
+/* The keeper is alive, but has neither renewed its times nor acted on them: it may be stopped. */
 static void act_for_keeper(const struct watch *watch, bool with_force)
 {
 	struct board *board = watch->link->board;

@@ -10,10 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Longer ones are cut. */
+/* Longer lines are cut. */
 #define LONGEST_LINE 8192
 
-/* Where the meaning of a flag begins. */
+/* The column in which the meaning of a flag begins. */
 #define HELP_COLUMN 26
 
 int exit_code_of(int32_t status)
@@ -36,7 +36,7 @@ int exit_code_of(int32_t status)
 	}
 }
 
-/* By one write, so that lines of several processes do not mix. */
+/* One write for the whole line, so that lines of several processes do not mix. */
 int complain(int code, const char *format, ...)
 {
 	static const char prefix[] = "mpsync: ";
@@ -66,7 +66,7 @@ void flags_to_options(const struct flag *flags, size_t count, struct option *opt
 	options[count] = (struct option){0};
 }
 
-/* getopt says which letter or which flag it was, or 0 where it knows neither. */
+/* getopt sets optopt to the flag's letter or id; 0: it knows no such flag. */
 static void complain_of_flag(char **argv, int problem, const char *command)
 {
 	const char *word = argv[optind - 1];

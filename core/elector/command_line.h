@@ -1,4 +1,4 @@
-/* What the commands and the elector share: flags with their help, exit codes, complaints. */
+/* What the commands and the elector share: flags with their help, exit codes, error messages. */
 #ifndef MPSYNC_COMMAND_LINE_H
 #define MPSYNC_COMMAND_LINE_H
 
@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Exit codes of our own (man page); those of a command are passed on. */
+/* Exit codes of mpsync itself (see the man page). The code of a COMMAND is passed on. */
 enum {
 	EXIT_FREE = 1, /* status: nobody holds it */
 	EXIT_LOST = 120,
@@ -18,7 +18,7 @@ enum {
 	EXIT_SIGNAL = 128
 };
 
-/* The exit code for what a call came to. */
+/* The exit code for a library call that returned this status. */
 int exit_code_of(int32_t status);
 
 /* Prints "mpsync: …" and returns `code`. Control characters are escaped. */
@@ -26,29 +26,30 @@ int complain(int code, const char *format, ...) __attribute__((format(printf, 2,
 
 struct flag {
 	const char *name;    /* without its dashes */
-	const char *value;   /* what stands behind it, or NULL */
+	const char *value;   /* the name of its value in the help, or NULL */
 	int id;              /* -h and -V are the letters themselves */
-	unsigned commands;   /* a set of those that have it, where the program has several */
-	const char *meaning; /* a sentence, with its default */
+	unsigned commands;   /* a set of the commands that have the flag */
+	const char *meaning; /* a sentence for the help, with the default */
 };
 
-/* Those that every command has. */
+/* The flags that every command has. */
 #define FLAG_HELP    'h'
 #define FLAG_VERSION 'V'
 
-/* `options` has room for one more, the end. */
+/* `options` has room for `count` and one more, the end. */
 void flags_to_options(const struct flag *flags, size_t count, struct option *options);
 
-/* No flag has these ids. */
+/* Ids that no flag has. */
 #define FLAG_NONE  (-1)
 #define FLAG_WRONG '?'
 
-/* The next flag's id, FLAG_NONE at the first word that is none, FLAG_WRONG after an error was
- * printed.
+/*
+ * The id of the next flag; FLAG_NONE at the first word that is no flag; FLAG_WRONG after an error
+ * was printed.
  */
 int flags_next(int argc, char **argv, const struct option *options, const char *command);
 
-/* To standard output, a line each: those of any of these commands. */
+/* Print the flags of any of these commands to standard output, one line each. */
 void flags_print(const struct flag *flags, size_t count, unsigned commands);
 
 #endif

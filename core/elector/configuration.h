@@ -1,4 +1,4 @@
-/* What the elector's command line says. */
+/* The elector's command line, taken apart. */
 #ifndef MPSYNC_ELECTOR_CONFIGURATION_H
 #define MPSYNC_ELECTOR_CONFIGURATION_H
 
@@ -29,16 +29,16 @@ struct configuration {
 	bool print_openapi;
 	bool help;
 	bool version;
-	bool silent; /* only why it ends is said */
+	bool silent; /* say only why the elector ends */
 };
 
 /* 0, or the exit code after an error was printed. */
 int configure(struct configuration *configuration, int argc, char **argv);
 
-/* The flags and what they mean, to standard output. */
+/* Print the flags and their meanings to standard output. */
 void configuration_help(void);
 
-/* A whole number above 0. */
+/* True for a whole number above 0. */
 bool parse_count(const char *text, uint64_t *count);
 
 #endif

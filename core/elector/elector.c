@@ -26,7 +26,10 @@
 
 /* ---- The store ---- */
 
-/* In a pod without a token a file would split the brain silently: kubernetes: says so (rule 27). */
+/*
+ * In a Pod without a token a file would make each Pod a leader of its own, in silence. kubernetes:
+ * says what is missing instead (rule 27, no silent split).
+ */
 static const char *default_store(void)
 {
 	return getenv("KUBERNETES_SERVICE_HOST") ? "kubernetes:" : "file:";
@@ -52,7 +55,7 @@ static void wake_sessions(void *context, uint64_t at_ms)
 	boot_timer_arm(&((struct server *)context)->sessions_timer, at_ms);
 }
 
-/* The command line is nearer than the URL and the environment. */
+/* A flag wins over the URL and the environment. */
 static bool options_from_flags(
     struct mpsync_options *options, const struct configuration *configuration, mpsync_error *error)
 {
@@ -129,7 +132,7 @@ static SSL_CTX *make_tls(const struct configuration *configuration, mpsync_error
 		fail(error, MPSYNC_E_INVALID, "--tls-client-ca is no file of certificates");
 	else if (SSL_CTX_set_session_id_context(
 	             tls, (const unsigned char *)"mpsync", sizeof "mpsync" - 1) != 1)
-		/* A session may be resumed only in the context in which its client was verified. */
+		/* A TLS session may be resumed only in the context in which its client was verified. */
 		fail(error, MPSYNC_E_INTERNAL, "TLS sessions cannot be set up");
 	else {
 		SSL_CTX_set_verify(tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
@@ -186,7 +189,7 @@ static bool listen_on(struct server *server, const struct configuration *configu
 			return false;
 	}
 	done = server_listen_tcp(server, address, port, status_only, tls, error);
-	/* Every address there is: where the kernel knows no IPv6, those of IPv4. */
+	/* "Every address" is IPv4's alone where the kernel has no IPv6. */
 	if (!done && strcmp(address, "::") == 0 && error->status == MPSYNC_E_UNSUPPORTED)
 		done = server_listen_tcp(server, "0.0.0.0", port, status_only, tls, error);
 	SSL_CTX_free(tls);
@@ -224,7 +227,10 @@ static void on_stop(evutil_socket_t signal_number, short what, void *context)
 	struct server *server = context;
 
 	(void)signal_number, (void)what;
-	/* Releases nothing: the next elector takes over, and rights run on (rule 9). */
+	/*
+	 * Nothing is released: rights run on, and the next elector takes them over (rule 9, a restart
+	 * loses nothing and invents nothing).
+	 */
 	sessions_stop(server->sessions);
 	streams_close(server);
 	event_base_loopexit(server->loop.base, &(struct timeval){0, 10000});
@@ -318,7 +324,7 @@ static int run(struct configuration *configuration)
 	server.connections = connections_new(configuration->most_connections);
 	if (!server.connections || !loop_init(&server.loop, true, on_engine_timer, &server))
 		return complain(EXIT_USAGE, "no descriptors or memory for an event loop");
-	event_base_priority_init(server.loop.base, 2); /* streams, then the rest */
+	event_base_priority_init(server.loop.base, 2); /* streams, then everything else */
 	if (open_store(&server, configuration, store, &error)) {
 		code = EXIT_USAGE;
 		if (make_sessions(&server, configuration, &error) &&

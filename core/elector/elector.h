@@ -1,4 +1,4 @@
-/* The sidecar. */
+/* The elector: a daemon that serves locks over HTTP. */
 #ifndef MPSYNC_ELECTOR_H
 #define MPSYNC_ELECTOR_H
 

@@ -16,7 +16,7 @@ mpsync_status call_wait(struct call *call, mpsync_error *error)
 	mpsync_status status;
 
 	while (sem_wait(&call->done) != 0)
-		; /* a signal */
+		; /* interrupted by a signal */
 	sem_destroy(&call->done);
 	status = (mpsync_status)call->event.status;
 	if (status == MPSYNC_OK)

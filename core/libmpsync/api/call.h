@@ -1,4 +1,4 @@
-/* Where the end of a request is told. */
+/* How the end of a request reaches its caller. */
 #ifndef MPSYNC_API_CALL_H
 #define MPSYNC_API_CALL_H
 
@@ -22,7 +22,10 @@ struct op {
 
 void call_init(struct call *call);
 mpsync_status call_wait(struct call *call, mpsync_error *error);
-/* The caller may be gone the moment it is told: nothing of the call is touched after. */
+/*
+ * The caller may return as soon as it is told, and the call is on its stack: nothing touches the
+ * call after this.
+ */
 void call_end(struct call *call, const mpsync_event *event);
 
 #endif

@@ -47,7 +47,7 @@ mpsync_status client_check_usable(const mpsync_client *client, mpsync_error *err
 
 /* ---- Opening ---- */
 
-/* The holder that people see, where nobody said one. */
+/* Set the default identity, if no option names one. */
 static bool name_holder(struct mpsync_options *options, mpsync_error *error)
 {
 	char own[HOLDER_MOST + 1];
@@ -63,7 +63,7 @@ static bool name_holder(struct mpsync_options *options, mpsync_error *error)
 	return false;
 }
 
-/* The nearer to the call wins: call, URL, environment. */
+/* Combine the options: the caller's win over the URL's, and these over the environment's. */
 static bool resolve(mpsync_client *client, struct url *url, const char *text,
     const mpsync_options *options, mpsync_error *error)
 {
@@ -87,7 +87,10 @@ static bool resolve(mpsync_client *client, struct url *url, const char *text,
 	return false;
 }
 
-/* For whoever is given them, and may look from another folder. */
+/*
+ * The URL for people, and the one for programs that this one starts, which may run in another
+ * folder.
+ */
 static bool keep_urls(mpsync_client *client, const struct url *url, mpsync_error *error)
 {
 	client->url = strdup(client->store->url ? client->store->url : url->text);
@@ -163,7 +166,7 @@ static void run_close(mpsync_client *client, struct command *base)
 	client_request_ended(client);
 }
 
-/* Takes the command over; NULL: there was no memory for it. */
+/* Takes the command over. NULL: there was no memory for the command. */
 static mpsync_status close_client(
     mpsync_client *client, struct close_command *command, uint64_t op_id, mpsync_error *error)
 {

@@ -2,7 +2,7 @@
 
 #include "base/status.h"
 
-/* An election is a lock whose record stays and has a value. */
+/* An election is a lock whose record stays after its release, and has a value. */
 struct mpsync_election {
 	mpsync_lock lock;
 };

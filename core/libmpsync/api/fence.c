@@ -32,8 +32,8 @@ void store_fence_drop(struct store_fence *fence)
 }
 
 /*
- * The socket is still ours, and this end of it is open. CLOSE_WAIT is well: the elector has gone,
- * and the right runs on to its end.
+ * Is the descriptor still of our socket, and is our end of it open? CLOSE_WAIT is fine: only the
+ * elector has gone, and the right lasts until its end.
  */
 bool store_fence_stands(const struct store_fence *fence)
 {
@@ -46,7 +46,7 @@ bool store_fence_stands(const struct store_fence *fence)
 		return true;
 	if (getsockopt(descriptor, SOL_SOCKET, SO_COOKIE, &cookie, &length) != 0 ||
 	    cookie != atomic_load(&fence->cookie))
-		/* It may have been replaced in between: then the new one counts. */
+		/* Another thread may have replaced the descriptor meanwhile: then the new one counts. */
 		return descriptor != atomic_load(&fence->descriptor) && store_fence_stands(fence);
 	length = sizeof info;
 	if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
@@ -86,12 +86,13 @@ static void retire(struct store_fence *fence, int descriptor, bool keep)
 		close(descriptor);
 	else if (fence->retired_count < STORE_MOST_RETIRED)
 		fence->retired[fence->retired_count++] = descriptor;
-	/* Else it stays open for good: a leaked descriptor is better than a false proof. */
+	/* Else it stays open for ever: a leaked descriptor is better than a false proof of death. */
 }
 
 /*
- * Whatever curl does with its own descriptor, the elector sees an end only when this process ends,
- * or when it has a newer stream of ours.
+ * The fence keeps its own copy of curl's descriptor. So, whatever curl closes, the elector sees the
+ * connection end only when this process ends, or when the elector has a newer stream of this
+ * client.
  */
 bool store_fence_replace(struct store_fence *fence, int socket, bool keep)
 {

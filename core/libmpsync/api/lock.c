@@ -141,7 +141,10 @@ static bool make_spares(mpsync_lock *lock)
 	return true;
 }
 
-/* One request at a time: from here to its end the handle is taken. */
+/*
+ * A handle has one request at a time: from here until the request, or the grant it led to, has
+ * ended.
+ */
 static mpsync_status begin_asking(mpsync_lock *lock, mpsync_error *error)
 {
 	bool taken;
@@ -223,7 +226,10 @@ mpsync_status mpsync_lock_cancel(mpsync_lock *lock, mpsync_error *error)
 	               : fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 }
 
-/* is_held is no from here on: before the command, and so before anything is sent (rule 37). */
+/*
+ * is_held answers no from here on: before the command is submitted, and so before anything is sent
+ * (rule 37, say no before you let go).
+ */
 static mpsync_status release(
     mpsync_lock *lock, uint64_t op_id, struct call *call, uint64_t grant, mpsync_error *error)
 {

@@ -1,7 +1,7 @@
 /*
- * A lock or an election: lock.c makes the handle and asks, lock_commands.c runs what was asked on
- * the client's thread, lock_events.c tells what came of it, and lock_right.c answers whether it is
- * held.
+ * A lock or an election: lock.c makes the handle and submits requests, lock_commands.c runs them on
+ * the client's thread, lock_events.c tells their results, and lock_right.c answers whether the lock
+ * is held.
  */
 #ifndef MPSYNC_API_LOCK_H
 #define MPSYNC_API_LOCK_H
@@ -16,7 +16,7 @@
 #define LOST_REASON_BITS 8
 #define LOST_REASON_MASK 0xff
 
-/* What a lock and an election are. */
+/* The common part of a lock and an election. */
 struct mpsync_lock {
 	atomic_uint references;
 	mpsync_client *client;
@@ -24,7 +24,7 @@ struct mpsync_lock {
 	struct mpsync_options options;
 	uint64_t id;
 	bool election;
-	/* Read by any thread, written by the client's: */
+	/* Read by any thread, written by the client's thread: */
 	atomic_uint_fast64_t grant;
 	atomic_uint_fast64_t until_ms;
 	atomic_int_fast64_t wall_ahead_ms;
@@ -32,27 +32,27 @@ struct mpsync_lock {
 	atomic_uint_fast64_t lost; /* the latest grant that was lost, and why */
 	int64_t clock_slack_ms;    /* how far the wall clock may run ahead: ttl/5 */
 	/* Under the client's mutex: */
-	bool asking;   /* from acquire to its end, and while held */
+	bool asking;   /* from an acquire until its failure, or the end of its grant */
 	char *trouble; /* why the last renewal was not acknowledged; NULL: it was */
-	/* The thread's own: */
+	/* Used by the client's thread alone: */
 	struct engine_claim *claim;
 	struct op acquire;
 	struct op release;
 	struct op value;
-	mpsync_event *spares[3];               /* so that an end is told also without memory */
-	struct lock_command *reserved_abandon; /* so that dropping the handle needs no memory */
-	char *awaited;                         /* who was seen to have it while we wait, or NULL */
+	mpsync_event *spares[3]; /* made at the acquire: its end is told even without memory */
+	struct lock_command *reserved_abandon; /* so that freeing the handle needs no memory */
+	char *awaited; /* who held the name when we last waited for it, or NULL */
 	bool held;
 	uint64_t claimed_grant;
 };
 
-/* What the engine tells those who ask for locks. */
+/* What the engine calls for each claim of a lock. */
 extern const struct engine_owner lock_owner;
 mpsync_lock *lock_new(mpsync_client *client, const char *name, const mpsync_options *options,
     bool election, mpsync_error *error);
 mpsync_status lock_acquire(mpsync_lock *lock, uint64_t op_id, struct call *call, const char *value,
     int64_t wait_ms, mpsync_error *error);
-/* Why the last renewal was not acknowledged; empty: it was, or nothing is known. */
+/* Why the last renewal was not acknowledged; empty: it was acknowledged, or nothing is known. */
 void lock_last_trouble(mpsync_lock *lock, char *out, size_t size);
 mpsync_status lock_set_value(
     mpsync_lock *lock, uint64_t op_id, struct call *call, const char *value, mpsync_error *error);
@@ -61,7 +61,7 @@ void lock_unreference(mpsync_lock *lock);
 
 /* ---- lock_commands.c ---- */
 
-/* What was asked of a lock, until the client's thread has done it. */
+/* A request for a lock, until the client's thread has run it. */
 struct lock_command {
 	struct command command;
 	mpsync_lock *lock;
@@ -71,7 +71,7 @@ struct lock_command {
 	char *value;
 };
 
-/* For a command that was made before. */
+/* Fill in a command that was allocated before. */
 void lock_command_init(struct lock_command *command, mpsync_lock *lock,
     void (*run)(mpsync_client *client, struct command *command));
 /* NULL without memory. */
@@ -89,9 +89,9 @@ void lock_run_abandon(mpsync_client *client, struct command *base);
 /* ---- lock_events.c ---- */
 
 void lock_end_op(mpsync_lock *lock, struct op *op, mpsync_event *event);
-/* Whether the handle is taken by a request. */
+/* Mark the handle as taken by a request, or as free for the next one. */
 void lock_set_asking(mpsync_lock *lock, bool asking);
-/* Who has it while we wait; NULL: nobody is known. */
+/* Note who holds the name while we wait; NULL: nobody is known. */
 void lock_await(mpsync_lock *lock, const char *holder);
 
 #endif

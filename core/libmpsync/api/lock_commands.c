@@ -129,7 +129,7 @@ void lock_run_set_value(mpsync_client *client, struct command *base)
 	if (!lock->held || lock->release.open) {
 		fail_op(lock, &command->op, MPSYNC_E_NOT_HELD, NULL);
 	} else {
-		/* Nobody waits any more for whether the older value was ever stored. */
+		/* The older value's request ends here: the store may never have had that value. */
 		fail_op(lock, &lock->value, MPSYNC_E_CANCELLED,
 		    "a newer value was set before this one was known to be stored");
 		lock->value = command->op;
@@ -140,7 +140,10 @@ void lock_run_set_value(mpsync_client *client, struct command *base)
 	lock_unreference(lock);
 }
 
-/* The handle is gone: what it holds or asks for ends without anybody being told. */
+/*
+ * The handle is gone: what it holds is released, or what it asks for cancelled, and no event tells
+ * of it.
+ */
 void lock_run_abandon(mpsync_client *client, struct command *base)
 {
 	struct lock_command *command = (struct lock_command *)base;

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* With its strings where there is memory for them, else bare, from the spares made at acquire. */
+/*
+ * With its texts if there is memory for them; else a spare event without texts, made at the
+ * acquire.
+ */
 static void tell(mpsync_lock *lock, const mpsync_event *fields)
 {
 	mpsync_event *event;
@@ -83,25 +86,28 @@ static void begin_grant(mpsync_lock *lock, mpsync_event *event)
 	atomic_store(&lock->grant, lock->claimed_grant);
 }
 
-/* Ready for the next acquire before anybody is told, for who is told may ask at once. */
+/*
+ * The handle is ready for the next acquire before the end is told, because whoever is told may ask
+ * again at once.
+ */
 static void end_request(mpsync_lock *lock, mpsync_event *event)
 {
 	event->grant = lock->held ? lock->claimed_grant : 0;
 	lock->held = false;
-	lock->claim = NULL; /* it may still be withdrawn; the handle is free for the next one */
+	lock->claim = NULL; /* the claim may still be withdrawn from the store */
 	atomic_store(&lock->grant, 0);
 	atomic_store(&lock->until_ms, 0);
 	lock_set_asking(lock, false);
 }
 
-/* A wait that ends without the lock names whom it waited for. */
+/* Remembered so that a wait that ends without the lock can name whom it waited for. */
 void lock_await(mpsync_lock *lock, const char *holder)
 {
 	free(lock->awaited);
 	lock->awaited = holder ? strdup(holder) : NULL;
 }
 
-/* Grant and reason in one word, so that they are read together. */
+/* Grant and reason share one word, so that other threads always read a matching pair. */
 static uint64_t lost_word(uint64_t grant, int32_t reason)
 {
 	return grant << LOST_REASON_BITS | (uint64_t)reason;
@@ -131,7 +137,7 @@ static void on_event(void *owner, const struct engine_event *told)
 	case MPSYNC_EVENT_LOST:
 		atomic_store(&lock->lost, lost_word(lock->claimed_grant, event.reason));
 		end_request(lock, &event);
-		tell(lock, &event); /* no release is under way: who releases hears RELEASED */
+		tell(lock, &event); /* there is no release under way, which would end in RELEASED */
 		break;
 	case MPSYNC_EVENT_RELEASED:
 		end_request(lock, &event);

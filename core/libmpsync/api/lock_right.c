@@ -8,7 +8,7 @@ static bool is_ours(const mpsync_lock *lock)
 	return lock && fork_mark_is_ours(lock->client->mark);
 }
 
-/* The end of the right if this very grant is held by the clock, else 0. */
+/* The end of the right, if this very grant is held by the clock now; else 0. */
 static uint64_t right_of(const mpsync_lock *lock, uint64_t grant, uint64_t *now_ms)
 {
 	uint64_t until_ms;
@@ -18,13 +18,16 @@ static uint64_t right_of(const mpsync_lock *lock, uint64_t grant, uint64_t *now_
 		return 0;
 	until_ms = atomic_load(&lock->until_ms);
 	ahead = atomic_load(&lock->wall_ahead_ms);
-	/* The same grant before and after: so they were its own. */
+	/* The grant is the same as before the two loads, so both values belong to it. */
 	if (atomic_load(&lock->grant) != grant)
 		return 0;
 	*now_ms = clock_boot_ms();
 	if (*now_ms >= until_ms)
 		return 0;
-	/* This machine may have stood still without its boot clock noticing (rule 30). */
+	/*
+	 * The wall clock ran ahead of the boot clock: the machine may have stood still without its boot
+	 * clock noticing (rule 30, clocks that stand still or jump).
+	 */
 	if (clock_wall_ms() - (int64_t)*now_ms - ahead > lock->clock_slack_ms ||
 	    !store_fence_stands(lock->client->fence))
 		return 0;

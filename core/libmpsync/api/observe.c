@@ -64,7 +64,7 @@ static bool is_news(struct observing_client *observing, enum mpsync_status statu
 	return true;
 }
 
-/* Who asks after one name is told also that nobody has it. */
+/* An observer of one name is also told when nobody holds it. */
 static void on_synced(struct store_observer *observer)
 {
 	struct observing_client *observing = of(observer);

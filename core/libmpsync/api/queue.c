@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 struct node {
-	mpsync_event event; /* first: callers see only this */
+	mpsync_event event; /* first, so that a pointer to the event is one to the node */
 	struct node *next;
 };
 
@@ -33,13 +33,13 @@ struct waiter {
 struct mpsync_queue {
 	atomic_uint references;
 	fork_mark mark;
-	int descriptor; /* an eventfd, not zero while an event of `open` or a wake-up waits */
+	int descriptor; /* an eventfd, readable while `open` has an event or a wake-up waits */
 	pthread_mutex_t mutex;
 	struct list open;
-	struct list awaited; /* those with MPSYNC_OP_AWAITED */
+	struct list awaited; /* events with MPSYNC_OP_AWAITED */
 	struct waiter *waiters;
 	bool wakeup;
-	void (*notify)(void *context); /* as `open` is no longer empty */
+	void (*notify)(void *context); /* called when `open` gets an event after it was empty */
 	void *notify_context;
 };
 
@@ -114,8 +114,8 @@ mpsync_queue *queue_reference(mpsync_queue *queue)
 }
 
 /*
- * A child has a copy of what the parent's other threads may have been changing, and its descriptor
- * is the parent's: it touches neither.
+ * A forked child has a copy of the queue that another thread of the parent may have been changing,
+ * and its descriptor is the parent's. So the child touches neither.
  */
 static bool is_ours(const mpsync_queue *queue)
 {
@@ -155,7 +155,7 @@ int mpsync_queue_fd(const mpsync_queue *queue)
 	return is_ours(queue) ? queue->descriptor : -1;
 }
 
-/* With the mutex held. An eventfd of ours cannot fail: it is written once between two reads. */
+/* With the mutex held. The write cannot fail: the eventfd is written once between two reads. */
 static void raise_descriptor(const mpsync_queue *queue)
 {
 	const uint64_t one = 1;
@@ -299,7 +299,10 @@ static void wait_until_told(mpsync_queue *queue, struct waiter *waiter)
 	waiter->next = queue->waiters;
 	queue->waiters = waiter;
 	pthread_mutex_unlock(&queue->mutex);
-	/* Not a condition: a signal ends this one, so that runtimes can run their handlers. */
+	/*
+	 * A semaphore instead of a condition variable: a signal ends this wait, so that a language's
+	 * runtime can run its signal handlers.
+	 */
 	sem_wait(&waiter->told);
 	pthread_mutex_lock(&queue->mutex);
 	while (*at != waiter)

@@ -5,7 +5,7 @@
 #include <mpsync.h>
 #include <stdbool.h>
 
-/* An event with copies of its strings, in one block; NULL without memory. */
+/* An event with copies of its texts, in one allocation; NULL without memory. */
 mpsync_event *queue_event(const mpsync_event *fields);
 
 /* Takes the event over. */

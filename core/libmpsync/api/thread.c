@@ -57,7 +57,10 @@ mpsync_status client_submit(mpsync_client *client, struct command *command, mpsy
 
 	pthread_mutex_lock(&client->mutex);
 	closed = client->closed;
-	/* First: what cannot be announced must not be in the list, for its owner frees it. */
+	/*
+	 * The write comes first: on failure the caller frees the command, so it must not be in the
+	 * list.
+	 */
 	woken = !closed && write(client->descriptor, &one, sizeof one) > 0;
 	if (woken)
 		append(client, command);
@@ -167,7 +170,9 @@ void client_free_engine(mpsync_client *client)
 
 /* ---- The thread ---- */
 
-/* A second, or longer for who will not be there to take back what is written later. */
+/*
+ * One second. A command that will end, and cannot take back a late write afterwards, waits longer.
+ */
 static struct timeval moment_of(const mpsync_client *client)
 {
 	const uint64_t ms =
@@ -176,7 +181,7 @@ static struct timeval moment_of(const mpsync_client *client)
 	return (struct timeval){(time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
 }
 
-/* Everybody has been told; what is still being withdrawn gets a moment more. */
+/* All callers have been told. Claims that are still being withdrawn get a moment more. */
 static void finish_if_idle(mpsync_client *client)
 {
 	const struct timeval moment = moment_of(client);
@@ -207,7 +212,7 @@ static bool has_to_finish(const mpsync_client *client)
 	return store_is_finishing(store) || (client->taking_back_ms > 0 && store_in_doubt(store));
 }
 
-/* What others see of a former holder is brought to its end, for a moment at most. */
+/* What other programs see of a former holder (labels, Events) is finished, within a moment. */
 static void let_store_finish(const mpsync_client *client)
 {
 	const struct timeval moment = moment_of(client);
@@ -219,7 +224,7 @@ static void let_store_finish(const mpsync_client *client)
 	while (has_to_finish(client) && !event_base_got_exit(client->loop.base));
 }
 
-/* Nobody is left who could take it back. */
+/* A late write may take a name when this client is gone, and nobody will take it back: say so. */
 static void say_what_may_come(mpsync_client *client)
 {
 	const char *name = store_in_doubt(engine_store(client->engine));
@@ -250,7 +255,7 @@ static void *client_main(void *context)
 	return NULL;
 }
 
-/* The host program's signals are the host program's: none is taken on our thread. */
+/* Signals belong to the program that uses the library, so this thread blocks all of them. */
 bool client_start_thread(mpsync_client *client)
 {
 	sigset_t all;
