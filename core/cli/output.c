@@ -20,7 +20,7 @@ void print_escaped(const char *text)
 	free(escaped);
 }
 
-/* Outside of its strings JSON has none of these characters. */
+/* Outside of its texts JSON has none of these characters. */
 static void print_json_text(FILE *out, const char *json)
 {
 	for (const unsigned char *c = (const unsigned char *)json; *c; c++) {

@@ -23,7 +23,7 @@ static cJSON *read_held(void)
 	return cJSON_CreateArray();
 }
 
-/* What is held around this command, and this right: as text, owned by the caller. */
+/* The rights around this command and the present one, as text. Owned by the caller. */
 static char *held_text(const char *name, const char *holder, const char *token)
 {
 	cJSON *held = read_held();
@@ -84,7 +84,7 @@ static const char *text_of(const cJSON *item, const char *field)
 	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, field));
 }
 
-/* The store's word that this token has the name now. */
+/* Does the store say that the grant with this token holds the name now? */
 static bool has_name_now(mpsync_client *client, const char *name, const char *token)
 {
 	mpsync_list *found = mpsync_client_list(client, name, NULL);

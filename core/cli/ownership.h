@@ -1,4 +1,4 @@
-/* What the command is told of the right that it runs under, in its environment. */
+/* Variables of the command's environment that describe the right it runs under. */
 #ifndef MPSYNC_CLI_OWNERSHIP_H
 #define MPSYNC_CLI_OWNERSHIP_H
 
@@ -10,13 +10,13 @@ struct ownership {
 	char *variables[OWNERSHIP_COUNT]; /* NAME=VALUE */
 };
 
-/* False without memory; to be cleared all the same. */
+/* False without memory; ownership_clear is needed even then. */
 bool ownership_make(struct ownership *ownership, const struct right *right, const char *name);
 void ownership_clear(struct ownership *ownership);
 
 /*
  * Does this process run under the very grant that it waits for? Then it would wait for ever. Asks
- * the store, if the environment speaks of such a name and holder.
+ * the store if the environment has such a name and holder.
  */
 bool ownership_is_own(const struct right *right, const char *name, const char *holder);
 

@@ -1,4 +1,7 @@
-/* Who may ask at all, and how much (rule 44): before a request is looked at any further. */
+/*
+ * Who may ask at all, and how large a request may be (rule 44, who may ask at all). Checked before
+ * anything else of a request is read.
+ */
 #include "server.h"
 
 #include <event2/buffer.h>
@@ -35,7 +38,10 @@ static size_t count_headers(const struct evkeyvalq *headers, const char *name, c
 	return count;
 }
 
-/* The name of "name:port", "[::1]:port" or either without a port. False: too long, or none. */
+/*
+ * The name in "name:port", "[::1]:port", or either without a port. False: there is none, or it is
+ * too long.
+ */
 static bool name_of_host(const char *host, char name[HOST_SIZE])
 {
 	const size_t length = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
@@ -49,7 +55,7 @@ static bool name_of_host(const char *host, char name[HOST_SIZE])
 	return true;
 }
 
-/* With whatever port: a forwarded one is not ours, and the first clients send none. */
+/* Any port will do: a forwarded port is not ours, and clients of the old wire send none. */
 static bool is_loopback(const char *name)
 {
 	static const char *const names[] = {"localhost", "localhost.", "127.0.0.1", "[::1]"};
@@ -87,7 +93,10 @@ static bool host_is_ours(const struct listener *listener, const char *host)
 	return listener->tls ? is_certified(listener->tls, name) : is_loopback(name);
 }
 
-/* A page of the very host, and scheme, that it asks: a page of another port is another's. */
+/*
+ * Is the page of the very scheme, host and port that it asks? A page of another port belongs to
+ * another program.
+ */
 static bool is_same_origin(const struct listener *listener, const char *origin, const char *host)
 {
 	const char *scheme = listener->tls ? "https://" : "http://";
@@ -97,7 +106,7 @@ static bool is_same_origin(const struct listener *listener, const char *origin, 
 	       equal_folded(origin + length, host);
 }
 
-/* What browsers say of the page that asks. False: it was answered. */
+/* Check what the browser says about the page that asks. False: the request was answered. */
 static bool check_page(struct request *request, const struct evkeyvalq *headers, const char *host)
 {
 	const char *value = NULL;
@@ -118,7 +127,7 @@ static bool check_page(struct request *request, const struct evkeyvalq *headers,
 	return true;
 }
 
-/* An absolute request URI names the host itself, and then the header does not count. */
+/* An absolute request URI names the host itself, and then the header does not count (RFC 9112). */
 static const char *host_asked(
     const struct evhttp_request *http, const char *header, char text[HOST_SIZE])
 {
@@ -143,7 +152,7 @@ bool check_caller(struct request *request)
 	char text[HOST_SIZE];
 	const char *host = host_asked(request->http, value, text);
 
-	/* HTTP/1.0 knows no Host. */
+	/* HTTP/1.0 has no Host. */
 	if (hosts > 1 || (hosts == 0 && request->http->minor >= 1 && !request->listener->socket_path)) {
 		reply_error(request, 400, "invalid", "exactly one Host header is needed");
 		return false;

@@ -1,7 +1,7 @@
 /*
- * No more connections than there is room for: over the bound the longest idle ones go. evhttp tells
- * of no connection that has asked nothing yet, so the kernel is asked which there are, once for as
- * many new ones as there was room for.
+ * Bounds the number of connections: above the bound the longest idle ones are closed. evhttp does
+ * not tell of a connection that has sent no request yet, so the kernel is asked which connections
+ * exist, once for as many new ones as there was room for.
  */
 #include "connections.h"
 
@@ -16,13 +16,16 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-/* For the store, timers and the like, where the system allows fewer descriptors than are wanted. */
+/* Descriptors for the store, timers and the like, where the system allows fewer than are wanted. */
 #define SPARE_DESCRIPTORS 24
 
-/* While there is no room a look at all descriptors is not taken for each that comes. */
+/*
+ * While there is no room, the kernel is asked at most this often, instead of for each new
+ * connection.
+ */
 #define LOOK_MS 100
 
-/* When a Unix socket was used last, as far as was seen; another inode is another socket. */
+/* When a Unix socket was last used, as far as it was seen. Another inode is another socket. */
 struct use {
 	ino_t inode;
 	uint64_t at_ms;
@@ -30,10 +33,10 @@ struct use {
 
 struct connections {
 	size_t most;
-	size_t until_look; /* so many more may come before it is looked again */
-	size_t size;       /* of busy: descriptors are below it */
-	uint8_t *busy;     /* a stream, or a request that waits */
-	struct use *uses;  /* as many */
+	size_t until_look; /* this many more may come before the kernel is asked again */
+	size_t size;       /* of busy; all descriptors are below it */
+	uint8_t *busy;     /* for each descriptor: it has a stream, or a request that waits */
+	struct use *uses;  /* of the same size */
 	uint16_t *ports;
 	size_t port_count;
 	char **paths;
@@ -43,8 +46,8 @@ struct connections {
 };
 
 /*
- * Since when, and not for how long: a look at ten thousand takes its time, in which those that are
- * looked at last would seem to be idle for longer.
+ * Since when a connection is idle, rather than for how long: asking for ten thousand takes a while,
+ * and those asked last would seem idle for longer.
  */
 struct idle {
 	int descriptor;
@@ -120,7 +123,7 @@ void connections_set_busy(struct connections *connections, int descriptor, bool 
 		connections->busy[descriptor] = busy;
 }
 
-/* What a descriptor is to us: the local end of an accepted connection has its listener's name. */
+/* What a descriptor is. An accepted connection's local end has its listener's name. */
 enum kind { NOT_OURS, TCP, UNIX };
 
 static enum kind kind_of(const struct connections *connections, int descriptor)
@@ -159,7 +162,7 @@ void connections_used(struct connections *connections, int descriptor)
 	connections->uses[descriptor] = (struct use){status.st_ino, clock_boot_ms()};
 }
 
-/* When it was used last, or first seen. */
+/* When the socket was last used, or first seen. */
 static uint64_t unix_idle_since_ms(struct connections *connections, int descriptor)
 {
 	struct stat status;
@@ -172,7 +175,7 @@ static uint64_t unix_idle_since_ms(struct connections *connections, int descript
 	return use->at_ms;
 }
 
-/* False: the connection is on its way down. */
+/* False: the connection is closing. */
 static bool tcp_idle_since_ms(int descriptor, uint64_t *since_ms)
 {
 	struct tcp_info info;
@@ -212,7 +215,7 @@ static int longest_first(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* evhttp sees the end, and lets go of the connection. */
+/* Shuts the connections down; evhttp sees their end and frees them. */
 static size_t close_idle(struct connections *connections, struct idle *idle, size_t *open)
 {
 	const size_t found = find_idle(connections, idle, open);

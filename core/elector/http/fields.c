@@ -9,10 +9,10 @@
 #include <string.h>
 
 #define MOST_WAIT_MS 300000
-/* JSON has larger numbers, but not each of them. */
+/* Above this a JSON number is not exact. */
 #define MOST_NUMBER (UINT64_C(1) << 53)
 
-/* The bytes end in no NUL. */
+/* The bytes do not end in NUL. */
 static bool is_blank(const char *bytes, size_t size)
 {
 	while (size > 0 && strchr(" \t\r\n", *bytes) && *bytes) {
@@ -58,8 +58,9 @@ static size_t index_of(const char *const *names, size_t count, const char *name)
 }
 
 /*
- * Each field is known, and stands once: who knows which one was meant? The first that is not ends
- * the look, so that it takes no longer than the known names allow, however many there are.
+ * Each field must be known, and stand once, since nobody could tell which of two was meant.
+ * Checking stops at the first fault, so that it takes no longer than the known names allow, however
+ * many fields there are.
  */
 static bool names_are_right(
     const cJSON *object, const char *const *names, size_t count, char problem[FIELDS_PROBLEM_SIZE])
@@ -121,7 +122,7 @@ bool session_parse(const char *header, struct id *session)
 
 struct fields {
 	struct put *put;
-	char *problem; /* FIELDS_PROBLEM_SIZE */
+	char *problem; /* a buffer of FIELDS_PROBLEM_SIZE */
 	bool wait_given;
 	bool has_claim;
 };
@@ -214,7 +215,7 @@ static bool take_field(struct fields *fields, const cJSON *item, const struct st
 	return cJSON_IsBool(item) || field_problem(fields, "queue", "it has to be true or false");
 }
 
-/* What is said of the fields together. */
+/* Checks that concern several fields; NULL, or what is wrong. */
 static const char *terms_problem(const struct fields *fields)
 {
 	const struct put *put = fields->put;
@@ -308,7 +309,7 @@ bool heartbeat_parse(struct heartbeat *beat, const cJSON *object, const char *se
 	if (!fenced)
 		beat->stream = 0;
 	else if (beat->stream == 0)
-		beat->stream = UINT64_MAX; /* none that there is */
+		beat->stream = UINT64_MAX; /* a generation that no stream has */
 	if (wrong)
 		snprintf(problem, FIELDS_PROBLEM_SIZE, "%s", wrong);
 	return !wrong;

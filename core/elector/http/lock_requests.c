@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-/* False: it was answered. */
+/* False: the request was answered. */
 static bool read_fields(
     struct request *request, const cJSON *object, const char *name, struct put *put)
 {
@@ -144,7 +144,10 @@ static void on_get_done(struct store_query *query, enum mpsync_status status, co
 	} else if (status == MPSYNC_E_NOT_HELD || status == MPSYNC_OK) {
 		reply_error(request, 404, "free", "nobody holds it");
 	} else {
-		/* Old clients ask with GET too, and know no 503: nothing is known of the owner. */
+		/*
+		 * Old clients ask by GET too, and do not know 503: they are told that nobody is known to
+		 * hold it.
+		 */
 		const struct store_lock unknown = {.name = request->name};
 
 		body = wire_lock(&unknown, clock_wall_ms());

@@ -1,4 +1,7 @@
-/* Prometheus' text format. No lock names: they would be without bound. */
+/*
+ * Metrics in Prometheus' text format. They name no locks, since there is no bound on how many names
+ * there are.
+ */
 #include "server.h"
 
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-/* openapi.yaml, as it stands beside this file. */
+/* The text of openapi.yaml, which stands beside this file. */
 #ifndef MPSYNC_OPENAPI_H
 #define MPSYNC_OPENAPI_H
 

@@ -1,7 +1,7 @@
 /*
- * What a stream has yet to write: one chunk is with libevent, the rest waits here in one piece,
- * where small events take no more room than their bytes. So it can be told how far behind a reader
- * is, and what it has not read can be dropped.
+ * What a stream still has to write. libevent has one chunk; the rest waits here in one piece, where
+ * small events need no more room than their bytes. So it is known how far behind a reader is, and
+ * what it has not read can be dropped.
  */
 #ifndef MPSYNC_ELECTOR_OUTBOX_H
 #define MPSYNC_ELECTOR_OUTBOX_H
@@ -13,23 +13,23 @@
 struct outbox {
 	struct evhttp_request *http;
 	struct evbuffer *waiting;
-	size_t *all; /* what waits in all outboxes */
+	size_t *all; /* bytes that wait in all outboxes together */
 	bool sending;
-	void (*drained)(void *context); /* all is written; may be NULL */
+	void (*drained)(void *context); /* everything was written; may be NULL */
 	void *context;
 };
 
-/* The reply has been started. False without memory; to be cleared also then. */
+/* For a reply that has been started. False without memory; outbox_clear is needed even then. */
 bool outbox_init(struct outbox *outbox, struct evhttp_request *http, size_t *all);
 void outbox_clear(struct outbox *outbox);
 
-/* False without memory: nothing is added. */
+/* False without memory: then nothing is added. */
 bool outbox_add(struct outbox *outbox, const char *text, size_t size);
 size_t outbox_size(const struct outbox *outbox);
 bool outbox_is_idle(const struct outbox *outbox);
-/* What has not begun to be written is forgotten. */
+/* Drop everything that libevent does not have yet. */
 void outbox_drop(struct outbox *outbox);
-/* Hands all of it over: the reply can be ended. */
+/* Hand everything to libevent, so that the reply can be ended. */
 void outbox_finish(struct outbox *outbox);
 
 #endif

@@ -12,9 +12,9 @@
 #include <string.h>
 
 #define RETRY_AFTER "1"
-/* What a client may send ahead while its request is held back. */
+/* How much a client may send ahead while its request is held back. */
 #define READ_AHEAD 65536
-/* Printed without growing its buffer on the way. */
+/* Most bodies fit, so that printing them does not have to grow the buffer. */
 #define USUAL_BODY 768
 
 static void on_connection_closed(struct evhttp_connection *connection, void *context)
@@ -22,7 +22,7 @@ static void on_connection_closed(struct evhttp_connection *connection, void *con
 	struct request *request = context;
 
 	server_mark_busy(request->server, connection, false);
-	/* libevent leaves us the request of a client that went away. */
+	/* libevent leaves the request of a client that went away to us. */
 	if (!evhttp_request_get_connection(request->http))
 		evhttp_request_free(request->http);
 	request->http = NULL;
@@ -96,8 +96,7 @@ static void stop_holding_back(struct request *request)
 	bufferevent_setwatermark(evhttp_connection_get_bufferevent(connection), EV_READ, 0, 0);
 }
 
-/* What GET would have sent: evhttp sends the body of an answer to HEAD as well, without a length.
- */
+/* The length of the body that GET would get. evhttp would send a body in answer to HEAD as well. */
 static void add_length(struct evkeyvalq *headers, struct evbuffer *body)
 {
 	char text[24];
@@ -155,7 +154,7 @@ void reply_json(struct request *request, int status, cJSON *body)
 	cJSON_free(text);
 }
 
-/* Clients of the old wire know 200, 404 and 409 alone; what is malformed keeps its 4xx. */
+/* Clients of the old wire know only 200, 404 and 409; a malformed request keeps its 4xx. */
 static int legacy_status(const struct request *request, int status)
 {
 	return request->legacy && (status >= 500 || status == 401 || status == 403) ? 409 : status;
@@ -179,7 +178,7 @@ static void add_waiter(void *queue, const char *holder)
 	wire_append(queue, cJSON_CreateString(holder));
 }
 
-/* The store counts those that it knows; this elector's own wait here. */
+/* The store counts the waiters that it knows; this elector's own waiters are added here. */
 cJSON *add_queue(const struct request *request, const char *name, cJSON *lock)
 {
 	cJSON *status = cJSON_GetObjectItem(lock, "status");

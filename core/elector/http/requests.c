@@ -30,7 +30,7 @@ bool request_set_name(struct request *request, const char *name)
 	if (request->name)
 		return true;
 	reply_error(request, 503, "too_many", "out of memory; try again later");
-	return false; /* the request is gone */
+	return false; /* the client went away while its body was read */
 }
 
 bool request_duration(const struct evkeyvalq *parameters, const char *name, uint64_t *ms)

@@ -1,7 +1,7 @@
 /*
- * What may be asked of an elector, a file each: of a lock (lock_requests.c), of many
- * (list_requests.c), for a holder (holder_requests.c). routes.c says by which path; requests.c
- * reads what they all have.
+ * The requests that an elector answers: about one lock (lock_requests.c), about many
+ * (list_requests.c), by a holder (holder_requests.c). routes.c finds the one for a path; requests.c
+ * reads what all of them have.
  */
 #ifndef MPSYNC_ELECTOR_REQUESTS_H
 #define MPSYNC_ELECTOR_REQUESTS_H
@@ -9,13 +9,13 @@
 #include "fields.h"
 #include "server.h"
 
-/* False: it was answered. */
+/* False: the request was answered. */
 bool request_read_body(struct request *request, enum body *kind, cJSON **object);
-/* A copy. False: it was answered. */
+/* Keeps a copy. False: the request was answered. */
 bool request_set_name(struct request *request, const char *name);
-/* The header's text, or NULL. */
+/* The text of the header Mpsync-Session, or NULL. */
 const char *request_session(const struct request *request);
-/* A duration of the query, 0 where it is absent. False: it is none. */
+/* A duration of the query; 0 when it is absent. False: it is not a duration. */
 bool request_duration(const struct evkeyvalq *parameters, const char *name, uint64_t *ms);
 
 void requests_put_lock(struct request *request, const char *name, bool create);

@@ -142,7 +142,7 @@ static void route_fixed(struct request *request, enum evhttp_cmd_type command, c
 		reply_text(request, 200, "application/yaml", openapi_text, openapi_size());
 }
 
-/* Owned by the caller; NULL if it holds a NUL. */
+/* Percent-decoded, owned by the caller; NULL if there is a NUL in it. */
 static char *decode(const char *text)
 {
 	size_t size = 0;

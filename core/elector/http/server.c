@@ -16,11 +16,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* evhttp's own bounds answer without JSON: they lie above ours, so that ours answer. */
+/* evhttp answers without JSON when its own bounds are passed, so they lie above ours. */
 #define MOST_HEADERS (48 * 1024)
 #define MOST_BODY    (128 * 1024)
 #define BACKLOG      1024
-/* Without descriptors: when it is tried again, and how long it is not said again. */
+/*
+ * Out of descriptors: how soon accepting is tried again, and how long the warning is not repeated.
+ */
 #define LACK_MS      100
 #define FULL_SAID_MS 60000
 
@@ -38,8 +40,9 @@ static void accept_again(evutil_socket_t descriptor, short what, void *accepting
 }
 
 /*
- * No descriptor for the next connection. The kernel keeps it, and would say so again at once: it is
- * left there for a moment, in which others may end. (The context is evhttp's own.)
+ * There is no descriptor for the next connection. The kernel keeps that connection, and would
+ * report it again at once, so accepting pauses for a moment, in which others may end. (The context
+ * belongs to evhttp.)
  */
 static void on_accept_error(struct evconnlistener *accepting, void *context)
 {
@@ -51,7 +54,7 @@ static void on_accept_error(struct evconnlistener *accepting, void *context)
 		evconnlistener_disable(accepting);
 }
 
-/* Once, until it has been otherwise for a while. */
+/* Warn once, and again only after there was room for a while. */
 static void say_if_full(struct server *server)
 {
 	const uint64_t now_ms = clock_boot_ms();
@@ -65,7 +68,7 @@ static void say_if_full(struct server *server)
 	server->full_ms = now_ms;
 }
 
-/* NULL: evhttp's own kind, for plain connections. */
+/* NULL: evhttp makes its own kind, for connections without TLS. */
 static struct bufferevent *new_connection(struct event_base *base, void *context)
 {
 	struct listener *listener = context;
@@ -79,7 +82,9 @@ static struct bufferevent *new_connection(struct event_base *base, void *context
 	    base, -1, tls, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
 }
 
-/* What stands at the path by now may be another's. */
+/*
+ * Only if the path still has the socket that was bound: by now another elector's may stand there.
+ */
 static void remove_own_socket(const struct listener *listener)
 {
 	struct stat status;
@@ -184,7 +189,7 @@ bool server_listen_tcp(struct server *server, const char *address, uint16_t port
 	return false;
 }
 
-/* A socket that nobody listens on is what a crash left behind. */
+/* A socket that nobody listens on was left by a crash. */
 static bool is_abandoned(const struct sockaddr_un *address)
 {
 	const int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -198,7 +203,10 @@ static bool is_abandoned(const struct sockaddr_un *address)
 	return refused;
 }
 
-/* Nothing stands there, or an abandoned socket, which is removed; a file or a link never is. */
+/*
+ * True: nothing stands at the path, or an abandoned socket that was removed. Files and links are
+ * never removed.
+ */
 static bool make_way(const struct sockaddr_un *address, mpsync_error *error)
 {
 	const char *path = address->sun_path;

@@ -13,13 +13,13 @@
 
 struct server;
 
-/* One address. What may be asked there depends on how it is reached. */
+/* One address that the elector listens on. What may be asked there depends on how it is reached. */
 struct listener {
 	struct listener *next;
 	struct server *server;
 	struct evhttp *http;
-	SSL_CTX *tls;        /* NULL: plain */
-	dev_t socket_device; /* and inode: of the socket as it was bound */
+	SSL_CTX *tls;        /* NULL: no TLS */
+	dev_t socket_device; /* of the socket as it was bound, as its inode */
 	ino_t socket_inode;
 	char *socket_path; /* NULL: TCP */
 	uint16_t port;
@@ -33,38 +33,38 @@ struct server {
 	struct sessions *sessions;
 	struct listener *listeners;
 	struct stream *streams;
-	size_t unread; /* what all streams have yet to write */
+	size_t unread; /* bytes that all streams together still have to write */
 	struct id instance;
 	const char *store_kind;
-	char **hosts; /* further names that Host may have; NULL-terminated */
+	char **hosts; /* further names that Host may have; the last one is NULL */
 	struct connections *connections;
 	size_t held_back;
-	uint64_t full_ms; /* when there was no room for a connection, last */
+	uint64_t full_ms; /* when there was last no room for a connection */
 	bool allow_force;
 	bool status_locks;
-	uint64_t requests[5]; /* by the first digit of the status */
+	uint64_t requests[5]; /* counted by the first digit of the status */
 };
 
-/* A request that is being answered, at once or later. */
+/* A request, until it has been answered: at once, or later. */
 struct request {
 	struct sessions_request base; /* first */
 	struct server *server;
 	struct listener *listener;
-	struct evhttp_request *http; /* NULL: its connection is gone */
+	struct evhttp_request *http; /* NULL: the connection is gone */
 	struct store_query query;
-	struct answer pending; /* with want_lock: what to add the lock object to */
+	struct answer pending; /* with want_lock: the answer, still without the lock object */
 	char *name;
 	uint64_t read_ms;
 	bool legacy;
 	bool querying;
 	bool held_back;
-	bool *answered; /* of its route, until it is held back */
-	cJSON *items;   /* of a list */
+	bool *answered; /* of its route: told that it was answered, unless it is held back */
+	cJSON *items;   /* the items of a list so far */
 	size_t limit;
-	char *after; /* where a list goes on */
+	char *after; /* the name behind which a list goes on */
 	char *last_name;
 	bool more;
-	bool incomplete; /* for want of memory */
+	bool incomplete; /* memory was lacking */
 };
 
 bool server_listen_tcp(struct server *server, const char *address, uint16_t port, bool status_only,
@@ -72,11 +72,13 @@ bool server_listen_tcp(struct server *server, const char *address, uint16_t port
 bool server_listen_unix(struct server *server, const char *path, mpsync_error *error);
 void server_close(struct server *server);
 
-/* A stream begins or ends on it, or a request waits. */
+/* Say that a stream, or a request that waits, begins or ends on this connection. */
 void server_mark_busy(const struct server *server, struct evhttp_connection *connection, bool busy);
 
 /* ---- callers.c ---- */
-/* Is the request one that may be asked here, and of a size that is read? False: it was answered. */
+/*
+ * May the caller ask this here, and is the request of a size that is read? False: it was answered.
+ */
 bool check_caller(struct request *request);
 bool check_size(struct request *request);
 
@@ -92,13 +94,13 @@ void reply_json(struct request *request, int status, cJSON *body);
 void reply_text(
     struct request *request, int status, const char *type, const char *text, size_t size);
 /*
- * Asks the store; `query->done` answers the request. What the query borrows is the request's own
+ * Ask the store; `query->done` answers the request. What the query borrows belongs to the request
  * until then: its name (of a list the prefix), and a copy of `after`.
  */
 void request_query(struct request *request, const struct store_query *query);
-/* Adds who waits here for the lock, in order, to its object's status, which is returned. */
+/* Add the waiters of this elector, in order, to the lock object's status. Returns that status. */
 cJSON *add_queue(const struct request *request, const char *name, cJSON *lock);
-/* The answer comes later: notice when the client goes away meanwhile (rule 45). */
+/* The answer comes later: from now on it is noticed when the client goes away (rule 45). */
 void request_hold_back(struct request *request);
 
 /* ---- streams.c ---- */

@@ -24,13 +24,14 @@
 #endif
 
 /*
- * A reader that falls so far behind is ended; but who begins to watch is first told all there is,
- * within what all streams together may have unread. A session's stream waits for its reader.
+ * A stream whose reader is this far behind is ended. But a new observer is first told all names at
+ * once, as long as all streams together have no more than that unread. A session's stream waits for
+ * its reader.
  */
 #define MOST_BEHIND         (1024 * 1024)
 #define MOST_BEHIND_AT_ONCE 65536
 #define MOST_UNREAD         (64 * 1024 * 1024)
-/* A reader that takes nothing for so long is no reader; one that was ended has to be quicker. */
+/* A reader that takes nothing for this long is gone; one whose stream is ending has less time. */
 #define MOST_STILL_S       60
 #define MOST_STILL_ENDED_S 10
 
@@ -38,7 +39,7 @@ struct stream {
 	struct stream *next;
 	struct server *server;
 	struct evhttp_request *http;
-	struct session_stream *session; /* NULL: read-only */
+	struct session_stream *session; /* NULL: the stream only shows locks */
 	struct outbox outbox;
 	struct store_observer observer;
 	struct event *end_timer;
@@ -48,9 +49,9 @@ struct stream {
 	struct timeval ping_every;
 	bool observing;
 	bool synced;
-	bool of_session; /* its events are kept until they are acknowledged: they wait elsewhere */
+	bool of_session; /* its events are kept by the session until they are acknowledged */
 	bool following;
-	bool ending; /* the last chunk is out; freed by the loop */
+	bool ending; /* the last chunk was handed over; the loop frees the stream */
 	bool process_ended;
 };
 
@@ -62,13 +63,16 @@ static evutil_socket_t descriptor_of(const struct stream *stream)
 	    evhttp_connection_get_bufferevent(evhttp_request_get_connection(stream->http)));
 }
 
-/* A clean end, not a reset, which a firewall can make for a living client (rule 1). */
+/*
+ * Did the client close the connection (FIN)? A reset proves nothing: a firewall can send one for a
+ * client that is alive (rule 1, proof of death).
+ */
 static bool ended_cleanly(evutil_socket_t descriptor)
 {
 	struct tcp_info info;
 	socklen_t length = sizeof info;
 
-	/* On a Unix socket nothing stands in between: an end is the client's own. */
+	/* Nothing can stand between the ends of a Unix socket, so its end is the client's own. */
 	if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
 		return recv(descriptor, &(char){0}, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 	return info.tcpi_state == TCP_CLOSE_WAIT;
@@ -76,10 +80,15 @@ static bool ended_cleanly(evutil_socket_t descriptor)
 
 /* ---- Sending ---- */
 
-/* Called from within the sessions or an observer: the loop ends it in a moment. */
+/*
+ * May be called from within the sessions or an observer: the loop ends the stream a moment later.
+ */
 static void finish_soon(struct stream *stream);
 
-/* Whoever misses one for want of memory comes again, and is told what is then. */
+/*
+ * A client that misses an event for want of memory connects again, and is then told the present
+ * state.
+ */
 static void write_event(struct stream *stream, uint64_t id, const char *event, cJSON *data)
 {
 	char *json = cJSON_PrintUnformatted(data);
@@ -185,14 +194,14 @@ static void on_closed(struct evhttp_connection *connection, void *context)
 	    bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
 
 	server_mark_busy(stream->server, connection, false);
-	/* libevent leaves us the request of a client that went away; the socket is still open. */
+	/* libevent leaves the request of a client that went away to us; the socket is still open. */
 	if (!evhttp_request_get_connection(stream->http))
 		evhttp_request_free(stream->http);
 	leave_session(stream, ended_cleanly(descriptor));
 	free_stream(stream);
 }
 
-/* Our own end of a stream is never proof of anything. */
+/* A stream that the elector itself ends proves nothing. */
 static void finish(struct stream *stream)
 {
 	server_mark_busy(stream->server, evhttp_request_get_connection(stream->http), false);
@@ -228,7 +237,7 @@ static void on_ping(evutil_socket_t descriptor, short what, void *context)
 	struct stream *stream = context;
 
 	(void)descriptor, (void)what;
-	/* Who has something to read needs no sign of life. */
+	/* A reader that has something to read needs no sign of life. */
 	if (!stream->ending && outbox_is_idle(&stream->outbox))
 		outbox_add(&stream->outbox, ": ping\n\n", 8);
 	evtimer_add(stream->ping_timer, &stream->ping_every);
@@ -239,7 +248,7 @@ static struct timeval timeval_of(uint64_t ms)
 	return (struct timeval){(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
 }
 
-/* It may be silent for ever, but not be stuck in the middle of what is written. */
+/* The client may be silent for ever, but must not stop reading in the middle of what is written. */
 static void limit_stillness(struct evhttp_connection *connection)
 {
 	const struct timeval most = {MOST_STILL_S, 0};
@@ -248,7 +257,7 @@ static void limit_stillness(struct evhttp_connection *connection)
 	bufferevent_set_timeouts(evhttp_connection_get_bufferevent(connection), NULL, &most);
 }
 
-/* NULL without memory. It has what it will need to end. */
+/* NULL without memory. It has everything that its end will need. */
 static struct stream *new_stream(const struct request *request)
 {
 	struct stream *stream = calloc(1, sizeof *stream);
@@ -291,7 +300,10 @@ static struct stream *open_stream(struct request *request, uint64_t for_ms, uint
 	evhttp_connection_set_closecb(evhttp_request_get_connection(stream->http), on_closed, stream);
 	server_mark_busy(stream->server, evhttp_request_get_connection(stream->http), true);
 	limit_stillness(evhttp_request_get_connection(stream->http));
-	/* Who waits for a lock is told before who released it. */
+	/*
+	 * A session's stream comes first: waiters hear of a lock before the former holder hears of its
+	 * release.
+	 */
 	bufferevent_priority_set(
 	    evhttp_connection_get_bufferevent(evhttp_request_get_connection(stream->http)), 0);
 	evhttp_send_reply_start(stream->http, 200, NULL);
@@ -321,7 +333,7 @@ static void on_process_ended(evutil_socket_t descriptor, short what, void *conte
 	finish(stream);
 }
 
-/* Works also while a forked child still holds the socket, and across pid namespaces. */
+/* By a pidfd: works also while a forked child still has the socket, and across pid namespaces. */
 static void watch_process(struct stream *stream)
 {
 	socklen_t length = sizeof stream->process_fd;

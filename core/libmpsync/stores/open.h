@@ -1,4 +1,4 @@
-/* From a URL to its store. */
+/* Opens the store that a URL names. */
 #ifndef MPSYNC_STORES_OPEN_H
 #define MPSYNC_STORES_OPEN_H
 
@@ -7,8 +7,8 @@
 #include "protocol/store.h"
 
 /*
- * options: all layers. on_behalf: the claims are other programs', so this process's death proves
- * nothing (an elector). NULL: error says why.
+ * `options`: of all layers. `on_behalf`: the claims are those of other programs (an elector), so
+ * this process's death proves nothing. NULL: the error says why.
  */
 struct store *store_open(const struct url *url, const struct mpsync_options *options,
     bool on_behalf, struct loop *loop, mpsync_error *error);

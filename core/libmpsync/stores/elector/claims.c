@@ -44,8 +44,8 @@ const char *remote_explain(struct remote *remote, const struct http_answer *http
 }
 
 /*
- * Only what the elector of the present stream says is believed: one that has lost the stream takes
- * its end for a proof that nobody does, whatever it answered before (rule 1).
+ * Only the elector of the present stream is believed. An elector that has lost our stream takes its
+ * end for a proof of death, whatever it answered before (rule 1).
  */
 bool remote_is_current(const struct remote *remote, const cJSON *body)
 {
@@ -55,8 +55,9 @@ bool remote_is_current(const struct remote *remote, const cJSON *body)
 }
 
 /*
- * And only what was asked after the present stream was opened: an elector that saw the end of the
- * former one takes back what it has answered until then, even if the stream is its own again.
+ * And only an answer to what was sent after the present stream was opened: an elector that saw the
+ * former stream end takes back what it answered until then, even if the present stream is with it
+ * again.
  */
 bool remote_is_fresh(const struct remote *remote, uint64_t sent_hellos, const cJSON *body)
 {
@@ -67,7 +68,7 @@ void remote_claim_answer_problem(
     struct remote_claim *remote, const struct http_answer *http, const cJSON *body)
 {
 	const enum mpsync_status status = json_status(http->status, json_text(body, "code"));
-	/* Where no elector ever answered none may be running: that is an error, not an outage. */
+	/* Where no elector has ever answered, none may be running: that is an error, not an outage. */
 	const bool unknown =
 	    status == MPSYNC_E_UNREACHABLE && (http->status != 0 || remote->remote->answered);
 
@@ -79,8 +80,10 @@ void remote_claim_answer_problem(
 	    &(struct store_word){.message = remote_explain(remote->remote, http, body)});
 }
 
-/* From c0, when to ask again: more often, at a steady pace, when little is left, or a value was not
- * taken. */
+/*
+ * Time from the sending until the next request: shorter, and steady, when little of the right is
+ * left or a value was not taken.
+ */
 static uint64_t renew_in_ms(const struct remote_claim *remote, uint64_t right_ms)
 {
 	const struct store_claim *claim = remote->claim;
@@ -136,8 +139,7 @@ static void on_attempt_done(void *context, const struct http_answer *http);
 static void on_renew_done(void *context, const struct http_answer *http);
 static void on_withdraw_done(void *context, const struct http_answer *http);
 
-/* One that holds asks again soon; what an elector is asked for otherwise takes as long as its
- * store. */
+/* A renewal is repeated soon; any other request may take as long as the elector's store takes. */
 uint64_t remote_claim_timeout_ms(const struct remote_claim *remote)
 {
 	const uint64_t given = remote->remote->request_timeout_ms;
@@ -240,9 +242,9 @@ void remote_claim_confirm(struct remote_claim *remote)
 }
 
 /*
- * A request may be done long after later ones, or by an elector that was left. So each says which
- * one it is, and of which stream: the elector sets the value of the newest alone. Without a stream
- * the value waits for one.
+ * A request may be carried out long after later ones, or by an elector that this client has left.
+ * So each value has a number and the stream it was sent under, and the elector stores the newest
+ * only. Without a stream the value waits for one.
  */
 static bool add_value(cJSON *body, struct remote_claim *claim)
 {
@@ -283,7 +285,7 @@ void remote_claim_withdraw(struct remote_claim *remote)
 		remote_claim_answer(remote, CLAIM_FREED, NULL, NULL);
 		return;
 	}
-	/* A confirmation that an event set off, which the engine did not ask for. */
+	/* A confirmation that an event started, and that the engine did not ask for. */
 	http_cancel(remote->call);
 	remote->call = NULL;
 	body = body_of(remote);
@@ -338,10 +340,10 @@ static void take_grant(struct remote_claim *remote, const cJSON *body, const cJS
 	remote->granted = true;
 	remote->granted_token = json_token(spec, "token");
 	if (is_here) {
-		remote_claim_confirm(remote); /* what overtook the answer may have undone it */
+		remote_claim_confirm(remote); /* an event came first: the grant may be over */
 		return;
 	}
-	remote->phase = NEEDS_STREAM; /* to be confirmed when the stream is there too */
+	remote->phase = NEEDS_STREAM; /* to be confirmed when a stream stands */
 	remote_stream_move(remote->remote);
 }
 
@@ -357,10 +359,10 @@ static void on_attempt_done(void *context, const struct http_answer *http)
 	if (http->status == 200 && http->from_elector && spec) {
 		take_grant(remote, body, spec);
 	} else if (remote->granted && !confirming) {
-		remote_claim_confirm(remote); /* the event overtook the answer */
+		remote_claim_confirm(remote); /* an event came before the answer */
 	} else if (http->status == 202 && http->from_elector &&
 	           !remote_is_current(remote->remote, body)) {
-		remote->phase = NEEDS_STREAM; /* nobody could tell us there */
+		remote->phase = NEEDS_STREAM; /* no stream, no way to tell us our turn */
 		remote_stream_move(remote->remote);
 	} else if (http->status == 202 &&
 	           (remote->ended || !remote_is_fresh(remote->remote, remote->sent_hellos, body))) {
@@ -389,8 +391,9 @@ void remote_claim_renew_again(struct remote_claim *remote, const cJSON *body)
 }
 
 /*
- * An elector that still adopts the grant may have taken it up before it was told of the value; one
- * that was told of a newer one, or another stream, did not take it.
+ * Does the elector show that it took the value? One that is still adopting the grant may have begun
+ * before it got the value; and one that got a newer value, or has another stream of ours, did not
+ * take it.
  */
 static bool shows_value(const struct remote_claim *remote, const cJSON *spec)
 {
@@ -416,7 +419,7 @@ static void on_renew_done(void *context, const struct http_answer *http)
 		remote->confirmed_by = remote->remote->elector;
 		if (!shows_value(remote, spec)) {
 			remote->value_version = remote->claim->value_stored;
-			heartbeat_send_bare(remote->remote); /* is our stream its session's? */
+			heartbeat_send_bare(remote->remote); /* is our stream still its session's? */
 		}
 		remote_claim_answer_right(remote, CLAIM_RENEWED, remaining_ms);
 	} else if (http->status == 200 && http->from_elector) {
@@ -424,7 +427,10 @@ static void on_renew_done(void *context, const struct http_answer *http)
 	} else if (http->status == 409 && http->from_elector) {
 		remote_claim_answer_gone(remote, MPSYNC_REASON_EXPIRED);
 	} else if (http->status == 400 && http->from_elector && remote->order) {
-		/* An elector that is older than the one of our stream: the value waits for the next. */
+		/*
+		 * The elector that answered is older than that of our stream: the value waits for the next
+		 * stream.
+		 */
 		remote_stream_move(remote->remote);
 		remote_claim_renew(remote);
 	} else {

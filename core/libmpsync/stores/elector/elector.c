@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Those who wait ask after their stream when nothing was heard for so long. */
+/* A client that waits asks whether its stream is alive when it heard nothing for this long. */
 #define SILENCE_MS 15000
 
 uint64_t remote_now(const struct remote *remote)
@@ -106,9 +106,9 @@ static void elector_attempt(struct store *store, struct store_claim *stored)
 		    &(struct claim_answer){.status = MPSYNC_E_NO_MEMORY}, NULL);
 		return;
 	}
-	claim->held = false; /* an answer that came too late was no grant */
+	claim->held = false; /* the answer came after the right had ended: it was no grant */
 	if (claim->phase == CONFIRM)
-		return; /* under way since the event came: its answer is this attempt's */
+		return; /* a confirmation is under way since the event: its answer is this attempt's */
 	if (claim->granted) {
 		remote_claim_confirm(claim);
 	} else if (remote->greeted) {
@@ -184,7 +184,7 @@ static const struct store_ops elector_ops = {
 static bool set_names(
     struct remote *remote, const struct url *url, const struct mpsync_options *options)
 {
-	const char *identity = options_text(options, OPTION_IDENTITY); /* every client names one */
+	const char *identity = options_text(options, OPTION_IDENTITY); /* every client has one */
 	char *encoded;
 	struct id session;
 	int length = -1;

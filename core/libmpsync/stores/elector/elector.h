@@ -1,4 +1,4 @@
-/* Locks kept by an elector, over HTTP. */
+/* Locks that an elector keeps, over HTTP. */
 #ifndef MPSYNC_STORES_ELECTOR_H
 #define MPSYNC_STORES_ELECTOR_H
 

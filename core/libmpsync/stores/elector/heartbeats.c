@@ -48,7 +48,7 @@ static uint64_t remaining_of(const cJSON *body, uint32_t ttl_ms)
 	return 0;
 }
 
-/* What is held, and what an answer that is on its way may say is. */
+/* Grants that are held, and requests whose answers may bring one. */
 static uint64_t count_known(const struct remote *remote)
 {
 	uint64_t count = 0;
@@ -58,7 +58,7 @@ static uint64_t count_known(const struct remote *remote)
 	return count;
 }
 
-/* Each by itself: the elector does not know the session. */
+/* The elector does not know the session, so each claim is renewed by a request of its own. */
 static void renew_one_by_one(struct heartbeat *heartbeat)
 {
 	struct remote_claim *remote;
@@ -80,7 +80,7 @@ static void mark_low(struct remote *remote, const cJSON *body)
 	}
 }
 
-/* Each that this elector has confirmed, and not told the loss of since: the events say that. */
+/* Renew each claim that this elector has confirmed. A loss since then comes as an event. */
 static void renew_all(struct heartbeat *heartbeat, const cJSON *body)
 {
 	struct remote_claim *remote;
@@ -127,7 +127,7 @@ static void on_heartbeat_done(void *context, const struct http_answer *http)
 		if (remote_is_current(remote, body))
 			remote_give_back(remote, cJSON_GetObjectItemCaseSensitive(body, "claims"));
 	} else if (http->status == 400 && http->from_elector && heartbeat->asks_low) {
-		remote->knows_low = false; /* of another elector than the one that said so */
+		remote->knows_low = false; /* another elector than the one that said so answers now */
 		renew_one_by_one(heartbeat);
 	} else if (http->status == 404 && http->from_elector) {
 		remote_stream_move(remote);

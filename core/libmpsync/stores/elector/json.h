@@ -1,4 +1,4 @@
-/* What an elector's answers and events say, taken out of their JSON. */
+/* Reads answers and events of an elector out of their JSON. */
 #ifndef MPSYNC_STORES_ELECTOR_JSON_H
 #define MPSYNC_STORES_ELECTOR_JSON_H
 
@@ -7,15 +7,15 @@
 
 #include <cjson/cJSON.h>
 
-/* The instance that answers; none when it does not say. */
+/* The instance of the elector that answers; none when the object does not name one. */
 struct id json_elector(const cJSON *object);
 
-/* Strings are borrowed from the object. */
+/* Texts are borrowed from the object. */
 struct store_lock json_lock(const cJSON *object);
 
 enum mpsync_reason json_reason(const cJSON *object);
 
-/* What an answer that is no success means to a claim. */
+/* The status that an unsuccessful answer means for a claim. */
 enum mpsync_status json_status(long http_status, const char *code);
 
 #endif

@@ -159,7 +159,7 @@ struct watch {
 	struct store_observer *observer;
 	struct http_call *call;
 	struct sse sse;
-	uint64_t retry_at_ms; /* CLAIM_NEVER: no retry is due */
+	uint64_t retry_at_ms; /* CLAIM_NEVER: no retry is planned */
 };
 
 static void retry_watch(struct watch *watch)

@@ -12,7 +12,7 @@
 #define FIRST_RECONNECT_MS 50
 #define MOST_RECONNECT_MS  5000
 
-/* Gives back what the elector holds for us, and nobody here wants. */
+/* A request that gives back a grant that no claim here wants. */
 struct errand {
 	struct remote *remote;
 	struct errand *next;
@@ -43,7 +43,7 @@ static void drop_errand(struct errand *errand)
 	free(errand);
 }
 
-/* Whatever the answer is: if it is still there, a later heartbeat shows it again. */
+/* The answer does not matter: if the grant is still there, a later heartbeat shows it again. */
 static void on_errand_done(void *context, const struct http_answer *http)
 {
 	(void)http;
@@ -99,7 +99,10 @@ void remote_give_back(struct remote *remote, const cJSON *claims)
 
 /* ---- Events ---- */
 
-/* Of an earlier grant of the same claim: an elector that it was with before tells of that late. */
+/*
+ * The event is about an earlier grant of the same claim, told late by an elector that the claim was
+ * with before.
+ */
 static bool is_of_earlier_grant(const struct remote_claim *claim, const cJSON *data)
 {
 	const uint64_t token = json_token(data, "token");
@@ -125,7 +128,10 @@ static void drop_request(struct remote_claim *claim)
 		heartbeat_leave(claim);
 }
 
-/* What another elector has taken over since is not lost: ask the present one for it by itself. */
+/*
+ * A grant that another elector has taken over since is not lost: the present elector is asked for
+ * it.
+ */
 static void lose_held(struct remote_claim *claim, enum mpsync_reason reason)
 {
 	struct remote *remote = claim->remote;
@@ -160,7 +166,7 @@ static void on_lost(struct remote_claim *claim, const cJSON *data)
 
 static void on_refused(struct remote_claim *claim, const cJSON *data)
 {
-	/* It overtook the answer, which then leaves nothing to wait for: ask again. */
+	/* The event came before the answer, which then leads nowhere: ask again. */
 	if (claim->phase != IDLE)
 		claim->ended = true;
 	if (claim->held || claim->phase != IDLE)
@@ -208,7 +214,9 @@ static bool is_loopback(const char *peer)
 	       strncmp(peer, "unix:@", 6) == 0;
 }
 
-/* Those that waited for the stream go; if the elector is new to us, the others say what they have.
+/*
+ * Claims that waited for the stream proceed. If the elector is new to this session, the others
+ * confirm their grants.
  */
 static void resume_claims(struct remote *remote, bool confirm_all)
 {
@@ -227,7 +235,7 @@ static void resume_claims(struct remote *remote, bool confirm_all)
 	}
 }
 
-/* Something is believed, or will be when it has been confirmed. */
+/* Is there a grant that is believed, or that will be once it is confirmed? */
 static bool may_hold(const struct remote *remote)
 {
 	for (const struct remote_claim *claim = remote->claims; claim; claim = claim->next)
@@ -236,7 +244,7 @@ static bool may_hold(const struct remote *remote)
 	return false;
 }
 
-/* What an elector has confirmed may be over when our stream comes back to it. */
+/* When the stream comes back to an elector, what that elector had confirmed may be over. */
 static void forget_confirmations(struct remote *remote)
 {
 	for (struct remote_claim *claim = remote->claims; claim; claim = claim->next)
@@ -279,7 +287,10 @@ static void on_hello(struct remote *remote, const cJSON *data)
 	remote->knows_order = has_feature(data, "order");
 	if (!resumed)
 		remote->seen = 0;
-	/* A former elector that lives must not see an end while it may have told of something. */
+	/*
+	 * A former elector that is alive must not see its stream end while it may have told of a grant:
+	 * its socket stays open.
+	 */
 	remote->fence_stands = store_fence_replace(remote->store.fence,
 	    remote->fence_wanted && is_loopback(peer) && strcmp(peer, own) == 0 ? descriptor : -1,
 	    holding && !is_same);
@@ -307,7 +318,7 @@ static bool on_stream_data(void *context, const char *bytes, size_t size)
 	return sse_feed(&((struct remote *)context)->sse, bytes, size);
 }
 
-/* No stream, no queue: those that wait for it hear why. */
+/* Without a stream there is no place in a queue: claims that wait for the stream are told why. */
 static void fail_those_without_stream(struct remote *remote, const struct http_answer *http)
 {
 	cJSON *body = cJSON_Parse(http->body);
@@ -328,7 +339,9 @@ static void on_stream_done(void *context, const struct http_answer *http)
 	remote->stream = NULL;
 	remote->greeted = false;
 	sse_clear(&remote->sse);
-	/* The fence stays: its socket is still open here, and the elector has no newer one of ours. */
+	/*
+	 * The fence stays: its socket is still open here, and the elector has no newer stream of ours.
+	 */
 	if (http->status != 200)
 		fail_those_without_stream(remote, http);
 	if (!remote->claims)
