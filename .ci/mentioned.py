@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""What docs/rules.md and docs/code.md name is there: each file, meant by one name alone, and each test and mutant;
-and docs/rules.md has the rules that comments of core/ cite.
+"""What pages name is there.
+
+docs/rules.md and docs/code.md: each file, meant by one name alone, each test and each mutant; docs/rules.md has the
+rules that comments of core/ cite; docs/troubleshooting.md quotes what core/ says; and each page can be reached.
 
 A file is named by the end of its path, as much of it as says which one is meant: `record.c`, `etcd/place.c`. In a
 table's row that begins with a folder, the names are those of that folder.
@@ -65,12 +67,37 @@ def wrong_rules(files):
                 yield from (f"{path}: there is no rule {number}" for number in re.findall(r"\d+", cited) if number not in known)
 
 
+def wrong_sentences(files):
+    """Quoted sentences whose words no text of core/ has; "…" stands for what is filled in."""
+    texts = []
+    for path in files:
+        if path.startswith("core/") and path.endswith(".c"):
+            for text in re.findall(r'"(?:\\.|[^"\\\n])*"(?:\s*(?:PRI\w+\s*)?"(?:\\.|[^"\\\n])*")*', (ROOT / path).read_text()):
+                texts.append(re.sub(r'"\s*(?:PRI\w+)?\s*"', "", text).replace('\\"', ""))
+    told = "\n".join(texts)
+    table = (ROOT / "docs/troubleshooting.md").read_text().partition("## By what is said")[2]
+    for sentence in re.findall(r"^\| (?!sentence|---)([^|]+?) \|", table, re.MULTILINE):
+        for words in filter(None, (part.strip(" ,;:") for part in re.split("…|; ", sentence))):
+            if words not in told:
+                yield f"docs/troubleshooting.md: nothing says \"{words}\""
+
+
+def unreachable_pages():
+    entrance, site = (ROOT / "docs/README.md").read_text(), (ROOT / ".ci/mkdocs.yml").read_text()
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        # The list of mutants is reached from the rules, which it belongs to.
+        if page.name != "README.md" and page.name != "mutants.md" and f"({page.name})" not in entrance:
+            yield f"docs/README.md does not lead to {page.name}"
+        if not re.search(rf"\b{re.escape(page.name)}", site):
+            yield f".ci/mkdocs.yml does not have {page.name}"
+
+
 def main():
     files = tracked()
     tests = "\n".join((ROOT / path).read_text(errors="replace") for path in files
                       if path.startswith(TESTS) and path.endswith((".c", ".py", ".h", ".txt", ".inc"))) + "\n".join(
         pathlib.PurePath(path).stem for path in files)
-    wrong = list(wrong_rules(files))
+    wrong = [*wrong_rules(files), *wrong_sentences(files), *unreachable_pages()]
     for page in PAGES:
         text = (ROOT / "docs" / page).read_text()
         found = [*wrong_names(text, files), *wrong_tests(text, tests), *wrong_mutants(text)]

@@ -36,7 +36,7 @@ static int check_shape(const struct command_shape *shape, const struct arguments
 	if (arguments->positional_count < shape->names)
 		return complain(EXIT_USAGE, "missing NAME; usage: mpsync %s", usage);
 	if (arguments->positional_count > shape->names)
-		return complain(EXIT_USAGE, "\"%s\" is too much; usage: mpsync %s",
+		return complain(EXIT_USAGE, "\"%s\" is one argument too many; usage: mpsync %s",
 		    arguments->positional[shape->names], usage);
 	if (shape->executes && (!arguments->command || !*arguments->command))
 		return complain(EXIT_USAGE, "no command given; usage: mpsync %s", usage);

@@ -33,19 +33,19 @@ static const struct flag flags[] = {
     {"host", "NAME:PORT", HOST, 1, "a further name that callers may use for it"},
     {"status-listen", "ADDRESS", STATUS_LISTEN, 1,
         "serve /healthz, /readyz and /metrics there (no)"},
-    {"status-locks", NULL, STATUS_LOCKS, 1, "and lists of locks"},
-    {"tls-cert", "FILE", TLS_CERT, 1, "for addresses that are not loopback: the certificate,"},
+    {"status-locks", NULL, STATUS_LOCKS, 1, "serve lists of locks there too (no)"},
+    {"tls-cert", "FILE", TLS_CERT, 1, "needed where an address is not loopback: the certificate,"},
     {"tls-key", "FILE", TLS_KEY, 1, "its key,"},
-    {"tls-client-ca", "FILE", TLS_CLIENT_CA, 1, "and who vouches for clients"},
+    {"tls-client-ca", "FILE", TLS_CLIENT_CA, 1, "and the authorities for clients' certificates"},
     {"allow-force", NULL, ALLOW_FORCE, 1, "let callers take a name from its holder (no)"},
-    {"max-connections", "COUNT", MAX_CONNECTIONS, 1, "connections, and sessions (10000)"},
-    {"max-waiters", "COUNT", MAX_WAITERS, 1, "requests that wait (100000)"},
+    {"max-connections", "COUNT", MAX_CONNECTIONS, 1, "the most connections, and sessions (10000)"},
+    {"max-waiters", "COUNT", MAX_WAITERS, 1, "the most requests that wait (100000)"},
     {"label-leader", NULL, LABEL_LEADER, 1, "Kubernetes: label the Pod while it leads (no)"},
-    {"leader-events", NULL, LEADER_EVENTS, 1, "Kubernetes: tell by Events who leads (no)"},
+    {"leader-events", NULL, LEADER_EVENTS, 1, "Kubernetes: write Events that tell who leads (no)"},
     {"lease-owner", "OBJECT", LEASE_OWNER, 1,
-        "Kubernetes: whom election Leases go with, as apps/v1/deployments/web"},
-    {"log", "LEVEL", LOG, 1, "error: say only why it ends; warn (default), info, debug"},
-    {"print-openapi", NULL, PRINT_OPENAPI, 1, "print the description of its wire, and end"},
+        "Kubernetes: the object that election Leases belong to,\nas apps/v1/deployments/web"},
+    {"log", "LEVEL", LOG, 1, "error: report only why it ends; warn, info, debug (warn)"},
+    {"print-openapi", NULL, PRINT_OPENAPI, 1, "print the OpenAPI description of its HTTP, and end"},
     {"help", NULL, FLAG_HELP, 1, "this text"},
     {"version", NULL, FLAG_VERSION, 1, "print the version"},
 };
@@ -160,7 +160,7 @@ int configure(struct configuration *configuration, int argc, char **argv)
 			    name_of(flag), optarg);
 	}
 	if (optind < argc)
-		return complain(EXIT_USAGE, "the elector takes options alone, not \"%s\"", argv[optind]);
+		return complain(EXIT_USAGE, "the elector takes options only, not \"%s\"", argv[optind]);
 	return 0;
 }
 
@@ -169,7 +169,7 @@ void configuration_help(void)
 	puts("usage: mpsync elector [OPTION…]\n\n"
 	     "Serves locks over HTTP to the programs next to it, whatever their language.\n\noptions:");
 	flags_print(flags, FLAG_COUNT, 1);
-	puts("\nEverything else that its store may be told is in the URL: --store "
+	puts("\nEvery other option of the store goes into its URL: --store "
 	     "'etcd://HOST?user=me'.\n\n"
 	     "examples:\n"
 	     "  mpsync elector\n"

@@ -127,9 +127,10 @@ static SSL_CTX *make_tls(const struct configuration *configuration, mpsync_error
 		    "an address that is not loopback needs --tls-cert, --tls-key and --tls-client-ca");
 	else if (SSL_CTX_use_certificate_chain_file(tls, configuration->tls_cert) != 1 ||
 	         SSL_CTX_use_PrivateKey_file(tls, configuration->tls_key, SSL_FILETYPE_PEM) != 1)
-		fail(error, MPSYNC_E_INVALID, "--tls-cert and --tls-key are no certificate and its key");
+		fail(error, MPSYNC_E_INVALID,
+		    "--tls-cert and --tls-key: the files are not a certificate and its key, in PEM");
 	else if (SSL_CTX_load_verify_locations(tls, configuration->tls_client_ca, NULL) != 1)
-		fail(error, MPSYNC_E_INVALID, "--tls-client-ca is no file of certificates");
+		fail(error, MPSYNC_E_INVALID, "--tls-client-ca: the file has no certificates in PEM");
 	else if (SSL_CTX_set_session_id_context(
 	             tls, (const unsigned char *)"mpsync", sizeof "mpsync" - 1) != 1)
 		/* A TLS session may be resumed only in the context in which its client was verified. */
@@ -253,7 +254,7 @@ static bool make_sessions(
 	if (!anonymous_open(&anonymous, warning) || !id_random(&server->instance) ||
 	    !id_random(&host.seed) ||
 	    !boot_timer_init(&server->sessions_timer, server->loop.base, on_sessions_timer, server)) {
-		fail(error, MPSYNC_E_INTERNAL, "no descriptors or random numbers");
+		fail(error, MPSYNC_E_INTERNAL, "no descriptors (ulimit -n), or no random numbers");
 		return false;
 	}
 	if (*warning)
@@ -323,7 +324,7 @@ static int run(struct configuration *configuration)
 	raise_descriptor_limit(configuration->most_connections);
 	server.connections = connections_new(configuration->most_connections);
 	if (!server.connections || !loop_init(&server.loop, true, on_engine_timer, &server))
-		return complain(EXIT_USAGE, "no descriptors or memory for an event loop");
+		return complain(EXIT_USAGE, "no descriptors (ulimit -n) or memory for an event loop");
 	event_base_priority_init(server.loop.base, 2); /* streams, then everything else */
 	if (open_store(&server, configuration, store, &error)) {
 		code = EXIT_USAGE;

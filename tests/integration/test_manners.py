@@ -60,7 +60,7 @@ class Usage(Case):
         for words, said in (
                 (["lock", "x"], "no command"),
                 (["lock", "--", "true"], "missing NAME"),
-                (["lock", "x", "y", "--", "true"], '"y" is too much'),
+                (["lock", "x", "y", "--", "true"], '"y" is one argument too many'),
                 (["lock", "x", "--no-such", "--", "true"], "no option"),
                 (["lock", "x", "-x", "--", "true"], "-x"),
                 (["lock", "x", "--wait"], "needs a value"),
@@ -72,7 +72,7 @@ class Usage(Case):
                 (["elect", "x", "--url", "memory:", "--", "true"], "memory:"),
                 (["lock", "x", "--once", "--", "true"], "lock has no option --once"),
                 (["ls", "--grace", "1s"], "ls has no option --grace"),
-                (["ls", "x"], '"x" is too much'),
+                (["ls", "x"], '"x" is one argument too many'),
                 (["ls", "--", "true"], "takes no command"),
                 (["status"], "missing NAME"),
                 (["release", "x"], "--force"),

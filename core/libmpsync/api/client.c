@@ -96,7 +96,8 @@ static bool keep_urls(mpsync_client *client, const struct url *url, mpsync_error
 	client->url = strdup(client->store->url ? client->store->url : url->text);
 	client->store_url = client->url ? store_url(client->url, url, &client->options) : NULL;
 	if (!client->store_url)
-		fail(error, MPSYNC_E_NO_MEMORY, "out of memory, or this folder was removed");
+		fail(error, MPSYNC_E_NO_MEMORY,
+		    "out of memory, or the current folder was removed; change to another");
 	return client->store_url;
 }
 

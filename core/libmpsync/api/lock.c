@@ -46,12 +46,13 @@ static mpsync_status check_ttl(const mpsync_lock *lock, mpsync_error *error)
 
 	if (client->ttl_step_ms && ttl_ms % client->ttl_step_ms)
 		return fail(error, MPSYNC_E_UNSUPPORTED,
-		    "ttl: %lld ms is not a multiple of %u ms, as it has to be here", (long long)ttl_ms,
+		    "ttl: %lld ms is not a multiple of %u ms, which this store needs", (long long)ttl_ms,
 		    client->ttl_step_ms);
 	if (ttl_ms >= client->shortest_ttl_ms)
 		return MPSYNC_OK;
-	return fail(error, MPSYNC_E_UNSUPPORTED, "ttl: %lld ms is too short here; the least is %u ms",
-	    (long long)ttl_ms, client->shortest_ttl_ms);
+	return fail(error, MPSYNC_E_UNSUPPORTED,
+	    "ttl: %lld ms is too short for this store; the least is %u ms", (long long)ttl_ms,
+	    client->shortest_ttl_ms);
 }
 
 mpsync_lock *lock_new(mpsync_client *client, const char *name, const mpsync_options *options,

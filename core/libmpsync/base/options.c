@@ -139,7 +139,7 @@ mpsync_status mpsync_options_set(
 	char *copy;
 
 	if (!options || !value)
-		return fail(error, MPSYNC_E_INVALID, "no options, or no value, given");
+		return fail(error, MPSYNC_E_INVALID, "mpsync_options_set needs options and a value");
 	if (option < 0)
 		return fail(error, MPSYNC_E_INVALID,
 		    "there is no option \"%.40s\"; docs/options.md lists them", name ? name : "");

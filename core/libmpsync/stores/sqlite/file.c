@@ -199,7 +199,7 @@ static bool open_parts(struct sqlite_file *file, uint32_t patience_ms, mpsync_er
 		return false;
 	sqlite_access_share(file->paths);
 	if (!id_random(&file->opening)) {
-		fail(error, MPSYNC_E_INTERNAL, "there is no randomness to be had");
+		fail(error, MPSYNC_E_INTERNAL, "the kernel gives no random numbers (getrandom)");
 		return false;
 	}
 	if (!look_at_parts(file->paths, file->parts) ||
