@@ -1,8 +1,9 @@
 /*
- * Adopting a former instance's grant (rule 9). Its holder believes what that instance told, until
- * 0.84 ttl, by any clock, after the adoption at most. Its place may not end before, nor the right
- * here, which is told the engine: so our lease is kept alive right before its place goes over to
- * it, and once more before the grant is answered, whose right counts from that.
+ * Adopting the grant that a former instance made (rule 9, a restart loses nothing and invents
+ * nothing). Its holder believes what that instance told, which by any clock ends at most 0.84 ttl
+ * after the adoption. Neither the place nor the right here, which the engine is told, may end
+ * before that. So our lease is kept alive right before the place goes over to it, and once more
+ * before the grant is answered, whose right counts from that keep-alive.
  */
 #include "store.h"
 
@@ -11,7 +12,7 @@
 
 #define MOST_RACES 8
 
-/* Written since it was read: its value may be another by now, or its elector. */
+/* The place was written since it was read: its value, or its elector, may be another by now. */
 static void adopt_anew(struct etcd_entry *entry)
 {
 	if (++entry->races < MOST_RACES)
@@ -45,14 +46,14 @@ static void on_adopted(struct etcd_call *call, const struct etcd_answer *got)
 	etcd_entry_proceed_when_kept(entry);
 }
 
-/* A place that goes over to our lease now lasts for as long as anybody may believe in it. */
+/* Does the lease last as long as anybody may believe in a place that goes over to it now? */
 static bool lasts_long_enough(const struct etcd_session *session)
 {
 	return etcd_now(session->etcd) <=
 	       session->confirmed_ms + (uint64_t)session->granted_s * 1000 / 10;
 }
 
-/* Its value stays. Returns its ttl. */
+/* Take over value and ttl of the grant. Returns the ttl. */
 static uint32_t take_terms(struct etcd_entry *entry, const struct etcd_key *former_facts)
 {
 	struct etcd_facts facts;
@@ -69,7 +70,10 @@ static uint32_t take_terms(struct etcd_entry *entry, const struct etcd_key *form
 	return ttl_ms;
 }
 
-/* Its holder may believe in it for that long: so long its lease has to last at least (rule 21). */
+/*
+ * The holder may believe in its grant for that ttl, so the lease has to last at least as long (rule
+ * 21, the ttl of a grant is fixed).
+ */
 static void adopt_with_ttl(struct etcd_entry *entry, uint32_t ttl_ms)
 {
 	struct etcd_session *session = etcd_session_of(entry->etcd, ttl_ms);
@@ -89,8 +93,8 @@ static void adopt_with_ttl(struct etcd_entry *entry, uint32_t ttl_ms)
 }
 
 /*
- * The key goes over to our lease. Its creation, and so its place and token, stay. Only the first
- * place is a grant: a token that was never given has none before it in the queue to hide behind.
+ * The key goes over to our lease; its creation revision, and so its place and token, stay. Only the
+ * first place is a grant: otherwise a token that was never given could be adopted by a waiter.
  */
 static void adopt(struct etcd_entry *entry, const struct etcd_key *former_facts)
 {
@@ -146,7 +150,7 @@ static void on_former_facts(struct etcd_call *call, const struct etcd_answer *go
 		etcd_entry_answer_gone(entry, MPSYNC_REASON_DELETED, false);
 }
 
-/* Where the place stands, and where its facts are to stand on our lease. */
+/* The key of the place, and the key of its facts on our lease. */
 static bool set_keys(struct etcd_entry *entry, const struct etcd_key *place)
 {
 	const struct etcd *etcd = entry->etcd;

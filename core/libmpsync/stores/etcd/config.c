@@ -20,7 +20,7 @@ static bool add_member(struct etcd_config *config, const char *text, size_t leng
 	return true;
 }
 
-/* host:port,host:port */
+/* A list as in host:port,host:port. */
 static bool add_members(struct etcd_config *config, const struct url *url, mpsync_error *error)
 {
 	const char *text = url->target;
@@ -67,7 +67,7 @@ static char *read_password(const char *path, mpsync_error *error)
 	return NULL;
 }
 
-/* What etcdctl is told by its environment, where no option says it. */
+/* Take from etcdctl's environment what no option says. */
 static bool inherit_files_of_etcdctl(struct mpsync_options *options)
 {
 	static const struct {

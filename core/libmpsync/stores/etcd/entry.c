@@ -1,4 +1,4 @@
-/* A claim on etcd: what it answers, and what its session tells it. */
+/* One claim on etcd: its answers to the engine, and what its session tells it. */
 #include "store.h"
 
 #include <assert.h>
@@ -75,7 +75,7 @@ void etcd_entry_answer_gone(struct etcd_entry *entry, enum mpsync_reason reason,
 	if (!still_there)
 		etcd_entry_lose_place(entry);
 	etcd_unhold(entry);
-	entry->doubtful = !still_there; /* the facts may be: what is nobody's is looked for then */
+	entry->doubtful = !still_there; /* its facts may still be there, and are looked for */
 	etcd_entry_answer(entry, CLAIM_GONE,
 	    &(struct claim_answer){.reason = reason, .still_there = still_there}, NULL);
 }
@@ -172,7 +172,7 @@ static const char *value_of(const struct etcd_entry *entry)
 	return entry->claim->value ? entry->claim->value : entry->adopted_value;
 }
 
-/* What other clients of the recipe show as the leader's value. */
+/* The value of the key itself, which other clients of the recipe take for the leader's value. */
 static const char *public_value(const struct etcd_entry *entry)
 {
 	const char *value = value_of(entry);
@@ -228,7 +228,10 @@ struct etcd_op etcd_entry_put_facts(const struct etcd_entry *entry, const char *
 	    .kind = ETCD_PUT, .key = entry->facts, .value = facts, .lease = entry->session->lease};
 }
 
-/* By a write of ours that was given up, or by a hand that changed nothing else. */
+/*
+ * Was the place written since, by a write of ours that was given up, or by a hand that left the
+ * rest as it was?
+ */
 static bool was_written_meanwhile(struct etcd_entry *entry, const struct etcd_found *found)
 {
 	const struct etcd_key *key = found->count > 0 ? &found->keys[0] : NULL;
@@ -252,7 +255,7 @@ static void on_value_written(struct etcd_call *call, const struct etcd_answer *g
 	} else if (was_written_meanwhile(entry, &got->found[0])) {
 		etcd_entry_write_value(entry);
 	} else {
-		/* What has gone, the place or the facts alone? */
+		/* Find out what has gone: the place, or its facts alone. */
 		etcd_entry_gone(entry);
 		etcd_entry_fail(entry, &(struct etcd_answer){.result = ETCD_UNKNOWN,
 		                           .status = MPSYNC_E_UNREACHABLE,
@@ -260,7 +263,7 @@ static void on_value_written(struct etcd_call *call, const struct etcd_answer *g
 	}
 }
 
-/* Only over what was known to be there, so that a late one does not undo what came after it. */
+/* Written only over the version that is known, so that a late write does not undo a newer one. */
 void etcd_entry_write_value(struct etcd_entry *entry)
 {
 	const struct store_claim *claim = entry->claim;
@@ -309,7 +312,7 @@ void etcd_entry_expire(struct etcd_entry *entry)
 		entry->phase = ETCD_NEEDS_LEASE;
 	}
 	if (entry->withdrawing) {
-		etcd_entry_answer(entry, CLAIM_FREED, NULL, NULL); /* it went with its lease */
+		etcd_entry_answer(entry, CLAIM_FREED, NULL, NULL); /* the place went with its lease */
 	} else if (entry->phase == ETCD_NEEDS_LEASE) {
 		etcd_session_need(entry->session);
 	} else if (waits) {
@@ -323,7 +326,7 @@ void etcd_entry_see(struct etcd_entry *entry, const struct etcd_facts *facts)
 		etcd_entry_answer_gone(entry, MPSYNC_REASON_REVOKED, true);
 }
 
-/* Answered not at all: it is asked anew, and so comes back to here. */
+/* Without an answer the transaction is repeated, and its answer comes here again. */
 static bool was_answered(struct etcd_entry *entry, const struct etcd_answer *got)
 {
 	if (got->result == ETCD_OK)
@@ -353,7 +356,10 @@ static void on_restored(struct etcd_call *call, const struct etcd_answer *got)
 		etcd_standing_read_again(entry->session);
 }
 
-/* A hand has deleted the facts alone: the place is what is held. */
+/*
+ * Somebody deleted the facts alone. The grant is the place, which is still there, so the facts are
+ * written again.
+ */
 static void restore_facts(struct etcd_entry *entry)
 {
 	char *facts = etcd_entry_facts(entry, entry->key, entry->claim->token);
@@ -386,7 +392,7 @@ static void on_checked(struct etcd_call *call, const struct etcd_answer *got)
 		restore_facts(entry);
 }
 
-/* Deleted by others, or adopted by another elector: its key says which. */
+/* Was the place deleted, or adopted by another elector? Its key says which. */
 void etcd_entry_gone(struct etcd_entry *entry)
 {
 	if (entry->withdrawing || entry->check.flight)

@@ -61,7 +61,7 @@ static void etcd_attempt(struct store *store, struct store_claim *claim)
 		    &(struct store_word){.message = "out of memory"});
 		return;
 	}
-	etcd_unhold(entry); /* an answer that came too late was no grant */
+	etcd_unhold(entry); /* the answer came after the right had ended: it was no grant */
 	if (claim->adopt && !entry->created)
 		etcd_entry_proceed_when_kept(entry);
 	else
@@ -83,7 +83,7 @@ static void etcd_renew(struct store *store, struct store_claim *const *claims, s
 		if (entry->phase == ETCD_RENEWING &&
 		    etcd_now(entry->etcd) <
 		        etcd_held_since_ms(entry) + etcd_session_interval_ms(session) / 2)
-			etcd_entry_answer_right(entry, CLAIM_RENEWED); /* it has just been compared */
+			etcd_entry_answer_right(entry, CLAIM_RENEWED); /* a transaction has just shown it */
 		else if (entry->phase == ETCD_RENEWING)
 			etcd_session_need(session);
 	}
@@ -112,7 +112,7 @@ static void etcd_forget(struct store *store, struct store_claim *claim)
 	etcd_unwatch(&entry->before);
 	etcd_entry_leave_session(entry);
 	if (entry->created ||
-	    entry->doubtful) /* the watch took for this claim's what is nobody's now */
+	    entry->doubtful) /* the watch took facts that are nobody's now for this claim's */
 		etcd_standing_read_again(entry->session);
 	free(entry->queue);
 	free(entry->key);
@@ -143,7 +143,7 @@ static void store_query_cancel(struct store *store, struct store_query *query)
 	etcd_query_cancel(store, query);
 }
 
-/* Leases are not given back: nothing stands on them any more, and they end by themselves. */
+/* Leases are not revoked: nothing stands on them any more, and they end by themselves. */
 static void etcd_close(struct store *store)
 {
 	struct etcd *etcd = of(store);

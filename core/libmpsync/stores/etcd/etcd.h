@@ -1,4 +1,7 @@
-/* The etcd store: the recipe of etcd's own client, so that its mutexes and elections take part. */
+/*
+ * The etcd store. It follows the recipe of etcd's own client, so that mutexes and elections of that
+ * client take turns with locks of this library.
+ */
 #ifndef MPSYNC_STORES_ETCD_H
 #define MPSYNC_STORES_ETCD_H
 

@@ -1,8 +1,8 @@
 /*
- * The places that are held. A lease that lives does not show that a place is still there: a hand
- * may have deleted it, another elector adopted it. So each interval compares all of them, with
- * their last writing, in parts that one transaction can have, and a right counts from what showed
- * its place.
+ * The places that are held. A lease that is alive does not show that a place is still there:
+ * somebody may have deleted its key, or another elector may have adopted it. So in each interval
+ * all places are compared with how they were last written, in as many parts as transactions need,
+ * and a right counts from the transaction that showed its place.
  */
 #include "store.h"
 
@@ -87,7 +87,7 @@ static const struct etcd_key *key_of(
 	return NULL;
 }
 
-/* Someone wrote one of them meanwhile, or it has gone. */
+/* The place was written meanwhile, or has gone. */
 static void judge(struct etcd_entry *entry, const struct etcd_answer *answer)
 {
 	const struct etcd_key *key = key_of(entry, answer);
@@ -97,7 +97,7 @@ static void judge(struct etcd_entry *entry, const struct etcd_answer *answer)
 	else if (key->lease != entry->session->lease)
 		entry->taken = MPSYNC_REASON_OTHER_ELECTOR;
 	else
-		entry->written = key->mod_revision; /* as a value is written, or by a hand */
+		entry->written = key->mod_revision; /* by setting the value, or by hand */
 }
 
 static void tell(struct etcd_entry *entry)

@@ -1,4 +1,4 @@
-/* Giving a place up: released, or no longer waited for. */
+/* Giving up a place: the claim is released, or waits no longer. */
 #include "store.h"
 
 /* Facts that were left behind are looked for when the claim is forgotten. */
@@ -21,12 +21,13 @@ static void on_left(struct etcd_call *call, const struct etcd_answer *got)
 	if (got->succeeded)
 		answer_freed(entry, false);
 	else
-		resolve_doubt(entry); /* its facts came back, by a write that was under way */
+		resolve_doubt(entry); /* its facts were written again by a write that was under way */
 }
 
 /*
  * Is the key that stands there the place of these facts? An adopted place keeps the key of the
- * lease that it was taken on: when a hand has deleted it, that lease's owner may stand there anew.
+ * lease that it was made on. When somebody has deleted that key, the lease's owner may have made it
+ * anew.
  */
 static bool is_place_of(
     const struct etcd_entry *entry, const struct etcd_key *own, const struct etcd_key *facts_key)
@@ -41,7 +42,7 @@ static bool is_place_of(
 	return same;
 }
 
-/* Leaves what is this claim's place, as its facts say. */
+/* Remove what is this claim's place according to its facts. */
 static bool leave_by_facts(
     struct etcd_entry *entry, const struct etcd_key *own, const struct etcd_key *facts)
 {
@@ -64,10 +65,10 @@ static void on_left_by_facts(struct etcd_call *call, const struct etcd_answer *g
 	if (!etcd_entry_is_good(entry, got))
 		return;
 	if (!got->succeeded && leave_by_facts(entry, own, facts))
-		return; /* written anew, by a write whose answer was lost */
+		return; /* made anew, by a write whose answer was lost */
 	if (got->succeeded || !there)
 		answer_freed(entry, facts);
-	else /* a hand has deleted the facts alone */
+	else /* somebody deleted the facts alone */
 		etcd_entry_ask(
 		    entry, &(struct etcd_call){.compares = {{.key = entry->key, .revision = entry->created},
 		                                   {.key = entry->facts}},
@@ -77,7 +78,9 @@ static void on_left_by_facts(struct etcd_call *call, const struct etcd_answer *g
 		               .done = on_left});
 }
 
-/* The facts say whose it is: a key that another elector has adopted is not ours to delete (rule 3).
+/*
+ * The facts say whose the key is: one that another elector has adopted must not be deleted here
+ * (rule 3, write only on top of your own write).
  */
 static void leave(struct etcd_entry *entry)
 {
@@ -101,7 +104,7 @@ static void on_doubt_resolved(struct etcd_call *call, const struct etcd_answer *
 	const struct etcd_key *facts = etcd_only(&got->found[1]);
 
 	if (etcd_entry_is_good(entry, got) && !leave_by_facts(entry, own, facts))
-		/* If it comes later the session's watch will see it. */
+		/* If the key appears later, the session's watch sees it. */
 		answer_freed(entry, etcd_entry_owns(entry, facts));
 }
 

@@ -11,12 +11,12 @@
 
 #define SESSIONS "mpsync-session/"
 #define RESERVED "mpsync-"
-/* In microseconds, still a number of 64 bits. */
+/* In microseconds this is still below 2^63. */
 #define MOST_SINCE_MS (INT64_MAX / 1000)
 
 static bool is_escaped(const char *name, size_t i)
 {
-	/* A lock whose name begins as our own keys do must not meet them. */
+	/* A lock whose name begins like our own keys is escaped, so that it does not meet them. */
 	const bool reserved = i == 0 && strncmp(name, RESERVED, strlen(RESERVED)) == 0;
 
 	return reserved || name[i] == '/' || name[i] == '%';
@@ -39,7 +39,7 @@ static char *escape(const char *name)
 	return escaped;
 }
 
-/* In its place. */
+/* Unescapes the text in place. */
 static void unescape(char *escaped)
 {
 	char *end = escaped;
@@ -120,7 +120,10 @@ char *etcd_facts_key(const char *prefix, int64_t lease, const char *name)
 	return path("%1$s" SESSIONS "%3$s/%2$s", prefix, name, lease);
 }
 
-/* One lease may have an adopted place and one of its own in the same queue. */
+/*
+ * A lease may have two places in one queue, an adopted one and its own, so the facts of an adopted
+ * place have a key with its revision.
+ */
 char *etcd_place_facts_key(
     const char *prefix, const char *name, const char *key, int64_t lease, int64_t created)
 {

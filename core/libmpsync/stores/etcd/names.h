@@ -18,32 +18,32 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* All of these are owned by the caller; NULL without memory. */
+/* The texts that these return are owned by the caller; NULL without memory. */
 char *etcd_queue_path(const char *prefix, const char *name);
 char *etcd_queue_key(const char *prefix, const char *name, int64_t lease);
 char *etcd_sessions_path(const char *prefix);
 char *etcd_session_path(const char *prefix, int64_t lease);
 char *etcd_facts_key(const char *prefix, int64_t lease, const char *name);
-/* Of the place `key`, which was created at `created` and stands on `lease`. */
+/* The key of the facts of the place `key`, which was created at `created` and stands on `lease`. */
 char *etcd_place_facts_key(
     const char *prefix, const char *name, const char *key, int64_t lease, int64_t created);
 
-/* What the queues of all names begin with that begin with `name`. */
+/* The beginning of the queues of all names that begin with `name`. */
 char *etcd_queue_paths(const char *prefix, const char *name);
-/* The name in whose queue a key on that lease stands; NULL: it is no such key. */
+/* The name in whose queue a key on that lease stands; NULL: the key is in no queue. */
 char *etcd_queue_name(const char *prefix, const char *key, int64_t lease);
 
-/* The name that a facts key is of; NULL: it is a session's own, or no facts key. */
+/* The name that a facts key belongs to; NULL: the key is the session's own, or no facts key. */
 char *etcd_facts_name(const char *prefix, const char *key);
 
-/* What a place in a queue is. Texts are borrowed from `json` once it has been read. */
+/* The facts of a place in a queue. Texts are borrowed from `json` after they have been read. */
 struct etcd_facts {
 	cJSON *json;
 	const char *holder;
 	const char *value;
-	const char *key; /* in the queue, if it is not of the same lease (adopted); else NULL */
+	const char *key; /* the place's key, if another lease made it (adopted); else NULL */
 	struct id claim;
-	uint64_t token; /* 0: the revision at which it was created */
+	uint64_t token; /* 0: the token is the revision at which the key was created */
 	uint32_t ttl_ms;
 	int64_t since_ms;
 	bool election;
@@ -52,7 +52,7 @@ struct etcd_facts {
 
 /* Owned by the caller; NULL without memory. */
 char *etcd_facts_write(const struct etcd_facts *facts);
-/* False, and nothing to clear, if it is not what etcd_facts_write writes. */
+/* False, with nothing to clear, if the text is not what etcd_facts_write writes. */
 bool etcd_facts_read(struct etcd_facts *facts, const char *text);
 void etcd_facts_clear(struct etcd_facts *facts);
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Lost races before a request says "busy" and comes back later. */
+/* After so many lost races a request answers "busy" and comes back later. */
 #define MOST_RACES 8
 
 static void remember_owner(struct etcd_entry *entry, const struct etcd_key *oldest)
@@ -82,7 +82,7 @@ static bool watch_before(struct etcd_entry *entry, const struct etcd_key *before
 	return true;
 }
 
-/* Of a claim here, which sees to its facts itself. */
+/* A place whose claim is in this client: that claim sees to its facts itself. */
 static bool is_somebodys(const struct etcd_session *session, const struct etcd_key *place)
 {
 	const struct etcd_entry *other = session->entries;
@@ -96,12 +96,13 @@ static bool is_somebodys(const struct etcd_session *session, const struct etcd_k
 static void on_facts_restored(struct etcd_call *call, const struct etcd_answer *got)
 {
 	if (got->result != ETCD_OK)
-		etcd_entry_tell_changed(call->context); /* it looks again */
+		etcd_entry_tell_changed(call->context); /* the claim looks again */
 }
 
 /*
- * What stands before this claim is on its own lease, and of no claim here: late, or adopted for one
- * that has gone. Its facts would end it. Where a hand has deleted those it would stay for ever.
+ * The place before this claim is on its own lease and belongs to no claim of this client: it came
+ * late, or was adopted for a claim that has gone. Its facts would end it. If somebody has deleted
+ * the facts they are written again, or the place would stay for ever.
  */
 static void restore_facts(struct etcd_entry *entry, const struct etcd_key *place)
 {
@@ -136,7 +137,10 @@ static void restore_facts(struct etcd_entry *entry, const struct etcd_key *place
 	free(facts);
 }
 
-/* Held is who stands there and is the oldest: never because another one went (rule 33). */
+/*
+ * A claim holds if its key is the oldest in the queue, as a linearizable read shows: never because
+ * the key before it went (rule 33, look at your own key).
+ */
 static void on_looked(struct etcd_call *call, const struct etcd_answer *got)
 {
 	struct etcd_entry *entry = call->context;
@@ -194,7 +198,7 @@ static void regain(struct etcd_entry *entry)
 	etcd_entry_proceed_when_kept(entry);
 }
 
-/* A try has not queued; it only asks who has the name. */
+/* A try does not queue; it only asks who holds the name. */
 static void on_asked_owner(struct etcd_call *call, const struct etcd_answer *got)
 {
 	struct etcd_entry *entry = call->context;
@@ -227,7 +231,10 @@ static void on_cleared(struct etcd_call *call, const struct etcd_answer *got)
 		race(entry, etcd_place_take);
 }
 
-/* What stands at our own place is of an earlier claim of this client, done late (rule 40). */
+/*
+ * Our own key is there, but belongs to an earlier claim of this client whose write came late (rule
+ * 40, one contender per name).
+ */
 static void clear_place(struct etcd_entry *entry, const struct etcd_key *own)
 {
 	etcd_entry_ask(entry, &(struct etcd_call){.compares = {{.key = entry->key,
@@ -251,9 +258,9 @@ static void judge(struct etcd_entry *entry, const struct etcd_key *oldest)
 }
 
 /*
- * It stands where this claim would, and was granted to another one: it has gone over to another
- * elector, or came back from there, or came too late for its claim, whose holder may believe in it.
- * Without facts, which a hand has deleted, it may be any of these.
+ * Is the place at our key one that was granted to another claim? It may have gone over to another
+ * elector, come back from there, or come too late for its claim; its holder may believe in it.
+ * Without facts, which somebody has deleted, it may be any of these.
  */
 static bool is_granted_place(
     const struct etcd_entry *entry, const struct etcd_key *own, const struct etcd_key *facts_key)
@@ -270,7 +277,7 @@ static bool is_granted_place(
 	return granted;
 }
 
-/* There is room when that has gone, which its facts see to. */
+/* There is room when that place has gone, which its facts see to. */
 static void wait_for_room(struct etcd_entry *entry, const struct etcd_answer *got)
 {
 	const struct etcd_key *taken = etcd_only(&got->found[0]);
@@ -305,10 +312,11 @@ static void on_entered(struct etcd_call *call, const struct etcd_answer *got)
 		entry->created = own->create_revision;
 		entry->written = own->mod_revision;
 		entry->facts_created = facts->create_revision;
-		entry->value_version = entry->claim->value_version - 1; /* which one stands there? */
+		entry->value_version = entry->claim->value_version - 1; /* so that it is written again */
 		judge(entry, oldest);
 	} else if (own && !oldest) {
-		race(entry, etcd_place_take); /* what answers contradicts itself */
+		race(entry, etcd_place_take); /* the answers contradict each other, so something changed in
+		                                 between */
 	} else if (is_granted_place(entry, own, facts)) {
 		wait_for_room(entry, got);
 	} else if (own || facts) {

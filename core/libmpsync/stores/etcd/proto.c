@@ -41,8 +41,9 @@ static struct etcd_bytes pack(const ProtobufCMessage *message)
 }
 
 /*
- * The end of the range of all keys that begin with the prefix: the prefix with its last byte
- * raised, which it can be, for all prefixes of ours end in a slash. Without memory `*end` is NULL.
+ * The end of the range of all keys that begin with the prefix is the prefix with its last byte
+ * raised. That cannot overflow, since all of our prefixes end in a slash. Without memory `*end` is
+ * NULL.
  */
 static ProtobufCBinaryData end_of(uint8_t **end, const char *prefix)
 {
@@ -80,7 +81,7 @@ static bool set_range(struct op_room *room, const struct etcd_op *op, bool keys_
 	if (op->kind == ETCD_GET_KEYS) {
 		range->keys_only = true;
 		range->limit = ETCD_MOST_KEYS;
-		if (!*op->key) /* in etcd's words: from the first key, to the last */
+		if (!*op->key) /* etcd's way to say: from the first key to the last */
 			range->key = range->range_end = (ProtobufCBinaryData){1, (uint8_t *)""};
 		else
 			range->range_end = end_of(&room->end, op->key);
@@ -146,7 +147,7 @@ static bool set_compare(struct compare_room *room, const struct etcd_compare *co
 	if (compare->kind == ETCD_CREATED_AT)
 		return true;
 	set->range_end = end_of(&room->end, compare->key);
-	/* True of a range is what is true of each key in it. */
+	/* A comparison of a range is true if it is true of each key in it. */
 	if (compare->kind == ETCD_NONE_BEFORE) {
 		set->result = ETCDPB__COMPARE__COMPARE_RESULT__GREATER;
 		set->create_revision = compare->revision - 1;
@@ -154,7 +155,7 @@ static bool set_compare(struct compare_room *room, const struct etcd_compare *co
 	return room->end;
 }
 
-/* Of what `then` does, `otherwise`, and the further reads, in this order. */
+/* Room for the operations of `then`, of `otherwise`, and for the further reads, in this order. */
 struct txn_room {
 	struct compare_room *compares;
 	Etcdpb__Compare **compare_list;
@@ -284,7 +285,7 @@ size_t etcd_message_size(const uint8_t *bytes, size_t size)
 	return size < HEAD_SIZE + length ? 0 : HEAD_SIZE + length;
 }
 
-/* What stands behind the head of the first whole message; NULL: there is none. */
+/* The message behind the first head; NULL: it is not whole. */
 static const uint8_t *content(const uint8_t *bytes, size_t *size)
 {
 	const size_t whole = etcd_message_size(bytes, *size);
@@ -295,7 +296,7 @@ static const uint8_t *content(const uint8_t *bytes, size_t *size)
 	return bytes + HEAD_SIZE;
 }
 
-/* As text: etcd's bytes may hold anything, and end in no NUL. */
+/* A copy that ends in NUL: etcd's bytes may hold anything, and do not. */
 static char *copy_text(const ProtobufCBinaryData *data)
 {
 	return strndup(data->data ? (const char *)data->data : "", data->len);
@@ -356,7 +357,7 @@ static void set_header(struct etcd_answer *answer, const Etcdpb__ResponseHeader 
 	answer->term = header->raft_term;
 }
 
-/* One key for each of those that is there. */
+/* One key for each of the further keys that exists. */
 static bool copy_further(
     struct etcd_found *found, Etcdpb__ResponseOp *const *responses, size_t count)
 {

@@ -1,4 +1,4 @@
-/* Calls and answers in the form that etcd's gRPC has them: a byte, a length, a protobuf message. */
+/* Calls and answers as etcd's gRPC frames them: one byte, a length, a protobuf message. */
 #ifndef MPSYNC_STORES_ETCD_PROTO_H
 #define MPSYNC_STORES_ETCD_PROTO_H
 
@@ -19,21 +19,22 @@ struct etcd_bytes etcd_encode_watch(const struct etcd_watch *watch);
 struct etcd_bytes etcd_encode_authenticate(const char *user, const char *password);
 
 /*
- * The first whole message of what has arrived: how many bytes it takes with its head, 0 while it is
- * not whole, SIZE_MAX when it cannot be one.
+ * The size of the first message that has arrived, with its head; 0 while it is not whole, SIZE_MAX
+ * when it cannot be a message.
  */
 size_t etcd_message_size(const uint8_t *bytes, size_t size);
 
 /*
- * These read the first message of what has arrived, if it is whole.
+ * The functions below read the first message that has arrived, if it is whole.
  *
- * Takes an answer apart, and shows it to `done` while it lasts. False: it is not what etcd sends.
+ * Decodes an answer and hands it to `done`, during that call only. False: it is not what etcd
+ * sends.
  */
 bool etcd_decode(struct etcd_call *call, const uint8_t *bytes, size_t size);
 
 /*
  * Tells the watch what one message says, until *watch is NULL: whoever is told may stop watching.
- * False: the watch is over (compacted, or not etcd's).
+ * False: the watch is over, because it was compacted, or the message is not etcd's.
  */
 bool etcd_decode_watch(struct etcd_watch *const *watch, const uint8_t *bytes, size_t size);
 

@@ -1,7 +1,8 @@
 /*
- * One etcd lease and what stands on it. A keep-alive is no quorum write: a member that leads no
- * more answers it from memory. It counts when a linearizable read sent after it shows the session's
- * key, and no other leader was elected in between (rule 35).
+ * One etcd lease and the places on it. A keep-alive is no quorum write: a member that was deposed
+ * answers it from memory. So a keep-alive counts only when a linearizable read that was sent after
+ * it shows the session's key, and no other leader was elected in between (rule 35, a keep-alive is
+ * confirmed).
  */
 #include "store.h"
 
@@ -10,7 +11,7 @@
 #include <string.h>
 
 #define FIRST_BACKOFF_MS 50
-#define MOST_BACKOFF_MS  5000 /* while nothing is held */
+#define MOST_BACKOFF_MS  5000 /* while no place is held */
 #define LEAST_TIMEOUT_MS 500
 
 uint64_t etcd_session_right_ms(const struct etcd_session *session)
@@ -41,7 +42,10 @@ bool etcd_session_is_fresh(const struct etcd_session *session)
 
 /* ---- Telling ---- */
 
-/* Whoever is told something may end others, or the session: so those to be told stand in a list. */
+/*
+ * An entry that is told something may end others, or the session. So the entries to be told stand
+ * in a list.
+ */
 void etcd_session_tell_later(struct etcd_session *session, struct etcd_entry *entry)
 {
 	if (entry->told_link)
@@ -91,7 +95,7 @@ static void fail_waiting(struct etcd_session *session, const struct etcd_answer 
 			etcd_entry_fail(entry, answer);
 }
 
-/* One that is told may need the next keep-alive at once. */
+/* An entry that is told may need the next keep-alive at once. */
 static void proceed_needing(struct etcd_session *session)
 {
 	struct etcd_entry *entry;
@@ -111,7 +115,7 @@ uint64_t etcd_session_interval_ms(const struct etcd_session *session)
 	return (uint64_t)session->granted_s * 1000 / 6;
 }
 
-/* A waiter only has to keep its place. */
+/* Without a held place it is enough that the waiters' places last. */
 static uint64_t step_interval_ms(const struct etcd_session *session)
 {
 	const uint64_t interval_ms = etcd_session_interval_ms(session);
@@ -190,7 +194,7 @@ void etcd_session_lost(struct etcd_session *session)
 		etcd_entry_expire(entry);
 }
 
-/* The key that a confirmation reads. */
+/* The session's key, which confirmations read. */
 static void on_opened(struct etcd_call *call, const struct etcd_answer *answer)
 {
 	struct etcd_session *session = call->context;
@@ -227,7 +231,7 @@ static void grant(struct etcd_session *session)
 {
 	const struct store_clock *clock = &session->etcd->store.clock;
 
-	/* Below 2^63, and not 0. */
+	/* A number below 2^63 that is not 0. */
 	session->lease = (int64_t)clock->random(clock->context) << 31 | 1;
 	session->lease ^= (int64_t)(clock->random(clock->context) >> 1) << 1;
 	session->path = etcd_session_path(session->etcd->prefix, session->lease);
@@ -268,7 +272,7 @@ static void on_confirmed(struct etcd_call *call, const struct etcd_answer *answe
 	}
 }
 
-/* Reads the session's key, and the next of the places that are held. */
+/* Reads the session's key, and compares the next part of the held places. */
 static void compare_held(struct etcd_session *session)
 {
 	struct etcd_compare places[ETCD_MOST_FURTHER];
@@ -290,14 +294,14 @@ static void on_kept_alive(struct etcd_call *call, const struct etcd_answer *answ
 {
 	struct etcd_session *session = call->context;
 
-	/* That it is gone counts, too, only when a linearizable read shows it. */
+	/* That the lease is gone also counts only when a linearizable read shows it. */
 	if (answer->result != ETCD_OK && answer->result != ETCD_NO_LEASE) {
 		try_again_later(session, answer);
 		return;
 	}
 	if (answer->result == ETCD_OK && answer->ttl_s > 0 && answer->ttl_s < session->granted_s)
 		session->granted_s = (uint32_t)answer->ttl_s;
-	/* 0 is no leader's. */
+	/* The term of no leader is 0. */
 	session->term = answer->result == ETCD_OK && answer->ttl_s > 0 ? answer->term : 0;
 	compare_held(session);
 }
@@ -310,7 +314,10 @@ static void keep_alive(struct etcd_session *session)
 	        .kind = ETCD_KEEP_ALIVE, .lease = session->lease, .done = on_kept_alive});
 }
 
-/* Of many parts one in a quarter of the interval begins with a keep-alive; of few, each. */
+/*
+ * With many parts, one in each quarter of the interval begins with a keep-alive; with few, each of
+ * them does.
+ */
 static void step(struct etcd_session *session)
 {
 	const uint64_t now = etcd_now(session->etcd);
@@ -331,7 +338,7 @@ void etcd_session_need(struct etcd_session *session)
 	if (session->phase != SESSION_IDLE)
 		return;
 	session->due_ms = CLAIM_NEVER;
-	/* Long left alone: etcd has ended it by now, or will. */
+	/* Nobody kept the lease alive for long: etcd has ended it, or will soon. */
 	if (session->lease && etcd_now(session->etcd) > session->confirmed_ms + 2 * ttl_ms)
 		etcd_session_lost(session);
 	if (session->phase != SESSION_IDLE)
@@ -359,7 +366,7 @@ void etcd_session_run(struct etcd_session *session, uint64_t now_ms)
 {
 	if (session->due_ms <= now_ms) {
 		session->due_ms = CLAIM_NEVER;
-		/* Nobody needs it: it may end. */
+		/* Without entries the lease may end. */
 		if (session->entries || (session->lease && now_ms < session->believed_ms))
 			etcd_session_need(session);
 	}

@@ -1,4 +1,7 @@
-/* What stands on a lease: whose it is here, and giving back what is nobody's. */
+/*
+ * What stands on a lease: which claim of this client it belongs to, and removing what belongs to
+ * none.
+ */
 #include "store.h"
 
 #include <stdlib.h>
@@ -6,7 +9,7 @@
 
 #define READ_AGAIN_MS 50
 
-/* The next one from `entry` on whose facts stand there, or would. */
+/* The next entry, from `entry` on, whose facts are at that key, or would be. */
 static struct etcd_entry *next_at(struct etcd_entry *entry, const char *facts_key)
 {
 	while (entry && (!entry->facts || strcmp(entry->facts, facts_key) != 0))
@@ -17,7 +20,7 @@ static struct etcd_entry *next_at(struct etcd_entry *entry, const char *facts_ke
 void etcd_standing_read_again(struct etcd_session *session)
 {
 	if (!etcd_session_is_open(session))
-		return; /* nothing stands on it */
+		return; /* nothing is on the lease */
 	session->read_ms = etcd_now(session->etcd) + READ_AGAIN_MS;
 	etcd_arm(session->etcd);
 }
@@ -25,7 +28,7 @@ void etcd_standing_read_again(struct etcd_session *session)
 static void on_ghost_gone(struct etcd_call *call, const struct etcd_answer *answer)
 {
 	(void)answer;
-	/* There may be more, or this one still. */
+	/* More may have to be removed, or this removal may have failed. */
 	etcd_standing_read_again(call->context);
 }
 
@@ -38,7 +41,7 @@ static void change_keys(struct etcd_session *session, const struct etcd_call *ca
 	etcd_send(session->etcd->rpc, &session->changing);
 }
 
-/* Its place is not there, or is another's by now: only the facts are left to remove. */
+/* The place has gone, or is another claim's by now: only the facts are left to remove. */
 static void on_ghost_removed(struct etcd_call *call, const struct etcd_answer *answer)
 {
 	struct etcd_session *session = call->context;
@@ -54,7 +57,10 @@ static void on_ghost_removed(struct etcd_call *call, const struct etcd_answer *a
 		                         .done = on_ghost_gone});
 }
 
-/* The place that these facts are of. Owned by the caller; NULL: they are nobody's, or no memory. */
+/*
+ * The key of the place that these facts describe, owned by the caller; NULL: they describe none, or
+ * no memory.
+ */
 static char *place_of(
     const struct etcd_session *session, const struct etcd_key *key, const struct etcd_facts *facts)
 {
@@ -68,7 +74,7 @@ static char *place_of(
 	return place;
 }
 
-/* A place that a cancelled claim got late (rule 40): given back on sight. */
+/* A place that a cancelled claim got late (rule 40, one contender per name) is removed on sight. */
 static void remove_ghost(
     struct etcd_session *session, const struct etcd_key *key, const struct etcd_facts *facts)
 {
@@ -140,7 +146,7 @@ static void drop_orphans(struct etcd_session *session)
 	}
 }
 
-/* The one that is being put back. */
+/* The orphan whose facts are being written again. */
 static struct etcd_orphan **being_restored(struct etcd_session *session)
 {
 	struct etcd_orphan **link = &session->orphans;
@@ -150,7 +156,9 @@ static struct etcd_orphan **being_restored(struct etcd_session *session)
 	return link;
 }
 
-/* It is seen anew with them; or its place has gone as well, to another elector maybe. */
+/*
+ * The watch shows it again with its facts; or its place has gone too, perhaps to another elector.
+ */
 static void on_orphan_restored(struct etcd_call *call, const struct etcd_answer *answer)
 {
 	struct etcd_session *session = call->context;
@@ -188,7 +196,10 @@ static void on_orphans_place(struct etcd_call *call, const struct etcd_answer *a
 		                         .done = on_orphan_restored});
 }
 
-/* Its facts have gone. Without them, of which a claim here has its own, nothing would end it. */
+/*
+ * The facts of an adopted place have gone. Without them nothing would end the place, so they are
+ * written again; a claim of this client sees to its own.
+ */
 static void restore_orphan(struct etcd_session *session, const struct etcd_orphan *orphan)
 {
 	if (next_at(session->entries, orphan->facts_key))
@@ -203,7 +214,7 @@ static void restore_orphan(struct etcd_session *session, const struct etcd_orpha
 	                         .done = on_orphans_place});
 }
 
-/* Its holder may come back for it, and believes in it until a ttl from now at most. */
+/* The holder may come back for the place, and believes in it for a ttl from now at most. */
 static bool may_be_believed(
     struct etcd_session *session, const struct etcd_key *key, const struct etcd_facts *facts)
 {
@@ -227,11 +238,13 @@ static void see(struct etcd_session *session, const struct etcd_key *key)
 	struct etcd_entry *entry = next_at(session->entries, key->key);
 	struct etcd_entry *own = NULL;
 	struct etcd_facts facts;
-	bool late = false; /* news of what has gone already */
+	bool late = false; /* the news is of a place that has gone already */
 
 	if (strcmp(key->key, session->path) == 0 || !etcd_facts_read(&facts, key->value))
 		return;
-	/* A claim that has adopted its place, and one that waits for that place, may have one key. */
+	/*
+	 * A claim that has adopted its place and one that waits for that place may have the same key.
+	 */
 	for (; entry; entry = next_at(entry->next, key->key)) {
 		late |= entry->facts_created > key->create_revision;
 		if (id_equal(&entry->claim->digest, &facts.claim))
@@ -244,13 +257,13 @@ static void see(struct etcd_session *session, const struct etcd_key *key)
 	etcd_facts_clear(&facts);
 }
 
-/* Where it would stand there is another's place, which it waits for to go. */
+/* Does another claim's place stand at this claim's key, so that this claim waits for it to go? */
 static bool waits_for_room(const struct etcd_entry *entry)
 {
 	return !entry->created && entry->before.flight;
 }
 
-/* created 0: whenever. */
+/* created 0: whatever its creation. */
 static bool is_there(const struct etcd_found *found, const char *key, int64_t created)
 {
 	for (size_t i = 0; i < found->count; i++)
@@ -260,7 +273,7 @@ static bool is_there(const struct etcd_found *found, const char *key, int64_t cr
 	return false;
 }
 
-/* A place before them here may have lost its facts, or the claim that would have seen to them. */
+/* A place before theirs may have lost its facts, or the claim that would have restored them. */
 static void let_look_again(struct etcd_session *session)
 {
 	struct etcd_entry *entry;
@@ -272,7 +285,7 @@ static void let_look_again(struct etcd_session *session)
 		etcd_entry_tell_changed(entry);
 }
 
-/* What the watch would have told. */
+/* Handle everything that the broken watch did not tell. */
 static void on_read(struct etcd_call *call, const struct etcd_answer *answer)
 {
 	struct etcd_session *session = call->context;
