@@ -1,6 +1,6 @@
 /*
- * Who the callers of the old wire are, all together: one holder. Its name is shown to everybody;
- * the key, from which its claims are made, to nobody.
+ * Callers of the old wire do not say who they are, so all of them are one holder. Its name is
+ * public; the key that its claims are made with is not.
  */
 #ifndef MPSYNC_ELECTOR_ANONYMOUS_H
 #define MPSYNC_ELECTOR_ANONYMOUS_H
@@ -21,7 +21,7 @@ struct anonymous {
  */
 bool anonymous_open(struct anonymous *anonymous, char warning[ANONYMOUS_WARNING_SIZE]);
 
-/* The claim for one name: it cannot be computed without the key. False without memory. */
+/* The holder's claim for a name, which nobody can compute without the key. False without memory. */
 bool anonymous_claim(const struct id *key, const char *name, struct id *claim);
 
 #endif

@@ -2,13 +2,13 @@
 #include "base/wire.h"
 #include "session.h"
 
-/* What is left to the grants of each ttl; few ttls are in use at once. */
+/* What is left of the rights, for each ttl: few ttls are in use at once. */
 #define MOST_TTLS 16
 
 struct beat {
 	uint32_t ttl_ms[MOST_TTLS];
-	uint64_t most_ms[MOST_TTLS];  /* that any of the ttl's grants has left */
-	uint64_t least_ms[MOST_TTLS]; /* that each has left, but those that are listed as low */
+	uint64_t most_ms[MOST_TTLS];  /* the most that a grant of the ttl has left */
+	uint64_t least_ms[MOST_TTLS]; /* the least, but for those that are listed as low */
 	size_t ttls;
 	uint64_t grants;
 	uint64_t read_ms;
@@ -16,7 +16,7 @@ struct beat {
 	bool lists_low;
 };
 
-/* MOST_TTLS: no room. */
+/* MOST_TTLS: there is no room for this ttl. */
 static size_t slot_of(struct beat *beat, uint32_t ttl_ms)
 {
 	size_t i = 0;
@@ -32,7 +32,7 @@ static size_t slot_of(struct beat *beat, uint32_t ttl_ms)
 	return i;
 }
 
-/* What has not been confirmed is not renewed by a heartbeat. */
+/* A heartbeat renews only grants that this elector has confirmed. */
 static bool is_beaten(const struct ticket *ticket)
 {
 	return ticket->state == TICKET_HELD && !ticket->deleting;
@@ -44,8 +44,8 @@ static uint64_t remaining_of(const struct ticket *ticket, const struct beat *bea
 }
 
 /*
- * Others of its ttl have been renewed since it ought to have been: the store refuses this one. It
- * is told of by itself, lest all the others end with it.
+ * Other grants of the ttl were renewed after this one should have been: the store does not renew
+ * it. It is listed by itself, so that the others do not end with it.
  */
 static bool is_low(const struct ticket *ticket, const struct beat *beat, size_t slot)
 {
@@ -90,7 +90,10 @@ static void promise(struct session *session, struct beat *beat)
 		if (!is_beaten(ticket) || remaining_of(ticket, beat) == 0)
 			continue;
 		slot = slot_of(beat, ticket_claim(ticket)->ttl_ms);
-		/* A low one is tried again as its own claim says, which knows what the store answered. */
+		/*
+		 * The claim of a low grant knows what the store answered, and decides when it is tried
+		 * again.
+		 */
 		if (slot < MOST_TTLS && is_low(ticket, beat, slot))
 			continue;
 		if (slot < MOST_TTLS)
@@ -103,8 +106,8 @@ static void promise(struct session *session, struct beat *beat)
 }
 
 /*
- * The body is whole or is not sent: a client that did not read of a grant that is low, or of an
- * event, would go on believing.
+ * The body is sent whole or not at all: a client that is not told of a low grant, or of an event,
+ * would go on believing.
  */
 static bool add_low(cJSON *body, const struct session *session, struct beat *beat)
 {
@@ -128,7 +131,10 @@ static bool add_low(cJSON *body, const struct session *session, struct beat *bea
 	return whole;
 }
 
-/* More than the client knows of: a late request got them, and it has to say that it wants them. */
+/*
+ * The elector has more grants than the client knows of: late requests got them, and the client has
+ * to say whether it wants them.
+ */
 static bool add_claims(cJSON *body, const struct session *session)
 {
 	cJSON *list = cJSON_AddArrayToObject(body, "claims");
@@ -179,7 +185,10 @@ static cJSON *beat_body(
     const struct session *session, struct beat *beat, const struct heartbeat *heartbeat)
 {
 	cJSON *body = cJSON_CreateObject();
-	/* A client whose stream broke in the middle, unnoticed at its end, sees it here. */
+	/*
+	 * The stream that this elector has. A client whose stream broke on the way, without noticing it
+	 * at its own end, sees it here.
+	 */
 	const double stream = session->stream ? (double)session->stream->generation : 0;
 
 	return wire_whole(body,

@@ -5,7 +5,7 @@
 
 #define LEAST_SIZE 64
 
-/* Two multiplications by odd numbers spread each bit of the id over the upper half. */
+/* Multiplications by two odd numbers let each bit of the id change the upper half. */
 static size_t chain_of(const struct id_table *table, const struct id *id)
 {
 	uint64_t seeds[2];

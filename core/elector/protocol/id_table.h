@@ -1,4 +1,4 @@
-/* Things found by their id, at the same cost however many there are. */
+/* A hash table of things with an id: finding one costs the same however many there are. */
 #ifndef MPSYNC_ELECTOR_ID_TABLE_H
 #define MPSYNC_ELECTOR_ID_TABLE_H
 
@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* Stands first in what is found; its id does not change while it is in a table. */
+/* The first member of what is found. Its id must not change while it is in a table. */
 struct id_entry {
 	struct id id;
 	struct id_entry *next;
@@ -19,18 +19,23 @@ struct id_table {
 	struct id seed;
 };
 
-/* `seed` keeps those who choose their own ids from choosing one chain. False without memory. */
+/*
+ * `seed` keeps clients, who choose their own ids, from putting all of them into one chain. False
+ * without memory.
+ */
 bool id_table_init(struct id_table *table, const struct id *seed);
 struct id_entry *id_table_find(const struct id_table *table, const struct id *id);
 
-/* Never fails: where there is no memory to grow, finding takes longer. The id is not there yet. */
+/*
+ * Never fails: without memory to grow, finding takes longer. The id must not be in the table yet.
+ */
 void id_table_add(struct id_table *table, struct id_entry *entry);
 void id_table_remove(struct id_table *table, const struct id_entry *entry);
 
-/* In no particular order; `visit` may free the entry, but add and remove nothing. */
+/* In no particular order. `visit` may free the entry, but must not add or remove any. */
 void id_table_each(const struct id_table *table, void (*visit)(struct id_entry *entry));
 
-/* Whatever is still in it is not touched. */
+/* Entries that are still in the table are not freed. */
 void id_table_clear(struct id_table *table);
 
 #endif

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define IDLE_SESSION_MS 60000
-/* How many sessions are asked to give their place up to a new one. */
+/* For a new session so many idle ones are looked at, whether one can end. */
 #define MOST_LOOKS      16
 #define MOST_EVENTS     100000
 #define EVENT_BITS      21
@@ -42,7 +42,7 @@ static void set_session_timer(struct session *session, uint64_t at_ms)
 
 /* ---- Events ---- */
 
-/* What its reader has room for. */
+/* Send as many events as the stream's reader has room for. */
 static void send_events(struct session *session)
 {
 	const struct sessions_host *host = &session->sessions->host;
@@ -75,9 +75,9 @@ static void drop_event(struct session *session)
 }
 
 /*
- * Where a session's numbers begin: below 2^53, and elsewhere at each elector. A client that is
- * passed from one to another would else declare the one's stream, and acknowledge its events, to
- * the other.
+ * Where a session's numbers begin: below 2^53, and elsewhere at each elector. With equal numbers a
+ * client that moves between electors would name the stream of one elector, and acknowledge its
+ * events, to the other.
  */
 static uint64_t draw_base(const struct sessions *sessions, unsigned bits)
 {
@@ -86,7 +86,10 @@ static uint64_t draw_base(const struct sessions *sessions, unsigned bits)
 	return random << bits;
 }
 
-/* Events are missing from here on: the client confirms each of its grants before it is believed. */
+/*
+ * Events after this are missing, so the client has to confirm each of its grants before it is
+ * believed.
+ */
 static void forget_events(struct session *session)
 {
 	while (session->events)
@@ -179,7 +182,10 @@ bool sessions_have_room(struct sessions *sessions, const struct id *id)
 
 	if (!most || sessions->counters.sessions < most || session_find(sessions, id))
 		return true;
-	/* The longest unused ones ring first; who has something rings late from then on. */
+	/*
+	 * The sessions unused for longest come first; one that has grants or claims comes late from
+	 * then on.
+	 */
 	for (int i = 0; i < MOST_LOOKS; i++) {
 		struct session *session = next_to_ring(sessions);
 
@@ -288,7 +294,10 @@ void sessions_stream_drained(struct session_stream *stream)
 		send_events(stream->session);
 }
 
-/* Proof that nobody believes any more: hand everything over now (rule 1). */
+/*
+ * Proof that nobody believes in the session's grants any more: release them now (rule 1, proof of
+ * death before a hand-over).
+ */
 static void hand_over(struct session *session)
 {
 	struct sessions *sessions = session->sessions;

@@ -1,7 +1,7 @@
 /*
- * What is inside of sessions, for the files that it consists of: session.c has the clients, their
- * events and streams, heartbeats.c what renews their grants, tickets.c the life of one claim, and
- * ticket_requests.c what is asked for it.
+ * What the files of the sessions share: session.c has the clients, their events and streams,
+ * heartbeats.c renews their grants, tickets.c has the life of one claim, and ticket_requests.c the
+ * requests about it.
  */
 #ifndef MPSYNC_ELECTOR_SESSION_H
 #define MPSYNC_ELECTOR_SESSION_H
@@ -11,42 +11,42 @@
 #include "sessions.h"
 #include "tombstones.h"
 
-/* A place in the queue outlives its connection by this. */
+/* How long a place in the queue is kept after its request has ended (rule 13). */
 #define PLACE_KEPT_MS 2000
 
 enum ticket_state {
 	TICKET_WAITING,
 	TICKET_ADOPTING,
-	TICKET_GRANTED, /* after a wait: the client has to confirm */
+	TICKET_GRANTED, /* granted after a wait: the client has to confirm */
 	TICKET_HELD,
-	TICKET_LEAVING, /* released or cancelled; the engine has not finished */
+	TICKET_LEAVING, /* released or cancelled, and the engine is not done with it */
 };
 
 struct ticket {
-	struct id_entry entry; /* the claim */
+	struct id_entry entry; /* by the claim's id */
 	struct sessions *sessions;
 	struct session *session;
-	struct ticket *next; /* of the session */
+	struct ticket *next; /* of the same session */
 	struct ticket *previous;
-	struct engine_claim *engine_claim; /* it has the name, the holder, the value, ttl and token */
+	struct engine_claim *engine_claim; /* has name, holder, value, ttl and token */
 	enum ticket_state state;
-	bool queued; /* its grant is told by an event */
+	bool queued; /* an event tells of its grant */
 	bool waited;
 	bool granted;
-	bool told; /* `granted` or 200 went out */
+	bool told; /* the client was told of the grant, by an event or an answer */
 	bool deleting;
 	bool expiring;
-	bool passed_over; /* its turn came while nobody asked for it, and was given on */
-	bool overtaken;   /* its client was granted the claim by another elector: to be adopted */
+	bool passed_over; /* its turn came while no request waited, and was given on */
+	bool overtaken;   /* another elector granted the claim: this one is to adopt it */
 	bool release_when_held;
 	bool
 	    old_wire; /* of the callers who name no holder: its answers count for a time of their own */
 	uint64_t told_until_ms;
 	uint64_t overtaking_token;
-	uint64_t order;        /* of the value that is being stored */
-	uint64_t stored_order; /* of the one that was stored last */
+	uint64_t order;        /* the number of the value that is being stored */
+	uint64_t stored_order; /* the number of the value that was stored last */
 	int64_t since_ms;
-	struct sessions_request *request; /* held back, or NULL */
+	struct sessions_request *request; /* the one that is held back, or NULL */
 	struct heap_item timer;
 };
 
@@ -66,20 +66,20 @@ struct session {
 	struct session_event *events;
 	struct session_event *last_event;
 	size_t event_count;
-	bool forgot;         /* events that were never acknowledged, since the stream was opened */
-	uint64_t event_base; /* ids of another elector for the same session are not ours */
+	bool forgot;         /* unacknowledged events were dropped since the stream was opened */
+	uint64_t event_base; /* smaller ids are those of another elector */
 	uint64_t event_id;
 	uint64_t generation;
 	uint64_t fence_generation;
 	uint64_t order;         /* of the newest request that sets a value */
-	struct heap_item timer; /* when it is idle for too long */
+	struct heap_item timer; /* rings when the session was idle for too long */
 	uint64_t used_ms;
 };
 
 struct session_stream {
-	struct session *session; /* NULL: replaced */
+	struct session *session; /* NULL: a newer stream replaced it */
 	void *stream;
-	const struct session_event *unsent; /* the first; NULL: all were sent */
+	const struct session_event *unsent; /* the first one to send; NULL: all were sent */
 	uint64_t generation;
 };
 
@@ -104,7 +104,7 @@ struct sessions {
 	struct tombstones tombstones;
 	size_t most_tickets;
 	uint64_t armed_ms;
-	bool in_trouble; /* the store did not acknowledge what was asked last, and the log says so */
+	bool in_trouble; /* the store did not answer last time, and the log says so */
 };
 
 /* ---- session.c ---- */
@@ -112,48 +112,54 @@ struct sessions {
 uint64_t sessions_now(const struct sessions *sessions);
 void sessions_arm(struct sessions *sessions);
 
-/* NULL: none of that id. */
+/* NULL: there is no session of that id. */
 struct session *session_find(const struct sessions *sessions, const struct id *id);
-/* The one of that id, made where there is none. NULL: no id, or no memory. */
+/* The session of that id, made if there is none. NULL: no id, or no memory. */
 struct session *session_use(struct sessions *sessions, const struct id *id, const char *holder);
-/* An event that is kept until its client has acknowledged it. The data is taken over. */
+/* Keep an event until the client has acknowledged it, and send it. Takes the data over. */
 void session_post(struct session *session, const char *name, cJSON *data);
-/* All events up to `seen`. False: an id of another elector, or of none. */
+/* Forget all events up to `seen`. False: the id is another elector's, or was never sent. */
 bool session_acknowledge(struct session *session, uint64_t seen);
 
 /* ---- tickets.c ---- */
 
-/* What the engine has of it: name, holder, value, ttl and token. */
+/* What the engine has of the claim: name, holder, value, ttl and token. */
 const struct store_claim *ticket_claim(const struct ticket *ticket);
 struct ticket *ticket_find(const struct sessions *sessions, const struct id *claim);
-/* Joins its session. NULL without memory. */
+/* A ticket that has joined its session. NULL without memory. */
 struct ticket *ticket_new(struct sessions *sessions, const struct put *put);
 /* Likewise; its answer is the request's. NULL: without memory, and that was answered. */
 struct ticket *ticket_for(
     struct sessions *sessions, const struct put *put, struct sessions_request *request);
 bool ticket_is_held(const struct ticket *ticket);
-/* May end the ticket before it returns. adopt_token 0: a new grant is wanted. */
+/*
+ * Contend for the name; the ticket may end before this returns. adopt_token 0: a new grant is
+ * wanted.
+ */
 void ticket_contend(
     struct ticket *ticket, const struct put *put, uint64_t wait_ms, uint64_t adopt_token);
 void ticket_join_session(struct ticket *ticket, struct session *session);
 void ticket_set_state(struct ticket *ticket, enum ticket_state state);
 void ticket_set_timer(struct ticket *ticket, uint64_t at_ms);
-/* Wait no longer, and then adopt the grant that another elector gave the claim meanwhile. */
+/* Stop waiting, and then adopt the grant that another elector gave this claim meanwhile. */
 void ticket_adopt_instead(struct ticket *ticket, uint64_t token);
-/* Give back what it holds, which `cause` counts, or wait no longer. */
+/* Release what the ticket holds, counted under `cause`, or stop waiting. */
 void ticket_let_go(struct ticket *ticket, uint64_t *cause);
-/* Its timer has come. */
+/* The ticket's timer has run out. */
 void ticket_ring(struct ticket *ticket);
 
-/* How long the right lasts, told at this moment, of a request read at read_ms (rule 4). */
+/*
+ * How long the right lasts, told at this moment to a request that was read at read_ms (rule 4, a
+ * right counts from the request).
+ */
 uint64_t ticket_remaining_ms(const struct ticket *ticket, uint64_t read_ms, uint64_t told_ms);
-/* The client has just been told that its right lasts for so long. */
+/* The client has just been told that its right lasts so long. */
 void ticket_tell_until(struct ticket *ticket, uint64_t told_ms, uint64_t told_remaining_ms);
-/* Name, claim and token, as events have them. */
+/* Name, claim and token, as events carry them. */
 cJSON *ticket_grant_data(const struct ticket *ticket);
 
 void ticket_hold_back(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms);
-/* NULL: nobody waits for an answer. */
+/* Take the request that is held back; NULL: there is none. */
 struct sessions_request *ticket_take_request(struct ticket *ticket);
 void ticket_drop_request(struct ticket *ticket, struct sessions_request *request);
 void ticket_answer_lock(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms);

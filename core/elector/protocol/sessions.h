@@ -1,7 +1,7 @@
 /*
- * What an elector knows of its clients: which claims each has, what each was told, and when it may
- * give away what somebody was told that he has. HTTP is elsewhere; time and sending are given from
- * outside.
+ * What an elector knows of its clients: which claims each has, what each was told, and when the
+ * elector may give a name away that a client was told it holds. Nothing here knows HTTP; time and
+ * sending are handed in.
  *
  * A ticket is one claim for one name. The engine contends for it at the store; the ticket remembers
  * until when its client may believe (told_until). Before that moment the elector gives nothing
@@ -19,42 +19,47 @@
 struct sessions;
 struct session_stream;
 
-/* Stands inside of the server's request; `ticket` NULL when nothing here waits to answer it. */
+/* A member of the server's request. `ticket` is NULL when no ticket will answer the request. */
 struct sessions_request {
 	struct ticket *ticket;
-	uint64_t read_ms; /* when it was read, while it waits here */
+	uint64_t read_ms; /* when it was read, of a request that waits here */
 	/* Of the old wire, whose callers have one claim: */
 	struct sessions_request *behind; /* it waits for the same answer */
 	bool create;                     /* refuse what is held, also by this very claim */
 };
 
-/* An answer to a request. `body` NULL: an error object of code and message, or want_lock. */
+/*
+ * An answer to a request. `body` NULL: an error object of code and message, or the lock object
+ * (want_lock).
+ */
 struct answer {
 	int status;
 	const char *code;
 	const char *message;
-	cJSON *body;         /* taken over by who is answered */
-	bool want_lock;      /* the body is the name's lock object, as the store has it */
-	uint32_t position;   /* with want_lock: the place in the queue, 0: none */
-	const char *elector; /* with want_lock: the instance that answers */
+	cJSON *body;         /* owned by whoever gets the answer */
+	bool want_lock;      /* the body is the lock object of the name, from the store */
+	uint32_t position;   /* with want_lock: the place in the queue; 0: none */
+	const char *elector; /* with want_lock: the instance of this elector */
 };
 
 struct sessions_host {
-	/* Each request is answered once, at once or later, unless it was abandoned before. */
+	/* Each request is answered once, at once or later, unless its client has gone before. */
 	void (*answer)(struct sessions_request *request, struct answer *answer);
-	/* id 0: the event has none. The data is taken over. */
+	/* id 0: the event has no id. Takes the data over. */
 	void (*send)(void *stream, uint64_t id, const char *event, cJSON *data);
-	/* Its reader has much to read: what follows is sent after sessions_stream_drained. May be NULL.
+	/*
+	 * The stream's reader is behind: further events are sent after sessions_stream_drained. May be
+	 * NULL.
 	 */
 	bool (*is_behind)(void *stream);
-	/* The last event of the stream was sent; it must be ended. */
+	/* The last event was sent: the stream must be ended. */
 	void (*end)(void *stream);
 	void (*wake_at)(void *context, uint64_t at_ms);
-	/* For whoever runs this elector; or NULL. */
+	/* A sentence for the operator of this elector. May be NULL. */
 	void (*log)(void *context, const char *message);
 	void *context;
-	struct id seed;       /* that clients do not know: it spreads what they name */
-	size_t most_sessions; /* 0: as many as there is memory for */
+	struct id seed;       /* secret, so that clients cannot choose ids that meet in a hash table */
+	size_t most_sessions; /* 0: no bound */
 };
 
 struct sessions_counters {
@@ -78,8 +83,8 @@ struct put {
 	struct id session;
 	uint64_t token;
 	uint64_t wait_ms;
-	uint64_t read_ms; /* when the request was read: e1 */
-	uint64_t order;   /* of the requests that set a value, in the session; 0: not said */
+	uint64_t read_ms; /* e1: when the request was read */
+	uint64_t order;   /* its number among the session's values; 0: none was given */
 	uint64_t stream;  /* with order: the generation that its client reads from */
 	uint32_t ttl_ms;
 	bool ttl_given;
@@ -88,7 +93,7 @@ struct put {
 	bool election;
 };
 
-/* What the engine that is given to sessions_new tells. */
+/* What the engine given to sessions_new tells, and where. */
 extern const struct engine_owner sessions_owner;
 
 struct sessions *sessions_new(struct engine *engine, const struct store_clock *clock,
@@ -109,46 +114,50 @@ void sessions_delete(
 void sessions_put_anonymous(struct sessions *sessions, const char *name, bool create,
     uint64_t read_ms, struct sessions_request *request);
 
-/* The client of a request that was not yet answered is gone. */
+/* The client of an unanswered request has gone. */
 void sessions_abandon(struct sessions *sessions, struct sessions_request *request);
 
 struct heartbeat {
 	const char *holder;
 	struct id session;
 	uint64_t seen;
-	uint64_t stream; /* the generation that is the fence; 0: time is */
-	uint64_t grants; /* how many the client knows of; UINT64_MAX: it did not say */
-	bool low;        /* the client confirms by themselves those that are listed as low */
+	uint64_t stream; /* generation of the stream that is the fence; 0: the fence is time */
+	uint64_t grants; /* how many grants the client knows of; UINT64_MAX: not said */
+	bool low;        /* the client confirms each low grant by a request of its own */
 	uint64_t read_ms;
 };
 void sessions_heartbeat(
     struct sessions *sessions, const struct heartbeat *heartbeat, struct sessions_request *request);
 
-/* What a client may ask for beyond the first version of the wire. Owned by the caller. */
+/* What the elector can do beyond the first version of the new wire. Owned by the caller. */
 cJSON *sessions_features(void);
 
-/* Is there a place for this session, or is it there? One that has nothing gives its place up. */
+/*
+ * Does the session exist, or is there room for it? An idle session without claims ends to make
+ * room.
+ */
 bool sessions_have_room(struct sessions *sessions, const struct id *session);
 
-/* The session's stream; the newest ends the earlier. NULL without memory. */
+/* Open the session's stream; it replaces an earlier one. NULL without memory. */
 struct session_stream *sessions_stream_open(struct sessions *sessions, const struct id *session,
     const char *holder, uint64_t last_event, const char *peer, void *stream);
 
-/* All that was sent on it has been written. */
+/* Everything that was sent on the stream has been written. */
 void sessions_stream_drained(struct session_stream *stream);
 
 /*
- * clean_end: the client's own kernel end of the connection was closed. process_ended: its process
- * is gone. Either is proof, if the client declared this very stream its fence.
+ * clean_end: the client's kernel closed its end of the connection. process_ended: the client's
+ * process is gone. Either proves that nobody believes, if the client declared this very stream its
+ * fence (rule 1).
  */
 void sessions_stream_closed(
     struct sessions *sessions, struct session_stream *stream, bool clean_end, bool process_ended);
 
-/* Told of what one holder gets and loses from now on. */
+/* Tell `stream` what one holder gets and loses from now on. */
 void sessions_follow(struct sessions *sessions, const char *holder, void *stream);
 void sessions_unfollow(struct sessions *sessions, void *stream);
 
-/* Tells `stopping` on every session's stream. Nothing is released. */
+/* Send `stopping` on every session's stream. Nothing is released (rule 9). */
 void sessions_stop(struct sessions *sessions);
 
 #endif

@@ -3,8 +3,8 @@
 #include <string.h>
 
 /*
- * Only the store knows: this elector could not confirm another's grant, lets one run out, or gives
- * one back whose client was not there.
+ * Only the store knows what became of the claim: this elector could not confirm another elector's
+ * grant, lets a grant run out, or gives one back whose client was away.
  */
 static bool is_in_doubt(const struct ticket *ticket)
 {
@@ -30,8 +30,8 @@ static bool is_adopting(const struct ticket *ticket)
 }
 
 /*
- * What the store answers is told to whoever asked last. A token for what waits here: the client
- * went to another elector, was granted the claim there, and has come back.
+ * The store's answer goes to the latest request. If the claim waits here and comes with a token,
+ * its client went to another elector, was granted the claim there, and has come back.
  */
 static void await_adoption(
     struct ticket *ticket, const struct put *put, struct sessions_request *request)
@@ -47,7 +47,7 @@ static void await_adoption(
 
 /* ---- PUT ---- */
 
-/* Without a stream here nobody could be told of a queued claim's grant. */
+/* Without a stream here nobody could tell the client of a queued claim that it was granted. */
 static bool has_stream(const struct sessions *sessions, const struct id *id)
 {
 	const struct session *session = session_find(sessions, id);
@@ -60,7 +60,10 @@ static void put_new(
 {
 	struct ticket *ticket;
 
-	/* Of a grant the store knows: what ended here may live on at another elector. */
+	/*
+	 * A tombstone refuses new claims only. A request with a token is checked against the store: the
+	 * claim may have moved to another elector, and still hold there.
+	 */
 	if (!put->token &&
 	    tombstones_have(&sessions->tombstones, &put->claim, sessions_now(sessions))) {
 		answer_error(sessions, request, 409, "cancelled",
@@ -74,7 +77,10 @@ static void put_new(
 	ticket = ticket_for(sessions, put, request);
 	if (!ticket)
 		return;
-	/* A ticket outlives its connection: the engine waits for ever, the request does not. */
+	/*
+	 * A ticket outlives its connection, so the engine waits for ever, and only the request has a
+	 * time-out.
+	 */
 	if (put->token) {
 		ticket_contend(ticket, put, claim_try_ms(put->ttl_ms), put->token);
 	} else if (put->wait_ms == 0 && !put->queue) {
@@ -170,7 +176,7 @@ bool ticket_is_held(const struct ticket *ticket)
 	return ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED;
 }
 
-/* Not overtaken by a newer one, nor by a stream that its client has opened since. */
+/* No newer value has come, and the client has opened no stream since. */
 static bool comes_in_order(const struct sessions *sessions, const struct put *put)
 {
 	struct session *session = session_find(sessions, &put->session);
@@ -183,8 +189,8 @@ static bool comes_in_order(const struct sessions *sessions, const struct put *pu
 }
 
 /*
- * A value that came late would come back after what followed it. Where the grant is to be adopted
- * nobody here knows what followed: its client sets it once more.
+ * A value that comes late would undo the newer ones. If the grant is yet to be adopted, nobody here
+ * knows of newer ones, and its client sets the value again.
  */
 static void drop_late_value(
     const struct sessions *sessions, const struct ticket *ticket, struct put *put)
@@ -236,7 +242,7 @@ static void delete_unknown(
 		answer_released(sessions, put->name, request);
 		return;
 	}
-	/* A grant of a former elector: adopt it, to release it. */
+	/* The grant of a former elector: adopt it, in order to release it. */
 	ticket = ticket_for(sessions, put, request);
 	if (!ticket)
 		return;
@@ -259,7 +265,7 @@ void sessions_delete(
 		return;
 	}
 	if (is_adopting(ticket) || (put->token && ticket->state == TICKET_WAITING)) {
-		/* What has not been adopted cannot be released yet. */
+		/* A grant that is not adopted yet is released when it has been. */
 		await_adoption(ticket, put, request);
 		ticket->release_when_held = true;
 		return;
@@ -288,7 +294,7 @@ void sessions_abandon(struct sessions *sessions, struct sessions_request *reques
 	if (!ticket)
 		return;
 	ticket_drop_request(ticket, request);
-	/* The wait has ended, not the claim: its place is kept for a moment. */
+	/* The wait has ended, but not the claim: its place is kept for a moment (rule 13). */
 	if (ticket->state == TICKET_WAITING && !ticket->request)
 		ticket_set_timer(ticket, sessions_now(sessions) + PLACE_KEPT_MS);
 }

@@ -2,12 +2,12 @@
 
 #include <stdlib.h>
 
-/* The oldest goes when there are more, or after so long. */
+/* The oldest tombstone goes when there are more than this, or after this time. */
 #define MOST_TOMBSTONES 65536
 #define TOMBSTONE_MS    (10 * 60 * 1000)
 
 struct tombstone {
-	struct id_entry entry; /* the claim */
+	struct id_entry entry; /* by the claim's id */
 	uint64_t until_ms;
 };
 

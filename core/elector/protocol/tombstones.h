@@ -1,4 +1,7 @@
-/* Claims that have ended: a late request for one of them must not bring it back (rule 12). */
+/*
+ * Claims that have ended. A late request for such a claim must not bring it back (rule 12, what has
+ * ended stays ended).
+ */
 #ifndef MPSYNC_ELECTOR_TOMBSTONES_H
 #define MPSYNC_ELECTOR_TOMBSTONES_H
 
@@ -9,10 +12,10 @@ struct tombstone;
 struct tombstones {
 	struct tombstone *ring;
 	size_t next;
-	struct id_table index; /* of those in the ring */
+	struct id_table index; /* finds the ring's tombstones by claim */
 };
 
-/* False without memory, which nothing needs later. To be cleared also then. */
+/* False without memory; nothing needs memory later. tombstones_clear is needed even then. */
 bool tombstones_init(struct tombstones *tombstones, const struct id *seed);
 void tombstones_bury(struct tombstones *tombstones, const struct id *claim, uint64_t now_ms);
 bool tombstones_have(const struct tombstones *tombstones, const struct id *claim, uint64_t now_ms);
