@@ -1,4 +1,7 @@
-/* HTTP out: libcurl's multi interface on the loop. The one place that does it. */
+/*
+ * The HTTP client: libcurl's multi interface on the event loop. Nothing else uses libcurl's
+ * transfers.
+ */
 #ifndef MPSYNC_HTTP_H
 #define MPSYNC_HTTP_H
 
@@ -9,37 +12,38 @@ struct http;
 struct http_call;
 
 struct http_answer {
-	long status;         /* 0: there was none */
+	long status;         /* 0: there was no answer */
 	const char *body;    /* ends in NUL */
-	const char *problem; /* with status 0: why */
-	bool refused;        /* with status 0: nobody listens there, or nobody to be trusted */
-	bool untrusted;      /* with status 0: the certificates do not agree */
-	bool timed_out;      /* with status 0: the connection may hang */
-	bool too_long;       /* with status 0: longer than whoever asked takes */
+	const char *problem; /* with status 0: why there was no answer */
+	bool refused;        /* with status 0: nothing listens there, or it is not to be trusted */
+	bool untrusted;      /* with status 0: the certificates of the two sides do not agree */
+	bool timed_out;      /* with status 0: a time-out, so the connection may hang */
+	bool too_long;       /* with status 0: the body is larger than the request's `most` */
 	long retry_after_s;  /* never below 0 */
-	bool further;        /* it was asked more than once: what was asked for may be done later too */
-	bool from_elector;   /* it said Mpsync-Wire */
+	bool further;        /* sent more than once: another copy may yet be carried out */
+	bool from_elector;   /* it has the header Mpsync-Wire */
 	size_t body_size;
-	int grpc_status; /* -1: it said none */
+	int grpc_status; /* -1: it has none */
 	const char *grpc_message;
 };
 
-/* Where, and how to be sure of it. Copied; NULL where there is none. PEM text goes before a path.
+/*
+ * Which server, and how it proves to be that one. Copied; NULL where there is nothing to say. PEM
+ * text wins over a path.
  */
 struct http_settings {
 	const char *base_url;
 	const char *socket_path; /* NULL: TCP */
 	const char *ca, *cert, *key;
 	const char *ca_pem, *cert_pem, *key_pem;
-	const char *server_name; /* that the certificate must show, if it is not the URL's */
+	const char *server_name; /* the name in its certificate, if it is not the URL's */
 	const char *proxy;
-	const char *no_proxy; /* who is reached without it, as NO_PROXY says it */
-	bool unverified;      /* the server's certificate is not looked at */
-	bool shared; /* all calls share one HTTP/2 connection, streams too; one that hangs is replaced,
-	                and its streams end */
+	const char *no_proxy; /* hosts that are reached without the proxy, as NO_PROXY has them */
+	bool unverified;      /* the server's certificate is not verified */
+	bool shared; /* all calls and streams share one HTTP/2 connection; one that hangs is replaced */
 };
 
-/* The paths that the options ca, cert and key name. */
+/* The settings for this URL, with the paths of the options ca, cert and key. */
 struct http_settings http_settings_of(const char *base_url, const struct mpsync_options *options);
 
 /* NULL without memory. */
@@ -48,38 +52,43 @@ void http_free(struct http *http);
 
 struct http_request {
 	const char *method;
-	const char *path;    /* encoded; copied */
+	const char *path;    /* percent-encoded; copied */
 	const char *session; /* NULL: none */
 	const char *last_event;
 	const char *body;          /* copied */
 	size_t body_size;          /* 0: the body is text */
 	bool grpc;                 /* with `shared` */
 	const char *token;         /* gRPC: who asks, or NULL */
-	const char *authorization; /* NULL: none */
+	const char *authorization; /* value of the header; NULL: none */
 	char *const *headers;      /* further lines, up to a NULL; NULL: none */
-	const char *content_type;  /* NULL: that of JSON, if there is a body */
-	uint64_t timeout_ms;       /* 0: a stream, which has none */
-	/* Not 0: after so long without an answer it is sent once more over a connection of its own, and
-	   again, until whole_ms have passed. The first answer counts (rule 28). */
+	const char *content_type;  /* NULL: JSON's, if there is a body */
+	uint64_t timeout_ms;       /* 0: a stream, which has no time-out */
+	/*
+	 * Not 0: after so long without an answer the request is sent once more over a connection of its
+	 * own, and again, until whole_ms have passed. The first answer counts (rule 28).
+	 */
 	uint64_t further_ms;
 	uint64_t whole_ms;
-	size_t most; /* bytes of the answer's body; 0: as many as any answer may have */
-	bool urgent; /* goes before those that wait for a connection */
+	size_t most; /* bytes of the body at most; 0: the bound of all answers */
+	bool urgent; /* sent before those that wait for a connection */
 	void (*done)(void *context, const struct http_answer *answer);
-	/* Streams: each piece of a 200's body; false ends it. */
+	/* Streams: called for each piece of the body of a 200; false ends the stream. */
 	bool (*data)(void *context, const char *bytes, size_t size);
 	void *context;
 };
 
-/* NULL without memory. `done` is called from the loop, never from here. */
+/* NULL without memory. `done` is called from the loop, never from this function. */
 struct http_call *http_start(struct http *http, const struct http_request *request);
-/* `done` is not called any more. */
+/* Cancel the call: `done` is not called any more. */
 void http_cancel(struct http_call *call);
 
-/* The socket of a stream that has begun; -1: not known. Still curl's. */
+/* The socket of a stream that has begun, which stays curl's; -1: not known. */
 int http_descriptor(const struct http_call *call);
 
-/* Percent-encodes all but what is safe in a path; "." and ".." too. Owned by the caller. */
+/*
+ * Percent-encodes everything that is not safe in a path, and the names "." and "..". Owned by the
+ * caller.
+ */
 char *http_encode(const char *text);
 
 #endif

@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Requests that have a connection each. More at once would take longer, each and together. */
+/*
+ * How many requests with a connection each run at once. With more, each of them takes longer, and
+ * all together as well.
+ */
 #define MOST_AT_ONCE 64
-/* No server is left alone for longer than that. */
+/* A server's Retry-After is obeyed for so long at most. */
 #define LONGEST_RETRY_AFTER_S 86400
 
 /* ---- Calls, and the requests that each consists of ---- */
@@ -84,7 +87,9 @@ static struct http_try *try_new(struct http_call *call)
 	return try;
 }
 
-/* What curl does not take is finished as well, and told from the loop. */
+/*
+ * A request that curl refuses is finished too, and its caller is told from the loop like any other.
+ */
 static void launch(struct http_try *try, struct line *line, bool fresh)
 {
 	struct http *http = try->call->http;
@@ -167,7 +172,7 @@ static void explain(const struct http_try *try, struct http_answer *answer)
 	answer->timed_out = code == CURLE_OPERATION_TIMEDOUT;
 }
 
-/* A date may lie in the past, or in a year of four digits. */
+/* The seconds of Retry-After, which may also be a date, in the past or far in the future. */
 static long retry_after_s(CURL *easy)
 {
 	curl_off_t seconds = 0;
@@ -215,7 +220,7 @@ static bool hand_on(struct http_try *try)
 	return length == 0 || request->data(request->context, try->answer, length);
 }
 
-/* It was quicker than those before it: their connections hang. */
+/* The further request was answered first: the connections of the earlier ones hang. */
 static void leave_slower(const struct http_try *answered)
 {
 	const struct http_call *call = answered->call;
@@ -235,12 +240,15 @@ static void finish(struct http_try *try)
 	if (try->code == CURLE_OPERATION_TIMEDOUT && try->line)
 		line_hangs(try->line);
 	if (try->code != CURLE_OK && !further_failed(&call->further)) {
-		free_try(try); /* another one is under way */
+		free_try(try); /* another request of the call is under way */
 		arm_further(http, further_next_ms(&call->further));
 		return;
 	}
 	leave_slower(try);
-	/* Off curl's list first: whoever is told may start or cancel others, but not this one. */
+	/*
+	 * Detach the request from curl before its callback runs: the callback may start or cancel other
+	 * calls, and must not reach this one again.
+	 */
 	if (try->line)
 		line_leave(try);
 	move(call, NULL);
@@ -304,7 +312,7 @@ static void give_waiting(struct http *http)
 	}
 }
 
-/* What was borrowed may be gone by the second request. */
+/* A second request may be sent when the borrowed texts are gone, so they are copied. */
 static bool copy_request(struct http_call *call, const struct http_request *request)
 {
 	call->request = *request;

@@ -6,7 +6,11 @@
 
 #define MOST_STREAMS 1000000L
 
-/* All before anybody is told: to let go of a call, curl walks through those it has not told. */
+/*
+ * Takes every finished request out of curl before the first callback runs. A callback may cancel
+ * other calls, and curl_multi_remove_handle searches the messages that are still unread: with a
+ * thousand finished requests that would be quadratic.
+ */
 static void collect_finished(struct line *line)
 {
 	CURLMsg *message;
@@ -23,7 +27,7 @@ static void collect_finished(struct line *line)
 	}
 }
 
-/* The line may be gone behind that. */
+/* The line may be freed when this returns. */
 static void act(struct line *line, curl_socket_t descriptor, int what)
 {
 	struct http *http = line->http;
@@ -107,7 +111,7 @@ struct line *line_new(struct http *http)
 	curl_multi_setopt(line->multi, CURLMOPT_SOCKETDATA, line);
 	curl_multi_setopt(line->multi, CURLMOPT_TIMERFUNCTION, set_timer);
 	curl_multi_setopt(line->multi, CURLMOPT_TIMERDATA, line);
-	/* Every watch is a stream of its own. */
+	/* Each watch is a stream on the shared connection. */
 	curl_multi_setopt(line->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, MOST_STREAMS);
 	line->next = http->lines;
 	http->lines = line;
@@ -142,7 +146,7 @@ struct line *line_other(struct http *http, uint64_t sent_ms)
 {
 	struct line *line = http->lines;
 
-	/* Where each request has a connection, it only asks for another one. */
+	/* Where each request has a connection of its own, the same line opens a new one. */
 	if (!http->settings.shared || (line->begun_ms > sent_ms && !line->hangs))
 		return line;
 	return line_new(http);

@@ -51,7 +51,7 @@ static size_t on_data(char *bytes, size_t one, size_t size, void *context)
 	return size;
 }
 
-/* The value of the header of that name, or NULL. Ends in a line break. */
+/* The value of the header of that name, up to its line break; NULL: this is another header. */
 static const char *header_value(const char *bytes, size_t size, const char *name)
 {
 	const size_t length = strlen(name);
@@ -62,7 +62,7 @@ static const char *header_value(const char *bytes, size_t size, const char *name
 	return bytes + strspn(bytes, " ");
 }
 
-/* gRPC's come behind the body. */
+/* gRPC's status comes in headers behind the body. */
 static size_t on_header(char *bytes, size_t one, size_t size, void *context)
 {
 	struct http_try *try = context;
@@ -81,7 +81,10 @@ static size_t on_header(char *bytes, size_t one, size_t size, void *context)
 	return size;
 }
 
-/* On a Unix socket a name of its own lets the elector tell this very client (rule 1). */
+/*
+ * A name for our end of a Unix socket, by which the elector can tell this client from others (rule
+ * 1, proof of death).
+ */
 static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	struct http_try *try = context;
@@ -141,10 +144,15 @@ static void set_tls(const struct http *http, CURL *easy)
 {
 	const struct http_settings *settings = &http->settings;
 
-	/* Whoever names an authority trusts that one alone, and not the system's folder as well. */
+	/*
+	 * A certificate authority that was named is the only one to be trusted: the system's folder is
+	 * not.
+	 */
 	if (settings->ca || settings->ca_pem)
 		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-	/* Or an encrypted key would have its pass phrase asked for on the terminal of whoever waits. */
+	/*
+	 * An empty pass phrase: else OpenSSL would ask for the one of an encrypted key on the terminal.
+	 */
 	curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "");
 	set_credential(easy, CURLOPT_CAINFO, settings->ca, CURLOPT_CAINFO_BLOB, settings->ca_pem);
 	set_credential(easy, CURLOPT_SSLCERT, settings->cert, CURLOPT_SSLCERT_BLOB, settings->cert_pem);
@@ -159,7 +167,7 @@ static void set_route(const struct http *http, CURL *easy)
 {
 	const struct http_settings *settings = &http->settings;
 
-	/* What the environment says of proxies counts only where a store has asked it. */
+	/* Proxies of the environment count only where a store has asked for them. */
 	if (settings->proxy)
 		curl_easy_setopt(easy, CURLOPT_PROXY, settings->proxy);
 	curl_easy_setopt(easy, CURLOPT_NOPROXY,
@@ -173,9 +181,9 @@ static void set_route(const struct http *http, CURL *easy)
 }
 
 /*
- * curl before 8.0 greets the server anew with each request that it sends by prior knowledge, also
- * on a connection that speaks HTTP/2 already. So only the first asks for it; the others find the
- * connection, or fail, and whoever calls takes a new `struct http` then.
+ * curl before 8.0 upgrades a connection to HTTP/2 anew for each request with prior knowledge, even
+ * one that speaks HTTP/2 already. So only the first request asks for it. Later ones find that
+ * connection, or fail, and their caller then makes a new `struct http`.
  */
 static long http_version(struct line *line, bool grpc)
 {
@@ -196,7 +204,10 @@ static void set_grpc(struct http_call *call)
 
 	add_header(call, "Content-Type", "application/grpc");
 	add_header(call, "TE", "trailers");
-	/* A member that has lost its cluster says so, instead of falling silent. */
+	/*
+	 * With this header an etcd member that has lost its quorum answers with an error, instead of
+	 * not at all.
+	 */
 	add_header(call, "hasleader", "true");
 	add_header(call, "token", call->request.token);
 	if (call->request.timeout_ms) {
@@ -215,7 +226,7 @@ static void set_connection(struct http_try *try, bool fresh)
 		    easy, CURLOPT_HTTP_VERSION, http_version(try->line, try->call->request.grpc));
 		curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
 	} else if (try->call->request.data) {
-		/* A connection of its own, whose end means the end of this stream. */
+		/* A connection of its own, so that its end is the end of this stream. */
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
 	} else if (fresh) {
@@ -318,7 +329,7 @@ struct http_settings http_settings_of(const char *base_url, const struct mpsync_
 	};
 }
 
-/* Every text of the settings, so that they are copied and freed alike. */
+/* All texts of the settings, so that copying and freeing them goes through one list. */
 #define TEXT(name) offsetof(struct http_settings, name)
 static const size_t TEXTS[] = {TEXT(base_url), TEXT(socket_path), TEXT(ca), TEXT(cert), TEXT(key),
     TEXT(ca_pem), TEXT(cert_pem), TEXT(key_pem), TEXT(server_name), TEXT(proxy), TEXT(no_proxy)};
@@ -348,7 +359,7 @@ static bool copy_settings(struct http_settings *to, const struct http_settings *
 	return true;
 }
 
-/* The host of a URL as it stands there, with its port if it names one. */
+/* The host of a URL as it is written there, with its port if it has one. */
 static char *authority_of(CURLU *parts, const char *host)
 {
 	char *port = NULL;
@@ -363,8 +374,8 @@ static char *authority_of(CURLU *parts, const char *host)
 }
 
 /*
- * Where the certificate shows another name than the URL, the URL takes that name, and is sent on
- * to where it led before. The server is asked for under its own.
+ * Where the certificate has another name than the URL, the URL gets that name, and connections for
+ * it go to the former host. The header Host keeps the former name.
  */
 static bool apply_server_name(struct http *http)
 {

@@ -43,7 +43,7 @@ void boot_timer_arm(struct boot_timer *timer, uint64_t at_ms)
 		when.it_value.tv_sec = (time_t)(at_ms / 1000);
 		when.it_value.tv_nsec = (long)(at_ms % 1000) * 1000000;
 		if (at_ms == 0)
-			when.it_value.tv_nsec = 1; /* zero would disarm it */
+			when.it_value.tv_nsec = 1; /* a timer that is set to zero would be disarmed */
 	}
 	timerfd_settime(timer->descriptor, TFD_TIMER_ABSTIME, &when, NULL);
 }
@@ -55,9 +55,15 @@ bool loop_init(struct loop *loop, bool alone, void (*ring)(void *context), void 
 	*loop = (struct loop){.timer.descriptor = -1};
 	if (!config)
 		return false;
-	/* No locks: a loop belongs to one thread, and others wake it through a descriptor. */
+	/*
+	 * A loop belongs to one thread, and other threads wake it through a descriptor, so libevent
+	 * needs no locks.
+	 */
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	/* Fewer system calls; but a child's copy of a descriptor would be heard of for ever. */
+	/*
+	 * Fewer system calls. But if a child keeps a copy of a descriptor, epoll would report it for
+	 * ever.
+	 */
 	if (alone)
 		event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
 	loop->base = event_base_new_with_config(config);

@@ -1,4 +1,4 @@
-/* One event loop: libevent, and timers on boot time, which libevent's own are not. */
+/* An event loop: libevent, and timers on boot time, which libevent's own timers are not. */
 #ifndef MPSYNC_LOOP_H
 #define MPSYNC_LOOP_H
 
@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Rings at a moment of the boot clock. All zero but the descriptor, -1: not made. */
+/* Rings at a time of the boot clock. Before loop_init its descriptor is -1, and all else zero. */
 struct boot_timer {
 	struct event *event;
 	int descriptor;
@@ -27,7 +27,7 @@ bool boot_timer_init(
     struct boot_timer *timer, struct event_base *base, void (*ring)(void *context), void *context);
 void boot_timer_clear(struct boot_timer *timer);
 
-/* At at_ms; UINT64_MAX: not at all. */
+/* Ring at at_ms; UINT64_MAX: do not ring. */
 void boot_timer_arm(struct boot_timer *timer, uint64_t at_ms);
 
 #endif

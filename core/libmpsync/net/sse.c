@@ -33,7 +33,7 @@ static const char *field(char *line, const char *name)
 	return line + length + 1 + (line[length + 1] == ' ');
 }
 
-/* One block, without the empty line behind it. */
+/* Handles one event, without the empty line that ends it. */
 static void dispatch(const struct sse *sse, char *block)
 {
 	const char *id = NULL;

@@ -1,4 +1,4 @@
-/* Reading text/event-stream. */
+/* A parser for event streams (text/event-stream). */
 #ifndef MPSYNC_SSE_H
 #define MPSYNC_SSE_H
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Where every pod finds its service account. */
+/* Where a Pod finds the token of its service account. */
 #define ACCOUNT    "/var/run/secrets/kubernetes.io/serviceaccount"
 #define MOST_BYTES (64 * 1024 * 1024)
 
@@ -130,7 +130,7 @@ static bool load_pod(struct kube_config *config, const char *host, mpsync_error 
 	return false;
 }
 
-/* ~/.kube/config, if it is there. Owned by the caller. */
+/* ~/.kube/config, owned by the caller; NULL: it does not exist. */
 static char *users_kubeconfig(void)
 {
 	const char *home = getenv("HOME");
@@ -170,7 +170,7 @@ static bool load_any(
 	return good;
 }
 
-/* What is asked for nearest to the call wins. */
+/* The namespace: the URL's wins over the option's, and that over the configuration's. */
 static bool set_namespace(
     struct kube_config *config, const struct mpsync_options *options, const char *from_url)
 {
@@ -184,7 +184,7 @@ static bool set_namespace(
 	return config->namespace_name;
 }
 
-/* The options name files that take the place of the configuration's. */
+/* An option's file replaces what the configuration has. */
 static bool override(char **path, char **pem, const char *given)
 {
 	if (!given)
@@ -204,8 +204,8 @@ static const char *variable(const char *name, const char *other_name)
 }
 
 /*
- * As kubectl does: what the kubeconfig names is used always; else what the environment names, but
- * for those that it excepts, and this very machine.
+ * As kubectl does: a proxy of the kubeconfig is always used; else one of the environment, but not
+ * for the hosts of NO_PROXY, nor for this machine.
  */
 static bool set_proxy(struct kube_config *config)
 {
@@ -232,7 +232,7 @@ static bool certificate_has_key(const struct kube_config *config, mpsync_error *
 	return false;
 }
 
-/* There is nobody to be asked for its pass phrase. */
+/* An encrypted key is refused: there is nobody to ask for its pass phrase. */
 static bool key_is_plain(const struct kube_config *config, mpsync_error *error)
 {
 	char *file = config->key && !config->key_pem ? file_read(config->key) : NULL;

@@ -1,12 +1,12 @@
-/* What credential plugins print: an ExecCredential (client.authentication.k8s.io). */
+/* Reads what credential plugins print: an ExecCredential (client.authentication.k8s.io). */
 #ifndef MPSYNC_STORES_KUBE_CREDENTIAL_H
 #define MPSYNC_STORES_KUBE_CREDENTIAL_H
 
 #include <cjson/cJSON.h>
 
 /*
- * Its status, with a token or a certificate: borrowed from *credential, which is the caller's to
- * delete in any case. NULL: it has neither. `output` NULL: nothing was printed.
+ * The status with a token or a certificate, borrowed from *credential, which the caller deletes in
+ * any case. NULL: there is neither. `output` NULL: the plugin printed nothing.
  */
 const cJSON *kube_credential_read(const char *output, cJSON **credential);
 

@@ -13,7 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* As long as the old credential serves while the next one is asked for. */
+/*
+ * A plugin has this long: the old credential serves meanwhile, as the next one is asked for early.
+ */
 #define LIMIT_S     60
 #define REAP_MS     10
 #define MOST_OUTPUT (256 * 1024)
@@ -106,8 +108,10 @@ static void give_up(struct kube_exec *exec)
 	finish(exec, NULL, problem);
 }
 
-/* Its output ends a moment before itself. A program that ignores SIGCHLD has no children to wait
- * for. */
+/*
+ * A plugin ends a moment after its output does. In a program that ignores SIGCHLD there is no child
+ * to wait for.
+ */
 static void reap(struct kube_exec *exec)
 {
 	int ended = 0;
@@ -162,7 +166,7 @@ static void on_readable(evutil_socket_t descriptor, short what, void *context)
 
 /* ---- Its start ---- */
 
-/* The authority's text is told, whichever way it was named. */
+/* The plugin gets the authority's PEM text, even where the kubeconfig has a path. */
 static bool add_authority(cJSON *cluster, const struct kube_config *config)
 {
 	char *file = config->ca && !config->ca_pem ? file_read(config->ca) : NULL;
@@ -181,7 +185,7 @@ static bool add_authority(cJSON *cluster, const struct kube_config *config)
 
 static bool describe_cluster(cJSON *cluster, const struct kube_config *config)
 {
-	/* One of the environment is the plugin's anyway. */
+	/* The plugin inherits a proxy of the environment anyway. */
 	const char *proxy = config->no_proxy ? NULL : config->proxy;
 	cJSON *extension =
 	    config->exec_extension ? cJSON_Duplicate(config->exec_extension, true) : cJSON_CreateNull();
@@ -196,7 +200,10 @@ static bool describe_cluster(cJSON *cluster, const struct kube_config *config)
 	       (!config->compresses_not || cJSON_AddTrueToObject(cluster, "disable-compression"));
 }
 
-/* What the plugin is told of its caller. Owned by the caller; NULL without memory. */
+/*
+ * What the plugin is told of the cluster (KUBERNETES_EXEC_INFO). Owned by the caller; NULL without
+ * memory.
+ */
 static char *exec_info(const struct kube_config *config)
 {
 	const cJSON *exec = config->exec;
@@ -255,7 +262,7 @@ static bool collect_arguments(struct words *words, const cJSON *exec, const char
 	return good;
 }
 
-/* Does one of the words set the same variable? */
+/* Is the variable of this pair set by one of the words already? */
 static bool is_set(const struct words *words, const char *pair)
 {
 	const size_t length = strcspn(pair, "=") + 1;
@@ -266,7 +273,7 @@ static bool is_set(const struct words *words, const char *pair)
 	return i < words->count;
 }
 
-/* The kubeconfig's variables take the place of those that are there: none stands twice. */
+/* The kubeconfig's variables replace inherited ones, so that no variable stands twice. */
 static bool collect_environment(struct words *words, const struct kube_config *config)
 {
 	const cJSON *list = cJSON_GetObjectItemCaseSensitive(config->exec, "env");
@@ -301,7 +308,7 @@ static int spawn(
 	posix_spawnattr_init(&attributes);
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-	/* This thread blocks every signal; the plugin must not. */
+	/* This thread blocks every signal, which the plugin must not inherit. */
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setsigdefault(&attributes, &all);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
@@ -312,7 +319,10 @@ static int spawn(
 	return failed;
 }
 
-/* A command with a slash is relative to the kubeconfig, one without is looked for on the PATH. */
+/*
+ * As kubectl: a command with a slash is relative to the kubeconfig, one without is looked for on
+ * the PATH.
+ */
 static char *command_path(const struct kube_config *config)
 {
 	const char *command = text(config->exec, "command");

@@ -1,4 +1,6 @@
-/* Reading kubeconfig files, as kubectl does: several are merged, the first to say something wins.
+/*
+ * Reads kubeconfig files as kubectl does: several are merged, and the first one that says something
+ * wins.
  */
 #include "kubeconfig_entry.h"
 
@@ -53,7 +55,7 @@ static bool parse_file(struct kubeconfigs *files, const char *path, mpsync_error
 	return files->paths[files->count++] || entry_no_memory(error);
 }
 
-/* One that is not there is passed over if it is one of several, as kubectl does. */
+/* As kubectl: a missing file is passed over if it is one of several. */
 static bool read_files(struct kubeconfigs *files, const char *list, mpsync_error *error)
 {
 	char *copy = strdup(list);
@@ -111,7 +113,7 @@ static bool find(const struct kubeconfigs *files, const char *list, const char *
 	return false;
 }
 
-/* What only a credential plugin is told. */
+/* Fields that only a credential plugin needs. */
 static bool take_plugins_part(struct kube_config *config, const struct entry *cluster)
 {
 	const cJSON *item;

@@ -47,7 +47,7 @@ bool entry_path(char **to, const struct entry *entry, const char *key)
 	return *to;
 }
 
-/* Base64 as the members ending in -data hold it: in one line, or in many. */
+/* Base64 of the fields that end in -data may be written in one line or in several. */
 static char *without_breaks(const char *encoded)
 {
 	char *text = malloc(strlen(encoded) + 1);
@@ -61,7 +61,7 @@ static char *without_breaks(const char *encoded)
 	return text;
 }
 
-/* NULL: it is none, or there is no memory. */
+/* NULL: it is not base64, or there is no memory. */
 static char *decode(const char *encoded)
 {
 	char *text = without_breaks(encoded);

@@ -1,4 +1,4 @@
-/* Who asks: the user of a kubeconfig, as kubectl reads it. */
+/* The user of a kubeconfig, as kubectl reads it: who asks. */
 #include "kubeconfig_entry.h"
 
 #include "base/status.h"
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A member that was passed over might have said that the user is to have fewer rights. */
+/* Unknown fields are refused: one that was ignored might have limited the user's rights. */
 static bool is_understood(const struct entry *user, mpsync_error *error)
 {
 	static const char *const known[] = {"client-certificate", "client-certificate-data",
@@ -136,7 +136,7 @@ static bool is_list_of_variables(const cJSON *list)
 	return !list || cJSON_IsNull(list) || cJSON_IsArray(list);
 }
 
-/* What is wrong with it; NULL: nothing. */
+/* NULL, or what is wrong with the plugin's description. */
 static const char *fault_of_plugin(const cJSON *exec)
 {
 	static const char prefix[] = "client.authentication.k8s.io/";
@@ -162,7 +162,7 @@ static const char *fault_of_plugin(const cJSON *exec)
 	           : "has env that is no list of names and values";
 }
 
-/* As kubectl: a plugin is asked only where the user brings nothing else. */
+/* As kubectl: a plugin is used only where the user has no other credential. */
 static bool take_plugin(struct kube_config *config, const struct entry *user, mpsync_error *error)
 {
 	const cJSON *exec = entry_get(user->item, "exec");
@@ -183,7 +183,7 @@ static bool take_plugin(struct kube_config *config, const struct entry *user, mp
 	return (config->exec && config->exec_folder) || entry_no_memory(error);
 }
 
-/* Two that contradict each other: nobody could tell which was meant. */
+/* Names two credentials of which nobody could tell which is meant; NULL: there are no such two. */
 static const char *contradiction_of(const struct kube_config *config)
 {
 	if ((config->token || config->token_file) && config->user)
@@ -222,7 +222,7 @@ bool kubeconfig_take_user(struct kube_config *config, const struct entry *user, 
 {
 	if (!is_understood(user, error))
 		return false;
-	/* As kubectl: nobody is told on a line that everybody reads. */
+	/* As kubectl: no credentials are sent over plain HTTP, which others can read. */
 	if (strncmp(config->server, "http:", strlen("http:")) == 0)
 		return true;
 	if (!take_impersonation(config, user, error))

@@ -43,13 +43,13 @@ static void kubernetes_cancel(struct record_backend *base, struct record_request
 	flight_cancel(request);
 }
 
-/* All requests share one connection already. */
+/* Nothing to do: all requests share one connection anyway. */
 static void kubernetes_batch(struct record_backend *base)
 {
 	(void)base;
 }
 
-/* The order stands in the record (rule 49). */
+/* Nothing to do: the order of the waiters is in the record (rule 49). */
 static void kubernetes_order(struct record_backend *base, const struct store_claim *claim)
 {
 	(void)base, (void)claim;

@@ -6,7 +6,10 @@
 #include "net/loop.h"
 #include "protocol/store.h"
 
-/* `on_behalf`: an elector's, which watches every name from the start on (rule 25). */
+/*
+ * `on_behalf`: an elector, which watches every name from its start (rule 25, observation outlives
+ * the claim).
+ */
 struct store *kubernetes_open(const struct url *url, const struct mpsync_options *options,
     bool on_behalf, struct loop *loop, const struct store_clock *clock, mpsync_error *error);
 

@@ -25,7 +25,7 @@ static bool is_label_character(char c)
 	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-/* RFC 1123, as Kubernetes asks of the names of most objects. */
+/* The form of most objects' names (RFC 1123, a DNS subdomain). */
 static bool is_dns_subdomain(const char *name)
 {
 	const size_t length = strlen(name);
@@ -54,7 +54,7 @@ bool lease_short_name(const char *name, size_t most, char object_name[LEASE_NAME
 	char hex[ID_HEX_SIZE];
 	struct id id;
 
-	/* Names that look hashed are hashed as well, so that none can be taken for another's. */
+	/* A name that looks like a hashed one is hashed as well, so that no two locks share a Lease. */
 	if (strlen(name) <= most && is_dns_subdomain(name) &&
 	    strncmp(name, HASHED, strlen(HASHED)) != 0) {
 		snprintf(object_name, LEASE_NAME_SIZE, "%s", name);
@@ -93,7 +93,10 @@ static const char *annotation(const cJSON *object, const char *name)
 	return text_of(cJSON_GetObjectItemCaseSensitive(metadata_of(object), "annotations"), key);
 }
 
-/* Strictly decimal: a server whose versions are something else has no tokens for us (rule 22). */
+/*
+ * Strict decimals: where a server's versions are something else, there are no tokens (rule 22, a
+ * store's history is not rolled back).
+ */
 uint64_t lease_version(const cJSON *object)
 {
 	const char *text = text_of(metadata_of(object), "resourceVersion");
@@ -150,8 +153,8 @@ static void uid_write(const struct id *uid, char text[UUID_SIZE])
 }
 
 /*
- * Our own facts stand in annotations, which other clients leave in place when they write: they
- * count only for the very claim that the holder's identity ends in (rule 10).
+ * Our own fields are annotations, which other clients leave in place when they take the Lease. So
+ * they count only for the claim that the holder's identity ends in (rule 10).
  */
 static bool read_claim(const cJSON *object, const char *identity, struct record *record)
 {
@@ -163,7 +166,7 @@ static bool read_claim(const cJSON *object, const char *identity, struct record 
 	       strcmp(identity + length - IDENTITY_END + 1, claim) == 0;
 }
 
-/* "CLAIM:TOKEN", written with the first renewal. */
+/* "CLAIM:TOKEN", written by the first renewal. */
 static void read_token(const cJSON *object, struct record *record)
 {
 	const char *text = annotation(object, "token");
@@ -218,7 +221,10 @@ const char *lease_lock_name(const cJSON *object)
 
 	if (!own || strncmp(own, HASHED, strlen(HASHED)) != 0)
 		return own;
-	/* A copy that somebody saved under another name says nothing of the lock that it shows. */
+	/*
+	 * A Lease that somebody copied under another name says nothing about the lock that its
+	 * annotation names.
+	 */
 	return name && lease_object_name(name, right) && strcmp(right, own) == 0 ? name : NULL;
 }
 
@@ -271,7 +277,7 @@ bool lease_read(
 
 /* ---- Writing ---- */
 
-/* NULL removes it, where something is there to be removed. */
+/* NULL removes the text, where there may be one to remove. */
 static bool put_text(cJSON *object, const char *key, const char *text, bool create)
 {
 	if (text)
@@ -328,7 +334,7 @@ static bool put_grant(
     cJSON *metadata, cJSON *annotations, cJSON *spec, const struct record *record, bool create)
 {
 	cJSON *labels = cJSON_AddObjectToObject(metadata, "labels");
-	const uint64_t seconds = (record->ttl_ms + 999) / 1000; /* Whole ones, rounded up. */
+	const uint64_t seconds = (record->ttl_ms + 999) / 1000; /* whole seconds, rounded up */
 	char hex[ID_HEX_SIZE];
 
 	id_to_hex(&record->claim, hex);
@@ -353,7 +359,7 @@ static bool put_renewal(cJSON *annotations, cJSON *spec, const struct record *re
 	       put_time(spec, "renewTime", (int64_t)record->renewed_us);
 }
 
-/* The duration stays: revoked, it is how long others wait. */
+/* The duration stays, because others wait that long after a release by force. */
 static bool put_release(cJSON *annotations, cJSON *spec, const struct record *record)
 {
 	return put_annotation(annotations, "claim", NULL, false) &&

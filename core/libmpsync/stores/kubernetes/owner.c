@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Who waits for the answer. */
+/* A request that waits for the owner to be known. */
 struct asker {
 	struct asker *next;
 	void (*done)(void *context, const struct kube_answer *problem);
@@ -19,7 +19,7 @@ struct kube_owner {
 	char *text; /* as it was given, for messages */
 	struct kube_call *call;
 	struct asker *askers;
-	cJSON *reference; /* NULL: not known yet */
+	cJSON *reference; /* NULL: it was not read yet */
 };
 
 /* ---- What the server says ---- */
@@ -31,7 +31,7 @@ static bool take_text(cJSON *to, const char *name, const cJSON *from)
 	return text && cJSON_AddStringToObject(to, name, text);
 }
 
-/* NULL: it is no object, or there is no memory. */
+/* NULL: the answer is no object, or there is no memory. */
 static cJSON *reference_to(const cJSON *object)
 {
 	const cJSON *metadata = cJSON_GetObjectItemCaseSensitive(object, "metadata");
@@ -141,7 +141,7 @@ bool kube_owner_put(const struct kube_owner *owner, cJSON *lease)
 
 /* ---- Beginning and end ---- */
 
-/* Three or four parts of letters, digits, dots and dashes: nothing in them needs encoding. */
+/* Three or four parts of letters, digits, dots and dashes, so that nothing needs encoding. */
 static bool is_owner(const char *text, int *slashes)
 {
 	char before = '/';
@@ -160,7 +160,7 @@ static bool is_owner(const char *text, int *slashes)
 	return (*slashes == 2 || *slashes == 3) && before != '/';
 }
 
-/* Owned by the caller. NULL without memory. */
+/* Owned by the caller; NULL without memory. */
 static char *path_of(const char *text, int slashes, const char *namespace_name)
 {
 	const char *resource = strchr(text, '/') + 1;

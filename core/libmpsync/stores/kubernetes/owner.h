@@ -1,6 +1,6 @@
 /*
- * The object that election Leases belong to, so that an uninstall takes them along: its kind and
- * uid are asked for once, before the first of them is made.
+ * The object that election Leases belong to, so that an uninstall deletes them too. Its kind and
+ * uid are read once, before the first of these Leases is made.
  */
 #ifndef MPSYNC_STORES_KUBE_OWNER_H
 #define MPSYNC_STORES_KUBE_OWNER_H
@@ -10,7 +10,10 @@
 
 struct kube_owner;
 
-/* As in apps/v1/deployments/web, or v1/configmaps/web. NULL is nobody's: `owner` is NULL then. */
+/*
+ * Of the option lease_owner, as apps/v1/deployments/web or v1/configmaps/web. Without the option
+ * `owner` is NULL. False: the error says why.
+ */
 bool kube_owner_new(struct kube_owner **owner, struct kube_api *api, const char *namespace_name,
     const struct mpsync_options *options, mpsync_error *error);
 void kube_owner_free(struct kube_owner *owner);
@@ -22,7 +25,7 @@ void kube_owner_free(struct kube_owner *owner);
  */
 bool kube_owner_ask(struct kube_owner *owner, uint64_t timeout_ms,
     void (*done)(void *context, const struct kube_answer *problem), void *context);
-/* `done` is not called any more. */
+/* `done` is not called for that context any more. */
 void kube_owner_forget(struct kube_owner *owner, const void *context);
 
 /* Into the Lease that is to be made. False without memory, or where the owner is not known. */

@@ -7,10 +7,12 @@
 
 #define LEASES_PER_PAGE 500
 #define LEAST_PER_PAGE  1
-/* A fifth each time: three pages are asked for in vain where each Lease is as long as etcd keeps.
+/*
+ * A page becomes a fifth as long each time. Even if each Lease has the largest size that etcd
+ * keeps, three requests are enough to find that out.
  */
 #define SHORTER 5
-/* Of a page of several Leases: an elector has 64 MiB for all that it does. */
+/* Bytes of a page of several Leases: an elector has 64 MiB in all. */
 #define MOST_BYTES ((size_t)4 * 1024 * 1024)
 
 static unsigned size_of(const struct kube_page *page)

@@ -9,15 +9,15 @@
 #include <string.h>
 
 #define LABEL      "leader.metaparticle.io/"
-#define MOST_LABEL 63 /* of its name, behind the prefix */
+#define MOST_LABEL 63 /* characters of its name, behind the prefix */
 #define TIMEOUT_MS 3000
-/* Doubles, as long as it fails. */
+/* Doubles with each failure. */
 #define FIRST_RETRY_MS   500
 #define LONGEST_RETRY_MS 30000
-/* So often a label is put on that is there, lest somebody has taken it off. */
+/* A label that is there is written again this often, in case somebody has removed it. */
 #define CHECK_MS 10000
 
-/* One election that this Pod leads, or has just led, or whose label a former process left. */
+/* An election that this Pod leads or has led, or whose label a former process left. */
 struct term {
 	struct term *next;
 	struct kube_pod *pod;
@@ -27,10 +27,10 @@ struct term {
 	uint64_t until_ms;
 	uint64_t retry_at_ms; /* 0: nothing is to be done */
 	uint64_t retry_ms;
-	struct kube_call *call; /* the label's */
+	struct kube_call *call; /* that changes the label */
 	bool leads;
-	bool labelled;  /* as far as is known: a request that went unanswered may have been done */
-	bool labelling; /* what `call` does */
+	bool labelled;  /* as far as is known: an unanswered request may have been carried out */
+	bool labelling; /* what `call` does with the label */
 	struct once failed;
 	void (*done)(void *context);
 	void *context;
@@ -40,8 +40,8 @@ struct kube_pod {
 	struct kube_api *api;
 	struct store_clock clock;
 	struct kube_ear ear;
-	struct kube_call *look; /* which labels a former process left */
-	uint64_t look_at_ms;    /* 0: it has been looked, or is being */
+	struct kube_call *look; /* finds the labels that a former process left */
+	uint64_t look_at_ms;    /* 0: done, or under way */
 	uint64_t look_retry_ms;
 	struct once look_failed;
 	struct boot_timer timer;
@@ -110,7 +110,7 @@ static void tell_done(struct term *term)
 		done(term->context);
 }
 
-/* When to try again what failed for the n-th time. */
+/* When to try again after the n-th failure. */
 static uint64_t retry_at(const struct kube_pod *pod, uint64_t *retry_ms)
 {
 	*retry_ms = *retry_ms ? *retry_ms * 2 : FIRST_RETRY_MS;
@@ -144,10 +144,10 @@ static void on_labelled(void *context, const struct kube_answer *answer)
 		arm(pod);
 		return;
 	}
-	/* What is not known may have been done; where there is no Pod there is no label. */
+	/* An unanswered request may have been carried out. Without a Pod there is no label. */
 	term->labelled = !gone && (term->labelled || (answer->unknown && term->labelling));
 	say_failure(pod, &term->failed, term->label, answer);
-	/* Whoever lets go has waited long enough: taking it off goes on by itself. */
+	/* The caller that releases waits no longer: the label is removed in the background. */
 	if (!term->leads)
 		tell_done(term);
 	if (!term->leads && !term->labelled)
@@ -157,7 +157,7 @@ static void on_labelled(void *context, const struct kube_answer *answer)
 	arm(pod);
 }
 
-/* The answer shows the Pod as it is then. `label` NULL: nothing is changed. */
+/* The answer shows the Pod's labels after the change. `label` NULL: nothing is changed. */
 static struct kube_call *patch_pod(struct kube_pod *pod, const char *label, bool on,
     void (*done)(void *context, const struct kube_answer *answer), void *context)
 {
@@ -198,7 +198,10 @@ static void send_label(struct term *term)
 		term->retry_at_ms = retry_at(pod, &term->retry_ms);
 }
 
-/* Brings the label to what is so. One request at a time: they must not overtake one another. */
+/*
+ * Add or remove the label, as it should be. There is one request at a time, since two could
+ * overtake each other.
+ */
 static void settle(struct term *term)
 {
 	struct kube_pod *pod = term->pod;
@@ -227,7 +230,7 @@ static void end_term(struct term *term)
 	settle(term);
 }
 
-/* What failed, or what somebody may have undone. */
+/* Repeat what failed, or what somebody may have undone. */
 static void retry(struct term *term)
 {
 	term->retry_at_ms = 0;

@@ -10,7 +10,7 @@
 #define TIMEOUT_MS 10000
 #define MOST_TEXT  400
 
-/* What the store does with Leases, in the words of the API. */
+/* The verbs that the store needs on Leases, as the API names them. */
 static const char *const verbs[] = {"get", "list", "watch", "create", "patch", "delete"};
 #define VERBS (sizeof verbs / sizeof *verbs)
 
@@ -26,12 +26,12 @@ struct run {
 	struct store_query *query;
 	struct kube_call *call;
 	struct kube_page page;
-	size_t verb; /* CHECK: which is being asked about */
+	size_t verb; /* CHECK: the verb that is being asked about */
 	char missing[100];
 	struct finding *findings;
 	size_t count;
 	size_t size;
-	bool failed; /* for want of memory */
+	bool failed; /* memory was lacking */
 };
 
 struct kube_queries {
@@ -120,7 +120,7 @@ static void add(void *context, const char *name, const struct record *record)
 	run->count++;
 }
 
-/* Leases that are no use to us are somebody else's: a list passes over them. */
+/* A Lease that this library cannot use belongs to another program, and a list leaves it out. */
 static bool add_object(struct run *run, const cJSON *object)
 {
 	const char *name = lease_lock_name(object);
@@ -139,7 +139,7 @@ static int compare(const void *a, const void *b)
 	return strcmp(((const struct finding *)a)->name, ((const struct finding *)b)->name);
 }
 
-/* Only the first are told: the others need not be kept until the end. */
+/* Only the first ones are wanted, so the others need not be kept until the end. */
 static void trim(struct run *run)
 {
 	if (run->count > 0)
@@ -151,7 +151,7 @@ static void trim(struct run *run)
 	}
 }
 
-/* For people: where clocks agree, that is when it ends. */
+/* For people: right if the clocks agree. */
 static uint64_t expires_at_ms(const struct kube_queries *queries, const struct record *record)
 {
 	const int64_t left = (int64_t)(record->renewed_us / 1000 + record->ttl_ms) -
@@ -178,7 +178,7 @@ static void end_with_findings(struct run *run)
 		struct store_lock lock;
 
 		record->deadline_ms = expires_at_ms(queries, record);
-		/* Until the first renewal the version is the token. */
+		/* Until its first renewal a grant's token is the version of its Lease. */
 		if (!record->token && !id_is_none(&record->claim))
 			record->token = record->version;
 		lock = record_as_lock(record, run->findings[i].name, now, record_next_count(record->next));
@@ -262,7 +262,7 @@ static void look(struct run *run)
 		end_without_memory(run);
 }
 
-/* What a watch keeps up to date need not be asked for. */
+/* What a watch keeps up to date is answered without a request. */
 static bool look_at_watched(struct run *run)
 {
 	const struct store_query *query = run->query;

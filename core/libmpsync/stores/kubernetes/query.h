@@ -1,4 +1,4 @@
-/* Questions about no claim: may I, what is there. */
+/* Queries that concern no claim: what is permitted, and what is held. */
 #ifndef MPSYNC_STORES_KUBE_QUERY_H
 #define MPSYNC_STORES_KUBE_QUERY_H
 

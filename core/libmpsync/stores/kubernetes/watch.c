@@ -11,28 +11,28 @@
 #define LIST_TIMEOUT_MS 10000
 #define FIRST_RETRY_MS  100
 #define MOST_RETRY_MS   5000
-/* A server may ask to be left alone for longer. */
+/* A server's Retry-After is obeyed for so long at most. */
 #define LONGEST_PAUSE_MS 30000
-/* The server ends each watch after that long, so that they spread over its replicas. */
+/* The server ends each watch after that long, so that watches spread over its replicas. */
 #define WATCH_S "290"
 
 struct kube_watch {
 	struct kube_api *api;
 	struct kube_watch_sink sink;
 	char *collection;
-	char *selector;   /* of the object, as a query; "" for all */
-	uint64_t version; /* the newest that was told; 0: list first */
+	char *selector;   /* chooses the object, as a query; "" for all */
+	uint64_t version; /* the newest that was told; 0: begin with a list */
 	struct kube_page page;
 	struct kube_call *call;
-	struct kube_call *asking; /* whether the watch has missed something */
+	struct kube_call *asking; /* the request that finds out whether the watch missed something */
 	struct event *retry;
 	struct event *silence;
 	uint64_t retry_ms;
 	uint32_t quiet_ms;
-	uint64_t held_ms; /* the ttl of the only object's holder; 0: it has none */
-	bool there;       /* the only object */
-	bool watching;    /* `call` is the watch, not the list */
-	bool telling;     /* inside of a callback: freed behind it */
+	uint64_t held_ms; /* the ttl of the only object's holder; 0: it has no holder */
+	bool there;       /* the only object exists */
+	bool watching;    /* `call` is the watch, not its list */
+	bool telling;     /* in a callback, so it is freed afterwards */
 	bool dead;
 };
 
@@ -60,7 +60,7 @@ static void on_retry(evutil_socket_t descriptor, short what, void *context)
 	begin(context);
 }
 
-/* Whoever was told may have wanted to hear no more. */
+/* After a callback: the watch may have been freed in it. */
 static void told(struct kube_watch *watch)
 {
 	watch->telling = false;
@@ -80,7 +80,10 @@ static bool ends(struct kube_watch *watch, const struct kube_answer *answer)
 
 static void on_listed(void *context, const struct kube_answer *answer);
 
-/* A holder renews three times meanwhile. Where there is none, nothing has to be heard. */
+/*
+ * How long silence is normal: a holder renews three times in that time. Without a holder there is
+ * nothing to be told.
+ */
 static uint64_t silence_ms(const struct kube_watch *watch)
 {
 	const uint64_t longest = watch->held_ms > watch->quiet_ms ? watch->held_ms : watch->quiet_ms;
@@ -88,7 +91,7 @@ static uint64_t silence_ms(const struct kube_watch *watch)
 	return watch->held_ms ? longest / 2 : watch->quiet_ms;
 }
 
-/* It brought something, or was asked after. */
+/* The watch told something, or was checked: silence counts from now. */
 static void await_word(struct kube_watch *watch)
 {
 	const uint64_t after_ms = silence_ms(watch);
@@ -105,7 +108,10 @@ static void tell_object(struct kube_watch *watch, const cJSON *object, bool dele
 	watch->sink.object(watch->sink.context, object, deleted);
 }
 
-/* Is it newer than what the watch has told? Of all objects, one would have to ask for all. */
+/*
+ * Does the answer show a newer version than the watch has told? For all objects a list would be
+ * needed.
+ */
 static bool has_missed(const struct kube_watch *watch, const struct kube_answer *answer)
 {
 	const cJSON *items = cJSON_GetObjectItemCaseSensitive(answer->json, "items");
@@ -129,8 +135,8 @@ static void on_asked(void *context, const struct kube_answer *answer)
 }
 
 /*
- * On the connection of the watch: if that hangs, so does the question, whose further requests find
- * out, and the watch ends with its connection.
+ * On the connection of the watch: if that hangs, so does this request. Its further requests find
+ * that out, and the watch ends with its connection.
  */
 static void ask(struct kube_watch *watch)
 {
@@ -166,7 +172,7 @@ static void on_event(void *context, const cJSON *event)
 	const cJSON *object = cJSON_GetObjectItemCaseSensitive(event, "object");
 	const uint64_t version = lease_version(object);
 
-	/* Too old a version, or one that this server does not know: the list tells anew. */
+	/* The version is too old, or this server does not know it: a list starts the watch anew. */
 	if (!type || strcmp(type, "ERROR") == 0 || !version) {
 		watch->version = 0;
 		return;
@@ -191,7 +197,10 @@ static void on_watch_ended(void *context, const struct kube_answer *answer)
 		return;
 	if (answer->status == 410)
 		watch->version = 0;
-	/* One that brought nothing may be a server that ends them all at once. */
+	/*
+	 * A watch that ended without a single event is restarted with a delay: the server may be
+	 * closing every watch immediately, and restarting at once would be a busy loop.
+	 */
 	begin_later(watch, answer->retry_in_ms);
 }
 

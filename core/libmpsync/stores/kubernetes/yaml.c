@@ -5,9 +5,9 @@
 #include <string.h>
 #include <yaml.h>
 
-/* Deeper than any configuration: an alias to what is around it would never end. */
+/* Deeper than any configuration. An alias to a node around it would never end. */
 #define MOST_DEPTH 32
-/* Aliases to aliases would fill the memory. */
+/* A bound on nodes, since aliases to aliases could fill the memory. */
 #define MOST_NODES 2000000
 
 struct conversion {
@@ -24,7 +24,7 @@ static bool is_one_of(const char *text, const char *const *words)
 	return *words;
 }
 
-/* The words of YAML 1.1, which Kubernetes reads. */
+/* Booleans and nulls as YAML 1.1 writes them, which is what Kubernetes reads. */
 static cJSON *convert_scalar(const yaml_node_t *node)
 {
 	static const char *const yes[] = {
@@ -60,7 +60,7 @@ static cJSON *convert_sequence(struct conversion *conversion, const yaml_node_t 
 	return array;
 }
 
-/* Of two with one name the later counts. Takes the value over. */
+/* Of two members with one name the later one counts. Takes the value over. */
 static bool set_member(cJSON *object, const char *name, cJSON *value)
 {
 	cJSON_DeleteItemFromObjectCaseSensitive(object, name);
@@ -73,7 +73,7 @@ static bool set_member(cJSON *object, const char *name, cJSON *value)
 static bool fill_mapping(
     struct conversion *conversion, cJSON *object, const yaml_node_t *node, int depth);
 
-/* "<<: *other": of several the first counts. */
+/* A merge key ("<<: *other"): of several others the first one counts. */
 static bool merge(struct conversion *conversion, cJSON *object, int index, int depth)
 {
 	const yaml_node_t *node = yaml_document_get_node(conversion->document, index);
@@ -162,7 +162,7 @@ cJSON *yaml_parse(const char *text, size_t length, char *problem, size_t problem
 	}
 	snprintf(
 	    problem, problem_size, "it is nested too deeply, too large, or has keys that are no text");
-	/* An empty one says nothing. */
+	/* An empty document is an empty object. */
 	result =
 	    yaml_document_get_root_node(&document) ? convert(&conversion, 1, 0) : cJSON_CreateObject();
 	yaml_document_delete(&document);
