@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Up to so many names have a watch each; beyond, one watch of the namespace serves all. */
+/* So many names have a watch each; with more, one watch of the namespace serves all of them. */
 #define MOST_SINGLE 4
 
 struct name {
@@ -17,13 +17,13 @@ struct name {
 	struct kube_names *names;
 	char *name;
 	uint32_t watchers;
-	struct kube_watch *watch; /* its own; NULL: none */
+	struct kube_watch *watch; /* of this name alone; NULL: there is none */
 	struct record last;
-	bool there;           /* `last` is what is there */
-	bool unwatched;       /* the last watch of it was refused */
-	bool known;           /* as told by a watch, or read while there was one */
-	uint64_t version;     /* the newest that was heard of */
-	uint64_t list_number; /* the last list that it stood in */
+	bool there;           /* `last` is stored now */
+	bool unwatched;       /* the last watch of this name was refused */
+	bool known;           /* a watch told it, or it was read while there was one */
+	uint64_t version;     /* the newest that is known */
+	uint64_t list_number; /* the last list that had this name */
 };
 
 struct kube_names {
@@ -32,12 +32,12 @@ struct kube_names {
 	struct loop *loop;
 	char *collection;
 	uint32_t quiet_ms;
-	void *tree; /* tsearch, of struct name */
+	void *tree; /* for tsearch, of struct name */
 	struct name *all;
-	struct kube_watch *whole; /* the namespace's; NULL: none */
+	struct kube_watch *whole; /* of the whole namespace; NULL: there is none */
 	bool whole_listed;
-	bool whole_refused; /* only single names may be watched */
-	uint32_t everyone;  /* watchers of all names */
+	bool whole_refused; /* the account may watch single names only */
+	uint32_t everyone;  /* observers of all names */
 	unsigned singles;
 	uint64_t list_number;
 };
@@ -104,7 +104,9 @@ static void drop(struct name *name)
 	free(name);
 }
 
-/* Where everything is watched, what is there is remembered: that is what lists are answered from.
+/*
+ * Where everything is watched, a name without waiters is kept too: lists are answered from these
+ * names.
  */
 static void drop_if_idle(struct name *name)
 {
@@ -114,7 +116,7 @@ static void drop_if_idle(struct name *name)
 
 /* ---- What is told ---- */
 
-/* A renewal, or other hands' annotation: nobody but those who wait wants to know. */
+/* A renewal, or another program's annotation, is no news to observers. */
 static bool is_news(const struct name *name, const struct record *record)
 {
 	return !name->known || !name->there || !id_equal(&name->last.uid, &record->uid) ||
@@ -132,7 +134,7 @@ static void remember(struct name *name, const struct record *record)
 		name->version = record->version;
 }
 
-/* Telling may end the watching of the name: it is not touched behind that. */
+/* Telling may end the watching of the name, so the name is not touched afterwards. */
 static void tell(struct name *name, const struct record *record)
 {
 	struct records *records = name->names->backend->records;
@@ -164,7 +166,10 @@ static void tell_object(struct kube_names *names, const cJSON *object, bool dele
 	name->version = version;
 	name->unwatched = false;
 	if (!lease_read(object, text, &record, problem)) {
-		/* Whoever reads it is told why; lists show it as far as it can be shown. */
+		/*
+		 * A contender that reads this Lease is told what is wrong with it; lists show what can be
+		 * shown.
+		 */
 		if (lease_look(object, text, &record, problem))
 			remember(name, deleted ? NULL : &record);
 		record_clear(&record);
@@ -172,7 +177,10 @@ static void tell_object(struct kube_names *names, const cJSON *object, bool dele
 		records_changed(names->backend->records, text, false, NULL);
 		return;
 	}
-	/* The event of a deletion brings the last state, which may show a release. */
+	/*
+	 * The event of a deletion has the last state of the Lease, which may show that it was released
+	 * before.
+	 */
 	if (!deleted || !record.holder)
 		tell(name, &record);
 	name = deleted ? find(names, text) : NULL;
@@ -237,7 +245,7 @@ static void on_single_refused(void *context, const struct kube_answer *answer)
 	stop_single(name);
 	name->unwatched = true;
 	records_unwatched(names->backend->records, name->name, answer->problem, answer->message);
-	/* Whoever asks again does so in its own time. */
+	/* Once: a waiter that asks again does so in its own time, so this is no loop. */
 	if (news)
 		records_changed(names->backend->records, name->name, false, NULL);
 }
@@ -260,7 +268,7 @@ static void start_single(struct name *name, uint64_t version)
 	names->singles += name->watch != NULL;
 }
 
-/* Roles may be limited to names: those are watched one by one. */
+/* A Role may be limited to names, so from now on names are watched one by one. */
 static void on_whole_refused(void *context, const struct kube_answer *answer)
 {
 	struct kube_names *names = context;
@@ -310,7 +318,7 @@ static void watch_all(struct kube_names *names, bool on)
 
 	names->everyone += on ? 1 : (uint32_t)-1;
 	if (on) {
-		names->whole_refused = false; /* if it is still so, this observer is told too */
+		names->whole_refused = false; /* if it is refused again, this observer is told */
 		start_whole(names);
 	}
 	for (struct name *name = names->everyone ? NULL : names->all; name; name = next) {
