@@ -45,7 +45,7 @@ const struct flag flag_table[FLAG_COUNT] = {
     {"namespace", "NAME", OPTION_NAMESPACE, FOR_STORE,
         "Kubernetes: the namespace of the Leases (the context's)"},
     {"kubeconfig", "FILE", OPTION_KUBECONFIG, FOR_STORE,
-        "Kubernetes: the cluster, and as whom (the Pod's account,\nKUBECONFIG, ~/.kube/config)"},
+        "Kubernetes: the cluster, and as whom (KUBECONFIG, the\nPod's account, ~/.kube/config)"},
     {"context", "NAME", OPTION_CONTEXT, FOR_STORE,
         "Kubernetes: a context of the kubeconfig (its current one)"},
     {"insecure", "no|yes", OPTION_INSECURE, FOR_STORE,
