@@ -15,13 +15,13 @@ struct backend {
 	struct kube_api *api;
 	struct kube_names *names;
 	struct kube_queries *queries;
-	struct kube_pod *pod;     /* NULL: nothing shows who leads */
-	struct kube_owner *owner; /* NULL: election Leases belong to nobody */
+	struct kube_pod *pod;     /* shows who leads; NULL: nothing does */
+	struct kube_owner *owner; /* owns election Leases; NULL: nobody does */
 	char *collection;         /* the path of the Leases */
 	struct store *store;      /* NULL: it is being opened */
 	struct kube_ear ear;      /* who hears what is wrong on behalf of no claim */
-	struct once litter;       /* that free Leases stay behind */
-	uint64_t further_ms;      /* the option request_timeout; 0: a part of the ttl */
+	struct once litter;       /* it was said that free Leases stay behind */
+	uint64_t further_ms;      /* the option request_timeout; 0: a sixth of the ttl */
 };
 
 #endif

@@ -28,7 +28,7 @@ static void on_answered(void *context, const struct kube_answer *answer)
 	once_hear(&events->refused, events->ear, answer, "no Event tells who leads");
 }
 
-/* The name has to be another one each time. */
+/* Each Event needs another name. */
 static bool fill(
     const struct kube_events *events, cJSON *event, const char *lease_name, const char *text)
 {

@@ -9,12 +9,12 @@
 
 #define DEFAULT_TTL_MS 15000
 
-/* One request of the records under way. */
+/* One request of the records store that is under way. */
 struct flight {
 	struct backend *backend;
 	struct record_request *request;
 	struct kube_call *call;
-	cJSON *body; /* made before it can be sent; NULL: it is not */
+	cJSON *body; /* made before it can be sent; NULL: not needed */
 	enum operation operation;
 };
 
@@ -36,7 +36,10 @@ static void finish_without_memory(struct flight *flight)
 	finish(flight, RECORD_REFUSED, NULL, MPSYNC_E_NO_MEMORY, "out of memory", 0);
 }
 
-/* A right that was confirmed lasts from the sending of the request. */
+/*
+ * The right lasts from the sending of the request that confirmed it, so others see a leader that
+ * long.
+ */
 static void show_leader(const struct flight *flight, const struct record *record)
 {
 	const struct record_request *request = flight->request;
@@ -114,7 +117,7 @@ static uint32_t ttl_of(const struct record_request *request)
 	return request->ttl_ms ? request->ttl_ms : DEFAULT_TTL_MS;
 }
 
-/* Each request lasts three times as long as it takes for a further one to join it. */
+/* Each request may take three times as long as the time after which a further one joins it. */
 static uint64_t timeout_of(const struct backend *backend, const struct record_request *request)
 {
 	return backend->further_ms ? backend->further_ms * FURTHER_MOST
@@ -126,7 +129,7 @@ static uint64_t further_of(const struct backend *backend, const struct record_re
 	return backend->further_ms ? backend->further_ms : claim_further_ms(ttl_of(request));
 }
 
-/* Until nobody wants the answer any more. */
+/* How long the answer is wanted at all, further requests included. */
 static uint64_t whole_of(const struct backend *backend, const struct record_request *request)
 {
 	const uint64_t now = records_now(backend->base.records);
@@ -163,7 +166,7 @@ static const char *method_of(const struct flight *flight)
 	return flight->request->create ? "POST" : "PATCH";
 }
 
-/* Owned by the caller. NULL without memory. */
+/* Owned by the caller; NULL without memory. */
 static char *path_of(const struct flight *flight)
 {
 	char object[LEASE_NAME_SIZE];
@@ -222,7 +225,7 @@ static void send_when_owned(void *context, const struct kube_answer *problem)
 		finish_without_memory(flight);
 }
 
-/* An election's Lease stays after everybody has gone, but for its owner's end. */
+/* An election's Lease stays when nobody leads, and goes with its owner only. */
 static bool needs_owner(const struct flight *flight)
 {
 	const struct record_request *request = flight->request;
@@ -231,7 +234,7 @@ static bool needs_owner(const struct flight *flight)
 	       request->record.election;
 }
 
-/* Its texts are borrowed until the call returns: the body is made now. */
+/* The record's texts are borrowed until this call returns, so the body is made now. */
 static void send_owned(struct flight *flight)
 {
 	struct backend *backend = flight->backend;
@@ -263,7 +266,9 @@ void flight_begin(struct backend *backend, struct record_request *request, enum 
 	flight->request = request;
 	flight->operation = operation;
 	request->data = flight;
-	/* Nobody may be led here any more when another can lead. */
+	/*
+	 * The label goes before the name does: nobody must be sent to this Pod when another can lead.
+	 */
 	if (needs_owner(flight))
 		send_owned(flight);
 	else if (!lets_go(flight) ||
