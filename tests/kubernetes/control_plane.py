@@ -60,8 +60,9 @@ class Certificates:
 class ControlPlane:
     """kube-apiserver with RBAC on, its etcd, and the one who may do everything."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, flags=()):
         self.folder = folder
+        self.flags = flags
         self.port, self.etcd_port, self.peer_port = free_port(), free_port(), free_port()
         self.certificates = Certificates(folder)
         self.server_pair = self.certificates.sign(
@@ -95,9 +96,7 @@ class ControlPlane:
                 "--service-account-key-file", f"{self.folder}/accounts.pub",
                 "--service-account-signing-key-file", f"{self.folder}/accounts.key",
                 "--service-cluster-ip-range", "10.0.0.0/24", "--disable-admission-plugins", "ServiceAccount",
-                # Lets Leases say how their holder is chosen.
-                "--feature-gates", "CoordinatedLeaderElection=true", "--runtime-config", "coordination.k8s.io/v1beta1=true",
-                "--endpoint-reconciler-type", "none", "--v", "0"], stderr=log)
+                "--endpoint-reconciler-type", "none", "--v", "0", *self.flags], stderr=log)
 
     def start(self):
         self.start_etcd()
@@ -154,6 +153,7 @@ class KubernetesCase(Case):
     """Its own namespace on a control plane that the tests of one module share."""
 
     plane = None
+    flags = ()  # of its API server's, in a module of its own
     names = 0
 
     @classmethod
@@ -162,7 +162,7 @@ class KubernetesCase(Case):
             return
         folder = tempfile.mkdtemp(prefix="mpsync-kubernetes-")
         unittest.addModuleCleanup(shutil.rmtree, folder, True)
-        plane = ControlPlane(folder)
+        plane = ControlPlane(folder, cls.flags)
         unittest.addModuleCleanup(KubernetesCase.end_plane, plane)
         plane.start()
         KubernetesCase.plane = plane

@@ -208,19 +208,6 @@ class OtherHands(KubernetesCase):
     def renewals_stop(self, identity):
         self.assertEqual(self.lease("x")["spec"]["holderIdentity"], identity)
 
-    def test_lease_of_coordinated_election_is_refused_and_shown(self):
-        made = self.plane.request("POST", LEASES.format(self.namespace), {
-            "metadata": {"name": "x"},
-            "spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 3600, "strategy": "OldestEmulationVersion"}})
-        self.assertIn("strategy", made["spec"])
-        elector = self.elector(self.url)
-        for url in (self.url, elector.url):
-            done = self.mpsync("lock", "--wait", "5s", "x", "--", "true", url=url, check=122)
-            self.assertIn("coordinated", done.stderr)
-            for arguments in (["status", "x"], ["ls"]):
-                self.assertIn("somebody", self.mpsync(*arguments, url=url, check=0).stdout)
-        self.assertEqual(self.lease("x"), made)
-
     def test_record_without_a_duration_lasts_as_long_as_ours_would(self):
         self.plane.request("POST", LEASES.format(self.namespace), {
             "metadata": {"name": "x"}, "spec": {"holderIdentity": "a"}})
