@@ -27,6 +27,13 @@ python_leaks() {
 		--errors-for-leak-kinds=definite --error-exitcode=9 "$tools/bin/python" tests/support/leaks.py
 }
 
+# Programs as they were written for the first package of the language; see tests/compatibility/check.py.
+compatibility() { # LANGUAGE COMMAND…
+	language=$1
+	shift
+	python3 tests/compatibility/check.py "tests/compatibility/$language" "$@"
+}
+
 tier_python() {
 	language_tools || return 1
 	rm -rf build/wheels
@@ -36,7 +43,8 @@ tier_python() {
 		folder="build/python-tests/$(basename "$(dirname "$(dirname "$python")")")"
 		rm -rf "$folder"
 		"$python" -m venv "$folder" && "$folder/bin/pip" -q install build/wheels/*.whl &&
-			last_lines 3 "$folder/bin/python" bindings/python/tests/test_sync.py || return 1
+			last_lines 3 "$folder/bin/python" bindings/python/tests/test_sync.py &&
+			compatibility python "$folder/bin/python" -bb -W error tests/compatibility/python/{}.py || return 1
 	done
 	"$tools/bin/pip" -q install --force-reinstall build/wheels/*.whl &&
 		"$tools/bin/ruff" check --quiet --config bindings/python/pyproject.toml bindings/python &&
@@ -52,10 +60,19 @@ node_leaks() {
 		node --expose-gc --jitless tests/support/leaks.js
 }
 
+# CommonJS, found as an installed package is.
+node_compatibility() {
+	mkdir -p build/compatibility/node_modules/@metaparticle &&
+		ln -sfn "$root/bindings/node" build/compatibility/node_modules/@metaparticle/sync &&
+		NODE_PATH="$root/build/compatibility/node_modules" compatibility node \
+			node --throw-deprecation tests/compatibility/node/{}.js
+}
+
 tier_node() {
 	language_tools &&
 		(cd bindings/node && with_swig last_lines 2 npm install --no-audit --no-fund &&
-			npm run -s lint && last_lines 8 npm test) && node_leaks && sh .ci/format.sh --check node
+			npm run -s lint && last_lines 8 npm test) && node_leaks && node_compatibility &&
+		sh .ci/format.sh --check node
 }
 
 tier_java() {

@@ -62,15 +62,19 @@ export class Lock extends EventEmitter {
     lockLostFn?: () => void,
     options?: Options,
   );
-  /** What is locked. */
-  readonly name: string;
-  /** Where the lock lives; throws `AlreadyHeld` if it is changed while held or asked for. */
+  /** What is locked; another one counts from the next time that it is asked for. */
+  name: string;
+  /** Where the lock lives; likewise. */
   baseUrl: string;
-  /** Whether the lock is held now; right after any pause. */
-  readonly locked: boolean;
+  /** Called when `lock()` has come to hold it. */
+  lockAcquiredFn: (() => void) | undefined;
+  /** Called when what `lock()` came to hold is not held any more: after a loss, and after `unlock()`. */
+  lockLostFn: (() => void) | undefined;
+  /** Whether `lock()` asks for it, or it is held; false gives it back. Held now is `isHeld()`. */
+  locked: boolean;
   /** The token of the present grant, or null. */
   readonly token: bigint | null;
-  /** Whether the lock is held now, as `locked`. */
+  /** Whether the lock is held now; right after any pause. */
   isHeld(): boolean;
   /** Milliseconds until the right ends unless it is renewed; 0 when it is not held. */
   remaining(): number;
@@ -84,7 +88,7 @@ export class Lock extends EventEmitter {
   cancel(): void;
   /** Asks until it is held, and calls `lockAcquiredFn` then. Throws if it is held or asked for. */
   lock(): void;
-  /** Gives it back. Throws if it is not held. */
+  /** Gives it back, or asks no longer; `lock()` may follow at once. Throws if `locked` is false. */
   unlock(): Promise<void>;
   /** Tells that `lock()` has come to hold it. */
   on(event: 'acquired', listener: () => void): this;
@@ -124,8 +128,14 @@ export class Election extends EventEmitter {
     lostMasterFn?: () => void,
     options?: Options & { value?: string },
   );
-  /** What is stood for. */
-  readonly name: string;
+  /** What is stood for; another one counts from the next term on. */
+  name: string;
+  /** Where it lives; likewise. */
+  baseUrl: string;
+  /** The first API: what is stood for, as a lock. */
+  readonly lock: this;
+  /** Whether it runs, or leads. */
+  readonly locked: boolean;
   /** Resolves with the term when this candidate leads. `value` is what observers see of it. */
   campaign(standing?: Waiting & { value?: string }): Promise<Held>;
   /** Ends the present term; rejects with `NotHeld` without one. */

@@ -24,7 +24,7 @@ def lose(key):
 def make(kind, key, name, ttl):
     options = {} if ttl == "-" else {"ttl": ttl}
     if kind == "lock":
-        handles[key] = Lock(name, lock_lost_callback=lambda: lose(key), **options)
+        handles[key] = Lock(name, on_lost=lambda: lose(key), **options)
     else:
         handles[key] = Election(name, **options)
     tell(key, "ok")

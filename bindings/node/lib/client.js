@@ -140,15 +140,6 @@ class Client {
   }
 }
 
-/** Call a function of the program; what it throws is told, and the client lives on. */
-function report(callback, ...values) {
-  try {
-    callback(...values);
-  } catch (error) {
-    console.error('metaparticle-sync: a callback threw', error);
-  }
-}
-
 module.exports = {
   Client,
   DEFAULT_BASE_URI,
@@ -159,5 +150,4 @@ module.exports = {
   native,
   optionText,
   plainText,
-  report,
 };

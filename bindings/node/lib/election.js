@@ -1,7 +1,7 @@
 'use strict';
 
 const { EventEmitter } = require('node:events');
-const { Client, DEFAULT_BASE_URI, Type, native, plainText, report } = require('./client.js');
+const { Client, DEFAULT_BASE_URI, Type, native, plainText } = require('./client.js');
 const { AlreadyHeld, NotHeld } = require('./errors.js');
 const { ELECTION, Handle, waitOf } = require('./handle.js');
 const { handleOptions, takeWhenReachable } = require('./lock.js');
@@ -12,11 +12,14 @@ function leaderOf({ holder, value, token }) {
 
 /** One name that at most one candidate leads at a time; see index.d.ts. */
 class Election extends EventEmitter {
-  #handle;
+  #handle = null;
+  #options;
+  #opened = [];
   #value;
   #master;
   #lostMaster;
   #stop = null;
+  #ran = Promise.resolve();
 
   constructor(name, ...rest) {
     super();
@@ -24,18 +27,35 @@ class Election extends EventEmitter {
     const options = rest.find((value) => typeof value === 'object' && value !== null) ?? {};
     [this.#master, this.#lostMaster] = functions;
     this.#value = options.value;
+    this.#options = handleOptions(options);
     this.name = name;
-    this.#handle = new Handle(
-      ELECTION,
-      name,
-      options.url ?? DEFAULT_BASE_URI,
-      handleOptions(options),
-    );
+    this.baseUrl = options.url ?? DEFAULT_BASE_URI;
+    this.#open();
+  }
+
+  /** The handle for the name and the store as they are now: both may change between terms. */
+  #open() {
+    const asked = [this.name, this.baseUrl];
+    if (asked.every((value, i) => value === this.#opened[i]) || this.#handle?.held) {
+      return this.#handle;
+    }
+    this.#handle = new Handle(ELECTION, this.name, this.baseUrl, this.#options);
     this.#handle.onLost = (lost) => process.nextTick(() => this.emit('lost', lost));
+    this.#opened = asked;
+    return this.#handle;
+  }
+
+  /** The first API: what is stood for, as a lock. */
+  get lock() {
+    return this;
+  }
+
+  get locked() {
+    return this.#stop !== null || this.isLeader();
   }
 
   async campaign({ value = this.#value, signal, timeout } = {}) {
-    return this.#handle.take(value, waitOf(timeout), signal);
+    return this.#open().take(value, waitOf(timeout), signal);
   }
 
   async resign() {
@@ -98,32 +118,47 @@ class Election extends EventEmitter {
   /** The first API: stands again and again until `shutdown`, and tells the functions. */
   run() {
     if (this.#stop) throw new AlreadyHeld(`the election "${this.name}" is running already`, -8);
-    this.#stop = new AbortController();
-    return this.#terms(this.#stop.signal)
+    const stop = (this.#stop = new AbortController());
+    this.#ran = this.#ran
+      .then(() => this.#terms(stop.signal))
       .catch((error) => this.emit('error', error))
-      .finally(() => (this.#stop = null));
+      .finally(() => {
+        if (this.#stop === stop) this.#stop = null;
+      });
+    return this.#ran;
   }
 
   async #terms(stop) {
     while (!stop.aborted) {
       let term;
       try {
-        term = await takeWhenReachable(this.#handle, this.#value, stop);
+        term = await takeWhenReachable(this.#open(), this.#value, stop);
       } catch (error) {
         if (stop.aborted) return;
         throw error;
       }
-      if (this.#master) report(this.#master);
+      if (this.#master) await tell(this.#master);
       await endOf(AbortSignal.any([term.signal, stop]));
       if (!term.signal.aborted) await this.resign().catch(ignoreNotHeld);
-      if (this.#lostMaster) report(this.#lostMaster);
+      if (this.#lostMaster) await tell(this.#lostMaster);
     }
   }
 
   /** Ends `run`: a leader resigns, a candidate stands no more. */
   shutdown() {
     this.#stop?.abort();
+    this.#stop = null;
   }
+}
+
+/** Outside of any promise, so that what it throws is an uncaught exception. */
+function tell(callback) {
+  return new Promise((resolve) =>
+    process.nextTick(() => {
+      resolve();
+      callback();
+    }),
+  );
 }
 
 function endOf(signal) {

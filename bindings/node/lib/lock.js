@@ -2,7 +2,7 @@
 
 const { EventEmitter } = require('node:events');
 const { setTimeout: pause } = require('node:timers/promises');
-const { DEFAULT_BASE_URI, log, report } = require('./client.js');
+const { DEFAULT_BASE_URI, log } = require('./client.js');
 const { AlreadyHeld, LockTimeout, NotHeld } = require('./errors.js');
 const { Handle, LOCK, WAIT_FOR_EVER, waitOf } = require('./handle.js');
 
@@ -18,44 +18,41 @@ function handleOptions({ ttl, identity, wait }) {
 class Lock extends EventEmitter {
   #handle = null;
   #options;
-  #baseUrl;
-  #lockAcquired;
-  #lockLost;
-  #asking = false;
+  #opened = [];
+  #asking = null; // of `lock()`: withdraws it
+  #released = Promise.resolve();
   #callbacks = false;
 
   constructor(name, ...rest) {
     super();
     const functions = rest.filter((value) => typeof value === 'function');
     const options = rest.find((value) => typeof value === 'object' && value !== null) ?? {};
-    [this.#lockAcquired, this.#lockLost] = functions;
+    [this.lockAcquiredFn, this.lockLostFn] = functions;
     this.#options = handleOptions(options);
-    this.#baseUrl = options.url ?? DEFAULT_BASE_URI;
+    this.baseUrl = options.url ?? DEFAULT_BASE_URI;
     this.name = name;
     this.#open();
   }
 
+  /** The handle for the name and the store as they are now: both may change between grants. */
   #open() {
-    this.#handle = new Handle(LOCK, this.name, this.#baseUrl, this.#options);
+    const asked = [this.name, this.baseUrl];
+    if (asked.every((value, i) => value === this.#opened[i]) || this.#handle?.held) {
+      return this.#handle;
+    }
+    this.#handle = new Handle(LOCK, this.name, this.baseUrl, this.#options);
     this.#handle.onLost = (lost) => process.nextTick(() => this.#tellLost(lost));
+    this.#opened = asked;
     return this.#handle;
   }
 
-  get baseUrl() {
-    return this.#baseUrl;
-  }
-
-  set baseUrl(url) {
-    if (this.#asking || this.locked) {
-      throw new AlreadyHeld(`"${this.name}" is held, or asked for; release it first`, -8);
-    }
-    this.#baseUrl = url;
-    this.#open();
-  }
-
-  /** Whether it is held now. */
+  /** The first API: whether it was asked for and not given back. Whether it is held: `isHeld()`. */
   get locked() {
-    return this.#handle.isHeld();
+    return this.#asking !== null || this.isHeld();
+  }
+
+  set locked(locked) {
+    if (!locked && this.locked) this.#giveBack();
   }
 
   get token() {
@@ -71,12 +68,12 @@ class Lock extends EventEmitter {
   }
 
   async acquire({ signal, timeout } = {}) {
-    return this.#handle.take(null, waitOf(timeout), signal);
+    return this.#open().take(null, waitOf(timeout), signal);
   }
 
   async tryAcquire() {
     try {
-      return await this.#handle.take(null, 0);
+      return await this.#open().take(null, 0);
     } catch (error) {
       if (error instanceof LockTimeout) return null;
       throw error;
@@ -93,30 +90,47 @@ class Lock extends EventEmitter {
 
   /** The first API: asks until it is held, and calls `lockAcquiredFn` then. */
   lock() {
-    if (this.#asking || this.locked) {
+    if (this.locked) {
       throw new AlreadyHeld(`"${this.name}" is held, or asked for, already`, -8);
     }
-    this.#asking = true;
+    const asking = (this.#asking = new AbortController());
     this.#callbacks = true;
-    this.#ask().catch((error) => this.emit('error', error));
+    this.#ask(asking.signal)
+      .catch((error) => {
+        if (!asking.signal.aborted) this.emit('error', error);
+      })
+      .finally(() => {
+        if (this.#asking === asking) this.#asking = null;
+      });
   }
 
-  async #ask() {
-    try {
-      await takeWhenReachable(this.#handle, null);
-    } finally {
-      this.#asking = false;
-    }
-    if (this.#lockAcquired) report(this.#lockAcquired);
-    this.emit('acquired');
+  /** Behind what is given back just now. */
+  async #ask(signal) {
+    await this.#released;
+    await takeWhenReachable(this.#open(), null, signal);
+    this.#asking = null;
+    process.nextTick(() => this.lockAcquiredFn?.());
+    process.nextTick(() => this.emit('acquired'));
   }
 
-  /** The first API: gives it back. The promise resolves when the store knows. */
+  /** The first API: gives it back, or asks no longer. The promise resolves when the store knows. */
   unlock() {
+    if (!this.locked) throw new NotHeld(`"${this.name}" is not held`, -7);
+    return this.#giveBack(this.#callbacks ? this.lockLostFn : null);
+  }
+
+  #giveBack(told) {
     this.#callbacks = false;
-    if (!this.#handle.held) throw new NotHeld(`"${this.name}" is not held`, -7);
+    if (this.#asking) {
+      this.#asking.abort();
+      this.#asking = null;
+      return this.#released;
+    }
     const released = this.#handle.release();
-    released.catch(() => {});
+    this.#released = released.then(
+      () => told && process.nextTick(told),
+      () => {},
+    );
     return released;
   }
 
@@ -124,9 +138,9 @@ class Lock extends EventEmitter {
   #tellLost(lost) {
     const callbacks = this.#callbacks;
     this.#callbacks = false;
-    if (this.#lockLost) report(this.#lockLost);
     const heard = this.emit('lost', lost);
-    if (callbacks && !heard && !this.#lockLost) this.emit('error', lost);
+    if (this.lockLostFn) this.lockLostFn();
+    else if (callbacks && !heard) this.emit('error', lost);
   }
 }
 

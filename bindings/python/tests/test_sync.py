@@ -77,7 +77,7 @@ class Locks(Case):
             self.assertRaises(sync.AlreadyHeld, lock.acquire, False)
             lock.release()
             self.assertRaises(threading.ThreadError, lock.release)
-        self.assertEqual(told, ["acquired", "acquired"])
+        self.assertEqual(told, ["acquired", "lost"] * 2)
         self.assertEqual(sync.DEFAULT_BASE_URI, "http://localhost:13131")
 
     def test_a_block_never_runs_unlocked(self):
@@ -91,7 +91,7 @@ class Locks(Case):
     def test_a_loss_is_told(self):
         """To the callback, to who waits for it, and at the block's end; it can be had again."""
         told = threading.Event()
-        lock = self.lock(ttl=1, lock_lost_callback=told.set)
+        lock = self.lock(ttl=1, on_lost=told.set)
         with self.assertRaises(sync.LockLost), lock as held:
             self.take_by_force()
             held.lost.wait()
@@ -140,15 +140,18 @@ class Locks(Case):
         self.assertTrue(issubclass(sync.StoreError, sync.SyncError))
 
     def test_a_callback_that_raises(self):
-        """It is logged, and the lock is held."""
+        """It comes out of the call, and the lock is held; a block is not entered."""
 
         def broken():
             raise ZeroDivisionError
 
         lock = sync.Lock("x", self.url, lock_callback=broken)
-        with self.assertLogs("metaparticle_sync", "ERROR"):
-            lock.acquire()
+        self.assertRaises(ZeroDivisionError, lock.acquire)
+        self.assertTrue(lock.is_held())
         lock.release()
+        with self.assertRaises(ZeroDivisionError), lock:
+            self.fail("the block ran")
+        self.assertFalse(lock.is_held())
 
     def test_cancelling(self):
         """Another thread ends the waiting."""

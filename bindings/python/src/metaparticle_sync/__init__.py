@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import _native
 from ._client import DEFAULT_BASE_URI
 from ._errors import (
     AlreadyHeld,
@@ -27,11 +26,10 @@ from ._errors import (
 from ._handle import Held
 from .election import Election, Leader
 from .lock import Lock, synchronized
+from .version import __version__
 
 if TYPE_CHECKING:
     from ._aio import AsyncElection, AsyncLock
-
-__version__ = _native.mpsync_version()
 
 __all__ = [
     "DEFAULT_BASE_URI",
@@ -51,6 +49,7 @@ __all__ = [
     "StoreError",
     "SyncError",
     "Unsupported",
+    "__version__",
     "synchronized",
 ]
 

@@ -179,15 +179,21 @@ class Claimant:
     """A name, its options, and the handle with which this process asks for it."""
 
     def __init__(self, kind: Kind, name: str, url: Optional[str], **options: Seconds) -> None:
-        self.name = plain_text("name", name)
+        self.name = name
+        self.base_uri = url
         self._kind = kind
-        self._url = None if url is None else plain_text("url", url)
         self._options = Options(dict(options))
         self._held: Optional[Held] = None
         self._open()
 
+    @property
+    def _url(self) -> Optional[str]:
+        return None if self.base_uri is None else plain_text("url", self.base_uri)
+
     def _open(self) -> None:
-        self._handle = Handle(self._kind, clients.of(self._url), self.name, self._options)
+        name = plain_text("name", self.name)
+        self._handle = Handle(self._kind, clients.of(self._url), name, self._options)
+        self._opened = (self.name, self.base_uri)
         self._handle.lost_callback = self._lost_callback()
 
     def _lost_callback(self) -> Optional[Callable[[Held], None]]:
@@ -200,9 +206,17 @@ class Claimant:
             self._open()
         return self._handle
 
+    def _asking_handle(self) -> Handle:
+        """The handle for the name and the store as they are now: both may change between grants."""
+        self._own_handle()
+        held = self._held is not None and self._held.is_held()
+        if self._opened != (self.name, self.base_uri) and not held:
+            self._open()
+        return self._handle
+
     def _take(self, value: Optional[str], wait_ms: int) -> Held:
         """Ask and wait. Ctrl-C withdraws the request."""
-        handle = self._own_handle()
+        handle = self._asking_handle()
         request = AwaitedRequest(
             handle.client, lambda n: self._kind.start(handle.native, n, value, wait_ms)
         )

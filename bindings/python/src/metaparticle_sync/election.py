@@ -113,6 +113,19 @@ class Election(Claimant):
         """Whether this candidate leads now."""
         return self._held is not None and self._held.is_held()
 
+    @property
+    def running(self) -> bool:
+        """Whether `run()` is under way."""
+        return self._running.locked()
+
+    @property
+    def lock(self) -> Election:
+        """What is stood for, as a lock: its `name` and `base_uri` may be set between two terms."""
+        return self
+
+    is_held = locked = is_leader
+    release = resign
+
     def set_value(self, value: Optional[str]) -> None:
         """Change what observers see of the present term."""
         handle = self._present().handle
@@ -148,7 +161,8 @@ class Election(Claimant):
 
         `is_master_callback` is called on this thread when a term begins, `lost_master_callback` on
         another when it has ended, for whatever reason: a callback that is still at work has to
-        stop then. A new term begins when both have returned.
+        stop then. A new term begins when both have returned. What `is_master_callback` raises ends
+        the term, and comes out of here.
         """
         if not self._running.acquire(blocking=False):
             raise AlreadyHeld(f'the election "{self.name}" is running already', -8)
@@ -160,7 +174,12 @@ class Election(Claimant):
             self._running.release()
 
     def shutdown(self) -> None:
-        """End `run()`: a leader resigns, a candidate stands no more. Returns at once."""
+        """End `run()`: a leader resigns, a candidate stands no more. Returns at once.
+
+        Before `run()` it has no effect.
+        """
+        if not self.running:
+            return
         self._stop.set()
         self._kind.cancel(self._own_handle().native)
         held = self._held
@@ -178,7 +197,7 @@ class Election(Claimant):
         watch.start()
         try:
             if self.is_master_callback and not held.lost.is_set():
-                report(self.is_master_callback)
+                self.is_master_callback()
             while watch.is_alive():
                 watch.join()
         except BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import weakref
 from types import TracebackType
 from typing import Any, Callable, Optional, TypeVar
 
@@ -24,8 +25,10 @@ class Lock(Claimant):
     - `name`: 1 to 1,024 bytes of UTF-8, compared by bytes.
     - `base_uri`, `url`: where the locks live (`http://…`, `file:…`, `kubernetes:`, `etcd://…`,
       `memory:`); without one MPSYNC_URL says it, else the elector next to this program.
-    - `lock_callback`, `lock_lost_callback`: called when it is acquired, and, on a thread of its
-      own, when it was lost.
+    - `lock_callback`: called when it is acquired, before the call that acquired it returns.
+    - `lock_lost_callback`: called when it is not held any more, by a release before that returns,
+      and on a thread of its own when it was lost.
+    - `on_lost`: called when it was lost, on a thread of its own; not by a release.
     - `ttl`: how long a silent holder keeps others out, in seconds or text like "15s"; 15 s by
       default.
     - `wait`: how long an acquire waits, likewise; for ever by default.
@@ -43,18 +46,25 @@ class Lock(Claimant):
         ttl: Seconds = None,
         identity: Optional[str] = None,
         wait: Seconds = None,
+        on_lost: Optional[Callable[[], object]] = None,
     ) -> None:
         self.lock_callback = lock_callback
         self.lock_lost_callback = lock_lost_callback
+        self.on_lost = on_lost
         super().__init__(LOCK, name, url or base_uri, ttl=ttl, identity=identity, wait=wait)
 
     def _lost_callback(self) -> Optional[Callable[[Held], None]]:
-        callback = self.lock_lost_callback
-        if callback is None:
-            return None
-        return lambda _: threading.Thread(
-            target=report, args=(callback,), name="metaparticle-sync-lost", daemon=True
-        ).start()
+        own = weakref.ref(self)
+
+        def tell(_: Held) -> None:
+            lock = own()
+            for callback in (lock.on_lost, lock.lock_lost_callback) if lock else ():
+                if callback:
+                    threading.Thread(
+                        target=report, args=(callback,), name="metaparticle-sync-lost", daemon=True
+                    ).start()
+
+        return tell
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Return True when it is held, False when the wait ended without it.
@@ -79,7 +89,12 @@ class Lock(Claimant):
         """Release it; ThreadError (`NotHeld`) if it is not held."""
         held = self._present()
         self._held = None
+        self._give_back(held)
+
+    def _give_back(self, held: Held) -> None:
         held.release()
+        if self.lock_lost_callback:
+            self.lock_lost_callback()
 
     def is_held(self) -> bool:
         """Whether this object holds it now."""
@@ -89,11 +104,16 @@ class Lock(Claimant):
 
     def _tell_held(self) -> None:
         if self.lock_callback:
-            report(self.lock_callback)
+            self.lock_callback()
 
     def __enter__(self) -> Held:
         held = self._take(None, WAIT_AS_OPTION)
-        self._tell_held()
+        try:
+            self._tell_held()
+        except BaseException:
+            self._held = None
+            held.let_go()
+            raise
         return held
 
     def __exit__(
@@ -106,7 +126,7 @@ class Lock(Claimant):
         if held is None:
             return
         try:
-            held.release()
+            self._give_back(held)
         except NotHeld:
             if kind is None and held.lost.is_set():
                 raise LockLost(f'"{held.name}" was lost ({held.reason}) in its block', -3) from None
