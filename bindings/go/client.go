@@ -17,6 +17,7 @@ import "C"
 
 import (
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -89,7 +90,7 @@ var clients = struct {
 
 // clientOf is kept for the life of the process: a program has few URLs.
 func clientOf(url string) (*client, error) {
-	if url == defaultURL {
+	if strings.TrimSuffix(url, "/")+"/" == BaseLockURL {
 		url = ""
 	}
 	clients.Lock()

@@ -173,10 +173,10 @@ func NewElection(locker Locker, leader, follower WorkFn) Election {
 
 const retryPause = time.Second
 
-// Run stands again after each loss, until the context ends or a function returns. The leader's
-// function gets a context that ends with the term, the follower's one that ends when it leads. When
-// the leader's function returns while it leads, the term is given back and Run returns what it
-// returned; an error of the follower's function ends Run too.
+// Run stands again after each loss, until the context ends or the leader's function returns. That
+// one gets a context that ends with the term; when it returns while it leads, the term is given back
+// and Run returns what it returned. The follower's function runs while another leads: its context
+// ends when this one leads, and it is not waited for; what it returns ends nothing.
 func (e Election) Run(ctx context.Context) error {
 	for {
 		again, err := e.term(ctx)
@@ -187,63 +187,65 @@ func (e Election) Run(ctx context.Context) error {
 }
 
 func (e Election) term(ctx context.Context) (again bool, err error) {
-	standing, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	following := follow(standing, stop, e.follower)
-	err = e.stand(standing, func(ctx context.Context) error {
-		stop(nil)
-		if err := <-following; err != nil {
-			return err
-		}
-		if e.leader == nil {
-			<-ctx.Done()
-			return nil
-		}
-		return e.leader(ctx)
-	}, ctx)
-	stop(nil)
-	failed := <-following
+	err = e.stand(ctx)
 	switch {
-	case failed != nil:
-		return false, failed
 	case ctx.Err() != nil:
 		return false, context.Cause(ctx)
 	case errors.Is(err, ErrLost):
 		return true, nil
-	case errors.Is(err, ErrBusy), errors.Is(err, ErrTimeout), errors.Is(err, ErrUnreachable):
+	case errors.Is(err, ErrUnreachable):
 		pause(ctx)
 		return true, nil
 	}
 	return false, err
 }
 
-// stand waits with the context that the follower may end, and leads with the whole one.
-func (e Election) stand(standing context.Context, work WorkFn, whole context.Context) error {
-	lock, ok := e.locker.(*Lock)
-	if !ok {
-		return e.locker.Lock(whole, work)
+// stand asks who leads, and follows until it is this one's turn. A Locker of the program's own is
+// asked again and again: it has no turn, and says by an error that another has the lock.
+func (e Election) stand(ctx context.Context) error {
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	if lock, ok := e.locker.(*Lock); ok {
+		held, err := lock.take(ctx, 0)
+		if errors.Is(err, ErrBusy) {
+			e.follow(following)
+			held, err = lock.take(ctx, waitForEver)
+		}
+		if err != nil {
+			return err
+		}
+		stop()
+		return held.run(ctx, e.lead)
 	}
-	held, err := lock.take(standing, waitForEver)
-	if err != nil {
-		return err
+	for followed := false; ; followed = true {
+		led := false
+		err := e.locker.Lock(ctx, func(ctx context.Context) error {
+			led = true
+			stop()
+			return e.lead(ctx)
+		})
+		if led || err == nil || ctx.Err() != nil {
+			return err
+		}
+		if !followed {
+			e.follow(following)
+		}
+		pause(ctx)
 	}
-	return held.run(whole, work)
 }
 
-// follow runs the follower's function; the channel is closed after its error, if it had one.
-func follow(ctx context.Context, stop context.CancelCauseFunc, follower WorkFn) <-chan error {
-	end := make(chan error, 1)
-	go func() {
-		defer close(end)
-		if follower == nil {
-			return
-		}
-		if err := follower(ctx); err != nil && ctx.Err() == nil {
-			end <- err
-			stop(err)
-		}
-	}()
-	return end
+func (e Election) lead(ctx context.Context) error {
+	if e.leader != nil {
+		return e.leader(ctx)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func (e Election) follow(ctx context.Context) {
+	if e.follower != nil {
+		go func() { _ = e.follower(ctx) }()
+	}
 }
 
 func pause(ctx context.Context) {

@@ -2,6 +2,7 @@ package mpsync
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -14,8 +15,6 @@ type WorkFn func(context.Context) error
 type Locker interface {
 	// Lock acquires the lock, runs the work, and releases it.
 	Lock(ctx context.Context, work WorkFn) error
-	// Locked tells whether the lock is held through this Locker.
-	Locked() bool
 }
 
 // DEFAULT_INTERVAL is the interval that earlier programs gave, in milliseconds.
@@ -41,7 +40,7 @@ func New(name string, options ...Option) (*Lock, error) {
 // NewLock makes a lock as earlier programs do. The interval, in milliseconds, is how often they
 // renewed: the ttl is one and a half times as long, as the defaults are. What is wrong with the
 // name is told by the first call.
-func NewLock(name string, intervalMs int) *Lock {
+func NewLock(name string, intervalMs int64) *Lock {
 	l := &Lock{name: name, interval: time.Duration(intervalMs) * time.Millisecond}
 	if intervalMs <= 0 {
 		l.interval = DEFAULT_INTERVAL * time.Millisecond
@@ -105,8 +104,34 @@ func (l *Lock) do(ctx context.Context, work WorkFn, waitMS int64) error {
 	return held.run(ctx, work)
 }
 
-// Lock tries once; [ErrBusy] says that another holder has it. [Lock.WithRetry] waits.
-func (l *Lock) Lock(ctx context.Context, work WorkFn) error { return l.do(ctx, work, 0) }
+type retriesKey struct{}
+
+// WithRetry lets each [Lock.Lock] with this context wait as long as n tries in the lock's interval
+// would take; fewer than one waits for ever.
+func WithRetry(ctx context.Context, n int) context.Context {
+	return context.WithValue(ctx, retriesKey{}, n)
+}
+
+// Lock waits for one interval, or as [WithRetry] says, runs the work, and releases. The error is
+// [ErrTimeout] when another holder had it all the time.
+func (l *Lock) Lock(ctx context.Context, work WorkFn) error {
+	n, given := ctx.Value(retriesKey{}).(int)
+	if !given {
+		n = 1
+	}
+	waitMS := int64(waitForEver)
+	if n > 0 {
+		waitMS = int64(n) * milliseconds(l.interval)
+	}
+	held, err := l.take(ctx, waitMS)
+	if errors.Is(err, ErrTimeout) {
+		return failure(StatusTimeout, "could not obtain a lock after %d attempt(s): %v", n, err)
+	}
+	if err != nil {
+		return err
+	}
+	return held.run(ctx, work)
+}
 
 // Locked tells whether this lock holds it now.
 func (l *Lock) Locked() bool {
@@ -120,8 +145,7 @@ func (l *Lock) Locked() bool {
 	return held != nil && held.IsHeld()
 }
 
-// WithRetry is a Locker that waits as long as n tries in the lock's interval would take; fewer
-// than one waits for ever. The wait also ends with the context.
+// WithRetry is a Locker whose [Lock.Lock] waits as [WithRetry] says, at most as long as both contexts.
 func (l *Lock) WithRetry(ctx context.Context, n int) Locker { return &retrying{l, ctx, n} }
 
 type retrying struct {
@@ -130,17 +154,11 @@ type retrying struct {
 	n    int
 }
 
-func (r *retrying) Locked() bool { return r.lock.Locked() }
-
 func (r *retrying) Lock(ctx context.Context, work WorkFn) error {
-	joined, stop := context.WithCancelCause(ctx)
+	joined, stop := context.WithCancelCause(WithRetry(ctx, r.n))
 	defer stop(nil)
 	defer context.AfterFunc(r.ctx, func() { stop(context.Cause(r.ctx)) })()
-	waitMS := int64(waitForEver)
-	if r.n > 0 {
-		waitMS = int64(r.n) * milliseconds(r.lock.interval)
-	}
-	return r.lock.do(joined, work, waitMS)
+	return r.lock.Lock(joined, work)
 }
 
 // Do waits for the lock of that name, runs the work while it is held, and releases it.

@@ -178,11 +178,13 @@ func TestEarlierPrograms(t *testing.T) {
 	t.Setenv("MPSYNC_URL", store)
 	lock := NewLock("x", DEFAULT_INTERVAL)
 	ran := false
+	var quick int64 = 1000
 	work := func(ctx context.Context) error {
 		ran = lock.Locked()
-		return NewLock("x", DEFAULT_INTERVAL).Lock(ctx, nil)
+		return NewLock("x", quick).Lock(WithRetry(ctx, 2), nil)
 	}
-	if err := lock.Lock(context.Background(), work); !errors.Is(err, ErrBusy) || !ran {
+	err := lock.Lock(context.Background(), work)
+	if !errors.Is(err, ErrTimeout) || !ran || !strings.HasPrefix(err.Error(), "could not obtain a lock after 2 attempt(s)") {
 		t.Errorf("%v came back", err)
 	}
 	if err := lock.WithRetry(context.Background(), 3).Lock(context.Background(),
@@ -225,17 +227,17 @@ func TestElectionsTakeOver(t *testing.T) {
 	all.Wait()
 }
 
-// A follower's error and a context's end both end Run.
+// A context's end and the leader's error end Run, not what a follower returns.
 func TestElectionsEnd(t *testing.T) {
 	store := fresh(t)
-	must(must(New("x", store)).Acquire(context.Background()))
 	broken := errors.New("broken")
-	failing := NewElection(must(New("x", store)), nil, func(context.Context) error { return broken })
-	if err := failing.Run(context.Background()); err != broken {
+	fails := func(context.Context) error { return broken }
+	if err := NewElection(must(New("x", store)), fails, nil).Run(context.Background()); err != broken {
 		t.Errorf("%v came back", err)
 	}
+	must(must(New("x", store)).Acquire(context.Background()))
 	ctx, cancel := context.WithCancel(context.Background())
-	follower := func(context.Context) error { cancel(); return nil }
+	follower := func(context.Context) error { cancel(); return broken }
 	if err := NewElection(must(New("x", store)), nil, follower).Run(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v came back", err)
 	}

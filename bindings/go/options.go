@@ -12,9 +12,14 @@ import (
 )
 
 // BaseLockURL is where the elector next to this program listens; as a URL it means the default.
-var BaseLockURL = "http://localhost:13131"
+const BaseLockURL = "http://localhost:13131/"
 
-const defaultURL = "http://localhost:13131"
+// What an elector answers to the first wire: it is held by who asks, free, or held by another.
+const (
+	OK       = 200 // there is such a lock, or it is ours
+	NOTFOUND = 404 // nobody holds it
+	CONFLICT = 409 // another holder has it
+)
 
 type settings struct {
 	url  string
