@@ -21,7 +21,10 @@ static void on_checked(struct store_query *query, enum mpsync_status status, con
 	if (status != MPSYNC_OK)
 		checkup->say(NULL, message ? message : "the store is silent");
 	checkup->told = status != MPSYNC_OK;
-	/* What is refused is for a person to look at: whoever asks for a lock is told as well. */
+	/*
+	 * The store refuses: a person has to look at that, and each request for a lock tells it as
+	 * well, so it is not asked again.
+	 */
 	if (status == MPSYNC_E_UNREACHABLE)
 		ask_after(checkup, AGAIN_S);
 }

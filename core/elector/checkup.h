@@ -1,7 +1,7 @@
 /*
- * An elector that starts asks its store once whether it answers, and may be used, so that its log
- * says what is wrong before anybody has asked for a lock: at once, and each minute while nobody
- * answers.
+ * When an elector starts, it asks its store whether it answers and may be used, so that the log
+ * says what is wrong before anybody asks for a lock: at once, and each minute while the store does
+ * not answer.
  */
 #ifndef MPSYNC_ELECTOR_CHECKUP_H
 #define MPSYNC_ELECTOR_CHECKUP_H
@@ -20,10 +20,10 @@ struct checkup {
 	bool told;
 };
 
-/* Stays where it is until its end. False without memory. */
+/* The checkup must not be moved until checkup_end. False without memory. */
 bool checkup_begin(struct checkup *checkup, struct event_base *base, struct store *store,
     void (*say)(void *context, const char *message));
-/* While the store is there. Zeroed, it has not begun. */
+/* Before the store is closed. A checkup that is all zero has not begun. */
 void checkup_end(struct checkup *checkup);
 
 #endif

@@ -40,9 +40,9 @@ static bool write_id(int descriptor, struct id *id)
 }
 
 /*
- * The descriptor stays open, and the file locked, as long as the process runs: a second elector
- * with the same folder finds it locked, and is another holder. `shared`: both are one. Why nothing
- * was read or written, or NULL.
+ * Reads the id from the file, or makes it. The descriptor stays open, and the file locked, as long
+ * as the process runs: a second elector with the same folder finds it locked, and becomes another
+ * holder. `shared`: both are one holder. Returns NULL, or why nothing was read or written.
  */
 static const char *keep_id(const char *path, bool shared, struct id *id)
 {
@@ -60,7 +60,9 @@ static const char *keep_id(const char *path, bool shared, struct id *id)
 	return problem;
 }
 
-/* Kept where there is a state folder; else a new one at each start, and `warning` says why. */
+/*
+ * The id of the state folder if there is one; else a new id at each start, and `warning` says why.
+ */
 static bool own_id(
     const char *file, bool shared, struct id *id, char warning[ANONYMOUS_WARNING_SIZE])
 {
@@ -87,7 +89,7 @@ static bool own_id(
 	return true;
 }
 
-/* Electors of one Pod are one holder, but those of others, with the same folder, are not. */
+/* Electors of one Pod are one holder; electors of other Pods with the same folder are others. */
 static bool open_in_pod(
     struct anonymous *anonymous, const char *pod, char warning[ANONYMOUS_WARNING_SIZE])
 {

@@ -15,9 +15,9 @@ struct anonymous {
 #define ANONYMOUS_WARNING_SIZE 512
 
 /*
- * Both are the same after a restart with the same state folder, and another elector's while that
- * one runs; those of one Pod, by POD_UID, have the same at any time. False without randomness.
- * `warning`: why they are not kept for a restart, or empty.
+ * Name and key stay the same after a restart with the same state folder. A second elector that runs
+ * at the same time gets others, but for electors of one Pod (POD_UID). False without randomness.
+ * `warning` says why they are not kept for a restart, or is empty.
  */
 bool anonymous_open(struct anonymous *anonymous, char warning[ANONYMOUS_WARNING_SIZE]);
 

@@ -1,17 +1,19 @@
 /*
- * Callers of the old wire, who name no holder: all those of one identity are one holder. They look
- * at the status alone, believe for 30 s, and have neither session nor token: what a former elector
- * of this identity had for them is adopted by its claim.
+ * Callers of the old wire name no holder, so all callers of one identity are one holder. They look
+ * only at the status of an answer, believe in it for 30 s, and have neither session nor token: a
+ * grant that a former elector of this identity made for them is adopted by its claim alone.
  */
 #include "session.h"
 
-/* Four fifths of it are the right, of which these callers count on 30 s. */
+/* Four fifths of the ttl are the right, and these callers count on 30 s of it. */
 #define TTL_MS   38000
 #define RIGHT_MS 30000
-/* So fresh a right needs no renewal; what it lacks is kept for them nevertheless. */
+/*
+ * A right this fresh is not renewed; the time that it lacks is added to how long the name is kept.
+ */
 #define FRESH_MS 27000
 #define KEPT_MS  (RIGHT_MS + (RIGHT_MS - FRESH_MS))
-/* They give an answer up after 10 s. */
+/* Old clients give up on an answer after 10 s, so a request must not wait longer than this. */
 #define PATIENCE_MS 3000
 
 static uint64_t right_left_ms(const struct ticket *ticket)
@@ -48,7 +50,7 @@ void old_wire_answer(struct ticket *ticket)
 	}
 }
 
-/* Each request counts for 30 s from when it was asked, whatever becomes of this elector. */
+/* Each request counts for 30 s from when it was read, whatever becomes of this elector. */
 static void renew(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms)
 {
 	ticket_hold_back(ticket, request, read_ms);

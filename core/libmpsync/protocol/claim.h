@@ -102,32 +102,29 @@ struct claim {
 	enum mpsync_reason reason : 8;
 	enum mpsync_status status : 8; /* the last error; an answer clears it */
 	bool once : 1;                 /* a try: one answer of the store decides */
-	bool heard : 1; /* the store has answered once, so it is reachable and the request is allowed */
-	bool on_behalf : 1; /* an elector's: its client believes in the grant until the right ends */
-	bool
-	    patient : 1; /* `once`, but what is not answered well is asked for again until give_up_ms */
-	bool adopting : 1;  /* GONE ends the claim: the grant of a former elector is either confirmed or
-	                       over */
-	bool attempted : 1; /* the store may know of this claim */
-	bool doubtful : 1;  /* a request got no answer, so the store may have carried it out */
-	bool changed : 1;   /* the name may be free: attempt again */
+	bool heard : 1;                /* the store has answered once: it can be reached */
+	bool on_behalf : 1;            /* an elector's: its client believes until the right ends */
+	bool patient : 1;              /* a try that asks again after a bad answer, until give_up_ms */
+	bool adopting : 1;             /* GONE ends it: a former elector's grant lasts, or is over */
+	bool attempted : 1;            /* the store may know of this claim */
+	bool doubtful : 1;             /* a request got no answer: it may have been carried out */
+	bool changed : 1;              /* the name may be free: attempt again */
 	bool renew_now : 1;
 	bool release_asked : 1;
 	uint8_t renewals; /* how many times the grant is renewed in one ttl */
 	uint32_t ttl_ms;
 	uint32_t backoff_ms;
 	uint64_t token;
-	uint64_t give_up_ms;  /* QUEUED, WAITING: the wait's end; LEAVING: the last try to withdraw */
-	uint64_t next_try_ms; /* when to attempt, renew or withdraw next */
+	uint64_t give_up_ms;       /* the end of the wait; LEAVING: of trying to withdraw */
+	uint64_t next_try_ms;      /* when to attempt, renew or withdraw next */
 	uint64_t valid_until_ms;   /* HELD: the end of the right */
-	uint64_t withdraw_from_ms; /* LEAVING: not before this, because others may still believe that it
-	                              is held */
+	uint64_t withdraw_from_ms; /* LEAVING: others may believe until then */
 	int64_t wall_ahead_ms;     /* wall clock minus boot clock when the right was last confirmed */
 };
 
 /*
- * What is attempted is to adopt a grant of a former elector, as the store may have found only now:
- * it is not this claim's to release, also where that has been given up meanwhile.
+ * From now on the claim adopts a grant of a former elector, which the store may have found only
+ * now. Such a grant is not this claim's to release, even if the claim has been given up meanwhile.
  */
 void claim_adopts(struct claim *claim);
 

@@ -1,4 +1,4 @@
-/* What one store over Leases consists of. */
+/* The parts of one store over Leases. */
 #ifndef MPSYNC_STORES_KUBE_BACKEND_H
 #define MPSYNC_STORES_KUBE_BACKEND_H
 
@@ -18,8 +18,8 @@ struct backend {
 	struct kube_pod *pod;     /* shows who leads; NULL: nothing does */
 	struct kube_owner *owner; /* owns election Leases; NULL: nobody does */
 	char *collection;         /* the path of the Leases */
-	struct store *store;      /* NULL: it is being opened */
-	struct kube_ear ear;      /* who hears what is wrong on behalf of no claim */
+	struct store *store;      /* NULL: the store is being opened */
+	struct kube_ear ear;      /* is told what is wrong and concerns no claim */
 	struct once litter;       /* it was said that free Leases stay behind */
 	uint64_t further_ms;      /* the option request_timeout; 0: a sixth of the ttl */
 };

@@ -16,10 +16,10 @@ struct kube_events {
 	struct once refused;
 	char *namespace_name;
 	char *pod_name;
-	unsigned sent; /* and not answered */
+	unsigned sent; /* requests without an answer yet */
 };
 
-/* A courtesy: nothing depends on it. */
+/* Nothing depends on Events. */
 static void on_answered(void *context, const struct kube_answer *answer)
 {
 	struct kube_events *events = context;

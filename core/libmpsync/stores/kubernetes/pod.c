@@ -48,7 +48,7 @@ struct kube_pod {
 	char *namespace_name;
 	char *pod_name;
 	bool labels;
-	struct kube_events *events; /* NULL: none are told */
+	struct kube_events *events; /* NULL: no Events are written */
 	struct term *terms;
 };
 
