@@ -22,8 +22,7 @@ struct further {
 	uint64_t next_ms;  /* when a further request is due */
 	uint64_t last_ms;  /* when the last one is due; FURTHER_NEVER: it comes by the others' pace */
 	uint32_t under_way;
-	uint32_t sent; /* how many were sent; with more than one, the question may be carried out
-	                  although one failed */
+	uint32_t sent; /* requests so far; after several a failed one may yet be done */
 };
 
 /* The first request is sent now. every_ms 0: there are no further ones. */

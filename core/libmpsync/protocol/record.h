@@ -16,8 +16,7 @@ struct record_host {
 	struct id boot;  /* none: changes are observed for a ttl, deadlines are not compared */
 	uint32_t timens; /* inode of the time namespace */
 	uint32_t pidns;  /* inode of the pid namespace */
-	int32_t pid; /* of the holder's process; 0: its death is no proof that nobody believes in the
-	                grant */
+	int32_t pid;     /* of the holder's process; 0: its death proves nothing */
 	uint64_t pid_start;
 };
 
@@ -33,13 +32,11 @@ struct record_host {
 struct record {
 	uint64_t version; /* of the last write; greater with each write of the name */
 	struct id uid;    /* of the stored object (Kubernetes); none elsewhere */
-	struct id claim;  /* the digest of the holder's claim; none when the holder does not use this
-	                     library */
+	struct id claim;  /* digest of the holder's claim; none: another client's */
 	struct id instance;
 	char *holder; /* NULL: free */
 	char *value;
-	char *next; /* who may write first when the name is free (rule 49, places instead of a herd);
-	               NULL: nobody */
+	char *next; /* waiters that may write first (rule 49); NULL: none */
 	uint64_t token;
 	uint64_t renewed_us;  /* unix time; rises by a second at least with every renewal */
 	uint64_t deadline_ms; /* boot clock of `host`: when others may take the name */
@@ -59,8 +56,7 @@ struct record {
 struct observation {
 	enum { UNSEEN, SEEN_FREE, SEEN_HELD, SEEN_REVOKED, SEEN_VANISHED } state;
 	uint64_t ttl_ms;
-	uint64_t unchanged_ms; /* how long the holder's part has not changed, as far as the observer was
-	                          awake */
+	uint64_t unchanged_ms; /* no change for so long, while the observer was awake */
 	uint64_t last_ms;      /* boot clock, when unchanged_ms was brought up to date */
 	uint64_t planned_ms;   /* how long the observer meant to sleep from then on */
 };
@@ -71,8 +67,7 @@ struct record_view {
 	struct id instance;
 	struct record_host host;
 	uint32_t ttl_ms;     /* the contender's own */
-	bool absent_is_free; /* a store whose records nobody deletes by hand: without a record the name
-	                        is free */
+	bool absent_is_free; /* records go by a release alone: absent is free */
 };
 
 bool record_copy(struct record *to, const struct record *from);

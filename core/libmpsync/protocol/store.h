@@ -36,8 +36,7 @@ struct store_claim {
 	bool
 	    regain : 1;   /* `attempt` adopts what another instance had for this claim, whatever its
 	                     token, and sets `adopt` and `token`; else, without `adopt`, it is like any */
-	bool any_ttl : 1; /* adopt: the grant keeps the ttl that it was made with, and the store sets
-	                     ttl_ms to it */
+	bool any_ttl : 1; /* adopt: the grant keeps its ttl; the store sets ttl_ms to it */
 	bool once : 1;    /* a try: do not queue it */
 	bool brief : 1;   /* waits so short a time that a place in a queue is not worth a write */
 };
@@ -86,8 +85,7 @@ struct store_query {
 	const char *after;  /* LIST: only names behind this one; NULL for all */
 	size_t limit;       /* LIST: how many at most */
 	bool now;           /* FORCE: the next grant need not wait */
-	bool watching; /* the caller accepts the state as of the last watch event; false asks the store
-	                  for a linearizable read */
+	bool watching;      /* accept the last watch event; false: a linearizable read */
 	void (*found)(struct store_query *query, const struct store_lock *lock);
 	void (*done)(struct store_query *query, enum mpsync_status status, const char *message);
 };

@@ -315,8 +315,7 @@ static void on_entered(struct etcd_call *call, const struct etcd_answer *got)
 		entry->value_version = entry->claim->value_version - 1; /* so that it is written again */
 		judge(entry, oldest);
 	} else if (own && !oldest) {
-		race(entry, etcd_place_take); /* the answers contradict each other, so something changed in
-		                                 between */
+		race(entry, etcd_place_take); /* contradictory answers: something changed */
 	} else if (is_granted_place(entry, own, facts)) {
 		wait_for_room(entry, got);
 	} else if (own || facts) {

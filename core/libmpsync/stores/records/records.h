@@ -83,8 +83,7 @@ struct record_backend {
 	bool absent_is_free;  /* no record is deleted by hand; a release removes the record */
 	bool late_grants;  /* a write whose answer was lost may be carried out much later (rule 16) */
 	bool renews_often; /* requests cross a network: rights are renewed often, to survive outages */
-	bool token_is_version; /* of the granting write, which cannot contain its own version (rule 10)
-	                        */
+	bool token_is_version; /* of the granting write, which cannot bear it (rule 10) */
 	bool reserves;         /* waiters have places in the record instead of a queue (rule 49) */
 	bool sees_all;         /* it tells every change of every name, watched or not (rule 25) */
 };

@@ -109,8 +109,7 @@ struct dead_grant {
 	uint64_t check_at_ms;
 	uint32_t check_every_ms; /* doubles each time */
 	uint32_t ttl_ms;         /* the record may stand for so long, and no longer */
-	uint64_t adopted_token;  /* of a grant that its holder may believe in, and that so runs out; 0:
-	                            none */
+	uint64_t adopted_token;  /* of a grant that may be believed, and runs out; 0: none */
 	bool checked_late;
 	bool removed; /* the record appeared, and was removed */
 };
