@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """What pages name is there.
 
-docs/rules.md and docs/code.md: each file, meant by one name alone, each test and each mutant; docs/rules.md has the
-rules that comments of core/ cite; docs/troubleshooting.md quotes what core/ says; and each page can be reached.
+Of every page each file, meant by one name alone; of docs/rules.md and docs/code.md also each folder, test and mutant;
+docs/rules.md has the rules that comments of core/ cite; docs/troubleshooting.md quotes what core/ says; and each page
+can be reached.
 
 A file is named by the end of its path, as much of it as says which one is meant: `record.c`, `etcd/place.c`. In a
 table's row that begins with a folder, the names are those of that folder.
@@ -13,20 +14,19 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PAGES = ("rules.md", "code.md")
+INSIDE = ("rules.md", "code.md")
 TESTS = ("tests", "bindings")
 
 
 def tracked():
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
-                            capture_output=True, text=True).stdout.splitlines()
-    return [path for path in listed if not path.startswith("examples/")]
+    return subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
+                          capture_output=True, text=True).stdout.splitlines()
 
 
 def meant_by(name, folders, files):
     """The files that a name may mean: those of the row's folders first, then that of the whole path."""
     pattern = re.compile("(?:.*/)?" + re.escape(name).replace(r"\*", r"[^/]*"))
-    found = [path for path in files if pattern.fullmatch(path)]
+    found = [path for path in files if pattern.fullmatch(path) and (path == name or not path.startswith("examples/"))]
     near = [path for path in found if any(f"/{path}".endswith(f"/{folder}{pathlib.PurePath(path).name}") for folder in folders)]
     return near or [path for path in found if path == name] or found
 
@@ -39,9 +39,12 @@ def wrong_names(text, files):
             meant = meant_by(name, folders, files)
             if not meant or (len(meant) > 1 and "*" not in name):
                 yield f"`{name}` is {' or '.join(meant) or 'no file'}"
-        for name in re.findall(r"`([\w/.-]+/)`", line):
-            if not any(f"/{name}" in f"/{path}" for path in files) and not name.startswith("build"):
-                yield f"`{name}` is no folder"
+
+
+def wrong_folders(text, files):
+    for name in sorted(set(re.findall(r"`([\w/.-]+/)`", text))):
+        if not any(f"/{name}" in f"/{path}" for path in files) and not name.startswith("build"):
+            yield f"`{name}` is no folder"
 
 
 def wrong_tests(text, tests):
@@ -98,10 +101,12 @@ def main():
                       if path.startswith(TESTS) and path.endswith((".c", ".py", ".h", ".txt", ".inc"))) + "\n".join(
         pathlib.PurePath(path).stem for path in files)
     wrong = [*wrong_rules(files), *wrong_sentences(files), *unreachable_pages()]
-    for page in PAGES:
-        text = (ROOT / "docs" / page).read_text()
-        found = [*wrong_names(text, files), *wrong_tests(text, tests), *wrong_mutants(text)]
-        wrong += [f"docs/{page}: {what}" for what in found]
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        text = page.read_text()
+        found = [*wrong_names(text, files)] if page.name != "mutants.md" else []
+        if page.name in INSIDE:
+            found += [*wrong_folders(text, files), *wrong_tests(text, tests), *wrong_mutants(text)]
+        wrong += [f"{page.relative_to(ROOT)}: {what}" for what in found]
     print("\n".join(wrong or ["what the pages name is there"]))
     return 1 if wrong else 0
 
