@@ -381,7 +381,8 @@ static void client_lets_go(struct sim *sim, struct sim_connection *connection)
 {
 	if (connection->client_references > 0 && --connection->client_references > 0)
 		return;
-	if (connection->elector->life == connection->elector_life)
+	/* One that was reset, or that the elector has ended, says nothing any more. */
+	if (connection->open_at_client && connection->elector->life == connection->elector_life)
 		sim_at(sim, sim->now_us + sim_latency_us(sim), connection->elector, sim_elector_end,
 		    connection, NULL);
 }
@@ -531,6 +532,31 @@ void store_fence_drop(struct store_fence *fence)
 	free(fence);
 }
 
+static void drop_retired(struct store_fence *fence, bool all)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < fence->retired_count; i++) {
+		const struct sim_connection *connection = connection_of(fence->retired[i]);
+
+		if (all || !connection || !connection->open_at_client)
+			let_go(fence->retired[i]);
+		else
+			fence->retired[kept++] = fence->retired[i];
+	}
+	fence->retired_count = kept;
+}
+
+static void retire(struct store_fence *fence, int descriptor, bool keep)
+{
+	drop_retired(fence, false);
+	if (!keep)
+		let_go(descriptor);
+	else if (descriptor >= 0 && fence->retired_count < STORE_MOST_RETIRED)
+		fence->retired[fence->retired_count++] = descriptor;
+	/* Else it stays open for ever, as in the library. */
+}
+
 bool store_fence_replace(struct store_fence *fence, int socket, bool keep)
 {
 	const int before = atomic_load(&fence->descriptor);
@@ -539,15 +565,11 @@ bool store_fence_replace(struct store_fence *fence, int socket, bool keep)
 	if (after)
 		after->client_references++;
 	atomic_store(&fence->descriptor, after ? socket : -1);
-	if (keep && before >= 0 && fence->retired_count < STORE_MOST_RETIRED)
-		fence->retired[fence->retired_count++] = before;
-	else
-		let_go(before);
+	retire(fence, before, keep);
 	return after;
 }
 
 void store_fence_forget(struct store_fence *fence)
 {
-	while (fence->retired_count > 0)
-		let_go(fence->retired[--fence->retired_count]);
+	drop_retired(fence, true);
 }
