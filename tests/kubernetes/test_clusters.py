@@ -49,6 +49,21 @@ class Owner(KubernetesCase):
         self.assertEqual(self.lease("x")["metadata"]["ownerReferences"], [
             {"apiVersion": "v1", "kind": "ConfigMap", "name": "all-of-it", "uid": uid}])
 
+    def test_an_owner_that_was_replaced_owns_what_is_made_then(self):
+        """A Lease of the former one's would be collected under its leader, again and again."""
+        path = f"/api/v1/namespaces/{self.namespace}/configmaps"
+        of_former = self.plane.request("POST", path, {"metadata": {"name": "all-of-it"}})["metadata"]["uid"]
+        self.leads(self.owned_by("v1/configmaps/all-of-it"))
+        self.assertEqual(self.owner_of_lease(), of_former)
+        self.plane.request("DELETE", f"{path}/all-of-it")
+        of_new = self.plane.request("POST", path, {"metadata": {"name": "all-of-it"}})["metadata"]["uid"]
+        self.delete("x")  # as the garbage collector does, which these tests have not
+        self.until(lambda: self.owner_of_lease() == of_new)
+
+    def owner_of_lease(self):
+        lease = self.lease("x")
+        return lease and lease["metadata"]["ownerReferences"][0]["uid"]
+
     def refusal(self, url, code):
         done = self.mpsync("elect", "x", "--", "true", url=url, check=code)
         self.assertIsNone(self.lease("x"))

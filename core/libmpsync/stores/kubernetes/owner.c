@@ -19,7 +19,7 @@ struct kube_owner {
 	char *text; /* as it was given, for messages */
 	struct kube_call *call;
 	struct asker *askers;
-	cJSON *reference; /* NULL: it was not read yet */
+	cJSON *reference; /* while askers are told; NULL: it is not known */
 };
 
 /* ---- What the server says ---- */
@@ -67,6 +67,9 @@ static void on_answer(void *context, const struct kube_answer *answer)
 		owner->reference = reference_to(answer->json);
 	if (owner->reference) {
 		tell(owner, NULL);
+		/* Another of that name may take its place, with another uid. */
+		cJSON_Delete(owner->reference);
+		owner->reference = NULL;
 		return;
 	}
 	if (!answer->unknown) {
@@ -86,7 +89,7 @@ bool kube_owner_ask(struct kube_owner *owner, uint64_t timeout_ms,
 {
 	struct asker *asker;
 
-	if (!owner || owner->reference)
+	if (!owner)
 		return false;
 	asker = malloc(sizeof *asker);
 	if (!asker)

@@ -1,6 +1,6 @@
 /*
  * The object that election Leases belong to, so that an uninstall deletes them too. Its kind and
- * uid are read once, before the first of these Leases is made.
+ * uid are read before each of these Leases is made.
  */
 #ifndef MPSYNC_STORES_KUBE_OWNER_H
 #define MPSYNC_STORES_KUBE_OWNER_H
@@ -19,9 +19,9 @@ bool kube_owner_new(struct kube_owner **owner, struct kube_api *api, const char 
 void kube_owner_free(struct kube_owner *owner);
 
 /*
- * `done` with NULL when it is known, else with what went wrong, which is asked for anew the next
- * time. False, and `done` does not come: it is known already, there is none, or there is no memory
- * to ask, which kube_owner_put tells.
+ * `done` with NULL when it is known, for as long as that call lasts, else with what went wrong.
+ * False, and `done` does not come: there is none, or there is no memory to ask, which
+ * kube_owner_put tells.
  */
 bool kube_owner_ask(struct kube_owner *owner, uint64_t timeout_ms,
     void (*done)(void *context, const struct kube_answer *problem), void *context);
