@@ -128,10 +128,11 @@ class Silence(OutageCase):
             url = f"kubernetes:?kubeconfig={config}"
             for command in (["lock", "x", "--", "true"], ["elect", "x", "--", "true"], ["watch", "x"], ["ls", "--watch"],
                             ["lock", "--wait", "1h", "x", "--", "true"], ["elector", "--listen", f"{self.folder}/{server[8:10]}", "--store", url]):
-                waiting.append((self.start(["sh", "-c", 'exec "$0" "$@" 2>&1', MPSYNC, *command], {"MPSYNC_URL": url}), server))
+                environment = {"MPSYNC_URL": url, "XDG_STATE_HOME": f"{self.folder}/state-{len(waiting)}"}
+                waiting.append((self.start(["sh", "-c", 'exec "$0" "$@" 2>&1', MPSYNC, *command], environment), server))
         for process, server in waiting:
             line = process.line()
-            while "locks in" in line:
+            while "does not answer" not in line:
                 line = process.line()
             self.assertIn(f"the API server {server} does not answer", line)
             self.assertIn("check the server that", line)
