@@ -5,6 +5,7 @@
 #include <mpsync.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/queue.h>
 
 #define ETCD_MOST_OPS      6
 #define ETCD_MOST_COMPARES 3
@@ -102,10 +103,10 @@ struct etcd_call {
 	int64_t ttl_s; /* GRANT */
 	uint64_t timeout_ms;
 	void (*done)(struct etcd_call *call, const struct etcd_answer *answer);
-	void *context;              /* the caller's */
-	void *flight;               /* the rpc's own; NULL when nothing is under way */
-	struct etcd_rpc *unsent_by; /* the rpc's own: for want of memory */
-	struct etcd_call *next_unsent;
+	void *context; /* the caller's */
+	void *flight;  /* the rpc's own; NULL when nothing is under way */
+	bool unsent;   /* likewise: for want of memory */
+	LIST_ENTRY(etcd_call) entry;
 };
 
 /* Told of each change of one key, or of all that begin with it, after `revision`. */
@@ -118,9 +119,9 @@ struct etcd_watch {
 	void (*gone)(struct etcd_watch *watch, const char *key, int64_t revision);
 	/* It ended: changes may have been missed. It may be watched again, from a newer read. */
 	void (*ended)(struct etcd_watch *watch);
-	void *flight;               /* the rpc's own; NULL when it does not watch */
-	struct etcd_rpc *unsent_by; /* the rpc's own: for want of memory */
-	struct etcd_watch *next_unsent;
+	void *flight; /* the rpc's own; NULL when it does not watch */
+	bool unsent;  /* likewise: for want of memory */
+	LIST_ENTRY(etcd_watch) entry;
 };
 
 #endif
