@@ -22,12 +22,12 @@ SEEDS = 100000
 # number, what is broken, [(file, text, replacement)], the mode it is looked for in (all, if none)
 MUTANTS = [
     ("1", "sent_at is read after the answer", [
-        ("libmpsync/stores/records/tasks.c", ".sent_at_ms = task->sent_at_ms,\n\t\t\t.right_ms",
+        ("libmpsync/stores/records/task.c", ".sent_at_ms = task->sent_at_ms,\n\t\t\t.right_ms",
          ".sent_at_ms = records_now(task->records),\n\t\t\t.right_ms")]),
     ("2", "sent_at is taken at the re-read after a lost answer", [
-        ("libmpsync/stores/records/tasks.c", "watch_while_holding(task);\n\twrite_renewal(task, RENEW_WRITE);",
+        ("libmpsync/stores/records/renewals.c", "watch_while_holding(task);\n\twrite_renewal(task, RENEW_WRITE);",
          "watch_while_holding(task);\n\ttask->sent_at_ms = records_now(task->records);\n"
-         "\tanswer_right(task, CLAIM_RENEWED);")]),
+         "\ttask_answer_right(task, CLAIM_RENEWED);")]),
     ("3", "no margin between a right and its ttl", [
         ("libmpsync/protocol/claim.c", "return ttl_ms - ttl_ms / 5;", "return ttl_ms;")]),
     ("3 (elector)", "an elector tells of a right without the margin", [
@@ -51,21 +51,21 @@ MUTANTS = [
     ("44", "a holder retries as rarely as a waiter", [
         ("libmpsync/protocol/claim.c", "uint32_t most = claim->ttl_ms / 30;", "uint32_t most = claim->ttl_ms / 3;")], "0"),
     ("45", "a create is sent again", [
-        ("libmpsync/stores/records/tasks.c", "task->request.again = there;", "")], "0"),
+        ("libmpsync/stores/records/attempts.c", "task->request.again = there;", "")], "0"),
     ("47", "a right counts from the latest of its requests, whichever was done", [
-        ("libmpsync/stores/records/tasks.c", ".right_ms = claim_right_ms(task->claim->ttl_ms),",
+        ("libmpsync/stores/records/task.c", ".right_ms = claim_right_ms(task->claim->ttl_ms),",
          ".right_ms = claim_right_ms(task->claim->ttl_ms) + task->request.uncertain * task->claim->ttl_ms / 3,")], "0"),
     ("5", "the takeover's time counts from the first sight of the holder", [
         ("libmpsync/protocol/record.c", "if (before && record_same_holding(before, record) &&",
          "if (before && before->holder && record->holder &&")]),
     ("6", "a takeover goes on after another's write", [
-        ("libmpsync/stores/records/tasks.c", "	case ATTEMPT_READ:\n\t\tjudge(task, record);",
-         "	case ATTEMPT_READ:\n\t\tif (task->races > 0)\n\t\t\twrite_grant(task, there);\n"
-         "\t\telse\n\t\t\tjudge(task, record);")]),
+        ("libmpsync/stores/records/attempts.c", "	judge(task, record);",
+         "\tif (task->races > 0)\n\t\twrite_grant(task, record && record->version ? record : NULL);\n"
+         "\telse\n\t\tjudge(task, record);")]),
     ("7", "writes do not carry the uid", [
-        ("libmpsync/stores/records/tasks.c", "\t\t.uid = task->grant->uid,\n", "")]),
+        ("libmpsync/stores/records/task.c", "\t\t.uid = task->grant->uid,\n", "")]),
     ("8", "a renewal changes the token", [
-        ("libmpsync/stores/records/tasks.c", ".token = task->claim->token,\n\t\t\t.sent_at_ms",
+        ("libmpsync/stores/records/task.c", ".token = task->claim->token,\n\t\t\t.sent_at_ms",
          ".token = task->grant->version,\n\t\t\t.sent_at_ms"),
         ("libmpsync/protocol/claim.c", "\tclaim->wall_ahead_ms = input->wall_ms - (int64_t)input->now_ms;\n",
          "\tclaim->wall_ahead_ms = input->wall_ms - (int64_t)input->now_ms;\n"
@@ -85,7 +85,7 @@ MUTANTS = [
          "{\n\t\tclaim->attempted = false;\n\t\treturn;\n\t}")]),
     ("12", "a write that changes nothing counts as a renewal", [
         ("libmpsync/protocol/record.c", "return there_us + second_us;", "return there_us;"),
-        ("libmpsync/stores/records/tasks.c", "record->version != task->grant->version", "true")]),
+        ("libmpsync/stores/records/renewals.c", "record->version != task->grant->version", "true")]),
     ("13", "our claim written by another elector counts as our own write", [
         ("libmpsync/protocol/record.c",
          "id_equal(&record->claim, &view->claim) && id_equal(&record->instance, &view->instance)",
@@ -116,11 +116,11 @@ MUTANTS = [
     ("19", "a release's answer after the end tells of a loss", [
         ("libmpsync/protocol/claim.c", "\tif (claim->state == CLAIM_HELD)\n\t\tlose(claim, input->answer.reason",
          "\tif (claim->state >= CLAIM_HELD)\n\t\tlose(claim, input->answer.reason"),
-        ("libmpsync/stores/records/tasks.c", "static void answer_freed(struct task *task)\n{\n",
-         "static void answer_freed(struct task *task)\n{\n"
-         "\tif ((uint64_t)wall_now(task->records) * 1000 >\n"
+        ("libmpsync/stores/records/task.c", "void task_answer_freed(struct task *task)\n{\n",
+         "void task_answer_freed(struct task *task)\n{\n"
+         "\tif ((uint64_t)records_wall_now(task->records) * 1000 >\n"
          "\t    task->grant->renewed_us + (uint64_t)task->claim->ttl_ms * 1000) {\n"
-         "\t\tanswer_gone(task, NULL);\n\t\treturn;\n\t}\n")]),
+         "\t\ttask_answer_gone(task, NULL);\n\t\treturn;\n\t}\n")]),
     ("20", "another ttl takes effect in the middle of a grant", [
         ("elector/protocol/ticket_requests.c", '#include "session.h"',
          '#include "session.h"\nvoid engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms);'),
@@ -215,7 +215,7 @@ MUTANTS = [
     ("35", "an elector gives a deleted name on to the next that waits there, at once", [
         ("libmpsync/protocol/claim.c", "(claim->on_behalf && answer->reason", "(false && claim->on_behalf && answer->reason")], "2"),
     ("50", "a value counts as stored when it is sent", [
-        ("libmpsync/stores/records/tasks.c",
+        ("libmpsync/stores/records/renewals.c",
          "task->request.renewal = phase == RENEW_WRITE && !task->request.durable;",
          "task->request.renewal = phase == RENEW_WRITE && !task->request.durable;\n"
          "\ttask->grant->value_version = claim->value_version;")], "1"),

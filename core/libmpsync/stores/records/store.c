@@ -15,6 +15,11 @@ uint64_t records_now(const struct records *records)
 	return records->store.clock.boot_ms(records->store.clock.context);
 }
 
+int64_t records_wall_now(const struct records *records)
+{
+	return records->store.clock.wall_ms(records->store.clock.context);
+}
+
 /* ---- Time ---- */
 
 void records_arm(struct records *records)

@@ -1,7 +1,7 @@
 /*
- * What the files of the records store share: tasks.c does what a claim asks for, names.c has what
- * was seen of each name, errands.c does what no claim asks for, places.c says who writes when, and
- * store.c brings them together.
+ * What the files of the records store share: tasks.c and those of task.h do what a claim asks for,
+ * names.c has what was seen of each name, errands.c does what no claim asks for, places.c says who
+ * writes when, and store.c brings them together.
  */
 #ifndef MPSYNC_STORES_RECORDS_STORE_H
 #define MPSYNC_STORES_RECORDS_STORE_H
@@ -147,6 +147,8 @@ static inline struct records *records_of(struct store *store)
 	return (struct records *)store;
 }
 
+/* The wall clock that the store was made with. */
+int64_t records_wall_now(const struct records *records);
 /* Ask the engine for the next call of `run`. */
 void records_arm(struct records *records);
 
@@ -157,8 +159,6 @@ void records_renew(struct store *store, struct store_claim *const *claims, size_
 void records_withdraw(struct store *store, struct store_claim *claim);
 void records_forget(struct store *store, struct store_claim *claim);
 
-/* Remove the free records that were left for others to take, and that nobody took. */
-void records_remove_lingered(struct records *records);
 /*
  * Waiters that may write attempt again; the others wait until the time that they know of. `known`:
  * what was seen last is what is stored now.
@@ -166,6 +166,11 @@ void records_remove_lingered(struct records *records);
 void records_wake_waiting(struct records *records, struct watched_name *watched, bool known);
 /* The record of a holder of ours, into which others wrote. */
 void records_keep_up(struct watched_name *watched, const struct record *record);
+
+/* ---- withdrawals.c ---- */
+
+/* Remove the free records that were left for others to take, and that nobody took. */
+void records_remove_lingered(struct records *records);
 
 /* ---- places.c: who writes when, of those who wait (rule 49) ---- */
 
