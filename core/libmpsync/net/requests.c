@@ -17,8 +17,8 @@ TAILQ_HEAD(request_list, request);
 struct requests {
 	struct loop *loop;
 	const struct requests_service *service;
-	void *context;                        /* the service's */
-	SLIST_HEAD(, connection) connections; /* the first is the present one */
+	void *context;                                       /* the service's */
+	SLIST_HEAD(connection_list, connection) connections; /* the first is the present one */
 	struct request_list by_state[REQUEST_ENDED + 1];
 	struct event *later; /* what must not be done inside of a call */
 };
