@@ -97,7 +97,7 @@ MUTANTS = [
          "\t\tetcd_unwatch(&entry->before);\n\t\tentry->written = own->mod_revision;",
          "} else if (!before) {\n\t\tetcd_unwatch(&entry->before);")]),
     ("15", "is_held is cleared after the release was sent", [
-        ("libmpsync/protocol/engine.c", "if (owner->right && until != before)",
+        ("libmpsync/protocol/claims.c", "if (owner->right && until != before)",
          "if (owner->right && until != before && output.action != CLAIM_WITHDRAW)")]),
     ("16", "a held record that vanishes is free", [
         ("libmpsync/protocol/record.c", "seen->state = SEEN_VANISHED;", "seen->state = SEEN_FREE;")]),
@@ -127,7 +127,7 @@ MUTANTS = [
         ("elector/protocol/ticket_requests.c",
          'answer_error(sessions, request, 400, "invalid", "the ttl of a grant is fixed");\n\t\treturn;',
          "engine_set_ttl(ticket->engine_claim, put->ttl_ms);"),
-        ("libmpsync/protocol/engine.c", "const struct store_claim *engine_claim_stored(",
+        ("libmpsync/protocol/claims.c", "const struct store_claim *engine_claim_stored(",
          "void engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms);\n"
          "void engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms)\n{\n"
          "\tclaim->stored.ttl_ms = ttl_ms;\n}\nconst struct store_claim *engine_claim_stored(")]),

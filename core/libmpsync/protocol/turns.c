@@ -1,0 +1,210 @@
+/*
+ * The claims of one engine for one name stand in a queue, in the order in which they came; the
+ * first has its turn at the store, the others wait here.
+ */
+#include "claims.h"
+
+#include <assert.h>
+#include <search.h>
+#include <string.h>
+
+/* So near to the front of its queue a claim's position is counted, and exact. */
+#define NEAR 64
+
+/* ---- Turns ---- */
+
+/* It does what it has to when the engine comes to it. */
+static void list_as(struct engine_claim *claim, enum turn turn)
+{
+	if (claim->turn != TURN_HAS_COME && claim->turn != TURN_TO_LEAVE) {
+		claim->next_turn = claim->engine->turns;
+		claim->engine->turns = claim;
+	}
+	claim->turn = turn;
+}
+
+void turn_give(struct engine_claim *claim)
+{
+	if (claim && claim->turn == TURN_AWAITED)
+		list_as(claim, TURN_HAS_COME);
+}
+
+void turn_end(struct engine_claim *claim)
+{
+	struct engine_claim **link = &claim->engine->turns;
+	const bool listed = claim->turn == TURN_HAS_COME || claim->turn == TURN_TO_LEAVE;
+
+	while (listed && *link != claim)
+		link = &(*link)->next_turn;
+	if (listed)
+		*link = claim->next_turn;
+	claim->turn = TURN_OVER;
+}
+
+/* ---- Queues ---- */
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(((const struct engine_claim *)a)->stored.name,
+	    ((const struct engine_claim *)b)->stored.name);
+}
+
+/* Where the tree points to the first of the queue; NULL: nobody is in it. */
+static struct engine_claim **find_first(const struct engine *engine, const char *name)
+{
+	const struct engine_claim probe = {.stored.name = name};
+
+	return tfind(&probe, &engine->queues, compare_names);
+}
+
+const struct engine_claim *queue_first(const struct engine_claim *claim)
+{
+	struct engine_claim *const *first = find_first(claim->engine, claim->stored.name);
+
+	assert(first && *first);
+	return *first;
+}
+
+bool queue_is_first(const struct engine_claim *claim)
+{
+	return !claim->ahead->behind;
+}
+
+static void enqueue_last(struct engine_claim *claim, struct engine_claim *first)
+{
+	first->queued++;
+	claim->place = first->ahead->place + 1;
+	claim->ahead = first->ahead;
+	first->ahead->behind = claim;
+	first->ahead = claim;
+}
+
+/* A claim that adopts its grant goes to the head: the store names it as the holder already, so
+ * there is nobody to wait for. */
+static void enqueue_first(struct engine_claim *claim, struct engine_claim *first)
+{
+	claim->queued = first->queued + 1;
+	claim->place = first->place - 1;
+	claim->ahead = first->ahead;
+	claim->behind = first;
+	first->ahead = claim;
+}
+
+const struct engine_claim *queue_in_the_way(
+    const struct engine_claim *first, const struct engine_claim *claim)
+{
+	while (first && first != claim && first->claim.state >= CLAIM_LEAVING)
+		first = first->behind;
+	return first == claim ? NULL : first;
+}
+
+/* Where others wait here it has what it was granted elsewhere, or nothing. */
+static bool regains_alone(const struct engine_claim *claim, const struct engine_claim *first)
+{
+	return claim->stored.regain && queue_in_the_way(first, claim);
+}
+
+struct engine_claim *queue_join(struct engine_claim *claim)
+{
+	struct engine_claim **first = tsearch(claim, &claim->engine->queues, compare_names);
+
+	if (!first)
+		return NULL;
+	assert(*first);
+	if (*first == claim) {
+		claim->ahead = claim;
+		claim->queued = 1;
+	} else if (claim->stored.adopt || regains_alone(claim, *first)) {
+		claim->stored.adopt = true;
+		enqueue_first(claim, *first);
+		*first = claim;
+	} else {
+		enqueue_last(claim, *first);
+	}
+	return *first;
+}
+
+/* Who is the first without it; NULL: nobody. */
+static struct engine_claim *dequeue(struct engine_claim *claim)
+{
+	struct engine_claim **first = find_first(claim->engine, claim->stored.name);
+
+	assert(first && *first);
+	if (*first != claim) {
+		(*first)->queued--;
+		claim->ahead->behind = claim->behind;
+		(claim->behind ? claim->behind : *first)->ahead = claim->ahead;
+		return *first;
+	}
+	if (!claim->behind) {
+		tdelete(claim, &claim->engine->queues, compare_names);
+		return NULL;
+	}
+	claim->behind->ahead = claim->ahead;
+	claim->behind->queued = claim->queued - 1;
+	*first = claim->behind;
+	return *first;
+}
+
+void turn_pass_on(struct engine_claim *claim)
+{
+	turn_give(dequeue(claim));
+}
+
+static void stop_queue(const void *node, VISIT visit, void *context)
+{
+	(void)context;
+	if (visit != postorder && visit != leaf)
+		return;
+	/* The last is stopped first, so that nobody gets a turn that is taken away at once. */
+	for (struct engine_claim *claim = *(struct engine_claim *const *)node; claim;
+	     claim = claim->behind)
+		if (claim->turn != TURN_OVER)
+			list_as(claim, TURN_TO_LEAVE);
+}
+
+void queues_stop(struct engine *engine)
+{
+	twalk_r(engine->queues, stop_queue, NULL);
+}
+
+/* ---- Who stands where ---- */
+
+uint32_t engine_waiting(struct engine *engine, const char *name, uint32_t most,
+    void (*found)(void *context, const char *holder), void *context)
+{
+	struct engine_claim **first = find_first(engine, name);
+	uint32_t waiting = first ? (*first)->queued : 0;
+	uint32_t told = 0;
+
+	/* Who waits no longer, and is still in the queue, had its turn, and so stands among the first.
+	 */
+	for (const struct engine_claim *claim = first ? *first : NULL; claim && told < most;
+	     claim = claim->behind) {
+		if (claim->claim.state < CLAIM_HELD) {
+			found(context, claim->stored.holder);
+			told++;
+		} else {
+			waiting--;
+		}
+	}
+	return waiting;
+}
+
+uint32_t engine_claim_position(const struct engine_claim *claim)
+{
+	const struct engine_claim *first = *find_first(claim->engine, claim->stored.name);
+	const struct engine_claim *other = first;
+	uint32_t position = 0;
+
+	/* Who has left is among the first, and has left places free: beyond these it is the smaller of
+	   how many have come since the first, and how many are there. */
+	for (unsigned i = 0; i < NEAR && other != claim; i++) {
+		position += other->claim.state < CLAIM_LEAVING;
+		other = other->behind;
+	}
+	if (other == claim)
+		return position;
+	position = claim->place - first->place;
+	return position < first->queued - 1 ? position : first->queued - 1;
+}
