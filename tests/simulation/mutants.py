@@ -31,9 +31,9 @@ MUTANTS = [
     ("3", "no margin between a right and its ttl", [
         ("libmpsync/protocol/claim.c", "return ttl_ms - ttl_ms / 5;", "return ttl_ms;")]),
     ("3 (elector)", "an elector tells of a right without the margin", [
-        ("elector/protocol/tickets.c", "read_ms + claim_right_ms(ticket_claim(ticket)->ttl_ms);",
+        ("elector/protocol/answers.c", "read_ms + claim_right_ms(ticket_claim(ticket)->ttl_ms);",
          "read_ms + ticket_claim(ticket)->ttl_ms;"),
-        ("elector/protocol/tickets.c", "right_until < by_request ? right_until",
+        ("elector/protocol/answers.c", "right_until < by_request ? right_until",
          "right_until + ticket_claim(ticket)->ttl_ms / 5 < by_request\n"
          "\t\t? right_until + ticket_claim(ticket)->ttl_ms / 5")]),
     ("4", "the client counts from the answer's arrival", [
@@ -105,7 +105,7 @@ MUTANTS = [
         ("elector/protocol/session.c", "void sessions_arm(struct sessions *sessions)\n{",
          "uint64_t loop_ms;\nvoid sessions_arm(struct sessions *sessions)\n{"
          "\tloop_ms = sessions_now(sessions);\n"),
-        ("elector/protocol/tickets.c", "const uint64_t told_ms = sessions_now(ticket->sessions);\n"
+        ("elector/protocol/answers.c", "const uint64_t told_ms = sessions_now(ticket->sessions);\n"
          "\tconst uint64_t remaining = ticket_remaining_ms(ticket, read_ms, told_ms);",
          "extern uint64_t loop_ms;\n\tconst uint64_t told_ms = loop_ms;\n"
          "\tconst uint64_t remaining = ticket_remaining_ms(ticket, read_ms, told_ms);")]),
@@ -155,8 +155,9 @@ MUTANTS = [
     ("53", "an elector sets a value whose request was overtaken", [
         ("elector/protocol/ticket_requests.c", "session->order >= put->order) return false;", "false) return false;")], "2"),
     ("77", "an elector says lost of what another elector has adopted", [
-        ("elector/protocol/tickets.c", "if (request && event->reason == MPSYNC_REASON_OTHER_ELECTOR)", "if (false)"),
-        ("elector/protocol/tickets.c", "answer_in_doubt(ticket->sessions, request); /* with another elector it may go on */",
+        ("elector/protocol/outcomes.c", "if (event->reason == MPSYNC_REASON_OTHER_ELECTOR) answer_in_doubt(",
+         "if (false) answer_in_doubt("),
+        ("elector/protocol/outcomes.c", "answer_in_doubt(ticket->sessions, request); /* with another elector it may go on */",
          "answer_error(ticket->sessions, request, 409, \"lost\", \"the grant has ended\");")], "2"),
     ("60", "etcd: a keep-alive is confirmed without the places that are held", [
         ("libmpsync/stores/etcd/session.c", ".further_count = count,", ".further_count = 0,")], "3"),
@@ -201,15 +202,15 @@ MUTANTS = [
         ("libmpsync/stores/elector/heartbeats.c", "if (remote->low || remaining == 0 ||",
          "if (remaining == 0 ||")], "2"),
     ("31", "an elector does not store the token right after the grant", [
-        ("elector/protocol/tickets.c", "if (engine_store(ticket->sessions->engine)->bears_token_late &&",
+        ("elector/protocol/outcomes.c", "if (engine_store(ticket->sessions->engine)->bears_token_late &&",
          "if (false && engine_store(ticket->sessions->engine)->bears_token_late &&")], "2"),
     ("32", "an adopted grant is kept for ever if its client says nothing", [
-        ("elector/protocol/tickets.c", "ticket_tell_until(ticket, sessions_now(sessions), claim_right_ms(event->ttl_ms));",
+        ("elector/protocol/outcomes.c", "ticket_tell_until(ticket, sessions_now(sessions), claim_right_ms(event->ttl_ms));",
          ";")], "2"),
     ("33", "what is adopted in order to release it is kept", [
-        ("elector/protocol/tickets.c", "release_ticket(ticket, &sessions->counters.takeovers_goodbye);\n\t\treturn;",
+        ("elector/protocol/outcomes.c", "ticket_release(ticket, &sessions->counters.takeovers_goodbye);\n\t\treturn;",
          "finish_delete(ticket);\n\t\treturn;"),
-        ("elector/protocol/tickets.c", "static void store_token(", "static void finish_delete(struct ticket *ticket);\nstatic void store_token(")], "2"),
+        ("elector/protocol/outcomes.c", "static void store_token(", "static void finish_delete(struct ticket *ticket);\nstatic void store_token(")], "2"),
     ("34", "a claim that waits here, and was granted elsewhere, is said to be held by another", [
         ("elector/protocol/ticket_requests.c", "if (put->token || is_adopting(ticket)) {", "if (is_adopting(ticket)) {")], "2"),
     ("35", "an elector gives a deleted name on to the next that waits there, at once", [

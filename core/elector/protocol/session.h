@@ -1,7 +1,8 @@
 /*
  * What the files of the sessions share: session.c has the clients, their events and streams,
- * heartbeats.c renews their grants, tickets.c has the life of one claim, and ticket_requests.c the
- * requests about it.
+ * heartbeats.c renews their grants, tickets.c has the life of one claim, ticket_requests.c the
+ * requests about it, outcomes.c what the engine tells of it, ticket_events.c what streams tell of
+ * it, and answers.c what requests are answered.
  */
 #ifndef MPSYNC_ELECTOR_SESSION_H
 #define MPSYNC_ELECTOR_SESSION_H
@@ -148,21 +149,33 @@ void ticket_let_go(struct ticket *ticket, uint64_t *cause);
 /* The ticket's timer has run out. */
 void ticket_ring(struct ticket *ticket);
 
-/*
- * How long the right lasts, told at this moment to a request that was read at read_ms (rule 4, a
- * right counts from the request).
- */
-uint64_t ticket_remaining_ms(const struct ticket *ticket, uint64_t read_ms, uint64_t told_ms);
-/* The client has just been told that its right lasts so long. */
-void ticket_tell_until(struct ticket *ticket, uint64_t told_ms, uint64_t told_remaining_ms);
-/* Name, claim and token, as events carry them. */
-cJSON *ticket_grant_data(const struct ticket *ticket);
-
 void ticket_hold_back(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms);
 /* Take the request that is held back; NULL: there is none. */
 struct sessions_request *ticket_take_request(struct ticket *ticket);
 void ticket_drop_request(struct ticket *ticket, struct sessions_request *request);
-void ticket_answer_lock(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms);
+
+/* The ticket holds nothing any more and asks for nothing: only the engine has yet to let go. */
+void ticket_end(struct ticket *ticket);
+/* Requests for this claim that come late are refused from now on. */
+void ticket_bury(const struct ticket *ticket);
+/* Release what the ticket holds, counted under `cause`. */
+void ticket_release(struct ticket *ticket, uint64_t *cause);
+
+/* ---- outcomes.c ---- */
+
+/* The engine has no claim for the ticket any more: the ticket is freed, or goes on with another. */
+void ticket_ended(struct ticket *ticket);
+
+/* ---- ticket_events.c ---- */
+
+/* Name, claim and token, as events carry them. */
+cJSON *ticket_grant_data(const struct ticket *ticket);
+/* Tell those who follow the holder. */
+void ticket_tell_followers(const struct ticket *ticket, const char *event);
+/* Events to the ticket's session, which are kept until the client has acknowledged them. */
+void ticket_post_granted(struct ticket *ticket);
+void ticket_post_lost(struct ticket *ticket, enum mpsync_reason reason);
+void ticket_post_refused(struct ticket *ticket, const char *code, const char *message);
 
 /* ---- old_wire.c ---- */
 
@@ -174,8 +187,22 @@ void old_wire_answer(struct ticket *ticket);
 /* Another elector has it for the same callers: what is adopted from there answers who has asked. */
 bool old_wire_follows(const struct ticket *ticket, enum mpsync_reason reason);
 
-/* ---- tickets.c: answers ---- */
+/* ---- answers.c ---- */
 
+/*
+ * How long the right lasts, told at this moment to a request that was read at read_ms (rule 4, a
+ * right counts from the request).
+ */
+uint64_t ticket_remaining_ms(const struct ticket *ticket, uint64_t read_ms, uint64_t told_ms);
+/* The client has just been told that its right lasts so long. */
+void ticket_tell_until(struct ticket *ticket, uint64_t told_ms, uint64_t told_remaining_ms);
+/* Told by what is no answer to a request of the client's, and so has no other bound. */
+uint64_t ticket_whole_remaining_ms(const struct ticket *ticket, uint64_t told_ms);
+
+void ticket_answer_lock(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms);
+/* After a wait the answer's own time is over: it says that there is a grant, to be confirmed at
+ * once. */
+void ticket_answer_waited(struct ticket *ticket, struct sessions_request *request);
 void ticket_answer(struct ticket *ticket, struct sessions_request *request, uint64_t remaining_ms);
 void answer_error(struct sessions *sessions, struct sessions_request *request, int status,
     const char *code, const char *message);

@@ -22,7 +22,7 @@ uint64_t etcd_now(const struct etcd *etcd)
 void etcd_arm(struct etcd *etcd)
 {
 	const struct store_sink *sink = &etcd->store.sink;
-	uint64_t at_ms = etcd_queries_due_ms(etcd);
+	uint64_t at_ms = etcd_observe_due_ms(etcd);
 
 	for (const struct etcd_session *session = etcd->sessions; session; session = session->next) {
 		if (session->due_ms < at_ms)
@@ -127,7 +127,7 @@ static void etcd_run(struct store *store)
 	struct etcd *etcd = of(store);
 	const uint64_t now = etcd_now(etcd);
 
-	etcd_queries_run(etcd, now);
+	etcd_observe_run(etcd, now);
 	for (struct etcd_session *session = etcd->sessions; session; session = session->next)
 		etcd_session_run(session, now);
 	etcd_arm(etcd);
@@ -148,6 +148,7 @@ static void etcd_close(struct store *store)
 {
 	struct etcd *etcd = of(store);
 
+	etcd_observe_close(etcd);
 	etcd_queries_close(etcd);
 	while (etcd->sessions) {
 		struct etcd_session *session = etcd->sessions;

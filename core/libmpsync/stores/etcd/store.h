@@ -1,7 +1,8 @@
 /*
  * What the files of the etcd store share: leases (session.c), what stands on a lease (standing.c),
  * the places that are held (held.c), claims (entry.c), their places in a queue (place.c), giving
- * them up (leave.c), adopting them (adopt.c), and queries (query.c).
+ * them up (leave.c), adopting them (adopt.c), queries (query.c, list.c, look.h), and observers
+ * (observe.c).
  */
 #ifndef MPSYNC_STORES_ETCD_STORE_H
 #define MPSYNC_STORES_ETCD_STORE_H
@@ -283,10 +284,14 @@ void etcd_adopt(struct etcd_entry *entry);
 
 void etcd_query(void *etcd, struct store_query *query);
 void etcd_query_cancel(void *etcd, struct store_query *query);
+void etcd_queries_close(struct etcd *etcd);
+
+/* ---- observe.c ---- */
+
 void etcd_observe(struct store *store, struct store_observer *observer);
 void etcd_observe_stop(struct store *store, struct store_observer *observer);
-void etcd_queries_run(struct etcd *etcd, uint64_t now_ms);
-uint64_t etcd_queries_due_ms(const struct etcd *etcd);
-void etcd_queries_close(struct etcd *etcd);
+void etcd_observe_run(struct etcd *etcd, uint64_t now_ms);
+uint64_t etcd_observe_due_ms(const struct etcd *etcd);
+void etcd_observe_close(struct etcd *etcd);
 
 #endif

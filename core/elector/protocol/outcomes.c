@@ -1,0 +1,293 @@
+/* What becomes of tickets, as the engine tells it. */
+#include "session.h"
+
+#include <stdlib.h>
+
+/*
+ * Whoever adopts the grant after a restart of this elector verifies it by its token. Where the
+ * granting write cannot bear it, the first renewal does, and until then any other hand's write, a
+ * label's or a waiter's, makes the grant unknowable (rule 10).
+ */
+static void store_token(const struct ticket *ticket)
+{
+	if (engine_store(ticket->sessions->engine)->bears_token_late && !ticket_claim(ticket)->adopt)
+		engine_renew(ticket->engine_claim);
+}
+
+/* Its wait has ended, and its place is kept for a moment; nobody could be told of a grant. */
+static bool is_absent(const struct ticket *ticket)
+{
+	return ticket->state == TICKET_WAITING && !ticket->request && !ticket_claim(ticket)->adopt &&
+	       !(ticket->queued && ticket->session);
+}
+
+/* Its turn has come, and its client has not asked again: the next one's, at once. */
+static void pass_over(struct ticket *ticket)
+{
+	ticket->passed_over = true;
+	engine_release(ticket->engine_claim);
+}
+
+static void on_held(struct ticket *ticket, const struct engine_event *event)
+{
+	struct sessions *sessions = ticket->sessions;
+	struct sessions_request *request;
+
+	if (is_absent(ticket)) {
+		pass_over(ticket);
+		return;
+	}
+	ticket->granted = true;
+	ticket->since_ms = sessions->clock.wall_ms(sessions->clock.context);
+	sessions->counters.grants++;
+	if (ticket->state == TICKET_ADOPTING && ticket->release_when_held) {
+		ticket_set_state(ticket, TICKET_HELD);
+		ticket_release(ticket, &sessions->counters.takeovers_goodbye);
+		return;
+	}
+	store_token(ticket);
+	/* What a former elector has said is believed as well, and for up to a right's length. */
+	if (ticket_claim(ticket)->adopt)
+		ticket_tell_until(ticket, sessions_now(sessions), claim_right_ms(event->ttl_ms));
+	request = ticket->old_wire ? NULL : ticket_take_request(ticket);
+	ticket_set_state(ticket, ticket->waited || !request ? TICKET_GRANTED : TICKET_HELD);
+	ticket_tell_followers(ticket, "held");
+	if (ticket->old_wire)
+		old_wire_answer(ticket);
+	else if (request && ticket->waited)
+		ticket_answer_waited(ticket, request);
+	else if (request)
+		ticket_answer_lock(ticket, request, request->read_ms);
+	else if (ticket->queued && ticket->session)
+		ticket_post_granted(ticket);
+}
+
+static void on_lost(struct ticket *ticket, const struct engine_event *event)
+{
+	struct sessions *sessions = ticket->sessions;
+	struct sessions_request *request;
+
+	sessions->counters.losses[event->reason]++;
+	ticket_tell_followers(ticket, "lost");
+	/* With another elector its client has lost nothing, but no heartbeat here renews it (rule 3).
+	 */
+	if (ticket->session)
+		ticket_post_lost(ticket, event->reason);
+	ticket_bury(ticket);
+	ticket->overtaken = old_wire_follows(ticket, event->reason);
+	ticket_end(ticket);
+	while (!ticket->overtaken && (request = ticket_take_request(ticket))) {
+		if (event->reason == MPSYNC_REASON_OTHER_ELECTOR)
+			answer_in_doubt(sessions, request);
+		else
+			answer_error(sessions, request, 409, "lost", "the grant has ended");
+	}
+}
+
+/* It has gone, as its client asked. */
+static void finish_delete(struct ticket *ticket)
+{
+	struct sessions_request *request = ticket_take_request(ticket);
+
+	ticket_end(ticket);
+	if (request)
+		answer_released(ticket->sessions, ticket_claim(ticket)->name, request);
+}
+
+static void on_released(struct ticket *ticket)
+{
+	if (ticket->passed_over) {
+		ticket_end(ticket); /* nobody was told that it was held */
+		return;
+	}
+	ticket->sessions->counters.releases++;
+	ticket_tell_followers(ticket, ticket->expiring ? "lost" : "released");
+	if (ticket->expiring && ticket->session)
+		ticket_post_lost(ticket, MPSYNC_REASON_EXPIRED);
+	finish_delete(ticket);
+}
+
+/*
+ * Lost: its place was kept for as long as the session had no stream to be told by, or a former
+ * elector's late write got it for this claim. Its client queues again with a new one.
+ */
+static void post_end_of_wait(
+    struct ticket *ticket, const struct engine_event *event, const char *message)
+{
+	if (event->type == MPSYNC_EVENT_CANCELLED)
+		ticket_post_lost(ticket, MPSYNC_REASON_EXPIRED);
+	else if (event->type == MPSYNC_EVENT_FAILED && event->status == MPSYNC_E_LOST)
+		ticket_post_lost(ticket, MPSYNC_REASON_OTHER_ELECTOR);
+	else if (event->type == MPSYNC_EVENT_FAILED)
+		ticket_post_refused(ticket,
+		    event->status == MPSYNC_E_FORBIDDEN ? "forbidden" : "store_unreachable", message);
+}
+
+static void answer_not_held(
+    struct ticket *ticket, const struct engine_event *event, struct sessions_request *request)
+{
+	struct sessions *sessions = ticket->sessions;
+	const char *message = event->message ? event->message : mpsync_status_text(event->status);
+
+	if (event->type == MPSYNC_EVENT_BUSY && ticket_claim(ticket)->adopt)
+		answer_in_doubt(sessions, request);
+	else if (event->type == MPSYNC_EVENT_BUSY)
+		answer_holder(sessions, request, 409, 0);
+	else if (event->status == MPSYNC_E_LOST && ticket->old_wire)
+		answer_holder(sessions, request, 409, 0); /* there was nothing to regain */
+	else if (event->status == MPSYNC_E_LOST)
+		answer_error(sessions, request, 409, "lost", "the store shows that the grant has ended");
+	else if (event->status == MPSYNC_E_INVALID)
+		answer_error(sessions, request, 400, "invalid", message);
+	else if (event->status == MPSYNC_E_FORBIDDEN)
+		answer_error(sessions, request, 403, "forbidden", message);
+	else if (event->status == MPSYNC_E_UNAUTHENTICATED)
+		answer_error(sessions, request, 401, "unauthenticated", message);
+	else
+		answer_error(sessions, request, 503, "store_unreachable", message);
+}
+
+/* Busy, cancelled or refused: the claim never held. */
+static void on_not_held(struct ticket *ticket, const struct engine_event *event)
+{
+	const char *message = event->message ? event->message : mpsync_status_text(event->status);
+	struct sessions_request *request;
+
+	if (ticket->overtaken)
+		return; /* it goes on when the wait has ended */
+	if (ticket->deleting) {
+		finish_delete(ticket);
+		return;
+	}
+	if (!ticket->request && ticket->queued && ticket->session)
+		post_end_of_wait(ticket, event, message);
+	ticket_end(ticket);
+	while ((request = ticket_take_request(ticket)))
+		answer_not_held(ticket, event, request);
+}
+
+static void on_value_stored(struct ticket *ticket, const struct engine_event *event)
+{
+	struct sessions_request *request;
+
+	request = ticket_take_request(ticket);
+	if (!request)
+		return;
+	ticket->stored_order = ticket->order;
+	if (event->status == MPSYNC_OK)
+		ticket_answer_lock(ticket, request, request->read_ms);
+	else
+		answer_in_doubt(ticket->sessions, request); /* with another elector it may go on */
+}
+
+/* The first word that another has it: who asked with a wait of none is answered, others go on. */
+static void on_waiting(struct ticket *ticket)
+{
+	struct sessions_request *request;
+
+	ticket->waited = true;
+	if (!ticket->queued || !ticket->request || ticket->state != TICKET_WAITING)
+		return;
+	request = ticket_take_request(ticket);
+	answer_holder(ticket->sessions, request, 202, engine_claim_position(ticket->engine_claim) + 1);
+}
+
+/* ---- How the store does ---- */
+
+/* Told once, until it is over. */
+static void on_trouble(void *owner, const char *message)
+{
+	struct sessions *sessions = ((struct ticket *)owner)->sessions;
+
+	if (sessions->in_trouble || !message)
+		return;
+	sessions->in_trouble = true;
+	if (sessions->host.log)
+		sessions->host.log(sessions->host.context, message);
+}
+
+/* The store answers well. */
+static void on_right(void *owner, uint64_t until_ms, int64_t wall_ahead_ms)
+{
+	struct ticket *ticket = owner;
+	struct sessions *sessions = ticket->sessions;
+
+	(void)wall_ahead_ms;
+	if (until_ms != 0 && ticket->old_wire && ticket_is_held(ticket))
+		old_wire_answer(ticket);
+	if (until_ms == 0 || !sessions->in_trouble)
+		return;
+	sessions->in_trouble = false;
+	if (sessions->host.log)
+		sessions->host.log(sessions->host.context, "the store answers again");
+}
+
+/* ---- The engine's word ---- */
+
+static void on_event(void *owner, const struct engine_event *event)
+{
+	struct ticket *ticket = owner;
+
+	switch (event->type) {
+	case MPSYNC_EVENT_HELD:
+		on_held(ticket, event);
+		return;
+	case MPSYNC_EVENT_LOST:
+		on_lost(ticket, event);
+		return;
+	case MPSYNC_EVENT_RELEASED:
+		on_released(ticket);
+		return;
+	case MPSYNC_EVENT_WAITING:
+		on_waiting(ticket);
+		return;
+	case MPSYNC_EVENT_DONE:
+		on_value_stored(ticket, event);
+		return;
+	case MPSYNC_EVENT_LOG:
+		on_trouble(ticket, event->message);
+		return;
+	default:
+		on_not_held(ticket, event);
+		return;
+	}
+}
+
+/* Its claim here has ended: the engine's is freed after this, but its texts are copied before. */
+static void adopt_now(struct ticket *ticket)
+{
+	const struct store_claim *waited = ticket_claim(ticket);
+	const struct put put = {
+	    .name = waited->name,
+	    .holder = waited->holder,
+	    .ttl_ms = waited->ttl_ms,
+	    .ttl_given = !ticket->old_wire,
+	    .election = waited->election,
+	};
+
+	ticket->overtaken = false;
+	ticket_contend(ticket, &put, ticket->old_wire ? 0 : claim_request_timeout_ms(put.ttl_ms) * 2,
+	    ticket->overtaking_token);
+}
+
+void ticket_ended(struct ticket *ticket)
+{
+	struct sessions *sessions = ticket->sessions;
+
+	if (ticket->overtaken && ticket->request) {
+		adopt_now(ticket);
+		return;
+	}
+	if (ticket->state != TICKET_LEAVING)
+		ticket_end(ticket);
+	id_table_remove(&sessions->tickets, &ticket->entry);
+	free(ticket);
+}
+
+static void on_ended(void *owner)
+{
+	ticket_ended(owner);
+}
+
+const struct engine_owner sessions_owner = {
+    .event = on_event, .right = on_right, .ended = on_ended, .trouble = on_trouble};
