@@ -134,6 +134,7 @@ static void ask_next(struct etcd_look *look)
 	struct etcd_call call = {.done = on_firsts};
 	char *queues[ETCD_MOST_OPS];
 	size_t i = look->told;
+	size_t asked;
 
 	if (i == look->place_count || look->found >= look->query->limit) {
 		look_end(look, MPSYNC_OK, NULL);
@@ -148,11 +149,12 @@ static void ask_next(struct etcd_look *look)
 		call.then_count++;
 		i = next_name(look, i);
 	}
-	if (call.then_count > 0)
+	asked = call.then_count;
+	if (asked > 0)
 		look_ask(look, &call);
-	for (size_t q = 0; q < call.then_count; q++)
+	for (size_t q = 0; q < asked; q++)
 		free(queues[q]);
-	if (call.then_count == 0)
+	if (asked == 0)
 		look_end(look, MPSYNC_E_NO_MEMORY, "out of memory");
 }
 
