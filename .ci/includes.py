@@ -30,7 +30,7 @@ ALLOWED = {
     "elector": {"protocol", "base", "net", "plain", "stores", "elector/protocol", "elector/http"},
     "cli": {"api", "base", "plain", "elector"},
 }
-PLAIN = {"text", "heap", "rfc3339", "id", "duration"}
+PLAIN = {"container", "text", "heap", "rfc3339", "id", "duration"}
 # What protocol/ and those may use of the system: no I/O, no clock, no thread.
 C_ALONE = {"assert.h", "ctype.h", "errno.h", "inttypes.h", "limits.h", "mpsync.h", "search.h", "stdatomic.h",
            "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "time.h"}

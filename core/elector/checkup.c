@@ -1,5 +1,7 @@
 #include "checkup.h"
 
+#include "base/container.h"
+
 #include <stddef.h>
 
 #define AGAIN_S 60
@@ -13,7 +15,7 @@ static bool ask_after(struct checkup *checkup, time_t seconds)
 
 static void on_checked(struct store_query *query, enum mpsync_status status, const char *message)
 {
-	struct checkup *checkup = (struct checkup *)((char *)query - offsetof(struct checkup, query));
+	struct checkup *checkup = CONTAINER_OF(query, struct checkup, query);
 
 	checkup->asking = false;
 	if (status == MPSYNC_OK && checkup->told)

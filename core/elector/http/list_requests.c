@@ -1,6 +1,7 @@
 #include "requests.h"
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/wire.h"
 
 #include <stddef.h>
@@ -11,7 +12,7 @@
 
 static void on_listed(struct store_query *query, const struct store_lock *lock)
 {
-	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
+	struct request *request = CONTAINER_OF(query, struct request, query);
 	cJSON *item;
 
 	if ((size_t)cJSON_GetArraySize(request->items) >= request->limit) {
@@ -28,7 +29,7 @@ static void on_listed(struct store_query *query, const struct store_lock *lock)
 
 static void on_list_done(struct store_query *query, enum mpsync_status status, const char *message)
 {
-	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
+	struct request *request = CONTAINER_OF(query, struct request, query);
 	cJSON *body;
 	cJSON *items;
 	bool whole;

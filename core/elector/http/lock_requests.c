@@ -1,6 +1,7 @@
 #include "requests.h"
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/wire.h"
 
 #include <stddef.h>
@@ -64,7 +65,7 @@ void requests_put_lock(struct request *request, const char *name, bool create)
 
 static void on_forced(struct store_query *query, enum mpsync_status status, const char *message)
 {
-	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
+	struct request *request = CONTAINER_OF(query, struct request, query);
 	cJSON *body;
 
 	request->querying = false;
@@ -126,14 +127,14 @@ void requests_delete_lock(struct request *request, const char *name)
 
 static void on_got(struct store_query *query, const struct store_lock *lock)
 {
-	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
+	struct request *request = CONTAINER_OF(query, struct request, query);
 
 	request->pending.body = wire_lock(lock, clock_wall_ms());
 }
 
 static void on_get_done(struct store_query *query, enum mpsync_status status, const char *message)
 {
-	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
+	struct request *request = CONTAINER_OF(query, struct request, query);
 	cJSON *body = request->pending.body;
 
 	request->querying = false;

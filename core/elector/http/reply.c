@@ -1,6 +1,7 @@
 #include "server.h"
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/json_number.h"
 #include "base/wire.h"
 
@@ -194,7 +195,7 @@ cJSON *add_queue(const struct request *request, const char *name, cJSON *lock)
 
 static void on_found(struct store_query *query, const struct store_lock *lock)
 {
-	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
+	struct request *request = CONTAINER_OF(query, struct request, query);
 
 	if (!request->pending.body)
 		request->pending.body = wire_lock(lock, clock_wall_ms());
@@ -202,7 +203,7 @@ static void on_found(struct store_query *query, const struct store_lock *lock)
 
 static void on_looked_up(struct store_query *query, enum mpsync_status status, const char *message)
 {
-	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
+	struct request *request = CONTAINER_OF(query, struct request, query);
 	const struct store_lock nobody = {.name = request->name};
 	struct answer *answer = &request->pending;
 	cJSON *object;

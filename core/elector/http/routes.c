@@ -1,6 +1,7 @@
 #include "openapi.h"
 #include "requests.h"
 
+#include "base/container.h"
 #include "base/text.h"
 #include "base/wire.h"
 
@@ -22,7 +23,7 @@ static void reply_health(struct request *request, const char *word)
 
 static void on_checked(struct store_query *query, enum mpsync_status status, const char *message)
 {
-	struct request *request = (struct request *)((char *)query - offsetof(struct request, query));
+	struct request *request = CONTAINER_OF(query, struct request, query);
 
 	request->querying = false;
 	if (status == MPSYNC_OK)

@@ -2,6 +2,7 @@
 #include "server.h"
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/socket_name.h"
 #include "base/wire.h"
 #include "outbox.h"
@@ -385,7 +386,7 @@ void stream_follow(struct request *request, const char *holder, uint64_t for_ms,
 
 static struct stream *of(struct store_observer *observer)
 {
-	return (struct stream *)((char *)observer - offsetof(struct stream, observer));
+	return CONTAINER_OF(observer, struct stream, observer);
 }
 
 static void on_changed(struct store_observer *observer, const struct store_lock *lock)

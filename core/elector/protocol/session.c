@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include "base/container.h"
 #include "base/wire.h"
 
 #include <stdlib.h>
@@ -173,7 +174,7 @@ static struct session *next_to_ring(const struct sessions *sessions)
 {
 	struct heap_item *first = heap_first(&sessions->session_timers);
 
-	return first ? (struct session *)((char *)first - offsetof(struct session, timer)) : NULL;
+	return first ? CONTAINER_OF(first, struct session, timer) : NULL;
 }
 
 bool sessions_have_room(struct sessions *sessions, const struct id *id)
@@ -388,8 +389,7 @@ void sessions_run(struct sessions *sessions)
 {
 	sessions->armed_ms = HEAP_NEVER;
 	while (heap_next_ms(&sessions->ticket_timers) <= sessions_now(sessions))
-		ticket_ring((struct ticket *)((char *)heap_first(&sessions->ticket_timers) -
-		                              offsetof(struct ticket, timer)));
+		ticket_ring(CONTAINER_OF(heap_first(&sessions->ticket_timers), struct ticket, timer));
 	while (heap_next_ms(&sessions->session_timers) <= sessions_now(sessions))
 		on_session_timer(next_to_ring(sessions));
 	sessions_arm(sessions);

@@ -1,6 +1,7 @@
 #include "client.h"
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/status.h"
 #include "base/text.h"
 
@@ -29,8 +30,7 @@ struct observe_command {
 
 static struct observing_client *of(struct store_observer *observer)
 {
-	return (
-	    struct observing_client *)((char *)observer - offsetof(struct observing_client, observer));
+	return CONTAINER_OF(observer, struct observing_client, observer);
 }
 
 static void on_changed(struct store_observer *observer, const struct store_lock *lock)

@@ -1,5 +1,6 @@
 #include "claims.h"
 
+#include "base/container.h"
 #include "base/text.h"
 
 #include <assert.h>
@@ -10,12 +11,12 @@
 
 struct engine_claim *claim_of_wake(struct heap_item *item)
 {
-	return (struct engine_claim *)((char *)item - offsetof(struct engine_claim, wake));
+	return CONTAINER_OF(item, struct engine_claim, wake);
 }
 
 static struct engine_claim *claim_of_stored(struct store_claim *stored)
 {
-	return (struct engine_claim *)((char *)stored - offsetof(struct engine_claim, stored));
+	return CONTAINER_OF(stored, struct engine_claim, stored);
 }
 
 /* ---- Stepping a claim ---- */

@@ -1,6 +1,8 @@
 /* A place in the queue of a name: taking it, waiting in it, leaving it. */
 #include "store.h"
 
+#include "base/container.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,8 +51,7 @@ static void on_before_put(struct etcd_watch *watch, const struct etcd_key *key)
 
 static void on_before_gone(struct etcd_watch *watch, const char *key, int64_t revision)
 {
-	struct etcd_entry *entry =
-	    (struct etcd_entry *)((char *)watch - offsetof(struct etcd_entry, before));
+	struct etcd_entry *entry = CONTAINER_OF(watch, struct etcd_entry, before);
 
 	(void)key, (void)revision;
 	etcd_unwatch(watch);
@@ -59,8 +60,7 @@ static void on_before_gone(struct etcd_watch *watch, const char *key, int64_t re
 
 static void on_before_ended(struct etcd_watch *watch)
 {
-	etcd_entry_tell_changed(
-	    (struct etcd_entry *)((char *)watch - offsetof(struct etcd_entry, before)));
+	etcd_entry_tell_changed(CONTAINER_OF(watch, struct etcd_entry, before));
 }
 
 static bool watch_before(struct etcd_entry *entry, const struct etcd_key *before, int64_t revision)

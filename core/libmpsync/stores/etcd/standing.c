@@ -4,6 +4,8 @@
  */
 #include "store.h"
 
+#include "base/container.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -330,13 +332,12 @@ void etcd_standing_read(struct etcd_session *session)
 
 static void on_put(struct etcd_watch *watch, const struct etcd_key *key)
 {
-	see((struct etcd_session *)((char *)watch - offsetof(struct etcd_session, watch)), key);
+	see(CONTAINER_OF(watch, struct etcd_session, watch), key);
 }
 
 static void on_gone(struct etcd_watch *watch, const char *key, int64_t revision)
 {
-	struct etcd_session *session =
-	    (struct etcd_session *)((char *)watch - offsetof(struct etcd_session, watch));
+	struct etcd_session *session = CONTAINER_OF(watch, struct etcd_session, watch);
 	struct etcd_entry *entry = session->entries;
 
 	if (strcmp(key, session->path) == 0) {
@@ -355,8 +356,7 @@ static void on_gone(struct etcd_watch *watch, const char *key, int64_t revision)
 
 static void on_watch_ended(struct etcd_watch *watch)
 {
-	etcd_standing_read_again(
-	    (struct etcd_session *)((char *)watch - offsetof(struct etcd_session, watch)));
+	etcd_standing_read_again(CONTAINER_OF(watch, struct etcd_session, watch));
 }
 
 void etcd_standing_watch(struct etcd_session *session, int64_t revision)

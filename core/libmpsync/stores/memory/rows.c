@@ -1,5 +1,6 @@
 #include "rows.h"
 
+#include "base/container.h"
 #include "base/text.h"
 
 #include <search.h>
@@ -9,7 +10,7 @@
 
 struct row *row_of(void *name)
 {
-	return (struct row *)((char *)name - offsetof(struct row, name));
+	return CONTAINER_OF(name, struct row, name);
 }
 
 struct row *rows_find(const struct rows *rows, const char *name)

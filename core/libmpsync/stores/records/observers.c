@@ -1,5 +1,7 @@
 #include "observers.h"
 
+#include "base/container.h"
+
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,8 +61,7 @@ static struct observation_node *node_of(struct observing *observing, const char 
 
 static void observed_lock(struct store_query *query, const struct store_lock *lock)
 {
-	struct observing *observing =
-	    (struct observing *)((char *)query - offsetof(struct observing, query));
+	struct observing *observing = CONTAINER_OF(query, struct observing, query);
 	struct observation_node *node = lock->holder ? node_of(observing, lock->name) : NULL;
 
 	if (!node)
@@ -115,8 +116,7 @@ static void look(struct observing *observing);
 
 static void looked(struct store_query *query, enum mpsync_status status, const char *message)
 {
-	struct observing *observing =
-	    (struct observing *)((char *)query - offsetof(struct observing, query));
+	struct observing *observing = CONTAINER_OF(query, struct observing, query);
 
 	observing->running = false;
 	observing->unanswered = status == MPSYNC_E_UNREACHABLE;

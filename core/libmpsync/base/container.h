@@ -1,0 +1,9 @@
+/* From a member to the struct that it stands in. */
+#ifndef MPSYNC_CONTAINER_H
+#define MPSYNC_CONTAINER_H
+
+#include <stddef.h>
+
+#define CONTAINER_OF(member, type, name) ((type *)((char *)(member)-offsetof(type, name)))
+
+#endif
