@@ -141,7 +141,8 @@ tier_rust() (
 		RUSTFLAGS='' last_lines 1 cargo install -q bindgen-cli --version 0.72.1 --root build/tools || exit 1
 	sh bindings/rust/generate.sh --check && sh .ci/format.sh --check rust && cd bindings/rust &&
 		last_lines 4 cargo test && rust_memory &&
-		cargo build -q --example runner || exit 1
+		cargo build -q --example runner && (cd ../../tests/compatibility/rust && cargo build -q) &&
+		(cd "$root" && compatibility rust "$CARGO_TARGET_DIR/debug/{}") || exit 1
 	# Debian's own toolchain has no clippy.
 	! cargo clippy --version >/dev/null 2>&1 || last_lines 1 cargo clippy --all-targets -- -D warnings
 )

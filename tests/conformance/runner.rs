@@ -94,7 +94,7 @@ impl Handle {
 
     fn release(&self) {
         let result = match &self.claimant {
-            Claimant::Lock(lock) => lock.unlock(),
+            Claimant::Lock(lock) => lock.release(),
             Claimant::Candidate(candidate) => candidate.resign(),
         };
         tell_result(&self.key, result, "released");

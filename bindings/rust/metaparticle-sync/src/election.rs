@@ -135,7 +135,7 @@ impl Drop for Observer {
     }
 }
 
-/// Which function [`Election::add_handler`] adds.
+/// Which function [`Election::add_handler`] sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handler {
     /// Called when a term begins.
@@ -144,12 +144,12 @@ pub enum Handler {
     Follower,
 }
 
-type Function = Box<dyn FnMut() + Send>;
+type Function<'a> = Box<dyn FnMut() + Send + 'a>;
 
-struct Running {
+struct Running<'a> {
     claimant: Result<Arc<Claimant>, Error>,
-    leaders: Mutex<Vec<Function>>,
-    followers: Mutex<Vec<Function>>,
+    leader: Mutex<Option<Function<'a>>>,
+    follower: Mutex<Option<Function<'a>>>,
     term: Mutex<Option<Arc<Grant>>>,
     running: AtomicBool,
     stopping: AtomicBool,
@@ -157,18 +157,18 @@ struct Running {
 
 /// Runs functions when this candidate begins and ends to lead. Clones are the same election.
 #[derive(Clone)]
-pub struct Election(Arc<Running>);
+pub struct Election<'a>(Arc<Running<'a>>);
 
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-impl Election {
+impl<'a> Election<'a> {
     /// An election with a function for each side. What is wrong is told by [`Election::run`].
     pub fn new(
         name: impl AsRef<str>,
         uri: impl AsRef<str>,
-        leader: Box<dyn FnMut() + Send>,
-        follower: Box<dyn FnMut() + Send>,
-    ) -> Election {
+        leader: Box<dyn FnMut() + Send + 'a>,
+        follower: Box<dyn FnMut() + Send + 'a>,
+    ) -> Election<'a> {
         let election = Election::open(name, &Options::new().url(uri.as_ref()));
         election.add_handler(Handler::Leader, leader);
         election.add_handler(Handler::Follower, follower);
@@ -176,34 +176,42 @@ impl Election {
     }
 
     /// An election without functions yet; see [`Election::add_handler`].
-    pub fn open(name: impl AsRef<str>, options: &Options) -> Election {
+    pub fn open(name: impl AsRef<str>, options: &Options) -> Election<'a> {
         let claimant = Claimant::open(name.as_ref(), options, Handle::election).map(Arc::new);
         Election(Arc::new(Running {
             claimant,
-            leaders: Mutex::default(),
-            followers: Mutex::default(),
+            leader: Mutex::default(),
+            follower: Mutex::default(),
             term: Mutex::default(),
             running: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         }))
     }
 
-    /// Add a function to those that are called for its side, in the order of adding.
-    pub fn add_handler(&self, side: Handler, function: Box<dyn FnMut() + Send>) {
-        let functions = match side {
-            Handler::Leader => &self.0.leaders,
-            Handler::Follower => &self.0.followers,
+    /// Set the function that is called for its side, instead of an earlier one.
+    pub fn add_handler(&self, side: Handler, function: Box<dyn FnMut() + Send + 'a>) {
+        let place = match side {
+            Handler::Leader => &self.0.leader,
+            Handler::Follower => &self.0.follower,
         };
-        guarded(functions).push(function);
+        *guarded(place) = Some(function);
     }
 
-    /// Stand again and again until [`Election::shutdown`].
+    /// The first API: as [`Election::try_run`], whose error is told on standard error.
+    pub fn run(&self) {
+        if let Err(error) = self.try_run() {
+            eprintln!("metaparticle-sync: {error}");
+        }
+    }
+
+    /// Stand again and again until [`Election::shutdown`], or until the leader's function has
+    /// returned while it leads: the term is given back then.
     ///
-    /// The leader's functions are called on this thread when a term begins. The follower's are
-    /// called when another leads, and, on another thread, when a term has ended, for whatever
-    /// reason: a leader's function that is still at work has to stop then. The next term begins
-    /// when all have returned. A function that panics is reported, and the election goes on.
-    pub fn run(&self) -> Result<(), Error> {
+    /// The leader's function is called on this thread when a term begins. The follower's is called
+    /// when another leads, and, on another thread, when a term has ended, for whatever reason: a
+    /// leader's function that is still at work has to stop then. The next term begins when both have
+    /// returned. A function that panics is reported, and the election goes on.
+    pub fn try_run(&self) -> Result<(), Error> {
         let claimant = self.0.claimant.as_ref().map_err(Error::clone)?;
         if self.0.running.swap(true, Ordering::SeqCst) {
             return Err(Error::new(
@@ -231,7 +239,7 @@ impl Election {
             }
             Err(error) if error.is_busy() => {
                 *following = true;
-                call_all(&self.0.followers);
+                call(&self.0.follower);
                 Ok(())
             }
             Err(error) if error.status() == Status::Cancelled => Ok(()),
@@ -252,9 +260,11 @@ impl Election {
         thread::scope(|scope| {
             scope.spawn(|| {
                 guard.grant.wait_until_over();
-                call_all(&self.0.followers);
+                call(&self.0.follower);
             });
-            call_all(&self.0.leaders);
+            if call(&self.0.leader) && guard.is_held() {
+                self.shutdown();
+            }
         });
         *guarded(&self.0.term) = None;
     }
@@ -279,11 +289,11 @@ impl Election {
     }
 }
 
-fn call_all(functions: &Mutex<Vec<Function>>) {
-    for function in guarded(functions).iter_mut() {
-        // The panic's message was printed by its hook.
-        let _ = catch_unwind(AssertUnwindSafe(function));
-    }
+/// Whether there is one, and it returned: a panic's message was printed by its hook.
+fn call(function: &Mutex<Option<Function<'_>>>) -> bool {
+    guarded(function)
+        .as_mut()
+        .is_some_and(|function| catch_unwind(AssertUnwindSafe(function)).is_ok())
 }
 
 /// `elect!(name)` makes an [`Election`] on the default URL, for [`Election::add_handler`];

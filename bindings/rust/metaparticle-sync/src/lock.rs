@@ -69,31 +69,46 @@ impl Lock {
         Ok(Canceller(Arc::clone(&self.claimant()?.handle)))
     }
 
-    fn run<R>(&self, wait_ms: i64, work: impl FnOnce() -> R) -> Result<R, Error> {
+    /// Wait until it is held, as long as the option `wait` says, and run the work under it. An error
+    /// says that the work did not run, or, by [`Status::Lost`](crate::Status::Lost), that it was lost
+    /// meanwhile.
+    pub fn run<R>(&self, work: impl FnOnce() -> R) -> Result<R, Error> {
+        self.run_within(WAIT_AS_OPTION, work)
+    }
+
+    fn run_within<R>(&self, wait_ms: i64, work: impl FnOnce() -> R) -> Result<R, Error> {
         let guard = self.claimant()?.take(None, wait_ms)?;
         let result = work();
         guard.finish()?;
         Ok(result)
     }
 
-    /// Run the work under the lock, if it is free; else the error [`is_busy`](Error::is_busy).
-    pub fn lock<R>(&self, work: impl FnOnce() -> R) -> Result<R, Error> {
-        self.run(0, work)
+    /// The first API: run the work under the lock, if it is free. What keeps it from that, and a
+    /// loss, is told on standard error; [`Lock::run`] returns it.
+    pub fn lock<R>(&self, work: impl FnOnce() -> R) {
+        tell(self.run_within(0, work));
     }
 
     /// As [`Lock::lock`], waiting as long as ten tries in the lock's interval would take.
-    pub fn lock_with_retry<R>(&self, work: impl FnOnce() -> R) -> Result<R, Error> {
-        self.run(TRIES * self.interval_ms, work)
+    pub fn lock_with_retry<R>(&self, work: impl FnOnce() -> R) {
+        tell(self.run_within(TRIES * self.interval_ms, work));
     }
 
     /// As [`Lock::lock`], waiting for ever.
-    pub fn lock_with_retry_forever<R>(&self, work: impl FnOnce() -> R) -> Result<R, Error> {
-        self.run(WAIT_FOR_EVER, work)
+    pub fn lock_with_retry_forever<R>(&self, work: impl FnOnce() -> R) {
+        tell(self.run_within(WAIT_FOR_EVER, work));
     }
 
     /// Release what this lock holds; [`Status::NotHeld`](crate::Status::NotHeld) without it.
-    pub fn unlock(&self) -> Result<(), Error> {
+    pub fn release(&self) -> Result<(), Error> {
         self.claimant()?.release()
+    }
+
+    /// The first API: release what this lock holds, if it holds something.
+    pub fn unlock(&self) {
+        if self.is_locked() {
+            tell(self.release());
+        }
     }
 
     /// Whether this lock is held now.
@@ -111,6 +126,12 @@ impl fmt::Debug for Lock {
             .field("name", &name)
             .field("is_locked", &self.is_locked())
             .finish()
+    }
+}
+
+fn tell<R>(result: Result<R, Error>) {
+    if let Err(error) = result {
+        eprintln!("metaparticle-sync: {error}");
     }
 }
 

@@ -10,9 +10,9 @@ use metaparticle_sync::{Handler, DEFAULT_BASE_URI};
 fn macros() {
     assert_eq!(DEFAULT_BASE_URI, "http://localhost:13131");
     std::env::set_var("MPSYNC_URL", "memory:edition");
-    assert_eq!(lock!("x", || 7), Ok(7));
+    lock!("x", || assert!(lock!("x").try_acquire().is_err()));
     let lock = lock!("x");
-    assert_eq!(lock.lock(|| lock.is_locked()), Ok(true));
+    assert_eq!(lock.run(|| lock.is_locked()), Ok(true));
     let (tell, told) = std::sync::mpsc::channel();
     let election = elect!("y", move || tell.send(()).unwrap(), || ());
     election.add_handler(Handler::Follower, Box::new(|| ()));
@@ -20,6 +20,6 @@ fn macros() {
     let thread = std::thread::spawn(move || own.run());
     told.recv().unwrap();
     election.shutdown();
-    thread.join().unwrap().unwrap();
+    thread.join().unwrap();
     assert!(!elect!("z").is_running());
 }

@@ -71,7 +71,8 @@ fn a_guard_holds_until_it_is_dropped() {
 fn errors() {
     let options = fresh();
     let lock = open(&options);
-    assert_eq!(lock.unlock().unwrap_err().status(), Status::NotHeld);
+    lock.unlock();
+    assert_eq!(lock.release().unwrap_err().status(), Status::NotHeld);
     let _guard = lock.acquire().unwrap();
     assert_eq!(lock.acquire().unwrap_err().status(), Status::AlreadyHeld);
     let timeout = open(&options)
@@ -167,12 +168,15 @@ fn earlier_programs() {
     let url = format!("memory:{}", STORES.fetch_add(1, Ordering::Relaxed));
     let lock = Lock::new("x", &url, 10);
     let other = lock.clone();
-    assert_eq!(lock.lock(|| other.is_locked()), Ok(true));
-    assert_eq!(lock.lock_with_retry(|| 7), Ok(7));
-    assert_eq!(lock.lock_with_retry_forever(|| other.unlock()), Ok(Ok(())));
+    let ran = AtomicUsize::new(0);
+    let count = || ran.fetch_add(usize::from(other.is_locked()), Ordering::Relaxed);
+    lock.lock(count);
+    lock.lock_with_retry(count);
+    lock.lock_with_retry_forever(count);
+    assert_eq!(ran.load(Ordering::Relaxed), 3);
     assert!(!lock.is_locked());
     assert_eq!(
-        Lock::new("", &url, 10).lock(|| 7).unwrap_err().status(),
+        Lock::new("", &url, 10).run(|| 7).unwrap_err().status(),
         Status::Invalid
     );
 }
@@ -185,7 +189,7 @@ fn a_panic_releases() {
     assert!(thread::spawn(move || own.lock(|| panic!("work")))
         .join()
         .is_err());
-    assert_eq!(lock.lock(|| 7), Ok(7));
+    assert_eq!(lock.run(|| 7), Ok(7));
 }
 
 /// Observers see nobody, the leader, its new value, and nobody again.
@@ -209,37 +213,51 @@ fn observing() {
     assert!(!term.is_held() && candidate.leader().unwrap().is_none());
 }
 
-/// A leader is told of its shutdown, the follower of its turn; a handler that panics ends nothing.
+/// A run ends when the leader's function returns; then the other leads, whose function panics at first.
 #[test]
 fn elections_take_over() {
     let options = fresh();
     let (tell, told) = mpsc::channel();
-    let run = |name: &'static str| {
-        let election = Election::open("x", &options);
-        let (leads, follows) = (tell.clone(), tell.clone());
-        election.add_handler(Handler::Leader, Box::new(|| panic!("a handler")));
-        election.add_handler(
-            Handler::Leader,
-            Box::new(move || leads.send((name, true)).unwrap()),
-        );
-        election.add_handler(
-            Handler::Follower,
-            Box::new(move || follows.send((name, false)).unwrap()),
-        );
-        let own = election.clone();
-        (election, thread::spawn(move || own.run()))
-    };
-    let (first, first_thread) = run("first");
-    assert_eq!(told.recv(), Ok(("first", true)));
-    assert!(first.is_running());
-    let (second, second_thread) = run("second");
-    assert_eq!(told.recv(), Ok(("second", false)));
-    first.shutdown();
-    let mut next = [told.recv().unwrap(), told.recv().unwrap()];
-    next.sort_unstable();
-    assert_eq!(next, [("first", false), ("second", true)]);
-    first_thread.join().unwrap().unwrap();
-    second.shutdown();
-    second_thread.join().unwrap().unwrap();
-    assert!(!second.is_running());
+    let (finish, finished) = mpsc::channel::<()>();
+    let first = Election::open("x", &options);
+    let leads = tell.clone();
+    first.add_handler(
+        Handler::Leader,
+        Box::new(|| unreachable!("it was replaced")),
+    );
+    first.add_handler(
+        Handler::Leader,
+        Box::new(move || {
+            leads.send("first leads").unwrap();
+            finished.recv().unwrap();
+        }),
+    );
+    let second = Election::open("x", &options);
+    let (leads, follows, mut panics) = (tell.clone(), tell, true);
+    second.add_handler(
+        Handler::Leader,
+        Box::new(move || {
+            leads.send("second leads").unwrap();
+            assert!(!std::mem::take(&mut panics), "a handler");
+        }),
+    );
+    second.add_handler(
+        Handler::Follower,
+        Box::new(move || follows.send("second follows").unwrap()),
+    );
+    thread::scope(|scope| {
+        let own = first.clone();
+        scope.spawn(move || own.run());
+        assert_eq!(told.recv(), Ok("first leads"));
+        assert!(first.is_running());
+        let own = second.clone();
+        let running = scope.spawn(move || own.try_run());
+        assert_eq!(told.recv(), Ok("second follows"));
+        finish.send(()).unwrap();
+        assert_eq!(told.recv(), Ok("second leads"));
+        second.shutdown();
+        assert_eq!(told.recv(), Ok("second follows"));
+        running.join().unwrap().unwrap();
+    });
+    assert!(!first.is_running() && !second.is_running());
 }

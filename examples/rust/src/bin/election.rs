@@ -19,5 +19,5 @@ fn main() {
     let thread = thread::spawn(move || running.run());
     told.recv().unwrap();
     election.shutdown();
-    thread.join().unwrap().unwrap();
+    thread.join().unwrap();
 }

@@ -4,6 +4,6 @@
 extern crate metaparticle_sync;
 
 fn main() {
-    lock!("example", || println!("holding")).unwrap();
+    lock!("example", || println!("holding"));
     println!("released");
 }
