@@ -79,7 +79,15 @@ tier_java() {
 	language_tools && with_swig last_lines 2 mvn -q -B -f bindings/java verify &&
 		sh .ci/format.sh --check java &&
 		mkdir -p build/java/conformance && rm -rf build/java/conformance/* &&
-		javac -Xlint:all -Werror -d build/java/conformance -cp bindings/java/target/classes tests/conformance/Runner.java
+		javac -Xlint:all -Werror -d build/java/conformance -cp bindings/java/target/classes tests/conformance/Runner.java &&
+		java_compatibility
+}
+
+java_compatibility() {
+	mkdir -p build/java/compatibility &&
+		javac -Xlint:all,-options -Werror -source 8 -target 8 -d build/java/compatibility \
+			-cp bindings/java/target/classes tests/compatibility/java/Locks.java &&
+		compatibility java java -cp bindings/java/target/classes:build/java/compatibility {}
 }
 
 dotnet="$root/build/tools/dotnet/dnv/net/runtime/.net"
@@ -120,7 +128,10 @@ tier_dotnet() {
 		'build/dotnet/swig/*.cs' bindings/dotnet/test/Tests.cs &&
 		last_lines 2 mono build/dotnet/tests.exe &&
 		mcs -langversion:7 -warnaserror+ -out:build/dotnet/runner.exe -r:build/dotnet/Metaparticle.Sync.dll \
-			tests/conformance/dotnet/Runner.cs && dotnet_projects
+			tests/conformance/dotnet/Runner.cs &&
+		mcs -langversion:7 -warnaserror+ -out:build/dotnet/Locks.exe -r:build/dotnet/Metaparticle.Sync.dll \
+			tests/compatibility/dotnet/Locks.cs &&
+		compatibility dotnet mono build/dotnet/{}.exe && dotnet_projects
 }
 
 rust_environment() {

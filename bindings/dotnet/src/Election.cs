@@ -10,7 +10,7 @@ namespace Metaparticle.Sync
     /// One name that at most one candidate leads at a time. <see cref="Run"/> is the loop of programs
     /// that act while they lead; the other methods are its parts.
     /// </summary>
-    public sealed class Election : IDisposable
+    public class Election : LockListener, IDisposable
     {
         private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
 
@@ -162,12 +162,24 @@ namespace Metaparticle.Sync
                     {
                         over.Token.WaitHandle.WaitOne();
                         term.LetGo();
-                        Client.Guard(terminate);
+                        LockLost();
                     },
                     TaskCreationOptions.LongRunning);
-                Client.Guard(elected);
+                LockAcquired();
                 watch.Wait();
             }
+        }
+
+        /// <summary>A term begins: <see cref="Run"/> calls it, and it calls <c>elected</c>.</summary>
+        public virtual void LockAcquired()
+        {
+            Client.Guard(elected);
+        }
+
+        /// <summary>A term has ended: likewise, and <c>terminate</c>.</summary>
+        public virtual void LockLost()
+        {
+            Client.Guard(terminate);
         }
 
         /// <summary>End <see cref="Run"/>: a leader resigns, a candidate stands no more.</summary>

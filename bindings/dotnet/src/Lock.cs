@@ -9,7 +9,7 @@ namespace Metaparticle.Sync
     /// One name that at most one holder has at a time, on however many machines. It is held by this
     /// object, not by a thread. All exceptions are <see cref="SyncException"/>s.
     /// </summary>
-    public sealed class Lock : IDisposable
+    public class Lock : IDisposable
     {
         /// <summary>Where the elector next to this program listens; as a URL it means the default.</summary>
         public const string DefaultBaseUri = Client.DefaultBaseUri;

@@ -13,7 +13,7 @@ import java.util.function.Consumer;
  * <p>{@link #run} is the loop of programs that act while they lead; {@link #campaign} and {@link
  * #resign} are its parts.
  */
-public final class Election implements Runnable, LockListener, AutoCloseable {
+public class Election implements Runnable, LockListener, AutoCloseable {
   private static final long RETRY_MS = 1000;
 
   private final Handle handle;

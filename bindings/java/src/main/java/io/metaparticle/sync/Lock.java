@@ -11,12 +11,13 @@ import java.util.concurrent.locks.Condition;
  * an error. Waiting threads may be interrupted where {@link java.util.concurrent.locks.Lock} says
  * so; virtual threads are not pinned while they wait. All exceptions are {@link SyncException}s.
  */
-public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseable {
+public class Lock implements java.util.concurrent.locks.Lock, AutoCloseable {
   /** Where the elector next to this program listens; as a URL it means the default. */
   public static final String DEFAULT_BASE_URI = Client.DEFAULT_BASE_URI;
 
   private final Handle handle;
   private volatile LockListener listener;
+  private volatile boolean ofFirstApi; // held by a call that returns no Held to be told by
 
   /**
    * A lock on the default URL.
@@ -50,17 +51,29 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
           LockListener told = listener;
           if (told != null) {
             Client.report(told::lockLost);
+          } else if (ofFirstApi) {
+            Client.report(
+                () -> {
+                  throw lost;
+                });
           }
         });
   }
 
   /**
-   * Tell a listener when the lock is acquired or lost.
+   * Tell a listener when the lock is acquired or lost. Without one the loss of what {@link #lock},
+   * {@link #lockInterruptibly} or {@code tryLock} acquired is an uncaught {@link LockLostException}
+   * on a thread of its own.
    *
-   * @param listener takes the former one's place; null: nobody is told
+   * @param listener takes the former one's place; null: none
    */
   public void setLockListener(LockListener listener) {
     this.listener = listener;
+  }
+
+  private void tellFirstApi(Held held) {
+    ofFirstApi = true;
+    tell(held);
   }
 
   private Held tell(Held held) {
@@ -78,6 +91,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
    * @throws InterruptedException if the thread is interrupted; the request is withdrawn
    */
   public Held acquire() throws InterruptedException {
+    ofFirstApi = false;
     return tell(handle.takeInterruptibly(null, Handle.WAIT_AS_OPTION));
   }
 
@@ -91,6 +105,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
    * @throws InterruptedException if the thread is interrupted; the request is withdrawn
    */
   public Held acquire(long time, TimeUnit unit) throws InterruptedException {
+    ofFirstApi = false;
     return tell(handle.takeInterruptibly(null, Math.max(unit.toMillis(time), 0)));
   }
 
@@ -105,18 +120,18 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
 
   @Override
   public void lock() {
-    tell(handle.take(null, Handle.WAIT_AS_OPTION));
+    tellFirstApi(handle.take(null, Handle.WAIT_AS_OPTION));
   }
 
   @Override
   public void lockInterruptibly() throws InterruptedException {
-    acquire();
+    tellFirstApi(handle.takeInterruptibly(null, Handle.WAIT_AS_OPTION));
   }
 
   @Override
   public boolean tryLock() {
     try {
-      tell(handle.take(null, 0));
+      tellFirstApi(handle.take(null, 0));
       return true;
     } catch (LockTimeoutException e) {
       return false;
@@ -126,7 +141,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
   @Override
   public boolean tryLock(long time, TimeUnit unit) throws InterruptedException {
     try {
-      acquire(time, unit);
+      tellFirstApi(handle.takeInterruptibly(null, Math.max(unit.toMillis(time), 0)));
       return true;
     } catch (LockTimeoutException e) {
       return false;
