@@ -1,10 +1,10 @@
 #include "authorization.h"
 
+#include "base/base64.h"
 #include "base/rfc3339.h"
 #include "exec.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,11 +46,9 @@ static bool use_password(struct kube_authorization *who)
 	if (asprintf(&plain, "%s:%s", who->config->user,
 	        who->config->password ? who->config->password : "") < 0)
 		return false;
-	encoded = malloc(strlen(plain) * 2 + 8);
-	if (encoded) {
-		EVP_EncodeBlock((unsigned char *)encoded, (const unsigned char *)plain, (int)strlen(plain));
+	encoded = base64_encode(plain);
+	if (encoded)
 		good = set_header(who, "Basic", encoded);
-	}
 	free(encoded);
 	free(plain);
 	return good;

@@ -1,10 +1,10 @@
 #include "exec.h"
 
+#include "base/base64.h"
 #include "credential.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -171,13 +171,10 @@ static bool add_authority(cJSON *cluster, const struct kube_config *config)
 {
 	char *file = config->ca && !config->ca_pem ? file_read(config->ca) : NULL;
 	const char *pem = config->ca_pem ? config->ca_pem : file;
-	char *encoded = pem ? malloc(strlen(pem) / 3 * 4 + 5) : NULL;
-	bool good = !pem || encoded;
+	char *encoded = pem ? base64_encode(pem) : NULL;
+	const bool good = !pem || (encoded && cJSON_AddStringToObject(cluster,
+	                                          "certificate-authority-data", encoded) != NULL);
 
-	if (encoded) {
-		EVP_EncodeBlock((unsigned char *)encoded, (const unsigned char *)pem, (int)strlen(pem));
-		good = cJSON_AddStringToObject(cluster, "certificate-authority-data", encoded);
-	}
 	free(encoded);
 	free(file);
 	return good;
