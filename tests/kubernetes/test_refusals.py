@@ -159,6 +159,20 @@ class Verbs(KubernetesCase):
         self.permitted([leases(VERBS)])
         self.until_line(waiter, "taken")
 
+    def test_a_waiter_that_is_refused_is_told_though_others_are_renewed(self):
+        """By the same client, whose server answers well all the time."""
+        names = [f"own-{number}" for number in range(12)]
+        holder, client = self.hold("held"), self.probe(self.url_of([leases(VERBS)]), ttl="3s")
+        for name in names:
+            client.send(f"acquire {name} -1")
+            client.expect(f"held {name}")
+        client.send("acquire held -1")
+        client.expect("waiting held")
+        self.permitted([{**leases(VERBS), "resourceNames": names}, leases(["list", "watch", "create"])])
+        holder.send("release held")
+        while not ((line := client.line()).startswith("log ") and " \"held\" is forbidden" in line):
+            self.assertFalse(line.startswith("lost"), line)
+
     def test_a_candidate_that_never_led_is_told_and_ends(self):
         done = self.mpsync("elect", "y", "--", "true", url=self.url_of([]), check=122)
         self.assertIn("cannot get resource", done.stderr)

@@ -214,7 +214,7 @@ static void on_answer(void *context, struct store_claim *stored, enum claim_even
 	if (event == CLAIM_BUSY && word && claim->claim.state == CLAIM_WAITING)
 		report_waiting(claim, word);
 	if (is_trouble(event) && claim->claim.state == CLAIM_WAITING)
-		report_trouble(claim, answer->status);
+		report_trouble(claim, answer->status, event == CLAIM_REFUSED);
 	if (--claim->depth == 0 && claim->turn == TURN_OVER)
 		engine_drop(claim);
 	engine_end(engine);

@@ -116,7 +116,7 @@ void report_waiting(struct engine_claim *claim, const struct store_word *word);
 /* Why the store did not do as it was asked; NULL: it did not say. */
 void report_remember(struct engine_claim *claim, const char *message);
 /* Nobody is left in silence: whoever waits hears why once, and each minute. */
-void report_trouble(struct engine_claim *claim, enum mpsync_status status);
+void report_trouble(struct engine_claim *claim, enum mpsync_status status, bool refused);
 /*
  * What is refused to a holder ends in a loss, or in a record that stays: that is told at once, and
  * once until the store does again as it is asked.

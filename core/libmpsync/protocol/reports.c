@@ -114,16 +114,21 @@ void report_remember(struct engine_claim *claim, const char *message)
 		owner->trouble(claim->owner, message);
 }
 
-/* Nobody is left in silence: whoever waits hears why once, and each minute. */
-void report_trouble(struct engine_claim *claim, enum mpsync_status status)
+/*
+ * Nobody is left in silence: whoever waits hears why once, and each minute. A refusal is of one
+ * claim: the store may answer others well.
+ */
+void report_trouble(struct engine_claim *claim, enum mpsync_status status, bool refused)
 {
+	const bool news = refused && !claim->refusal_told;
 	struct engine *engine = claim->engine;
 	const uint64_t now = engine->host.clock.boot_ms(engine->host.clock.context);
 
 	if (engine->trouble_ms == 0)
 		engine->trouble_ms = now + TROUBLE_AFTER_MS;
-	if (!claim->message || now < engine->trouble_ms)
+	if (!claim->message || (now < engine->trouble_ms && !news))
 		return;
+	claim->refusal_told |= refused;
 	engine->trouble_ms = now + TROUBLE_EVERY_MS;
 	report_event(claim, &(struct engine_event){
 	                        .type = MPSYNC_EVENT_LOG, .status = status, .message = claim->message});
