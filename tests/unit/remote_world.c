@@ -194,59 +194,17 @@ void end_stream(long status)
 		answer_as_nobody(stream, status);
 }
 
-/* ---- The engine ---- */
-
-static void on_told(void *engine, struct store_claim *claim, enum claim_event event,
-    const struct claim_answer *particulars, const struct store_word *word)
-{
-	(void)engine;
-	remote_world.told = (struct told){.claim = claim, .event = event};
-	remote_world.told_count++;
-	if (particulars)
-		remote_world.told.answer = *particulars;
-	if (word && word->message)
-		snprintf(remote_world.told.message, sizeof remote_world.told.message, "%s", word->message);
-}
-
-static void on_wake(void *engine, uint64_t at_ms)
-{
-	(void)engine;
-	remote_world.wake_ms = at_ms;
-}
-
-static uint64_t boot_ms(void *context)
-{
-	(void)context;
-	return remote_world.now_ms;
-}
-
-static int64_t wall_ms(void *context)
-{
-	(void)context;
-	return (int64_t)remote_world.now_ms;
-}
-
-static uint32_t draw(void *context)
-{
-	(void)context;
-	return 7;
-}
-
 int open_remote(void **state)
 {
-	const struct store_clock clock = {boot_ms, wall_ms, draw, NULL};
+	const struct store_clock clock = begin_store_world();
 	struct mpsync_options options = {{0}};
 	struct url url = {0};
 
 	(void)state;
 	memset(&remote_world, 0, sizeof remote_world);
-	remote_world.now_ms = 1000000;
-	remote_world.wake_ms = CLAIM_NEVER;
 	assert_true(url_parse(&url, "http://localhost:13131", NULL));
 	assert_int_equal(mpsync_options_set(&options, "identity", "h", NULL), MPSYNC_OK);
-	remote_world.store = elector_open(&url, &options, NULL, &clock, NULL);
-	assert_non_null(remote_world.store);
-	remote_world.store->sink = (struct store_sink){.answer = on_told, .wake_at = on_wake};
+	give_store(elector_open(&url, &options, NULL, &clock, NULL));
 	url_clear(&url);
 	options_clear(&options);
 	return 0;
@@ -255,51 +213,8 @@ int open_remote(void **state)
 int close_remote(void **state)
 {
 	(void)state;
-	remote_world.store->ops->close(remote_world.store);
+	store_world.store->ops->close(store_world.store);
 	return 0;
-}
-
-struct store_claim *new_claim(const char *name)
-{
-	struct store_claim *claim = calloc(1, sizeof *claim + remote_world.store->claim_size);
-
-	assert_non_null(claim);
-	claim->name = name;
-	claim->holder = (char *)(uintptr_t) "h";
-	claim->ttl_ms = 15000;
-	return claim;
-}
-
-void drop_claim(struct store_claim *claim)
-{
-	remote_world.store->ops->forget(remote_world.store, claim);
-	free(claim);
-}
-
-void attempt(struct store_claim *claim)
-{
-	remote_world.store->ops->attempt(remote_world.store, claim);
-}
-
-void renew(struct store_claim *claim)
-{
-	remote_world.store->ops->renew(remote_world.store, &claim, 1);
-}
-
-void withdraw(struct store_claim *claim)
-{
-	remote_world.store->ops->withdraw(remote_world.store, claim);
-}
-
-void pass_until(uint64_t now_ms)
-{
-	while (remote_world.wake_ms <= now_ms) {
-		if (remote_world.now_ms < remote_world.wake_ms)
-			remote_world.now_ms = remote_world.wake_ms;
-		remote_world.wake_ms = CLAIM_NEVER;
-		remote_world.store->ops->run(remote_world.store);
-	}
-	remote_world.now_ms = now_ms;
 }
 
 struct store_claim *hold(void)
@@ -310,7 +225,7 @@ struct store_claim *hold(void)
 	hello(ELECTOR_A, 1, false);
 	answer(expect("PUT", "/locks/n"), 200,
 	    "{\"elector\":\"%s\",\"spec\":{\"token\":\"7\",\"remaining\":\"12s\"}}", ELECTOR_A);
-	assert_int_equal(remote_world.told.event, CLAIM_GRANTED);
+	assert_int_equal(store_world.told.event, CLAIM_GRANTED);
 	return claim;
 }
 
@@ -322,6 +237,6 @@ struct store_claim *queue_up(void)
 	hello(ELECTOR_A, 1, false);
 	answer(expect("PUT", "/locks/n"), 202, "{\"elector\":\"%s\",\"spec\":{\"owner\":\"other\"}}",
 	    ELECTOR_A);
-	assert_int_equal(remote_world.told.event, CLAIM_BUSY);
+	assert_int_equal(store_world.told.event, CLAIM_BUSY);
 	return claim;
 }

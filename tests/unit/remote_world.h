@@ -1,12 +1,11 @@
 /* A client's store behind an elector, and that elector's end of it: requests are kept until a test
- * answers them, and what the store tells its engine is written down. */
+ * answers them. */
 #ifndef MPSYNC_REMOTE_WORLD_H
 #define MPSYNC_REMOTE_WORLD_H
 
-#include "unit.h"
+#include "store_world.h"
 
 #include "net/http.h"
-#include "protocol/store.h"
 
 #include <cjson/cJSON.h>
 
@@ -22,35 +21,15 @@ struct http_call {
 	bool is_stream;
 };
 
-/* What the engine was told of a claim. */
-struct told {
-	struct store_claim *claim;
-	enum claim_event event;
-	struct claim_answer answer;
-	char message[200];
-};
-
 struct remote_world {
-	struct store *store;
 	struct http_call *calls; /* that are under way, the oldest first */
-	struct told told;        /* the last */
-	unsigned told_count;
-	uint64_t now_ms;
-	uint64_t wake_ms;
-	bool no_calls; /* none can be made: there is no memory */
+	bool no_calls;           /* none can be made: there is no memory */
 };
 
 extern struct remote_world remote_world;
 
 int open_remote(void **state);
 int close_remote(void **state);
-
-struct store_claim *new_claim(const char *name);
-/* Forgotten, and freed. */
-void drop_claim(struct store_claim *claim);
-void attempt(struct store_claim *claim);
-void renew(struct store_claim *claim);
-void withdraw(struct store_claim *claim);
 
 /* The oldest one under way whose method and path begin so; NULL: there is none. */
 struct http_call *asked(const char *method, const char *path);
@@ -69,9 +48,6 @@ void tell(uint64_t id, const char *event, const char *format, ...)
 void hello(const char *elector, unsigned generation, bool resumed);
 /* The elector, or somebody in between, ends the stream. */
 void end_stream(long status);
-/* Time passes until then, and the store is run as it wants to be. */
-void pass_until(uint64_t now_ms);
-
 /* A claim on n that elector A has granted, with the token 7 and 12 s of right. */
 struct store_claim *hold(void);
 /* One that stands in the queue of n there. */

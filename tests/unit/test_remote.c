@@ -30,7 +30,7 @@ static void test_an_unknown_grant_is_given_back(void **state)
 	answer_beat(ELECTOR_A, 1,
 	    ",\"claims\":[{\"name\":\"m\",\"claim\":\"12345678123456781234567812345678\",\"token\":"
 	    "\"9\"}]");
-	assert_int_equal(remote_world.told.event, CLAIM_RENEWED);
+	assert_int_equal(store_world.told.event, CLAIM_RENEWED);
 	given_back = expect("DELETE", "/locks/m");
 	assert_string_equal(text_in(given_back, "claim"), unknown);
 	assert_string_equal(text_in(given_back, "token"), "9");
@@ -48,11 +48,11 @@ static void test_a_loss_overtakes_the_confirmation(void **state)
 	tell(1, "granted", "{\"name\":\"n\",\"claim\":\"%s\",\"token\":\"7\"}", secret_of_claim());
 	assert_string_equal(text_in(expect("PUT", "/locks/n"), "token"), "7");
 	tell(2, "lost", "{\"name\":\"n\",\"claim\":\"%s\",\"token\":\"7\"}", secret_of_claim());
-	told = remote_world.told_count;
+	told = store_world.told_count;
 	answer(expect("PUT", "/locks/n"), 200, granted_7, ELECTOR_A);
-	assert_int_equal(remote_world.told_count, told);
+	assert_int_equal(store_world.told_count, told);
 	answer(expect("PUT", "/locks/n"), 409, "{\"code\":\"lost\"}");
-	assert_int_equal(remote_world.told.event, CLAIM_BUSY);
+	assert_int_equal(store_world.told.event, CLAIM_BUSY);
 	drop_claim(claim);
 }
 
@@ -65,7 +65,7 @@ static void test_a_late_loss_of_an_earlier_grant(void **state)
 	tell(1, "granted", "{\"name\":\"n\",\"claim\":\"%s\",\"token\":\"7\"}", secret_of_claim());
 	tell(2, "lost", "{\"name\":\"n\",\"claim\":\"%s\",\"token\":\"6\"}", secret_of_claim());
 	answer(expect("PUT", "/locks/n"), 200, granted_7, ELECTOR_A);
-	assert_int_equal(remote_world.told.event, CLAIM_GRANTED);
+	assert_int_equal(store_world.told.event, CLAIM_GRANTED);
 	drop_claim(claim);
 }
 
@@ -78,20 +78,20 @@ static void test_an_event_counts_once(void **state)
 	(void)state;
 	tell(3, "refused", "{\"name\":\"n\",\"claim\":\"%s\",\"code\":\"store_unreachable\"}",
 	    secret_of_claim());
-	assert_int_equal(remote_world.told.event, CLAIM_REFUSED);
+	assert_int_equal(store_world.told.event, CLAIM_REFUSED);
 	attempt(claim);
 	answer(expect("PUT", "/locks/n"), 202, "{\"elector\":\"%s\"}", ELECTOR_A);
-	told = remote_world.told_count;
+	told = store_world.told_count;
 	tell(3, "refused", "{\"name\":\"n\",\"claim\":\"%s\",\"code\":\"store_unreachable\"}",
 	    secret_of_claim());
-	assert_int_equal(remote_world.told_count, told);
+	assert_int_equal(store_world.told_count, told);
 	drop_claim(claim);
 }
 
 static void reconnect(const char *elector, unsigned generation)
 {
 	end_stream(200);
-	pass_until(remote_world.now_ms + RECONNECT_MS);
+	pass_until(store_world.now_ms + RECONNECT_MS);
 	hello(elector, generation, false);
 }
 
@@ -105,13 +105,13 @@ static void test_confirmations_end_with_the_elector(void **state)
 	(void)state;
 	reconnect(ELECTOR_B, 1);
 	reconnect(ELECTOR_A, 2);
-	told = remote_world.told_count;
+	told = store_world.told_count;
 	renew(claim);
 	answer_beat(ELECTOR_A, 2, "");
-	assert_int_equal(remote_world.told_count, told);
+	assert_int_equal(store_world.told_count, told);
 	assert_string_equal(text_in(expect("PUT", "/locks/n"), "token"), "7");
 	answer(expect("PUT", "/locks/n"), 200, granted_7, ELECTOR_A);
-	assert_int_equal(remote_world.told.event, CLAIM_RENEWED);
+	assert_int_equal(store_world.told.event, CLAIM_RENEWED);
 	drop_claim(claim);
 }
 
@@ -126,11 +126,11 @@ static void test_an_answer_from_before_the_stream(void **state)
 	attempt(claim);
 	hello(ELECTOR_A, 1, false);
 	reconnect(ELECTOR_A, 2);
-	told = remote_world.told_count;
+	told = store_world.told_count;
 	answer(expect("PUT", "/locks/n"), 200, granted_7, ELECTOR_A);
-	assert_int_equal(remote_world.told_count, told);
+	assert_int_equal(store_world.told_count, told);
 	answer(expect("PUT", "/locks/n"), 200, granted_7, ELECTOR_A);
-	assert_int_equal(remote_world.told.event, CLAIM_GRANTED);
+	assert_int_equal(store_world.told.event, CLAIM_GRANTED);
 	drop_claim(claim);
 }
 
@@ -158,8 +158,8 @@ static void test_a_stream_comes_back_in_time(void **state)
 	(void)state;
 	for (int i = 0; i < 12; i++) {
 		end_stream(i == 0 ? 200 : 0);
-		assert_true(remote_world.wake_ms <= remote_world.now_ms + RECONNECT_MS);
-		pass_until(remote_world.now_ms + RECONNECT_MS);
+		assert_true(store_world.wake_ms <= store_world.now_ms + RECONNECT_MS);
+		pass_until(store_world.now_ms + RECONNECT_MS);
 	}
 	drop_claim(claim);
 }
@@ -168,13 +168,13 @@ static void test_a_stream_comes_back_in_time(void **state)
 static void test_a_beat_without_a_ttl_renews_nothing(void **state)
 {
 	struct store_claim *claim = hold();
-	const unsigned told = remote_world.told_count;
+	const unsigned told = store_world.told_count;
 
 	(void)state;
 	renew(claim);
 	answer(expect("PUT", "/holders/h"), 200, "{\"elector\":\"%s\",\"stream\":1,\"remaining\":[]}",
 	    ELECTOR_A);
-	assert_int_equal(remote_world.told_count, told);
+	assert_int_equal(store_world.told_count, told);
 	assert_string_equal(text_in(expect("PUT", "/locks/n"), "token"), "7");
 	drop_claim(claim);
 }
@@ -192,12 +192,12 @@ static void test_events_of_another_elector(void **state)
 	    "{\"name\":\"n\",\"claim\":\"%s\",\"token\":\"7\",\"reason\":\"expired\"}}]",
 	    secret_of_claim());
 	answer_beat(ELECTOR_B, 5, events);
-	assert_int_not_equal(remote_world.told.event, CLAIM_GONE);
+	assert_int_not_equal(store_world.told.event, CLAIM_GONE);
 	hello(ELECTOR_A, 2, true);
 	tell(2, "lost", "{\"name\":\"n\",\"claim\":\"%s\",\"token\":\"7\",\"reason\":\"revoked\"}",
 	    secret_of_claim());
-	assert_int_equal(remote_world.told.event, CLAIM_GONE);
-	assert_int_equal(remote_world.told.answer.reason, MPSYNC_REASON_REVOKED);
+	assert_int_equal(store_world.told.event, CLAIM_GONE);
+	assert_int_equal(store_world.told.answer.reason, MPSYNC_REASON_REVOKED);
 	drop_claim(claim);
 }
 

@@ -20,7 +20,7 @@ static void with_each_allocation_failing(struct store_claim *claim,
 	bool failed = true;
 
 	for (long nth = 1; failed; nth++) {
-		const unsigned told = remote_world.told_count;
+		const unsigned told = store_world.told_count;
 		struct http_call *call;
 
 		failing_from(nth, 1);
@@ -31,12 +31,12 @@ static void with_each_allocation_failing(struct store_claim *claim,
 			call = asked("DELETE", "/locks/n");
 		if (!call)
 			call = asked("PUT", "/holders/h");
-		assert_true(call || remote_world.told_count > told);
+		assert_true(call || store_world.told_count > told);
 		if (!call)
 			continue;
 		check(call);
 		answer(call, 503, "{}");
-		assert_int_equal(remote_world.told.event, CLAIM_UNKNOWN);
+		assert_int_equal(store_world.told.event, CLAIM_UNKNOWN);
 	}
 }
 
@@ -172,9 +172,9 @@ static void test_a_stream_is_opened_when_there_is_memory(void **state)
 	remote_world.no_calls = true;
 	attempt(claim);
 	assert_null(asked("GET", "/holders/h"));
-	assert_true(remote_world.wake_ms <= remote_world.now_ms + 5000);
+	assert_true(store_world.wake_ms <= store_world.now_ms + 5000);
 	remote_world.no_calls = false;
-	pass_until(remote_world.now_ms + 5000);
+	pass_until(store_world.now_ms + 5000);
 	hello(ELECTOR_A, 1, false);
 	assert_non_null(asked("PUT", "/locks/n"));
 	drop_claim(claim);
@@ -215,14 +215,14 @@ static void test_a_watch_is_opened_when_there_is_memory(void **state)
 		    .failed = ignore_failure};
 
 		failing_from(nth, 1);
-		remote_world.store->ops->observe(remote_world.store, &observer);
+		store_world.store->ops->observe(store_world.store, &observer);
 		failed = failing_end();
 		assert_null(asked("GET", "/locks?"));
 		if (observer.data) {
-			pass_until(remote_world.now_ms + 5000);
+			pass_until(store_world.now_ms + 5000);
 			assert_non_null(asked("GET", "/locks/n?watch"));
 		}
-		remote_world.store->ops->observe_stop(remote_world.store, &observer);
+		store_world.store->ops->observe_stop(store_world.store, &observer);
 		assert_null(asked("GET", "/locks/n?watch"));
 	}
 }

@@ -90,9 +90,13 @@ static void fail_waiting(struct etcd_session *session, const struct etcd_answer 
 	for (entry = session->entries; entry; entry = entry->next)
 		if (waits_for_session(entry))
 			etcd_session_tell_later(session, entry);
-	while ((entry = etcd_session_next_told(session)))
+	while ((entry = etcd_session_next_told(session))) {
 		if (waits_for_session(entry))
 			etcd_entry_fail(entry, answer);
+		else /* while all are told that the former lease has gone there was no memory for the next
+		      */
+			etcd_entry_expire(entry);
+	}
 }
 
 /* An entry that is told may need the next keep-alive at once. */
@@ -104,7 +108,8 @@ static void proceed_needing(struct etcd_session *session)
 		if (entry->phase == ETCD_NEEDS_LEASE)
 			etcd_session_tell_later(session, entry);
 	while ((entry = etcd_session_next_told(session)))
-		if (entry->phase == ETCD_NEEDS_LEASE && session->lease && etcd_entry_is_kept(entry))
+		if (entry->phase == ETCD_NEEDS_LEASE && etcd_session_is_open(session) &&
+		    etcd_entry_is_kept(entry))
 			etcd_entry_proceed(entry);
 	if (session->confirmed_ms < session->wanted_ms)
 		etcd_session_need(session);
