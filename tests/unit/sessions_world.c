@@ -28,15 +28,18 @@ static void on_answer(struct sessions_request *request, struct answer *answer)
 {
 	(void)request;
 	world.status = answer->status;
+	world.code = answer->code;
 	cJSON_Delete(world.body);
 	world.body = answer->body;
 }
 
 static void on_send(void *stream, uint64_t id, const char *event, cJSON *data)
 {
-	(void)id, (void)event;
+	(void)id;
 	world.told = stream;
-	cJSON_Delete(data);
+	world.event = event;
+	cJSON_Delete(world.data);
+	world.data = data;
 }
 
 static void on_end(void *stream)
@@ -74,7 +77,10 @@ static void renew_what_is_allowed(
 
 static void attempt_now_or_later(struct store *store, struct store_claim *claim)
 {
-	if (world.late_ops)
+	if (world.refusal != MPSYNC_OK)
+		store->sink.answer(store->sink.engine, claim, CLAIM_REFUSED,
+		    &(struct claim_answer){.status = world.refusal}, NULL);
+	else if (world.late_ops)
 		world.late = claim;
 	else
 		world.store_ops.attempt(store, claim);
@@ -145,6 +151,7 @@ int tear_down(void **state)
 	engine_free(world.engine);
 	sessions_free(world.sessions);
 	cJSON_Delete(world.body);
+	cJSON_Delete(world.data);
 	loop_clear(&world.loop);
 	return 0;
 }

@@ -13,16 +13,20 @@ struct world {
 	struct sessions *sessions;
 	uint64_t now_ms;
 	int status; /* of the last answer */
+	const char *code;
 	cJSON *body;
-	void *told;                 /* the stream that was sent something last */
+	void *told;        /* the stream that was sent something last */
+	const char *event; /* that was sent */
+	cJSON *data;
 	struct store_ops ops;       /* the store's, with a renewal of the test's own */
 	struct store_ops store_ops; /* the store's own */
 	const char *forbidden;      /* the name that may not be renewed */
 	bool late_ops; /* the next attempt waits until answer_late; no withdrawal is answered */
 	struct store_claim *late;
-	size_t renewals;           /* that the store was asked for */
-	int withdrawals;           /* so many are answered yet */
-	uint64_t sessions_wake_ms; /* when the sessions asked to be woken, last */
+	enum mpsync_status refusal; /* of each attempt; MPSYNC_OK: they are made */
+	size_t renewals;            /* that the store was asked for */
+	int withdrawals;            /* so many are answered yet */
+	uint64_t sessions_wake_ms;  /* when the sessions asked to be woken, last */
 };
 
 extern struct world world;
