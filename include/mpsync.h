@@ -70,7 +70,7 @@ typedef enum mpsync_status {
 	MPSYNC_E_INTERNAL = -16         /**< The system refused a thread, a descriptor or a timer. */
 } mpsync_status;
 
-/** Why a right ended that nobody asked to end. */
+/** Why a right ended that nobody asked to end; from ASKED on, why a term of a run does. */
 typedef enum mpsync_reason {
 	MPSYNC_REASON_NONE = 0,    /**< The right was not lost: it is held, or was released. */
 	MPSYNC_REASON_EXPIRED = 1, /**< No renewal was acknowledged in time. */
@@ -78,7 +78,11 @@ typedef enum mpsync_reason {
 	MPSYNC_REASON_DELETED = 3, /**< The store's record is gone. */
 	MPSYNC_REASON_REVOKED = 4, /**< Somebody released it by force. */
 	MPSYNC_REASON_CLOCK = 5,   /**< The wall clock ran ahead: this machine may have stood still. */
-	MPSYNC_REASON_OTHER_ELECTOR = 6 /**< Another elector has adopted it. */
+	MPSYNC_REASON_OTHER_ELECTOR = 6, /**< Another elector has adopted it. */
+	MPSYNC_REASON_ASKED = 7,         /**< ENDING: it is to be handed over, as somebody asked. */
+	MPSYNC_REASON_STOPPED = 8,       /**< ENDING: its run was asked to end. */
+	MPSYNC_REASON_RETURNED = 9,      /**< ENDING: its function has returned. */
+	MPSYNC_REASON_CLOSED = 10        /**< ENDING: its client was closed, or its handle freed. */
 } mpsync_reason;
 
 /** Filled on failure, cleared on success. The caller owns it, so it does not depend on a thread. */

@@ -189,7 +189,7 @@ integration_under_valgrind() (
 tier_valgrind() {
 	valgrind_build
 	last_lines 4 integration_under_valgrind || return 1
-	for test in claim record records lease etcd_names heap id_table json_number options queue sessions sse text url wire client; do
+	for test in claim record records lease etcd_names heap id_table json_number options queue sessions sse terms text url wire client; do
 		valgrind -q --child-silent-after-fork=yes --leak-check=full --errors-for-leak-kinds=definite \
 			--show-leak-kinds=definite --error-exitcode=9 \
 			--suppressions=tests/support/valgrind.supp "build-debug/bin/test_$test" >/dev/null ||

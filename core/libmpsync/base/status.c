@@ -68,6 +68,14 @@ const char *mpsync_reason_text(int32_t reason)
 		return "clock";
 	case MPSYNC_REASON_OTHER_ELECTOR:
 		return "other_elector";
+	case MPSYNC_REASON_ASKED:
+		return "asked";
+	case MPSYNC_REASON_STOPPED:
+		return "stopped";
+	case MPSYNC_REASON_RETURNED:
+		return "returned";
+	case MPSYNC_REASON_CLOSED:
+		return "closed";
 	}
 	return "unknown";
 }
