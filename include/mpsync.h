@@ -152,7 +152,9 @@ typedef enum mpsync_event_type {
 	MPSYNC_EVENT_WAITING = 7,   /**< Still waiting: holder, position, unchanged_ms. */
 	MPSYNC_EVENT_LEADER = 8,    /**< Observed: holder (NULL: nobody), value, token. */
 	MPSYNC_EVENT_LOG = 9,       /**< A line of the log: message. */
-	MPSYNC_EVENT_DONE = 10      /**< A request without a grant is complete: status, message. */
+	MPSYNC_EVENT_DONE = 10,     /**< A request without a grant, or a run, is complete: status. */
+	MPSYNC_EVENT_TERM = 11,     /**< A run holds it: begin the work: grant, token. */
+	MPSYNC_EVENT_ENDING = 12    /**< End the work of the term: grant, reason, left_ms, message. */
 } mpsync_event_type;
 
 /**
@@ -162,17 +164,18 @@ typedef enum mpsync_event_type {
 typedef struct mpsync_event {
 	int32_t type;         /**< an mpsync_event_type */
 	int32_t status;       /**< an mpsync_status: what a blocking call would have returned */
-	int32_t reason;       /**< an mpsync_reason, with LOST */
+	int32_t reason;       /**< an mpsync_reason, with LOST and ENDING */
 	uint32_t position;    /**< with WAITING: 1 is next, 0 is not known */
 	uint64_t op_id;       /**< the request's number; 0 with LOST */
 	uint64_t lock;        /**< the lock's or election's number (mpsync_lock_id), 0 if none */
-	uint64_t grant;       /**< the grant's number, with HELD, LOST, RELEASED */
-	uint64_t token;       /**< the fencing token, with HELD, LOST, RELEASED, LEADER */
+	uint64_t grant;       /**< the grant's number, with HELD, LOST, RELEASED, TERM, ENDING */
+	uint64_t token;       /**< the fencing token, with the same and LEADER */
 	int64_t unchanged_ms; /**< with WAITING: how long the holder's record has been seen unchanged */
 	const char *name;     /**< the lock's name, or NULL */
 	const char *holder;   /**< who has the lock, or NULL */
 	const char *value;    /**< the holder's value, or NULL */
 	const char *message;  /**< a sentence for people, or NULL */
+	int64_t left_ms;      /**< with ENDING: how long the term stays held; -1: no limit; 0: lost */
 } mpsync_event;
 
 /** A queue of events; one may serve many clients. */
@@ -421,8 +424,8 @@ MPSYNC_API mpsync_status mpsync_lock_acquire(
     mpsync_lock *lock, int64_t wait_ms, mpsync_error *error);
 
 /**
- * Cancel the handle's request, blocking or not; does nothing if there is none. A request that was
- * granted before the cancel arrived ends in HELD.
+ * Cancel the handle's request, blocking or not, or stop its run; does nothing if there is none. A
+ * request that was granted before the cancel arrived ends in HELD.
  *
  * @return MPSYNC_OK: asked; the common errors, or MPSYNC_E_CLOSED
  */
@@ -431,7 +434,7 @@ MPSYNC_API mpsync_status mpsync_lock_cancel(mpsync_lock *lock, mpsync_error *err
 /**
  * Release without blocking; mpsync_lock_is_held answers no from this call on. RELEASED tells that
  * the store knows, or that the right has run out; FAILED with MPSYNC_E_NOT_HELD, that the grant
- * was lost before.
+ * was lost before. The term of a run is told ENDING, and released when its work has ended.
  *
  * @param op_id  the caller's own number for this request
  * @param grant  the grant to release; 0: the present one
@@ -441,7 +444,8 @@ MPSYNC_API mpsync_status mpsync_lock_release_start(
     mpsync_lock *lock, uint64_t op_id, uint64_t grant, mpsync_error *error);
 
 /**
- * Release the present grant and block until the store knows, or the right has run out.
+ * Release the present grant and block until the store knows, or the right has run out. Of a run,
+ * whose work may be what calls, it asks for the end of the term and does not block.
  *
  * @return MPSYNC_OK; MPSYNC_E_NOT_HELD if nothing is held, or it was lost; the common errors, or
  *         MPSYNC_E_CLOSED
@@ -485,6 +489,37 @@ MPSYNC_API uint64_t mpsync_lock_token(const mpsync_lock *lock, uint64_t grant);
  *         the handle's latest
  */
 MPSYNC_API int32_t mpsync_lock_lost_reason(const mpsync_lock *lock, uint64_t grant);
+
+/**
+ * Ask for the lock as a run of one term: TERM, ENDING and mpsync_lock_term_done as of
+ * mpsync_election_run_start. Its last event is DONE, with MPSYNC_E_LOST if the right was lost, or
+ * with MPSYNC_E_CANCELLED if the run was stopped before its term began.
+ *
+ * @param op_id    the caller's own number for this run, not 0
+ * @param wait_ms  milliseconds, as of mpsync_lock_acquire_start
+ * @return as mpsync_election_run_start
+ */
+MPSYNC_API mpsync_status mpsync_lock_run_start(
+    mpsync_lock *lock, uint64_t op_id, int64_t wait_ms, mpsync_error *error);
+
+/**
+ * End a run of a lock, as mpsync_election_run_stop.
+ *
+ * @param op_id  the run's number
+ * @return MPSYNC_OK: asked; the common errors, or MPSYNC_E_CLOSED
+ */
+MPSYNC_API mpsync_status mpsync_lock_run_stop(
+    mpsync_lock *lock, uint64_t op_id, mpsync_error *error);
+
+/**
+ * Say that the work of a run's term has ended, as mpsync_election_term_done.
+ *
+ * @param grant   as TERM told it; 0: the present term
+ * @param failed  of no effect for a lock, which has one term
+ * @return as mpsync_election_term_done
+ */
+MPSYNC_API mpsync_status mpsync_lock_term_done(
+    mpsync_lock *lock, uint64_t grant, int32_t failed, mpsync_error *error);
 
 /* ---- Elections ------------------------------------------------------------------------------ */
 
@@ -577,6 +612,58 @@ MPSYNC_API mpsync_status mpsync_election_set_value_start(
  */
 MPSYNC_API mpsync_status mpsync_election_set_value(
     mpsync_election *election, const char *value, mpsync_error *error);
+
+/**
+ * Stand for term after term, until mpsync_election_run_stop. The client needs a queue. The run's
+ * events carry @p op_id; they take the place of HELD, LOST and RELEASED:
+ *
+ * - TERM: begin the work. mpsync_election_is_leader answers yes for this grant.
+ * - ENDING, exactly once for each TERM: end the work, then call mpsync_election_term_done. The
+ *   reason is MPSYNC_REASON_STOPPED, _ASKED (a resign), _RETURNED (term_done came first), _CLOSED;
+ *   _EXPIRED with a left_ms above 0: renewals fail, and the right will end then; or why the right
+ *   was lost. What is not lost stays renewed, and is_leader answers yes, until the work has ended,
+ *   or for left_ms, as the option `drain` says: then the term is given back, and work that goes on
+ *   overlaps with the next leader's. Each ttl a LOG warns of such work.
+ * - WAITING, while it stands.
+ * - Last, and once: DONE (the run was stopped; with MPSYNC_E_CLOSED: its client was closed or its
+ *   handle freed, which waits for no work), BUSY (a wait ended without a term) or FAILED (the
+ *   store's errors, where waiting is of no use).
+ *
+ * The candidate stands again when the work has ended; after work that failed, first after a pause
+ * that grows from ttl/15 to four ttl. A store that does not answer is waited for. Until the last
+ * event the handle is taken.
+ *
+ * @param op_id    the caller's own number for this run, not 0, and never used for another one
+ * @param value    what observers see of each term, at most 16 KiB of UTF-8, or NULL; copied
+ * @param wait_ms  milliseconds for each term, as of mpsync_lock_acquire_start
+ * @return MPSYNC_OK: asked; MPSYNC_E_ALREADY_HELD: the handle has, or asks for, something;
+ *         MPSYNC_E_INVALID (also without a queue), the common errors, or MPSYNC_E_CLOSED
+ */
+MPSYNC_API mpsync_status mpsync_election_run_start(mpsync_election *election, uint64_t op_id,
+    const char *value, int64_t wait_ms, mpsync_error *error);
+
+/**
+ * End a run without blocking, at any moment: a term is told ENDING and ends with its work. A run
+ * that is stopped before it has begun ends as soon as it begins.
+ *
+ * @param op_id  the run's number
+ * @return MPSYNC_OK: asked; the common errors, or MPSYNC_E_CLOSED
+ */
+MPSYNC_API mpsync_status mpsync_election_run_stop(
+    mpsync_election *election, uint64_t op_id, mpsync_error *error);
+
+/**
+ * Say that the work of a run's term has ended, after ENDING or by itself: the term is given back if
+ * it is still held. Owed once for each TERM, also after a loss; of no use when the client is
+ * closed.
+ *
+ * @param grant   as TERM told it; 0: the present term
+ * @param failed  1: the work failed, so that the next term is to wait; 0: it did not
+ * @return MPSYNC_OK; MPSYNC_E_NOT_HELD: no such term is at work; the common errors, or
+ *         MPSYNC_E_CLOSED
+ */
+MPSYNC_API mpsync_status mpsync_election_term_done(
+    mpsync_election *election, uint64_t grant, int32_t failed, mpsync_error *error);
 
 /**
  * Is this very term still held? As mpsync_lock_is_held.

@@ -132,6 +132,28 @@ static void use_election(mpsync_client *client)
 	mpsync_election_free(election);
 }
 
+/* Whatever is missing, the run ends, and only once what it began was done. */
+static void use_run(mpsync_client *client, mpsync_queue *queue)
+{
+	mpsync_election *election = mpsync_election_new(client, "runner", NULL, NULL);
+	bool ended = mpsync_election_run_start(election, 1, "v", 1000, NULL) != MPSYNC_OK;
+
+	while (!ended) {
+		mpsync_event *event = mpsync_queue_wait(queue, -1);
+
+		if (event && event->type == MPSYNC_EVENT_TERM)
+			while (mpsync_election_run_stop(election, 1, NULL) != MPSYNC_OK)
+				;
+		if (event && event->type == MPSYNC_EVENT_ENDING)
+			while (mpsync_election_term_done(election, event->grant, 0, NULL) != MPSYNC_OK)
+				;
+		ended = event && event->op_id == 1 &&
+		        (event->type == MPSYNC_EVENT_DONE || event->type == MPSYNC_EVENT_FAILED);
+		mpsync_event_free(event);
+	}
+	mpsync_election_free(election);
+}
+
 static void use_client(const char *url)
 {
 	mpsync_error error;
@@ -142,6 +164,8 @@ static void use_client(const char *url)
 		assert_int_not_equal(error.status, MPSYNC_OK);
 	use_lock(client);
 	use_election(client);
+	if (queue)
+		use_run(client, queue);
 	mpsync_list_free(mpsync_client_list(client, "", &error));
 	drain(queue);
 	mpsync_client_close(client);

@@ -163,6 +163,7 @@ static void run_close(mpsync_client *client, struct command *base)
 	client->closing = true;
 	client->close_op = command->op;
 	client->open_requests++;
+	client_close_runs(client);
 	engine_stop(client->engine);
 	client_request_ended(client);
 }

@@ -6,6 +6,7 @@
 #define MPSYNC_CLIENT_H
 
 #include "base/fork_mark.h"
+#include "base/heap.h"
 #include "base/options.h"
 #include "base/url.h"
 #include "call.h"
@@ -50,7 +51,11 @@ struct mpsync_client {
 	struct event *commands;
 	struct engine *engine;
 	struct store *store; /* owned by the engine */
+	uint64_t engine_wake_ms;
 	struct observing_client *observations;
+	struct lock_run *runs; /* in progress */
+	size_t run_count;
+	struct heap run_wakes;
 	struct op close_op;
 	struct close_command *reserved_close; /* so that closing needs no memory */
 	size_t open_requests;                 /* requests and grants that have not ended */
@@ -82,6 +87,13 @@ void client_request_ended(mpsync_client *client);
 void client_claim_ended(mpsync_client *client);
 
 void client_stop_observing(mpsync_client *client);
+
+/* On the thread: after a time changed at which a run is to be woken. */
+void client_arm(mpsync_client *client);
+/* Wake the runs that are due. */
+void client_wake_runs(mpsync_client *client);
+/* Each run gives up what it has, and waits for nobody. */
+void client_close_runs(mpsync_client *client);
 
 /* The one lock of that name, if it is held. Needs no permission to list the others. */
 mpsync_list *client_get(mpsync_client *client, const char *name, mpsync_error *error);

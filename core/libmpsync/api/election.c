@@ -1,3 +1,4 @@
+#include "election.h"
 #include "lock.h"
 
 #include "base/status.h"
@@ -7,7 +8,7 @@ struct mpsync_election {
 	mpsync_lock lock;
 };
 
-static mpsync_lock *of(mpsync_election *election)
+mpsync_lock *election_lock(mpsync_election *election)
 {
 	return election ? &election->lock : NULL;
 }
@@ -25,7 +26,7 @@ mpsync_election *mpsync_election_new(
 
 void mpsync_election_free(mpsync_election *election)
 {
-	mpsync_lock_free(of(election));
+	mpsync_lock_free(election_lock(election));
 }
 
 uint64_t mpsync_election_id(const mpsync_election *election)
@@ -36,7 +37,7 @@ uint64_t mpsync_election_id(const mpsync_election *election)
 mpsync_status mpsync_election_campaign_start(mpsync_election *election, uint64_t op_id,
     const char *value, int64_t wait_ms, mpsync_error *error)
 {
-	return lock_acquire(of(election), op_id, NULL, value, wait_ms, error);
+	return lock_acquire(election_lock(election), op_id, NULL, value, wait_ms, error);
 }
 
 mpsync_status mpsync_election_campaign(
@@ -46,30 +47,30 @@ mpsync_status mpsync_election_campaign(
 	mpsync_status status;
 
 	call_init(&call);
-	status = lock_acquire(of(election), 0, &call, value, wait_ms, error);
+	status = lock_acquire(election_lock(election), 0, &call, value, wait_ms, error);
 	return status == MPSYNC_OK ? call_wait(&call, error) : status;
 }
 
 mpsync_status mpsync_election_cancel(mpsync_election *election, mpsync_error *error)
 {
-	return mpsync_lock_cancel(of(election), error);
+	return mpsync_lock_cancel(election_lock(election), error);
 }
 
 mpsync_status mpsync_election_resign_start(
     mpsync_election *election, uint64_t op_id, uint64_t grant, mpsync_error *error)
 {
-	return mpsync_lock_release_start(of(election), op_id, grant, error);
+	return mpsync_lock_release_start(election_lock(election), op_id, grant, error);
 }
 
 mpsync_status mpsync_election_resign(mpsync_election *election, mpsync_error *error)
 {
-	return mpsync_lock_release(of(election), error);
+	return mpsync_lock_release(election_lock(election), error);
 }
 
 mpsync_status mpsync_election_set_value_start(
     mpsync_election *election, uint64_t op_id, const char *value, mpsync_error *error)
 {
-	return lock_set_value(of(election), op_id, NULL, value, error);
+	return lock_set_value(election_lock(election), op_id, NULL, value, error);
 }
 
 mpsync_status mpsync_election_set_value(
@@ -79,7 +80,7 @@ mpsync_status mpsync_election_set_value(
 	mpsync_status status;
 
 	call_init(&call);
-	status = lock_set_value(of(election), 0, &call, value, error);
+	status = lock_set_value(election_lock(election), 0, &call, value, error);
 	return status == MPSYNC_OK ? call_wait(&call, error) : status;
 }
 

@@ -120,7 +120,7 @@ uint64_t mpsync_lock_id(const mpsync_lock *lock)
 	return lock ? lock->id : 0;
 }
 
-static mpsync_status check_handle(const mpsync_lock *lock, mpsync_error *error)
+mpsync_status lock_check_handle(const mpsync_lock *lock, mpsync_error *error)
 {
 	if (!lock)
 		return fail(error, MPSYNC_E_INVALID, "no lock given");
@@ -129,7 +129,7 @@ static mpsync_status check_handle(const mpsync_lock *lock, mpsync_error *error)
 
 /* ---- Asking ---- */
 
-static bool make_spares(mpsync_lock *lock)
+bool lock_make_spares(mpsync_lock *lock)
 {
 	const mpsync_event blank = {.lock = lock->id, .name = lock->name};
 
@@ -142,11 +142,7 @@ static bool make_spares(mpsync_lock *lock)
 	return true;
 }
 
-/*
- * A handle has one request at a time: from here until the request, or the grant it led to, has
- * ended.
- */
-static mpsync_status begin_asking(mpsync_lock *lock, mpsync_error *error)
+mpsync_status lock_begin_asking(mpsync_lock *lock, mpsync_error *error)
 {
 	bool taken;
 	bool spared = true;
@@ -154,7 +150,7 @@ static mpsync_status begin_asking(mpsync_lock *lock, mpsync_error *error)
 	pthread_mutex_lock(&lock->client->mutex);
 	taken = lock->asking;
 	if (!taken)
-		spared = make_spares(lock);
+		spared = lock_make_spares(lock);
 	lock->asking = taken || spared;
 	pthread_mutex_unlock(&lock->client->mutex);
 	if (taken)
@@ -163,7 +159,7 @@ static mpsync_status begin_asking(mpsync_lock *lock, mpsync_error *error)
 	return spared ? MPSYNC_OK : fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 }
 
-static uint64_t wait_of(const mpsync_lock *lock, int64_t wait_ms)
+uint64_t lock_wait_ms(const mpsync_lock *lock, int64_t wait_ms)
 {
 	if (wait_ms == WAIT_AS_OPTION)
 		wait_ms = options_ms(&lock->options, OPTION_WAIT);
@@ -173,14 +169,14 @@ static uint64_t wait_of(const mpsync_lock *lock, int64_t wait_ms)
 mpsync_status lock_acquire(mpsync_lock *lock, uint64_t op_id, struct call *call, const char *value,
     int64_t wait_ms, mpsync_error *error)
 {
-	mpsync_status status = check_handle(lock, error);
+	mpsync_status status = lock_check_handle(lock, error);
 	struct lock_command *command;
 
 	if (status != MPSYNC_OK)
 		return status;
 	if (value && value_problem(value))
 		return fail(error, MPSYNC_E_INVALID, "%s", value_problem(value));
-	status = begin_asking(lock, error);
+	status = lock_begin_asking(lock, error);
 	if (status != MPSYNC_OK)
 		return status;
 	command = lock_command_new(lock, lock_run_acquire);
@@ -192,7 +188,7 @@ mpsync_status lock_acquire(mpsync_lock *lock, uint64_t op_id, struct call *call,
 		return fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	}
 	command->op = (struct op){.id = op_id, .call = call, .open = true};
-	command->wait_ms = wait_of(lock, wait_ms);
+	command->wait_ms = lock_wait_ms(lock, wait_ms);
 	status = lock_submit(lock, command, error);
 	if (status != MPSYNC_OK)
 		lock_set_asking(lock, false);
@@ -217,7 +213,7 @@ mpsync_status mpsync_lock_acquire(mpsync_lock *lock, int64_t wait_ms, mpsync_err
 
 mpsync_status mpsync_lock_cancel(mpsync_lock *lock, mpsync_error *error)
 {
-	const mpsync_status status = check_handle(lock, error);
+	const mpsync_status status = lock_check_handle(lock, error);
 	struct lock_command *command;
 
 	if (status != MPSYNC_OK)
@@ -228,13 +224,30 @@ mpsync_status mpsync_lock_cancel(mpsync_lock *lock, mpsync_error *error)
 }
 
 /*
+ * A term of a run ends when what it started has ended, so nobody can wait for that here: it may be
+ * what asks.
+ */
+static mpsync_status release_term(
+    mpsync_lock *lock, struct lock_command *command, mpsync_error *error)
+{
+	const uint64_t present = atomic_load(&lock->grant);
+
+	if (command->grant == 0)
+		command->grant = present;
+	if (present == 0 || command->grant != present) {
+		lock_command_drop(command);
+		return fail(error, MPSYNC_E_NOT_HELD, "\"%.60s\" is not held", lock->name);
+	}
+	return lock_submit(lock, command, error);
+}
+
+/*
  * is_held answers no from here on: before the command is submitted, and so before anything is sent
  * (rule 37, say no before you let go).
  */
-static mpsync_status release(
-    mpsync_lock *lock, uint64_t op_id, struct call *call, uint64_t grant, mpsync_error *error)
+static mpsync_status release(mpsync_lock *lock, struct op op, uint64_t grant, mpsync_error *error)
 {
-	const mpsync_status status = check_handle(lock, error);
+	const mpsync_status status = lock_check_handle(lock, error);
 	uint_fast64_t present;
 	struct lock_command *command;
 
@@ -243,6 +256,10 @@ static mpsync_status release(
 	command = lock_command_new(lock, lock_run_release);
 	if (!command)
 		return fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	command->grant = grant;
+	command->op = op;
+	if (atomic_load(&lock->running))
+		return release_term(lock, command, error);
 	present = atomic_load(&lock->grant);
 	if (grant == 0)
 		grant = present;
@@ -252,14 +269,13 @@ static mpsync_status release(
 		return fail(error, MPSYNC_E_NOT_HELD, "\"%.60s\" is not held", lock->name);
 	}
 	command->grant = grant;
-	command->op = (struct op){.id = op_id, .call = call, .open = true};
 	return lock_submit(lock, command, error);
 }
 
 mpsync_status mpsync_lock_release_start(
     mpsync_lock *lock, uint64_t op_id, uint64_t grant, mpsync_error *error)
 {
-	return release(lock, op_id, NULL, grant, error);
+	return release(lock, (struct op){.id = op_id, .open = true}, grant, error);
 }
 
 mpsync_status mpsync_lock_release(mpsync_lock *lock, mpsync_error *error)
@@ -267,15 +283,17 @@ mpsync_status mpsync_lock_release(mpsync_lock *lock, mpsync_error *error)
 	struct call call;
 	mpsync_status status;
 
+	if (lock && atomic_load(&lock->running))
+		return release(lock, (struct op){0}, 0, error);
 	call_init(&call);
-	status = release(lock, 0, &call, 0, error);
+	status = release(lock, (struct op){.call = &call, .open = true}, 0, error);
 	return status == MPSYNC_OK ? call_wait(&call, error) : status;
 }
 
 mpsync_status lock_set_value(
     mpsync_lock *lock, uint64_t op_id, struct call *call, const char *value, mpsync_error *error)
 {
-	const mpsync_status status = check_handle(lock, error);
+	const mpsync_status status = lock_check_handle(lock, error);
 	struct lock_command *command;
 
 	if (status != MPSYNC_OK)

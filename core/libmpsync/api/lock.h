@@ -30,6 +30,8 @@ struct mpsync_lock {
 	atomic_int_fast64_t wall_ahead_ms;
 	atomic_uint_fast64_t token;
 	atomic_uint_fast64_t lost; /* the latest grant that was lost, and why */
+	atomic_uint_fast64_t term; /* of a run: its grant while what it started is at work */
+	atomic_bool running;       /* a run is in progress */
 	int64_t clock_slack_ms;    /* how far the wall clock may run ahead: ttl/5 */
 	/* Under the client's mutex: */
 	bool asking;   /* from an acquire until its failure, or the end of its grant */
@@ -44,6 +46,8 @@ struct mpsync_lock {
 	char *awaited; /* who held the name when we last waited for it, or NULL */
 	bool held;
 	uint64_t claimed_grant;
+	struct lock_run *run; /* NULL: none is in progress */
+	uint64_t stopped_op;  /* the run that was stopped last, whether it has begun or not */
 };
 
 /* What the engine calls for each claim of a lock. */
@@ -56,6 +60,15 @@ mpsync_status lock_acquire(mpsync_lock *lock, uint64_t op_id, struct call *call,
 void lock_last_trouble(mpsync_lock *lock, char *out, size_t size);
 mpsync_status lock_set_value(
     mpsync_lock *lock, uint64_t op_id, struct call *call, const char *value, mpsync_error *error);
+mpsync_status lock_check_handle(const mpsync_lock *lock, mpsync_error *error);
+/*
+ * A handle has one request at a time: from here until the request, or the grant it led to, has
+ * ended.
+ */
+mpsync_status lock_begin_asking(mpsync_lock *lock, mpsync_error *error);
+/* Room for what is told of one grant and its end; false without memory. */
+bool lock_make_spares(mpsync_lock *lock);
+uint64_t lock_wait_ms(const mpsync_lock *lock, int64_t wait_ms);
 mpsync_lock *lock_reference(mpsync_lock *lock);
 void lock_unreference(mpsync_lock *lock);
 
@@ -69,6 +82,8 @@ struct lock_command {
 	uint64_t wait_ms;
 	uint64_t grant;
 	char *value;
+	struct lock_run *run; /* to begin */
+	bool failed;          /* what a term had started */
 };
 
 /* Fill in a command that was allocated before. */
@@ -85,12 +100,18 @@ void lock_run_cancel(mpsync_client *client, struct command *base);
 void lock_run_release(mpsync_client *client, struct command *base);
 void lock_run_set_value(mpsync_client *client, struct command *base);
 void lock_run_abandon(mpsync_client *client, struct command *base);
+struct engine_wish lock_wish(const mpsync_lock *lock, const char *value, uint64_t wait_ms);
 
 /* ---- lock_events.c ---- */
 
 void lock_end_op(mpsync_lock *lock, struct op *op, mpsync_event *event);
 /* Mark the handle as taken by a request, or as free for the next one. */
 void lock_set_asking(mpsync_lock *lock, bool asking);
+void lock_tell(mpsync_lock *lock, const mpsync_event *event);
+void lock_begin_grant(mpsync_lock *lock, mpsync_event *event);
+/* The grant, or the wish for one, is over. */
+void lock_end_grant(mpsync_lock *lock, mpsync_event *event);
+void lock_note_loss(mpsync_lock *lock, int32_t reason);
 /* Note who holds the name while we wait; NULL: nobody is known. */
 void lock_await(mpsync_lock *lock, const char *holder);
 

@@ -1,5 +1,5 @@
 #include "client.h"
-#include "lock.h"
+#include "run.h"
 
 #include "base/status.h"
 
@@ -55,14 +55,14 @@ static void fail_op(mpsync_lock *lock, struct op *op, mpsync_status status, cons
 	        .message = message});
 }
 
-static struct engine_wish wish_of(const mpsync_lock *lock, const struct lock_command *command)
+struct engine_wish lock_wish(const mpsync_lock *lock, const char *value, uint64_t wait_ms)
 {
 	return (struct engine_wish){
 	    .name = lock->name,
 	    .holder = options_text(&lock->options, OPTION_IDENTITY),
-	    .value = command->value,
+	    .value = value,
 	    .ttl_ms = (uint32_t)options_ms(&lock->options, OPTION_TTL),
-	    .wait_ms = command->wait_ms,
+	    .wait_ms = wait_ms,
 	    .try_ms = lock->client->try_ms,
 	    .election = lock->election,
 	    .owner = (void *)(uintptr_t)lock,
@@ -77,7 +77,7 @@ void lock_run_acquire(mpsync_client *client, struct command *base)
 
 	lock->acquire = command->op;
 	lock_await(lock, NULL);
-	wish = wish_of(lock, command);
+	wish = lock_wish(lock, command->value, command->wait_ms);
 	if (client->closing || client->closed) {
 		lock_set_asking(lock, false);
 		fail_op(lock, &lock->acquire, MPSYNC_E_CLOSED, NULL);
@@ -100,7 +100,9 @@ void lock_run_cancel(mpsync_client *client, struct command *base)
 	struct lock_command *command = (struct lock_command *)base;
 
 	(void)client;
-	if (command->lock->claim)
+	if (command->lock->run)
+		run_feed(command->lock->run, TERMS_STOP);
+	else if (command->lock->claim)
 		engine_cancel(command->lock->claim);
 	lock_unreference(command->lock);
 }
@@ -113,7 +115,10 @@ void lock_run_release(mpsync_client *client, struct command *base)
 	(void)client;
 	if (lock->held && lock->claimed_grant == command->grant && !lock->release.open) {
 		lock->release = command->op;
-		engine_release(lock->claim);
+		if (lock->run)
+			run_feed(lock->run, TERMS_HAND_OVER);
+		else
+			engine_release(lock->claim);
 	} else {
 		fail_op(lock, &command->op, MPSYNC_E_NOT_HELD, NULL);
 	}
@@ -150,7 +155,9 @@ void lock_run_abandon(mpsync_client *client, struct command *base)
 	mpsync_lock *lock = command->lock;
 
 	(void)client;
-	if (lock->claim && lock->held)
+	if (lock->run)
+		run_feed(lock->run, TERMS_CLOSE);
+	else if (lock->claim && lock->held)
 		engine_release(lock->claim);
 	else if (lock->claim)
 		engine_cancel(lock->claim);

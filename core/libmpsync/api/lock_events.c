@@ -1,5 +1,5 @@
 #include "client.h"
-#include "lock.h"
+#include "run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
  * With its texts if there is memory for them; else a spare event without texts, made at the
  * acquire.
  */
-static void tell(mpsync_lock *lock, const mpsync_event *fields)
+void lock_tell(mpsync_lock *lock, const mpsync_event *fields)
 {
 	mpsync_event *event;
 
@@ -41,7 +41,7 @@ void lock_end_op(mpsync_lock *lock, struct op *op, mpsync_event *event)
 		return;
 	}
 	op->open = false;
-	tell(lock, event);
+	lock_tell(lock, event);
 }
 
 void lock_set_asking(mpsync_lock *lock, bool asking)
@@ -75,9 +75,11 @@ static void on_right(void *owner, uint64_t until_ms, int64_t wall_ahead_ms)
 		set_trouble(lock, NULL);
 	atomic_store(&lock->wall_ahead_ms, wall_ahead_ms);
 	atomic_store(&lock->until_ms, until_ms);
+	if (lock->run)
+		terms_right(&lock->run->terms, until_ms);
 }
 
-static void begin_grant(mpsync_lock *lock, mpsync_event *event)
+void lock_begin_grant(mpsync_lock *lock, mpsync_event *event)
 {
 	lock->held = true;
 	lock->claimed_grant = atomic_fetch_add(&lock->client->next_grant, 1) + 1;
@@ -86,17 +88,22 @@ static void begin_grant(mpsync_lock *lock, mpsync_event *event)
 	atomic_store(&lock->grant, lock->claimed_grant);
 }
 
-/*
- * The handle is ready for the next acquire before the end is told, because whoever is told may ask
- * again at once.
- */
-static void end_request(mpsync_lock *lock, mpsync_event *event)
+void lock_end_grant(mpsync_lock *lock, mpsync_event *event)
 {
 	event->grant = lock->held ? lock->claimed_grant : 0;
 	lock->held = false;
 	lock->claim = NULL; /* the claim may still be withdrawn from the store */
 	atomic_store(&lock->grant, 0);
 	atomic_store(&lock->until_ms, 0);
+}
+
+/*
+ * The handle is ready for the next acquire before the end is told, because whoever is told may ask
+ * again at once.
+ */
+static void end_request(mpsync_lock *lock, mpsync_event *event)
+{
+	lock_end_grant(lock, event);
 	lock_set_asking(lock, false);
 }
 
@@ -111,6 +118,11 @@ void lock_await(mpsync_lock *lock, const char *holder)
 static uint64_t lost_word(uint64_t grant, int32_t reason)
 {
 	return grant << LOST_REASON_BITS | (uint64_t)reason;
+}
+
+void lock_note_loss(mpsync_lock *lock, int32_t reason)
+{
+	atomic_store(&lock->lost, lost_word(lock->claimed_grant, reason));
 }
 
 static void on_event(void *owner, const struct engine_event *told)
@@ -129,22 +141,26 @@ static void on_event(void *owner, const struct engine_event *told)
 	    .message = told->message,
 	};
 
+	if (lock->run && told->type != MPSYNC_EVENT_DONE && told->type != MPSYNC_EVENT_LOG) {
+		run_on_event(lock->run, told, &event);
+		return;
+	}
 	switch (told->type) {
 	case MPSYNC_EVENT_HELD:
-		begin_grant(lock, &event);
+		lock_begin_grant(lock, &event);
 		lock_end_op(lock, &lock->acquire, &event);
 		return;
 	case MPSYNC_EVENT_LOST:
-		atomic_store(&lock->lost, lost_word(lock->claimed_grant, event.reason));
+		lock_note_loss(lock, event.reason);
 		end_request(lock, &event);
-		tell(lock, &event); /* there is no release under way, which would end in RELEASED */
+		lock_tell(lock, &event); /* there is no release under way, which would end in RELEASED */
 		break;
 	case MPSYNC_EVENT_RELEASED:
 		end_request(lock, &event);
 		if (lock->release.open)
 			lock_end_op(lock, &lock->release, &event);
 		else
-			tell(lock, &event);
+			lock_tell(lock, &event);
 		break;
 	case MPSYNC_EVENT_DONE:
 		lock_end_op(lock, &lock->value, &event);
@@ -153,7 +169,7 @@ static void on_event(void *owner, const struct engine_event *told)
 		lock_await(lock, told->holder);
 		event.op_id = lock->acquire.id;
 		if (lock->acquire.open && !lock->acquire.call)
-			tell(lock, &event);
+			lock_tell(lock, &event);
 		return;
 	case MPSYNC_EVENT_LOG:
 		client_tell(lock->client,

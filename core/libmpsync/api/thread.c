@@ -111,9 +111,22 @@ static void reject_commands(mpsync_client *client)
 
 /* ---- The engine ---- */
 
+void client_arm(mpsync_client *client)
+{
+	const uint64_t run_ms = heap_next_ms(&client->run_wakes);
+
+	boot_timer_arm(
+	    &client->loop.timer, run_ms < client->engine_wake_ms ? run_ms : client->engine_wake_ms);
+}
+
 static void on_timer(void *context)
 {
-	engine_run(((mpsync_client *)context)->engine);
+	mpsync_client *client = context;
+
+	client->engine_wake_ms = CLAIM_NEVER; /* the timer is spent: the engine says when it wants it */
+	engine_run(client->engine);
+	client_wake_runs(client);
+	client_arm(client);
 }
 
 static void say(void *context, const char *message)
@@ -123,7 +136,8 @@ static void say(void *context, const char *message)
 
 static void wake_at(void *context, uint64_t at_ms)
 {
-	boot_timer_arm(&((mpsync_client *)context)->loop.timer, at_ms);
+	((mpsync_client *)context)->engine_wake_ms = at_ms;
+	client_arm(context);
 }
 
 bool client_open_engine(mpsync_client *client, const struct url *url, mpsync_error *error)
@@ -144,6 +158,7 @@ bool client_open_engine(mpsync_client *client, const struct url *url, mpsync_err
 	client->store = store;
 	store->say = say;
 	store->say_context = client;
+	client->engine_wake_ms = CLAIM_NEVER;
 	client->fence = store_fence_share(store->fence);
 	client->shortest_ttl_ms = store->shortest_ttl_ms;
 	client->ttl_step_ms = store->ttl_step_ms;
@@ -162,6 +177,7 @@ void client_free_engine(mpsync_client *client)
 		client_stop_observing(client);
 	engine_free(client->engine);
 	client->engine = NULL;
+	heap_clear(&client->run_wakes);
 	if (client->commands)
 		event_free(client->commands);
 	client->commands = NULL;

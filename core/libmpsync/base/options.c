@@ -23,6 +23,7 @@ static const struct {
     [OPTION_TTL] = {"ttl", DURATION, "15s", NULL, 50, 24 * 3600 * 1000},
     [OPTION_WAIT] = {"wait", DURATION, NULL, NULL, 0, UINT64_MAX},
     [OPTION_IDENTITY] = {"identity", TEXT, NULL, NULL, 0, 0},
+    [OPTION_DRAIN] = {"drain", DURATION, NULL, NULL, 0, UINT64_MAX},
     [OPTION_REQUEST_TIMEOUT] = {"request_timeout", DURATION, NULL, NULL, 1, 3600 * 1000},
     [OPTION_FENCE] = {"fence", CHOICE, "auto", "auto|time", 0, 0},
     [OPTION_MODE] = {"mode", TEXT, NULL, NULL, 0, 0},

@@ -26,6 +26,10 @@ pub const MPSYNC_REASON_DELETED: mpsync_reason = 3;
 pub const MPSYNC_REASON_REVOKED: mpsync_reason = 4;
 pub const MPSYNC_REASON_CLOCK: mpsync_reason = 5;
 pub const MPSYNC_REASON_OTHER_ELECTOR: mpsync_reason = 6;
+pub const MPSYNC_REASON_ASKED: mpsync_reason = 7;
+pub const MPSYNC_REASON_STOPPED: mpsync_reason = 8;
+pub const MPSYNC_REASON_RETURNED: mpsync_reason = 9;
+pub const MPSYNC_REASON_CLOSED: mpsync_reason = 10;
 pub type mpsync_reason = ::std::os::raw::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -71,6 +75,8 @@ pub const MPSYNC_EVENT_WAITING: mpsync_event_type = 7;
 pub const MPSYNC_EVENT_LEADER: mpsync_event_type = 8;
 pub const MPSYNC_EVENT_LOG: mpsync_event_type = 9;
 pub const MPSYNC_EVENT_DONE: mpsync_event_type = 10;
+pub const MPSYNC_EVENT_TERM: mpsync_event_type = 11;
+pub const MPSYNC_EVENT_ENDING: mpsync_event_type = 12;
 pub type mpsync_event_type = ::std::os::raw::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -88,6 +94,7 @@ pub struct mpsync_event {
     pub holder: *const ::std::os::raw::c_char,
     pub value: *const ::std::os::raw::c_char,
     pub message: *const ::std::os::raw::c_char,
+    pub left_ms: i64,
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -277,6 +284,29 @@ extern "C" {
 extern "C" {
     pub fn mpsync_lock_lost_reason(lock: *const mpsync_lock, grant: u64) -> i32;
 }
+extern "C" {
+    pub fn mpsync_lock_run_start(
+        lock: *mut mpsync_lock,
+        op_id: u64,
+        wait_ms: i64,
+        error: *mut mpsync_error,
+    ) -> mpsync_status;
+}
+extern "C" {
+    pub fn mpsync_lock_run_stop(
+        lock: *mut mpsync_lock,
+        op_id: u64,
+        error: *mut mpsync_error,
+    ) -> mpsync_status;
+}
+extern "C" {
+    pub fn mpsync_lock_term_done(
+        lock: *mut mpsync_lock,
+        grant: u64,
+        failed: i32,
+        error: *mut mpsync_error,
+    ) -> mpsync_status;
+}
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
 pub struct mpsync_election {
@@ -345,6 +375,30 @@ extern "C" {
     pub fn mpsync_election_set_value(
         election: *mut mpsync_election,
         value: *const ::std::os::raw::c_char,
+        error: *mut mpsync_error,
+    ) -> mpsync_status;
+}
+extern "C" {
+    pub fn mpsync_election_run_start(
+        election: *mut mpsync_election,
+        op_id: u64,
+        value: *const ::std::os::raw::c_char,
+        wait_ms: i64,
+        error: *mut mpsync_error,
+    ) -> mpsync_status;
+}
+extern "C" {
+    pub fn mpsync_election_run_stop(
+        election: *mut mpsync_election,
+        op_id: u64,
+        error: *mut mpsync_error,
+    ) -> mpsync_status;
+}
+extern "C" {
+    pub fn mpsync_election_term_done(
+        election: *mut mpsync_election,
+        grant: u64,
+        failed: i32,
         error: *mut mpsync_error,
     ) -> mpsync_status;
 }
