@@ -226,6 +226,18 @@ MUTANTS = [
     ("52", "an elector's answer counts for the value, whatever it shows", [
         ("libmpsync/stores/elector/claims.c", "return claim->value_version != remote->value_version ||",
          "return true || claim->value_version != remote->value_version ||")], "4"),
+    ("80", "a term is given back as soon as it is told to end", [
+        ("libmpsync/protocol/terms.c", "(terms->state == TERMS_ENDING && now_ms >= terms->limit_ms));",
+         "terms->state == TERMS_ENDING);")]),
+    ("81", "who lost stands again before what its term started has ended", [
+        ("libmpsync/protocol/terms.c", "else if (terms->state == TERMS_ENDING)\n\t\tterms->late_ms = now_ms;",
+         "else if (terms->state == TERMS_ENDING)\n\t\tterms->state = TERMS_RELEASING;")]),
+    ("82", "a right that is not renewed is told at its end only", [
+        ("libmpsync/protocol/terms.c",
+         "terms->state == TERMS_LEADING && input->now_ms >= notice_at_ms(terms))", "false)")]),
+    ("83", "a loss while the work ends is told once more", [
+        ("libmpsync/protocol/terms.c", "else if (terms->state == TERMS_ENDING)\n\t\tterms->late_ms = now_ms;",
+         "else if (terms->state == TERMS_ENDING)\n\t\tbegin_ending(terms, reason, now_ms);")]),
     ("22", "an answer that was overtaken counts", [
         ("libmpsync/stores/records/names.c", "return record && record->version < watched->newest_version;",
          "return false && record && watched;")]),

@@ -7,6 +7,7 @@
 
 #include "base/socket_name.h"
 #include "protocol/engine.h"
+#include "protocol/terms.h"
 #include "stores/records/records.h"
 
 #include <stdbool.h>
@@ -199,6 +200,7 @@ struct sim {
 	int current[SIM_SITES]; /* which of a site's two electors is asked */
 	struct sim_belief *beliefs;
 	struct sim_value *values;
+	struct sim_run *runs;
 	uint64_t last_token[SIM_NAMES];
 	uint64_t robbed_until_us[SIM_NAMES]; /* so long two may believe */
 	int64_t least_slack_us;
@@ -341,6 +343,24 @@ void sim_value_end(struct sim *sim, struct sim_value *value);
 void sim_value_crash(struct sim_value *value);
 /* The store shows this from now on (NULL: nothing). */
 void sim_value_written(struct sim *sim, const char *text);
+
+/* ---- sim_runs.c: users that run elections, P22, P23 ---- */
+struct sim_run_host {
+	void (*ask)(void *user, uint64_t wait_ms);
+	void (*cancel)(void *user);
+	void (*release)(void *user);
+	void (*ended)(void *user);
+};
+/* Freed with the others, by sim_runs_free. */
+struct sim_run *sim_run_new(
+    struct sim_node *node, int name, const struct sim_run_host *asked, void *user);
+void sim_run_begin(struct sim_run *run);
+void sim_run_right(struct sim_run *run, uint64_t until_ms);
+void sim_run_event(struct sim_run *run, const struct engine_event *event);
+void sim_run_stop(struct sim_run *run);
+void sim_run_crash(struct sim_run *run);
+bool sim_run_goes_on(const struct sim_run *run);
+void sim_runs_free(struct sim *sim);
 
 /* Plays the seed of its options; what was found stands in it afterwards. */
 void sim_run(struct sim *sim);

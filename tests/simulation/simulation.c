@@ -30,6 +30,9 @@
  *   P19 a run comes to rest
  *   P20 no name stays refused to callers of the old wire while nobody believes to have it
  *   P21 electors that are stopped, killed and replaced cost those nothing
+ *   P22 what two terms of one name have started is never at work at once, but where it did not end in
+ *       the time that it was promised
+ *   P23 each TERM is followed by exactly one ENDING; a right that is not renewed is told before it ends
  */
 /* clang-format on */
 #include "base/identity.h"
@@ -71,6 +74,7 @@ struct user {
 	bool once;
 	bool for_ever;
 	struct sim_value value;
+	struct sim_run *run; /* NULL: it asks by itself */
 };
 
 struct workload {
@@ -208,6 +212,8 @@ static void on_held(struct user *user, const struct engine_event *event)
 	workload_of(sim)->grants++;
 	if (sim_chance(sim, 30))
 		later(user, sim_random(sim, ttl_us / 2), user_set_value);
+	if (user->run)
+		return;
 	later(user,
 	    workload_of(sim)->ending ? 0
 	                             : sim_random(sim, sim_chance(sim, 30) ? 3 * ttl_us : ttl_us / 4),
@@ -227,10 +233,8 @@ static bool survives(const struct sim *sim)
 	       sim->ttl_ms >= SURVIVING_TTL;
 }
 
-static void on_event(void *owner, const struct engine_event *event)
+static void take_event(struct user *user, const struct engine_event *event)
 {
-	struct user *user = owner;
-
 	sim_trace(user->sim, "node %d user %p: event %d for %s, token %llu, reason %d",
 	    user->node->number, (void *)user, (int)event->type, sim_name(user->name),
 	    (unsigned long long)event->token, (int)event->reason);
@@ -282,11 +286,33 @@ static void on_event(void *owner, const struct engine_event *event)
 	}
 }
 
+static bool ends_claim(enum mpsync_event_type type)
+{
+	return type == MPSYNC_EVENT_LOST || type == MPSYNC_EVENT_RELEASED ||
+	       type == MPSYNC_EVENT_BUSY || type == MPSYNC_EVENT_FAILED ||
+	       type == MPSYNC_EVENT_CANCELLED;
+}
+
+static void on_event(void *owner, const struct engine_event *event)
+{
+	struct user *user = owner;
+
+	take_event(user, event);
+	if (!user->run)
+		return;
+	/* The next one is asked for while the former one may still be withdrawn. */
+	if (ends_claim(event->type))
+		user->claim = NULL;
+	sim_run_event(user->run, event);
+}
+
 static void on_right(void *owner, uint64_t until_ms, int64_t wall_ahead_ms)
 {
 	struct user *user = owner;
 
 	(void)wall_ahead_ms;
+	if (user->run)
+		sim_run_right(user->run, until_ms);
 	sim_believe(user->node, user->name, user, until_ms);
 }
 
@@ -296,6 +322,10 @@ static void on_ended(void *owner)
 {
 	struct user *user = owner;
 
+	if (user->run && !user->node->alive)
+		sim_run_crash(user->run);
+	if (user->run && user->node->alive)
+		return;
 	user->claim = NULL;
 	if (!user->node->alive)
 		return;
@@ -318,23 +348,16 @@ static uint64_t pick_wait_ms(struct sim *sim)
 	}
 }
 
-static void user_act(struct sim *sim, void *argument)
+static void user_ask(struct user *user, uint64_t wait_ms)
 {
-	struct action *action = argument;
-	struct user *user = action->user;
-	const bool stale = action->request != user->request || user->claim || !user->node->engine ||
-	                   workload_of(sim)->ending;
+	struct sim *sim = user->sim;
 	char holder[32];
-	struct engine_wish wish = {.holder = holder, .owner = user};
+	struct engine_wish wish = {.holder = holder, .owner = user, .wait_ms = wait_ms};
 
-	free(action);
-	if (stale)
-		return;
 	sim_allow_messages(user->node);
 	snprintf(holder, sizeof holder, "node-%d", user->node->number);
 	wish.name = sim_name(user->name);
 	wish.ttl_ms = sim->ttl_ms;
-	wish.wait_ms = pick_wait_ms(sim);
 	wish.election = sim_chance(sim, 30);
 	for (size_t i = 0; i < sizeof wish.secret.bytes; i++)
 		wish.secret.bytes[i] = (uint8_t)sim_random(sim, 256);
@@ -346,10 +369,70 @@ static void user_act(struct sim *sim, void *argument)
 	user->since_us = sim->now_us;
 	user->order = ++workload_of(sim)->orders;
 	user->request++;
-	if (sim_fault(sim, FAULT_CANCEL, 30))
+	if (!user->run && sim_fault(sim, FAULT_CANCEL, 30))
 		later(user, sim_random(sim, (uint64_t)sim->ttl_ms * 1000), user_cancel);
 	if (!engine_acquire(user->node->engine, &wish, &user->claim))
 		abort();
+}
+
+static void user_act(struct sim *sim, void *argument)
+{
+	struct action *action = argument;
+	struct user *user = action->user;
+	const bool stale = action->request != user->request || user->claim || !user->node->engine ||
+	                   workload_of(sim)->ending;
+
+	free(action);
+	if (stale)
+		return;
+	if (!user->run)
+		user_ask(user, pick_wait_ms(sim));
+	else if (!sim_run_goes_on(user->run))
+		sim_run_begin(user->run);
+}
+
+/* ---- Those that run ---- */
+
+static void run_asks(void *user, uint64_t wait_ms)
+{
+	user_ask(user, wait_ms);
+}
+
+static void run_cancels(void *context)
+{
+	struct user *user = context;
+
+	grammar(user, user->asked == ASKING && user->claim, "cancel");
+	user->asked = CANCELLING;
+	engine_cancel(user->claim);
+}
+
+static void run_releases(void *context)
+{
+	struct user *user = context;
+
+	grammar(user, user->asked == HELD && user->claim, "release");
+	user->asked = RELEASING;
+	sim_allow_messages(user->node);
+	engine_release(user->claim);
+}
+
+static void run_ended(void *context)
+{
+	struct user *user = context;
+
+	user->request++;
+	if (!workload_of(user->sim)->ending)
+		later(user, sim_random(user->sim, (uint64_t)user->sim->ttl_ms * 200), user_act);
+}
+
+static void user_stop(struct sim *sim, void *argument)
+{
+	struct action *action = argument;
+
+	(void)sim;
+	sim_run_stop(action->user->run);
+	free(action);
 }
 
 /* ---- Nodes ---- */
@@ -684,6 +767,7 @@ static void share_clocks(struct sim *sim)
 
 static void make_users(struct sim *sim)
 {
+	static const struct sim_run_host runner = {run_asks, run_cancels, run_releases, run_ended};
 	struct workload *workload = workload_of(sim);
 	const int first = 2 * sim->sites;
 	const int contenders = sim->node_count - first;
@@ -700,6 +784,9 @@ static void make_users(struct sim *sim)
 		workload->users[i].node = &sim->nodes[first + i % contenders];
 		workload->users[i].node->claims++;
 		workload->users[i].name = (int)sim_random(sim, names);
+		if (sim_chance(sim, 25))
+			workload->users[i].run = sim_run_new(
+			    workload->users[i].node, workload->users[i].name, &runner, &workload->users[i]);
 	}
 }
 
@@ -815,7 +902,9 @@ static void end_well(struct sim *sim)
 	for (int i = 0; i < workload->user_count; i++) {
 		struct user *user = &workload->users[i];
 
-		if (user->asked == HELD)
+		if (user->run)
+			later(user, 0, user_stop);
+		else if (user->asked == HELD)
 			later(user, 0, user_release);
 		/* Who saw a record that lasts for years, and not its release, may wait for years. */
 		else if (user->asked == ASKING && sim_store_lasted(sim, user->name))
@@ -892,6 +981,7 @@ void sim_run(struct sim *sim)
 	sim_store_free(sim->store);
 	sim_etcd_free(sim->etcd);
 	sim_old_wire_free(sim);
+	sim_runs_free(sim);
 	free(sim->nodes);
 	free(workload.users);
 	sim_unwatch();

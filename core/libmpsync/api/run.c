@@ -73,25 +73,25 @@ static void on_release(void *context)
 	engine_release(lock->claim);
 }
 
-static void tell_term(struct lock_run *run, mpsync_event *event)
+static void tell_term(struct lock_run *run, mpsync_event event)
 {
-	event->type = MPSYNC_EVENT_TERM;
-	event->left_ms = -1;
+	event.type = MPSYNC_EVENT_TERM;
+	event.left_ms = -1;
 	atomic_store(&run->lock->term, run->grant);
-	lock_tell(run->lock, event);
+	lock_tell(run->lock, &event);
 }
 
-static void tell_ending(struct lock_run *run, mpsync_event *event)
+static void tell_ending(struct lock_run *run, mpsync_event event)
 {
 	char trouble[300] = "";
 
 	if (run->terms.reason == MPSYNC_REASON_EXPIRED && !run->message)
 		lock_last_trouble(run->lock, trouble, sizeof trouble);
-	event->type = MPSYNC_EVENT_ENDING;
-	event->reason = (int32_t)run->terms.reason;
-	event->left_ms = terms_left_ms(&run->terms, now_of(run->lock));
-	event->message = *trouble ? trouble : run->message;
-	lock_tell(run->lock, event);
+	event.type = MPSYNC_EVENT_ENDING;
+	event.reason = (int32_t)run->terms.reason;
+	event.left_ms = terms_left_ms(&run->terms, now_of(run->lock));
+	event.message = *trouble ? trouble : run->message;
+	lock_tell(run->lock, &event);
 }
 
 static void tell_late(const struct lock_run *run)
@@ -121,10 +121,10 @@ static void on_tell(void *context, enum terms_word word)
 
 	switch (word) {
 	case TERMS_TELL_TERM:
-		tell_term(run, &event);
+		tell_term(run, event);
 		return;
 	case TERMS_TELL_ENDING:
-		tell_ending(run, &event);
+		tell_ending(run, event);
 		return;
 	case TERMS_TELL_LATE:
 		tell_late(run);
