@@ -33,6 +33,8 @@ const struct flag flag_table[FLAG_COUNT] = {
     {"ttl", "DURATION", OPTION_TTL, FOR_STORE, "how long a silent holder keeps others out (15s)"},
     {"identity", "NAME", OPTION_IDENTITY, FOR_STORE,
         "the holder's name for people (POD_NAME, else host and\nprocess)"},
+    {"drain", "DURATION", OPTION_DRAIN, FOR_STORE,
+        "how long the work of a program's term may take to\nend; a command has --grace (no limit)"},
     {"request-timeout", "DURATION", OPTION_REQUEST_TIMEOUT, FOR_STORE,
         "without an answer for so long a further request is\nsent (a sixth of the ttl)"},
     {"fence", "auto|time", OPTION_FENCE, FOR_STORE,
