@@ -630,8 +630,9 @@ MPSYNC_API mpsync_status mpsync_election_set_value(
  *   store's errors, where waiting is of no use).
  *
  * The candidate stands again when the work has ended; after work that failed, first after a pause
- * that grows from ttl/15 to four ttl. A store that does not answer is waited for. Until the last
- * event the handle is taken.
+ * that grows from ttl/15 to four ttl. A store that does not answer is waited for, which a LOG with
+ * @p op_id and the store's status says at once, and each minute. Until the last event the handle is
+ * taken.
  *
  * @param op_id    the caller's own number for this run, not 0, and never used for another one
  * @param value    what observers see of each term, at most 16 KiB of UTF-8, or NULL; copied

@@ -6,7 +6,6 @@
 #include "log.h"
 #include "notices.h"
 #include "ownership.h"
-#include "patience.h"
 #include "term.h"
 
 #include <errno.h>
@@ -25,7 +24,6 @@ struct keeper {
 	struct term term;
 	struct notices notices;
 	struct arrivals arrivals;
-	struct patience patience;
 	int signals; /* a signalfd */
 	int timer;   /* on boot time, which goes on while the machine sleeps */
 	bool asked_to_end;
@@ -52,20 +50,12 @@ static void end(struct keeper *keeper, int exit_code)
 	keeper->done = true;
 }
 
-static void ask_again(struct keeper *keeper)
+static void ask(struct keeper *keeper)
 {
-	const int64_t left_ms =
-	    patience_left_ms(&keeper->patience, keeper->right.wait_ms, clock_boot_ms());
-	const int code = right_ask(&keeper->right, keeper->arguments->value, left_ms);
+	const int code = right_ask(&keeper->right, keeper->arguments->value);
 
 	if (code != 0)
 		end(keeper, code);
-}
-
-static void ask(struct keeper *keeper)
-{
-	patience_begin(&keeper->patience, keeper->right.wait_ms, clock_boot_ms());
-	ask_again(keeper);
 }
 
 /* Nothing that was started under the right runs any more. */
@@ -73,12 +63,18 @@ static void end_term(struct keeper *keeper)
 {
 	const bool kept = term_close(&keeper->term);
 
-	right_release(&keeper->right);
+	const bool again =
+	    !kept && keeper->start->election && !keeper->arguments->once && !keeper->asked_to_end;
+
+	if (again)
+		right_hand_over(&keeper->right);
+	else
+		right_release(&keeper->right);
 	log_say(keeper->right.client, LOG_INFO, "%s is not held any more", name_of(keeper));
 	keeper->arrivals = (struct arrivals){0};
-	if (!kept && keeper->start->election && !keeper->arguments->once && !keeper->asked_to_end) {
-		ask(keeper);
-	} else if (keeper->term.why == WHY_ENDED) {
+	if (again)
+		return;
+	if (keeper->term.why == WHY_ENDED) {
 		keeper->end_signal = keeper->term.end_signal;
 		end(keeper, keeper->term.exit_code);
 	} else {
@@ -167,7 +163,6 @@ static void on_held(struct keeper *keeper, const mpsync_event *event)
 	notices_forget(&keeper->notices);
 	right_begin(&keeper->right, event);
 	keeper->has_led = keeper->start->election;
-	keeper->patience.tell_ms = 0;
 	log_say(keeper->right.client, LOG_INFO, "%s is held with token %" PRIu64, name_of(keeper),
 	    keeper->right.token);
 	if (!term_begin(&keeper->term)) {
@@ -209,49 +204,63 @@ static void on_waiting(struct keeper *keeper, const mpsync_event *event)
 	                name_of(keeper)));
 }
 
-static bool is_refusal(mpsync_status status)
-{
-	return status == MPSYNC_E_FORBIDDEN || status == MPSYNC_E_UNAUTHENTICATED ||
-	       status == MPSYNC_E_INVALID || status == MPSYNC_E_CORRUPT;
-}
-
-static bool goes_on(struct keeper *keeper, mpsync_status status)
-{
-	if (status == MPSYNC_E_UNREACHABLE)
-		return patience_has_more(&keeper->patience, clock_boot_ms());
-	return keeper->has_led && is_refusal(status) &&
-	       patience_bears(&keeper->patience, clock_boot_ms());
-}
-
 static void on_failed(struct keeper *keeper, const mpsync_event *event)
 {
 	const char *why = event->message ? event->message : mpsync_status_text(event->status);
 
 	notices_clear_line(&keeper->notices);
 	notices_forget(&keeper->notices);
-	if (!goes_on(keeper, event->status)) {
-		end(keeper, complain(exit_code_of(event->status), "%s", why));
+	end(keeper, complain(exit_code_of(event->status), "%s", why));
+}
+
+/* A store that is not there at all is waited for by who said --wait, or had the name before. */
+static void on_trouble(struct keeper *keeper, const mpsync_event *event)
+{
+	if (!keeper->has_led && keeper->right.wait_ms < 0) {
+		on_failed(keeper, event);
 		return;
 	}
-	if (!keeper->arguments->quiet && patience_tells(&keeper->patience, clock_boot_ms()))
-		complain(0, "%s; waiting for it", why);
+	notices_clear_line(&keeper->notices);
+	notices_forget(&keeper->notices);
+	if (!keeper->arguments->quiet)
+		complain(0, "%s; waiting for it", event->message);
+}
+
+/* Either the right will end unless it is renewed, or it has. */
+static void on_ending(struct keeper *keeper, const mpsync_event *event)
+{
+	if (event->reason > MPSYNC_REASON_OTHER_ELECTOR)
+		return; /* the keeper itself has ended the term */
+	if (event->left_ms > 0)
+		term_give_up(&keeper->term);
+	else
+		on_lost(keeper, event);
+}
+
+static void on_log(struct keeper *keeper, const mpsync_event *event)
+{
+	if (event->op_id == RIGHT_RUN) {
+		on_trouble(keeper, event);
+		return;
+	}
+	notices_clear_line(&keeper->notices);
+	log_say(keeper->right.client, LOG_WARN, "%s", event->message);
 }
 
 static void on_event(struct keeper *keeper, const mpsync_event *event)
 {
 	switch (event->type) {
-	case MPSYNC_EVENT_HELD:
+	case MPSYNC_EVENT_TERM:
 		on_held(keeper, event);
 		return;
 	case MPSYNC_EVENT_WAITING:
 		on_waiting(keeper, event);
 		return;
 	case MPSYNC_EVENT_LOG:
-		notices_clear_line(&keeper->notices);
-		log_say(keeper->right.client, LOG_WARN, "%s", event->message);
+		on_log(keeper, event);
 		return;
-	case MPSYNC_EVENT_LOST:
-		on_lost(keeper, event);
+	case MPSYNC_EVENT_ENDING:
+		on_ending(keeper, event);
 		return;
 	case MPSYNC_EVENT_BUSY:
 		notices_clear_line(&keeper->notices);
@@ -312,11 +321,9 @@ static void check_wait(struct keeper *keeper)
 	const uint64_t now_ms = clock_boot_ms();
 	uint64_t wake_ms;
 
-	if (patience_retries(&keeper->patience, now_ms))
-		ask_again(keeper);
 	notices_repeat(&keeper->notices, now_ms);
-	wake_ms = sooner(keeper->patience.retry_ms, notices_wake_ms(&keeper->notices));
-	if (wake_ms != PATIENCE_NEVER)
+	wake_ms = notices_wake_ms(&keeper->notices);
+	if (wake_ms != NOTICES_NEVER)
 		arm(keeper, wake_ms);
 }
 

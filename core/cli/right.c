@@ -1,7 +1,7 @@
 #include "right.h"
 
 #include "api/client.h"
-#include "api/lock.h"
+#include "api/run.h"
 #include "base/clock.h"
 #include "base/options.h"
 #include "base/wire.h"
@@ -72,14 +72,25 @@ int right_open(struct right *right, const struct arguments *arguments, bool elec
 	return right->lock ? 0 : complain(exit_code_of(error.status), "%s", error.message);
 }
 
-int right_ask(struct right *right, const char *value, int64_t wait_ms)
+/* At its end the command waits for one more request, which may yet be granted. */
+static void take_back_late_grants(struct right *right)
 {
+	right->client->taking_back_ms = right->client->try_ms;
+}
+
+int right_ask(struct right *right, const char *value)
+{
+	const struct run_wish wish = {
+	    .op_id = RIGHT_RUN,
+	    .value = value,
+	    .wait_ms = right->wait_ms,
+	    .notice_ms = right->grace_ms + smaller(right->ttl_ms / 20, LONGEST_KILL_MARGIN_MS),
+	};
 	mpsync_error error;
 	mpsync_status status;
 
-	/* At its end it waits for one more request, which may yet be granted. */
-	right->client->taking_back_ms = right->client->try_ms;
-	status = lock_acquire(right->lock, 1, NULL, value, wait_ms, &error);
+	take_back_late_grants(right);
+	status = lock_run_start(right->lock, &wish, &error);
 	return status == MPSYNC_OK ? 0 : complain(exit_code_of(status), "%s", error.message);
 }
 
@@ -99,12 +110,37 @@ int64_t right_remaining_ms(const struct right *right)
 	return mpsync_lock_remaining_ms(right->lock, right->grant);
 }
 
+void right_hand_over(struct right *right)
+{
+	take_back_late_grants(right);
+	lock_term_done(right->lock, 0, 0, NULL);
+	right->grant = 0;
+}
+
+/* Whether the run goes on after it. */
+static bool take_event(const struct right *right, const mpsync_event *event)
+{
+	if (event->type == MPSYNC_EVENT_LOG)
+		log_say(right->client, LOG_WARN, "%s", event->message);
+	return event->op_id != RIGHT_RUN ||
+	       (event->type != MPSYNC_EVENT_DONE && event->type != MPSYNC_EVENT_FAILED);
+}
+
 void right_release(struct right *right)
 {
-	if (right->grant == 0)
-		return;
-	mpsync_lock_release(right->lock, NULL);
+	mpsync_error error;
+	bool goes_on = right->grant != 0;
+
 	right->grant = 0;
+	if (goes_on)
+		goes_on = lock_run_stop(right->lock, RIGHT_RUN, &error) == MPSYNC_OK &&
+		          lock_term_done(right->lock, 0, 0, &error) == MPSYNC_OK;
+	while (goes_on) {
+		mpsync_event *event = mpsync_queue_wait(right->queue, -1);
+
+		goes_on = !event || take_event(right, event);
+		mpsync_event_free(event);
+	}
 }
 
 void right_describe_silence(const struct right *right, char *out, size_t size)
@@ -125,8 +161,7 @@ static void say_what_is_left(const struct right *right)
 	mpsync_event *event;
 
 	while (right->queue && (event = mpsync_queue_next(right->queue))) {
-		if (event->type == MPSYNC_EVENT_LOG)
-			log_say(right->client, LOG_WARN, "%s", event->message);
+		take_event(right, event);
 		mpsync_event_free(event);
 	}
 }

@@ -7,6 +7,9 @@
 
 #include "cli.h"
 
+/* The number of the one run that a keeper has. */
+#define RIGHT_RUN 1
+
 struct right {
 	mpsync_queue *queue;
 	mpsync_client *client;
@@ -21,14 +24,17 @@ struct right {
 
 /* 0, or the exit code after an error was printed. */
 int right_open(struct right *right, const struct arguments *arguments, bool election);
-int right_ask(struct right *right, const char *value, int64_t wait_ms);
+int right_ask(struct right *right, const char *value);
 
 /* Take over the grant of this event. */
 void right_begin(struct right *right, const mpsync_event *event);
 
 int64_t right_remaining_ms(const struct right *right);
 
-/* Blocks until the store has confirmed the release, or the right has run out. */
+/* Nothing runs under the right any more: give it back, and stand for it again. */
+void right_hand_over(struct right *right);
+
+/* End the run. Blocks until the store has confirmed the release, or the right has run out. */
 void right_release(struct right *right);
 
 /* "no renewal was acknowledged since … : why": the reason for a right that is about to run out. */

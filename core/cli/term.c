@@ -178,10 +178,13 @@ void term_pass_on(const struct term *term, int number)
 
 /* ---- Looks ---- */
 
-static void give_up_in_time(struct term *term)
+void term_give_up(struct term *term)
 {
 	char silence[600];
 
+	if (term->stage != TERM_RUNNING)
+		return;
+	look_at_right(term, clock_boot_ms());
 	right_describe_silence(term->right, silence, sizeof silence);
 	complain(0, "%s is being lost: %s; the command is stopped", name_of(term), silence);
 	tell_all_to_end(term, WHY_LOST);
@@ -196,7 +199,7 @@ uint64_t term_check_time(struct term *term)
 		look_at_right(term, now_ms);
 		if (now_ms < term->stop_at_ms)
 			return term->stop_at_ms < next_look_ms ? term->stop_at_ms : next_look_ms;
-		give_up_in_time(term);
+		term_give_up(term);
 	}
 	if (term->stage == TERM_STOPPING && now_ms >= term->kill_at_ms)
 		kill_all(term);

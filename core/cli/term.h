@@ -45,6 +45,9 @@ struct term {
  */
 bool term_begin(struct term *term);
 
+/* The right is not renewed, and will end: end everything that runs in time, and say so. */
+void term_give_up(struct term *term);
+
 /* End everything that runs: SIGTERM, and SIGKILL after the grace that is left. */
 void term_stop(struct term *term, enum term_why why);
 

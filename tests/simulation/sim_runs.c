@@ -230,6 +230,8 @@ static void on_tell(void *context, enum terms_word word)
 
 	sim_trace(run->sim, "node %d run %p of %s: word %d, reason %d", run->node->number, (void *)run,
 	    sim_name(run->name), (int)word, (int)run->terms.reason);
+	if (word == TERMS_TELL_TROUBLE)
+		return;
 	if (word == TERMS_TELL_LATE ? !run->at_work || !run->told
 	                            : (word == TERMS_TELL_TERM) != run->told)
 		sim_violate(

@@ -27,6 +27,7 @@ struct world {
 	unsigned terms_told;
 	unsigned endings;
 	unsigned lates;
+	unsigned troubles;
 	unsigned ends;
 	uint32_t random;
 };
@@ -140,6 +141,10 @@ static void on_tell(void *context, enum terms_word word)
 	case TERMS_TELL_LATE:
 		assert_true(world->at_work && world->told);
 		world->lates++;
+		return;
+	case TERMS_TELL_TROUBLE:
+		assert_false(world->at_work);
+		world->troubles++;
 		return;
 	}
 }
@@ -410,6 +415,7 @@ static void test_rides_out_a_store(void **state)
 		assert_int_equal(world.wait_ms, 6000 - world.now_ms);
 	}
 	assert_true(world.asks > 5);
+	assert_int_equal(world.troubles, 1);
 	feed_failed(&world, MPSYNC_E_UNREACHABLE);
 	assert_int_equal(world.ends, 1);
 	assert_int_equal(world.terms.end_status, MPSYNC_E_UNREACHABLE);
@@ -431,8 +437,13 @@ static void test_refusals(void **state)
 	answer(&world);
 	feed_failed(&world, MPSYNC_E_FORBIDDEN);
 	assert_int_equal(world.ends, 0);
-	pass_to_wake(&world);
-	assert_int_equal(world.claim, ASKED);
+	assert_int_equal(world.wake_ms, world.now_ms + TTL / 3);
+	for (unsigned i = 0; i < 24; i++) { /* two minutes */
+		assert_int_equal(world.troubles, 1 + i / 12);
+		pass_to_wake(&world);
+		assert_int_equal(world.claim, ASKED);
+		feed_failed(&world, MPSYNC_E_FORBIDDEN);
+	}
 }
 
 /* Goal: a lock's run is one term; its end says if it was lost. */

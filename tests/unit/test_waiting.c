@@ -2,7 +2,6 @@
 #include "unit.h"
 
 #include "cli/notices.h"
-#include "cli/patience.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -90,64 +89,11 @@ static void test_quiet_is_quiet(void **state)
 	end(&said);
 }
 
-static void test_store_is_asked_again_until_the_wait_is_over(void **state)
-{
-	struct patience patience = {0};
-
-	(void)state;
-	patience_begin(&patience, 1000, 5000);
-	assert_int_equal(patience_left_ms(&patience, 1000, 5300), 700);
-	assert_false(patience_retries(&patience, 5300));
-	assert_true(patience_has_more(&patience, 5300));
-	assert_false(patience_retries(&patience, patience.retry_ms - 1));
-	assert_true(patience_retries(&patience, patience.retry_ms));
-	assert_false(patience_retries(&patience, 5999));
-	assert_true(patience_has_more(&patience, 5999));
-	assert_int_equal(patience.retry_ms, 6000);
-	assert_false(patience_has_more(&patience, 6000));
-	assert_int_equal(patience_left_ms(&patience, 1000, 6100), 0);
-}
-
-/* Without --wait, and with --wait 0, a store that is not there is an error at once. */
-static void test_without_a_wait_the_store_is_asked_once(void **state)
-{
-	struct patience patience = {0};
-
-	(void)state;
-	patience_begin(&patience, -1, 5000);
-	assert_false(patience_has_more(&patience, 5000));
-	assert_int_equal(patience_left_ms(&patience, -1, 5000), -1);
-	patience_begin(&patience, 0, 5000);
-	assert_false(patience_has_more(&patience, 5000));
-	assert_int_equal(patience_left_ms(&patience, 0, 5000), 0);
-}
-
-/* A campaign that has led waits for what is refused now, without an end, and says so each minute.
- */
-static void test_what_was_granted_before_is_asked_for_again(void **state)
-{
-	struct patience patience = {0};
-
-	(void)state;
-	patience_begin(&patience, -1, 5000);
-	assert_true(patience_tells(&patience, 5000));
-	assert_true(patience_bears(&patience, 5000));
-	assert_true(patience.retry_ms > 5000 && patience.retry_ms <= 15000);
-	assert_false(patience_tells(&patience, 64999));
-	assert_true(patience_tells(&patience, 65000));
-	patience_begin(&patience, 60000, 70000);
-	assert_false(patience_tells(&patience, 70000));
-	assert_false(patience_bears(&patience, 70000));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_it_is_said_once_and_each_minute),
 	    cmocka_unit_test(test_quiet_is_quiet),
-	    cmocka_unit_test(test_store_is_asked_again_until_the_wait_is_over),
-	    cmocka_unit_test(test_without_a_wait_the_store_is_asked_once),
-	    cmocka_unit_test(test_what_was_granted_before_is_asked_for_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,6 +108,15 @@ static void tell_late(const struct lock_run *run)
 	    &(mpsync_event){.type = MPSYNC_EVENT_LOG, .lock = run->lock->id, .message = text});
 }
 
+static void tell_trouble(struct lock_run *run, mpsync_event event)
+{
+	event.type = MPSYNC_EVENT_LOG;
+	event.status = (int32_t)run->terms.status;
+	event.grant = event.token = 0;
+	event.message = run->message ? run->message : mpsync_status_text(event.status);
+	lock_tell(run->lock, &event);
+}
+
 static void on_tell(void *context, enum terms_word word)
 {
 	struct lock_run *run = context;
@@ -128,6 +137,9 @@ static void on_tell(void *context, enum terms_word word)
 		return;
 	case TERMS_TELL_LATE:
 		tell_late(run);
+		return;
+	case TERMS_TELL_TROUBLE:
+		tell_trouble(run, event);
 		return;
 	}
 }

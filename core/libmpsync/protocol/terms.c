@@ -8,6 +8,10 @@
 /* Of the ttl: the pauses while a store refuses. */
 #define RETRY_PART      150
 #define RETRY_MOST_PART 15
+/* Permissions come by hand. */
+#define REFUSED_PART 3
+/* Trouble that lasts is told again. */
+#define TROUBLE_EVERY_MS 60000
 
 static uint64_t later(uint64_t now_ms, uint64_t ms)
 {
@@ -86,6 +90,12 @@ static void back_off_after_failure(struct terms *terms, const struct terms_input
 	terms->give_up_ms = 0; /* it stands anew */
 }
 
+static bool is_refusal(enum mpsync_status status)
+{
+	return status == MPSYNC_E_FORBIDDEN || status == MPSYNC_E_UNAUTHENTICATED ||
+	       status == MPSYNC_E_INVALID || status == MPSYNC_E_CORRUPT;
+}
+
 /* What refused once may grant later, as long as it is waited for. */
 static void back_off_from_store(struct terms *terms, const struct terms_input *input)
 {
@@ -94,6 +104,13 @@ static void back_off_from_store(struct terms *terms, const struct terms_input *i
 	if (terms->retry_ms == 0)
 		terms->retry_ms = least_ms > 0 ? least_ms : 1;
 	back_off(terms, &terms->retry_ms, terms->options.ttl_ms / RETRY_MOST_PART, input);
+	if (is_refusal(input->status))
+		terms->again_ms = later(input->now_ms, terms->options.ttl_ms / REFUSED_PART);
+	if (input->now_ms >= terms->trouble_ms) {
+		terms->trouble_ms = later(input->now_ms, TROUBLE_EVERY_MS);
+		terms->tell_trouble = true;
+		terms->status = input->status;
+	}
 	terms->again_ms = sooner(terms->again_ms, terms->give_up_ms);
 }
 
@@ -122,6 +139,7 @@ static void lead(struct terms *terms, uint64_t now_ms)
 	terms->reason = MPSYNC_REASON_NONE;
 	terms->give_up_ms = 0;
 	terms->retry_ms = 0;
+	terms->trouble_ms = 0;
 	terms->since_ms = now_ms;
 	terms->limit_ms = TERMS_NEVER;
 }
@@ -202,15 +220,13 @@ static void on_given_away(struct terms *terms, enum mpsync_reason reason, uint64
 		terms->late_ms = now_ms; /* another may lead beside what is still at work */
 }
 
-/* Is it of use to ask again, as long as the wait lasts? */
+/* Is it of use to ask again? What was granted once is waited for without an end, if any is. */
 static bool may_be_granted_yet(const struct terms *terms, const struct terms_input *input)
 {
-	const bool refused =
-	    input->status == MPSYNC_E_FORBIDDEN || input->status == MPSYNC_E_UNAUTHENTICATED;
-
+	if (is_refusal(input->status))
+		return terms->heard && terms->give_up_ms == TERMS_NEVER;
 	return input->now_ms < terms->give_up_ms &&
-	       (input->status == MPSYNC_E_UNREACHABLE || input->status == MPSYNC_E_NO_MEMORY ||
-	           (refused && terms->heard));
+	       (input->status == MPSYNC_E_UNREACHABLE || input->status == MPSYNC_E_NO_MEMORY);
 }
 
 /* The claim has ended without the name. */
@@ -328,6 +344,8 @@ static bool act(struct terms *terms, uint64_t now_ms)
 {
 	if (terms->tell_term) {
 		tell(terms, &terms->tell_term, TERMS_TELL_TERM);
+	} else if (terms->tell_trouble) {
+		tell(terms, &terms->tell_trouble, TERMS_TELL_TROUBLE);
 	} else if (terms->tell_ending) {
 		tell(terms, &terms->tell_ending, TERMS_TELL_ENDING);
 	} else if (terms->state == TERMS_ENDING && now_ms >= terms->late_ms) {

@@ -54,7 +54,8 @@ enum terms_event {
 enum terms_word {
 	TERMS_TELL_TERM,   /* the function begins */
 	TERMS_TELL_ENDING, /* it shall stop: `reason`, terms_left_ms */
-	TERMS_TELL_LATE    /* it is still at work long after it was told to stop */
+	TERMS_TELL_LATE,   /* it is still at work long after it was told to stop */
+	TERMS_TELL_TROUBLE /* the store does not grant anything, and is waited for: `status` */
 };
 
 struct terms_input {
@@ -94,6 +95,7 @@ struct terms {
 	enum terms_state state;
 	enum mpsync_reason reason;     /* of ENDING */
 	enum mpsync_status end_status; /* the run's */
+	enum mpsync_status status;     /* of the latest refusal */
 	bool busy;                     /* it ended because a wait was over */
 	bool stopped;
 	bool failed;    /* the function of the latest term */
@@ -104,11 +106,13 @@ struct terms {
 	bool leaving;   /* the claim was told to cancel or release, and has not answered */
 	bool tell_term; /* to be told next */
 	bool tell_ending;
+	bool tell_trouble;
 	unsigned depth;
 	uint32_t backoff_ms;     /* after functions that failed */
 	uint32_t retry_ms;       /* while the store refuses */
 	uint64_t give_up_ms;     /* STANDING: the wait's end */
 	uint64_t again_ms;       /* BACKING_OFF: its end */
+	uint64_t trouble_ms;     /* when to say next that the store is waited for; 0: at once */
 	uint64_t since_ms;       /* LEADING: since when; ENDING: when it was told */
 	uint64_t limit_ms;       /* ENDING: the drain's end */
 	uint64_t late_ms;        /* ENDING: when to say that the function is still at work */
