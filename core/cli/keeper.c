@@ -182,8 +182,6 @@ static void on_held(struct keeper *keeper, const mpsync_event *event)
 
 static void on_lost(struct keeper *keeper, const mpsync_event *event)
 {
-	if (event->grant != keeper->right.grant)
-		return; /* the right was released at the same time */
 	notices_clear_line(&keeper->notices);
 	if (keeper->term.stage == TERM_RUNNING)
 		notices_say_lost(&keeper->notices, event);

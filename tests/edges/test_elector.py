@@ -1,8 +1,10 @@
 """What an elector answers at its edges: whose locks it gives back, and what it costs to ask."""
 import pathlib
+import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -18,6 +20,23 @@ def once_computed(holder, name):
         first = (first ^ byte) * 1099511628211 & mask
         second = ((second + byte) * 6364136223846793005 + first) & mask
     return (first.to_bytes(8, "little") + second.to_bytes(8, "little")).hex()
+
+
+class Closing(Case):
+    def test_a_client_is_closed_when_the_last_of_its_locks_is_released(self):
+        """However long its elector takes, as long as the right lasts."""
+        elector = self.elector()
+        holder = self.probe(elector.url, ttl="1h")
+        for name in "xy":
+            holder.send(f"acquire {name} -1")
+            holder.expect(f"held {name}")
+        elector.signal(signal.SIGSTOP)
+        holder.send("close")
+        threading.Event().wait(1.5)
+        elector.signal(signal.SIGCONT)
+        self.assertEqual({holder.expect("released")[:10] for _ in range(2)}, {"released x", "released y"})
+        holder.expect("done")
+        self.assertEqual(self.mpsync("ls", "--json", url=elector.url, check=0).stdout, "")
 
 
 class AnonymousHolder(Case):

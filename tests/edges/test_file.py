@@ -347,7 +347,7 @@ class Hands(FileCase):
 
     def test_the_wal_of_another(self):
         """It says which file, and how to go on; and so it goes on."""
-        holder, _ = self.hold(ttl="1s")
+        holder, _ = self.hold(ttl="1h")  # it writes nothing more over what follows
         size = os.path.getsize(self.path + "-wal")
         with open(self.path + "-wal", "r+b") as wal:
             wal.write(b"garbage " * (size // 8))

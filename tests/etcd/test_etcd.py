@@ -56,6 +56,18 @@ class Store(Promises, EtcdCase):
         self.until(lambda: len(
             self.etcdctl("get", "--prefix", "--keys-only", "x/").stdout.split()) == 1)
 
+    def test_waiter_that_is_closed_has_left_the_queue(self):
+        """Its process goes on, and others would wait behind it until its lease has run out."""
+        holder, waiter = self.probe(self.url), self.probe(self.url, ttl="1h")
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        waiter.send("acquire x -1")
+        waiter.expect("waiting x")
+        waiter.send("close")
+        waiter.expect("cancelled x")
+        waiter.expect("done")
+        self.assertEqual(len(self.etcdctl("get", "--prefix", "--keys-only", "x/").stdout.split()), 1)
+
     def test_stopped_holder_says_no_at_once(self):
         holder, waiter = self.probe(self.url, ttl="2s"), self.probe(self.url, ttl="2s")
         holder.send("acquire x -1")

@@ -2,7 +2,8 @@
  * A program that holds locks, for the integration tests: takes commands on standard input, tells
  * events and answers on standard output, a line each.
  *
- *   acquire NAME WAIT_MS | release NAME | held NAME | remaining NAME | cancel NAME | quit
+ *   acquire NAME WAIT_MS | release NAME | held NAME | remaining NAME | cancel NAME
+ *   close: the client; the process goes on | quit
  */
 #include <mpsync.h>
 
@@ -60,6 +61,10 @@ static int obey(mpsync_client *client, char *line)
 	sscanf(line, "%31s %127s %ld", command, name, &wait_ms);
 	if (strcmp(command, "quit") == 0)
 		return 0;
+	if (strcmp(command, "close") == 0) {
+		mpsync_client_close_start(client, 3, NULL);
+		return 1;
+	}
 	lock = lock_of(client, name);
 	if (strcmp(command, "acquire") == 0)
 		mpsync_lock_acquire_start(lock->lock, 1, wait_ms, &error);

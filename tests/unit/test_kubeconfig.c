@@ -17,26 +17,36 @@
 #define CONTEXT    "current-context: x\ncontexts: [{name: x, context: {cluster: c, user: u}}]\n"
 #define USER(text) CONTEXT SERVER "users: [{name: u, user: {" text "}}]\n"
 
-/* The nth allocation of it fails; 0: none does. */
-static bool load(struct kube_config *config, const char *text, const char *context, long nth,
+static long failing; /* the nth allocation of a load; 0: none does */
+
+/* The options are cleared. */
+static bool load_with(struct kube_config *config, const char *text, struct mpsync_options *options,
     mpsync_error *error)
 {
-	struct mpsync_options options = {{0}};
 	const int file = memfd_create("kubeconfig", MFD_CLOEXEC);
 	char path[64];
 	bool loaded;
 
 	snprintf(path, sizeof path, "/proc/self/fd/%d", file);
 	assert_int_equal(write(file, text, strlen(text)), strlen(text));
-	mpsync_options_set(&options, "kubeconfig", path, NULL);
-	mpsync_options_set(&options, "context", context, NULL);
+	mpsync_options_set(options, "kubeconfig", path, NULL);
 	*config = (struct kube_config){0};
-	if (nth)
-		failing_from(nth, 1);
-	loaded = kube_config_load(config, &options, "", error);
-	options_clear(&options);
+	if (failing)
+		failing_from(failing, 1);
+	loaded = kube_config_load(config, options, "", error);
+	options_clear(options);
 	close(file);
 	return loaded;
+}
+
+static bool load(struct kube_config *config, const char *text, const char *context, long nth,
+    mpsync_error *error)
+{
+	struct mpsync_options options = {{0}};
+
+	mpsync_options_set(&options, "context", context, NULL);
+	failing = nth;
+	return load_with(config, text, &options, error);
 }
 
 static const struct {
@@ -136,6 +146,33 @@ static void test_all_of_it_or_nothing(void **state)
 	}
 }
 
+/* Goal: a file that an option names takes the place of what the kubeconfig has, in whatever form.
+ */
+static void test_options_take_the_place_of_what_it_says(void **state)
+{
+	static const char text[] = CONTEXT
+	    "clusters: [{name: c, cluster: {server: 'https://server',"
+	    " certificate-authority-data: eA==}}]\n"
+	    "users: [{name: u, user: {client-certificate-data: eA==, client-key: /nowhere/key}}]\n";
+	struct mpsync_options options = {{0}};
+	struct kube_config config;
+	mpsync_error error = {0};
+
+	(void)state;
+	failing = 0;
+	mpsync_options_set(&options, "ca", "/etc/ca.pem", NULL);
+	mpsync_options_set(&options, "cert", "/etc/cert.pem", NULL);
+	mpsync_options_set(&options, "key", "/etc/key.pem", NULL);
+	if (!load_with(&config, text, &options, &error))
+		fail_msg("%s", error.message);
+	assert_string_equal(config.ca, "/etc/ca.pem");
+	assert_string_equal(config.cert, "/etc/cert.pem");
+	assert_string_equal(config.key, "/etc/key.pem");
+	assert_null(config.ca_pem);
+	assert_null(config.cert_pem);
+	kube_config_clear(&config);
+}
+
 static void test_no_file_of_several_is_there(void **state)
 {
 	struct kube_config config = {0};
@@ -173,6 +210,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_is_refused),
 	    cmocka_unit_test(test_all_of_it_or_nothing),
+	    cmocka_unit_test(test_options_take_the_place_of_what_it_says),
 	    cmocka_unit_test(test_no_file_of_several_is_there),
 	    cmocka_unit_test(test_nothing_says_where),
 	};

@@ -222,6 +222,31 @@ static void test_changes_carry_uid_and_version(void **state)
 	}
 }
 
+/* Goal: what a hand took away stays taken until the former holder has stopped to believe in it. */
+static void test_a_release_says_whether_it_was_revoked(void **state)
+{
+	struct record record = granted();
+	const struct id uid = {{1}};
+
+	(void)state;
+	for (int revoked = 0; revoked < 2; revoked++) {
+		cJSON *patch;
+		const cJSON *annotations;
+		const char *text;
+
+		record.revoked = revoked;
+		patch = lease_patch(&record, LEASE_RELEASE, &uid, 7);
+		annotations = cJSON_GetObjectItem(cJSON_GetObjectItem(patch, "metadata"), "annotations");
+		text = cJSON_GetStringValue(cJSON_GetObjectItem(annotations, "metaparticle.io/revoked"));
+		assert_int_equal(text != NULL, revoked);
+		assert_true(cJSON_IsNull(
+		    cJSON_GetObjectItem(cJSON_GetObjectItem(patch, "spec"), "holderIdentity")));
+		assert_false(
+		    cJSON_HasObjectItem(cJSON_GetObjectItem(patch, "spec"), "leaseDurationSeconds"));
+		cJSON_Delete(patch);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +259,7 @@ int main(void)
 	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_a_hashed_name_is_of_the_lock_beside_it),
 	    cmocka_unit_test(test_changes_carry_uid_and_version),
+	    cmocka_unit_test(test_a_release_says_whether_it_was_revoked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,12 @@
 /* Whether a lock is held, as a program asks: by two clocks, which are the test's own. */
 #include "unit.h"
 
+#include "api/client.h"
+
 #include <mpsync.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define TTL_MS 10000
 
@@ -96,6 +100,30 @@ static void test_only_this_very_grant_is_held(void **state)
 	let_go(&held);
 }
 
+/* Goal: where the end of a connection is taken as this process's end, so it is by this process. */
+static void test_a_connection_that_was_closed_here_ends_it(void **state)
+{
+	struct held held;
+	struct store_fence *fence;
+	int ends[2];
+
+	(void)state;
+	hold(&held);
+	fence = store_fence_new();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	assert_true(store_fence_replace(fence, ends[0], false));
+	held.client->fence = fence;
+	assert_true(mpsync_lock_is_held(held.lock, held.grant));
+	assert_true(mpsync_lock_remaining_ms(held.lock, held.grant) > 0);
+	close(fence->descriptor);
+	assert_false(mpsync_lock_is_held(held.lock, held.grant));
+	assert_int_equal(mpsync_lock_remaining_ms(held.lock, held.grant), 0);
+	fence->descriptor = -1;
+	close(ends[0]);
+	close(ends[1]);
+	let_go(&held);
+}
+
 static void test_a_ttl_that_is_too_short_here_is_refused(void **state)
 {
 	mpsync_options *options = mpsync_options_new(NULL);
@@ -116,6 +144,7 @@ int main(void)
 	    cmocka_unit_test(test_a_right_ends_by_the_boot_clock),
 	    cmocka_unit_test(test_a_wall_clock_that_ran_ahead_ends_it),
 	    cmocka_unit_test(test_only_this_very_grant_is_held),
+	    cmocka_unit_test(test_a_connection_that_was_closed_here_ends_it),
 	    cmocka_unit_test(test_a_ttl_that_is_too_short_here_is_refused),
 	};
 

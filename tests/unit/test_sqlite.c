@@ -4,17 +4,9 @@
  */
 #include "unit.h"
 
-#include "base/clock.h"
-#include "stores/records/store.h"
-#include "stores/sqlite/sqlite.h"
+#include "sqlite_world.h"
 
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#define TTL 15000
 
 static unsigned syncs;
 
@@ -35,179 +27,110 @@ int __wrap_fdatasync(int descriptor)
 	return __real_fdatasync(descriptor);
 }
 
-struct fixture {
-	struct loop loop;
-	struct store *store;
-	struct mpsync_options options;
-	char folder[64];
-	enum claim_event event; /* the last answer's */
-	uint64_t token;
-	unsigned syncs; /* until it */
-};
-
-/* With room for what the store keeps of it. */
-struct kept_claim {
-	struct store_claim claim;
-	uint64_t kept[16];
-};
-
-static void note_answer(void *engine, struct store_claim *claim, enum claim_event event,
-    const struct claim_answer *answer, const struct store_word *word)
+static int begin(void **state)
 {
-	struct fixture *fixture = engine;
+	const int code = sqlite_world_begin(state);
 
-	(void)claim, (void)word;
-	fixture->event = event;
-	fixture->syncs = syncs;
-	fixture->token = answer ? answer->token : 0;
+	((struct sqlite_world *)*state)->counter = &syncs;
+	return code;
 }
 
-static void no_wake(void *engine, uint64_t at_ms)
-{
-	(void)engine, (void)at_ms;
-}
-
-static void no_timer(void *context)
-{
-	(void)context;
-}
-
-static int set_up(void **state)
-{
-	struct fixture *fixture = calloc(1, sizeof *fixture);
-	const struct store_clock clock = clock_real(NULL);
-	char path[96];
-
-	strcpy(fixture->folder, "/tmp/mpsync-sqlite-XXXXXX");
-	assert_non_null(mkdtemp(fixture->folder));
-	snprintf(path, sizeof path, "%s/locks.db", fixture->folder);
-	assert_true(loop_init(&fixture->loop, false, no_timer, fixture));
-	fixture->store = sqlite_open(path, &fixture->options, true, &fixture->loop, &clock, NULL);
-	assert_non_null(fixture->store);
-	fixture->store->sink =
-	    (struct store_sink){.answer = note_answer, .wake_at = no_wake, .engine = fixture};
-	*state = fixture;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *fixture = *state;
-	char command[96];
-
-	fixture->store->ops->close(fixture->store);
-	loop_clear(&fixture->loop);
-	snprintf(command, sizeof command, "rm -rf %s", fixture->folder);
-	assert_int_equal(system(command), 0);
-	free(fixture);
-	return 0;
-}
-
-static struct kept_claim claim_of(char *name, unsigned char digest)
-{
-	return (struct kept_claim){
-	    .claim = {.name = name, .digest = {{digest}}, .ttl_ms = TTL, .holder = "me"}};
-}
-
-/* How often the disk was asked before the answer, which is to be this one. */
-static unsigned take(struct fixture *fixture, struct kept_claim *claim)
+/* How often the disk was asked before the answer. */
+static unsigned syncs_of_taking(struct sqlite_world *world, struct kept_claim *claim)
 {
 	syncs = 0;
-	fixture->store->ops->attempt(fixture->store, &claim->claim);
-	assert_int_equal(fixture->event, CLAIM_GRANTED);
-	claim->claim.token = fixture->token;
-	return fixture->syncs;
+	take(world, claim);
+	return world->counted;
 }
 
-static unsigned renew(struct fixture *fixture, struct store_claim *const *claims, size_t count)
+static unsigned renew(struct sqlite_world *world, struct store_claim *const *claims, size_t count)
 {
 	syncs = 0;
-	fixture->store->ops->renew(fixture->store, claims, count);
-	assert_int_equal(fixture->event, CLAIM_RENEWED);
-	return fixture->syncs;
+	world->store->ops->renew(world->store, claims, count);
+	assert_int_equal(world->event, CLAIM_RENEWED);
+	return world->counted;
 }
 
 static void test_grants_values_and_releases_are_synced(void **state)
 {
-	struct fixture *fixture = *state;
+	struct sqlite_world *world = *state;
 	struct kept_claim one = claim_of("one", 1);
 	struct store_claim *claims[] = {&one.claim};
 
-	assert_true(take(fixture, &one) > 0);
-	assert_int_equal(renew(fixture, claims, 1), 0);
+	assert_true(syncs_of_taking(world, &one) > 0);
+	assert_int_equal(renew(world, claims, 1), 0);
 	one.claim.value = "a";
 	one.claim.value_version++;
-	assert_true(renew(fixture, claims, 1) > 0);
+	assert_true(renew(world, claims, 1) > 0);
 	assert_int_equal(one.claim.value_stored, one.claim.value_version);
-	assert_int_equal(renew(fixture, claims, 1), 0);
+	assert_int_equal(renew(world, claims, 1), 0);
 	syncs = 0;
-	fixture->store->ops->withdraw(fixture->store, &one.claim);
-	assert_int_equal(fixture->event, CLAIM_FREED);
-	assert_true(fixture->syncs > 0);
-	fixture->store->ops->forget(fixture->store, &one.claim);
+	world->store->ops->withdraw(world->store, &one.claim);
+	assert_int_equal(world->event, CLAIM_FREED);
+	assert_true(world->counted > 0);
+	forget(world, &one);
 }
 
 static void test_a_value_that_comes_with_an_adoption_is_synced(void **state)
 {
-	struct fixture *fixture = *state;
+	struct sqlite_world *world = *state;
 	struct kept_claim former = claim_of("one", 1);
 	struct kept_claim one = claim_of("one", 1);
 
-	take(fixture, &former);
+	take(world, &former);
 	one.claim.token = former.claim.token;
 	one.claim.adopt = true;
-	assert_int_equal(take(fixture, &one), 0);
-	fixture->store->ops->forget(fixture->store, &one.claim);
+	assert_int_equal(syncs_of_taking(world, &one), 0);
+	forget(world, &one);
 	one.claim.value = "a";
-	assert_true(take(fixture, &one) > 0);
-	fixture->store->ops->forget(fixture->store, &one.claim);
-	fixture->store->ops->forget(fixture->store, &former.claim);
+	assert_true(syncs_of_taking(world, &one) > 0);
+	forget(world, &one);
+	forget(world, &former);
 }
 
 /* What may be lost and what may not go into one transaction, in either order. */
 static void test_a_value_among_renewals_is_synced(void **state)
 {
-	struct fixture *fixture = *state;
+	struct sqlite_world *world = *state;
 	struct kept_claim one = claim_of("one", 1);
 	struct kept_claim two = claim_of("two", 2);
 	struct kept_claim three = claim_of("three", 3);
 	struct store_claim *claims[] = {&one.claim, &two.claim, &three.claim};
 
-	take(fixture, &one);
-	take(fixture, &two);
-	take(fixture, &three);
+	take(world, &one);
+	take(world, &two);
+	take(world, &three);
 	for (size_t i = 0; i < 3; i++) {
 		claims[i]->value = "a";
 		claims[i]->value_version++;
-		assert_true(renew(fixture, claims, 3) > 0);
-		assert_int_equal(renew(fixture, claims, 3), 0);
+		assert_true(renew(world, claims, 3) > 0);
+		assert_int_equal(renew(world, claims, 3), 0);
 	}
 	for (size_t i = 0; i < 3; i++)
-		fixture->store->ops->forget(fixture->store, claims[i]);
+		world->store->ops->forget(world->store, claims[i]);
 }
 
 /* The transaction is still open when the grant comes: another process has the file for a moment. */
 static void test_a_grant_among_renewals_is_synced(void **state)
 {
-	struct fixture *fixture = *state;
+	struct sqlite_world *world = *state;
 	struct kept_claim one = claim_of("one", 1);
 	struct kept_claim two = claim_of("two", 2);
 	struct store_claim *claims[] = {&one.claim};
-	const struct records *records = (const struct records *)fixture->store;
-	struct record_backend *backend = records->backend;
+	struct record_backend *backend = backend_of(world);
 
-	take(fixture, &one);
-	fixture->event = CLAIM_TICK;
+	take(world, &one);
+	world->event = CLAIM_TICK;
 	syncs = 0;
 	backend->ops->batch_begin(backend);
-	fixture->store->ops->renew(fixture->store, claims, 1);
-	fixture->store->ops->attempt(fixture->store, &two.claim);
-	assert_int_equal(fixture->event, CLAIM_TICK);
+	world->store->ops->renew(world->store, claims, 1);
+	world->store->ops->attempt(world->store, &two.claim);
+	assert_int_equal(world->event, CLAIM_TICK);
 	backend->ops->batch_end(backend);
-	assert_int_equal(fixture->event, CLAIM_GRANTED);
-	assert_true(fixture->syncs > 0);
-	fixture->store->ops->forget(fixture->store, &one.claim);
-	fixture->store->ops->forget(fixture->store, &two.claim);
+	assert_int_equal(world->event, CLAIM_GRANTED);
+	assert_true(world->counted > 0);
+	forget(world, &one);
+	forget(world, &two);
 }
 
 struct check {
@@ -225,13 +148,10 @@ static void on_checked(struct store_query *query, enum mpsync_status status, con
 	check->status = status;
 }
 
-static sqlite3 *lock_out(const struct fixture *fixture)
+static sqlite3 *lock_out(const struct sqlite_world *world)
 {
-	char path[96];
-	sqlite3 *other;
+	sqlite3 *other = sqlite_world_connect(world);
 
-	snprintf(path, sizeof path, "%s/locks.db", fixture->folder);
-	assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
 	return other;
 }
@@ -239,48 +159,48 @@ static sqlite3 *lock_out(const struct fixture *fixture)
 /* Another program writes the file just now: that is no reason to call it unreachable. */
 static void test_a_check_waits_for_whoever_writes(void **state)
 {
-	struct fixture *fixture = *state;
+	struct sqlite_world *world = *state;
 	struct check check = {.query = {.kind = STORE_CHECK, .done = on_checked}};
-	sqlite3 *other = lock_out(fixture);
+	sqlite3 *other = lock_out(world);
 
-	fixture->store->ops->query(fixture->store, &check.query);
-	event_base_loop(fixture->loop.base, EVLOOP_NONBLOCK);
+	world->store->ops->query(world->store, &check.query);
+	let_pass(world, 20); /* it was tried again meanwhile */
 	assert_false(check.done);
 	assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(other);
 	while (!check.done)
-		event_base_loop(fixture->loop.base, EVLOOP_ONCE);
+		event_base_loop(world->loop.base, EVLOOP_ONCE);
 	assert_int_equal(check.status, MPSYNC_OK);
 }
 
 /* Whoever asked may be gone by then, and what was its own freed. */
 static void test_a_check_that_is_cancelled_tells_nobody(void **state)
 {
-	struct fixture *fixture = *state;
+	struct sqlite_world *world = *state;
 	struct check cancelled = {.query = {.kind = STORE_CHECK, .done = on_checked}};
 	struct check after = cancelled;
-	sqlite3 *other = lock_out(fixture);
+	sqlite3 *other = lock_out(world);
 
-	fixture->store->ops->query(fixture->store, &cancelled.query);
-	fixture->store->ops->query(fixture->store, &after.query);
-	fixture->store->ops->query_cancel(fixture->store, &cancelled.query);
+	world->store->ops->query(world->store, &cancelled.query);
+	world->store->ops->query(world->store, &after.query);
+	world->store->ops->query_cancel(world->store, &cancelled.query);
 	sqlite3_close(other);
 	while (!after.done)
-		event_base_loop(fixture->loop.base, EVLOOP_ONCE);
+		event_base_loop(world->loop.base, EVLOOP_ONCE);
 	assert_false(cancelled.done);
 }
 
 /* An answer may end what waits for another one. */
 struct ending_check {
 	struct check check;
-	struct fixture *fixture;
+	struct sqlite_world *world;
 	struct check *other;
 };
 
 static void end_other(struct store_query *query, enum mpsync_status status, const char *message)
 {
 	struct ending_check *ending = (struct ending_check *)query;
-	struct store *store = ending->fixture->store;
+	struct store *store = ending->world->store;
 
 	on_checked(query, status, message);
 	store->ops->query_cancel(store, &ending->other->query);
@@ -288,34 +208,67 @@ static void end_other(struct store_query *query, enum mpsync_status status, cons
 
 static void test_an_answer_may_cancel_the_next(void **state)
 {
-	struct fixture *fixture = *state;
+	struct sqlite_world *world = *state;
 	struct check next = {.query = {.kind = STORE_CHECK, .done = on_checked}};
-	struct ending_check first = {.check.query = {.kind = STORE_CHECK, .done = end_other},
-	    .fixture = fixture,
-	    .other = &next};
-	sqlite3 *other = lock_out(fixture);
+	struct ending_check first = {
+	    .check.query = {.kind = STORE_CHECK, .done = end_other}, .world = world, .other = &next};
+	sqlite3 *other = lock_out(world);
 
-	fixture->store->ops->query(fixture->store, &first.check.query);
-	fixture->store->ops->query(fixture->store, &next.query);
+	world->store->ops->query(world->store, &first.check.query);
+	world->store->ops->query(world->store, &next.query);
 	sqlite3_close(other);
 	while (!first.check.done)
-		event_base_loop(fixture->loop.base, EVLOOP_ONCE);
+		event_base_loop(world->loop.base, EVLOOP_ONCE);
 	assert_false(next.done);
+}
+
+/* An answer may ask something that is answered at once, while others have not heard yet. */
+struct asking_check {
+	struct check check;
+	struct sqlite_world *world;
+	struct check *further;
+};
+
+static void ask_further(struct store_query *query, enum mpsync_status status, const char *message)
+{
+	struct asking_check *asking = (struct asking_check *)query;
+	struct store *store = asking->world->store;
+
+	on_checked(query, status, message);
+	store->ops->query(store, &asking->further->query);
+}
+
+static void test_an_answer_may_ask_again(void **state)
+{
+	struct sqlite_world *world = *state;
+	struct check further = {.query = {.kind = STORE_CHECK, .done = on_checked}};
+	struct check next = further;
+	struct asking_check first = {.check.query = {.kind = STORE_CHECK, .done = ask_further},
+	    .world = world,
+	    .further = &further};
+	sqlite3 *other = lock_out(world);
+
+	world->store->ops->query(world->store, &first.check.query);
+	world->store->ops->query(world->store, &next.query);
+	sqlite3_close(other);
+	while (!first.check.done)
+		event_base_loop(world->loop.base, EVLOOP_ONCE);
+	assert_true(next.done);
+	assert_true(further.done);
 }
 
 int main(void)
 {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, sqlite_world_end)
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(
-	        test_grants_values_and_releases_are_synced, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(
-	        test_a_value_that_comes_with_an_adoption_is_synced, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(test_a_check_waits_for_whoever_writes, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(
-	        test_a_check_that_is_cancelled_tells_nobody, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(test_an_answer_may_cancel_the_next, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(test_a_value_among_renewals_is_synced, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(test_a_grant_among_renewals_is_synced, set_up, tear_down),
+	    TEST(test_grants_values_and_releases_are_synced),
+	    TEST(test_a_value_that_comes_with_an_adoption_is_synced),
+	    TEST(test_a_value_among_renewals_is_synced),
+	    TEST(test_a_grant_among_renewals_is_synced),
+	    TEST(test_a_check_waits_for_whoever_writes),
+	    TEST(test_a_check_that_is_cancelled_tells_nobody),
+	    TEST(test_an_answer_may_cancel_the_next),
+	    TEST(test_an_answer_may_ask_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,7 +63,10 @@ static bool name_holder(struct mpsync_options *options, mpsync_error *error)
 	return false;
 }
 
-/* Combine the options: the caller's win over the URL's, and these over the environment's. */
+/*
+ * Combine the options: the caller's win over the URL's, and these over the environment's. The
+ * caller clears the URL, also on failure.
+ */
 static bool resolve(mpsync_client *client, struct url *url, const char *text,
     const mpsync_options *options, mpsync_error *error)
 {
@@ -81,10 +84,7 @@ static bool resolve(mpsync_client *client, struct url *url, const char *text,
 		good = false;
 	}
 	options_clear(&environment);
-	if (good && name_holder(&client->options, error))
-		return true;
-	url_clear(url);
-	return false;
+	return good && name_holder(&client->options, error);
 }
 
 /*

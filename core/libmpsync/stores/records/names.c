@@ -225,16 +225,16 @@ void watched_see(struct records *records, struct watched_name *watched, const st
 		watched->newest_version = record->version;
 	record_observe(&watched->seen, before, record, &view, records_now(records));
 	places_see(records, watched, before, record);
-	watched->linger_until_ms = linger_until(records, watched, record);
 	if (record && before && record_same_holding(before, record) &&
 	    text_same(before->next, record->next)) {
 		watched->last.version = record->version;
 		watched->last.deadline_ms = record->deadline_ms;
-		return;
+	} else {
+		if (watched->has_last)
+			record_clear(&watched->last);
+		watched->has_last = record && record_copy(&watched->last, record);
 	}
-	if (watched->has_last)
-		record_clear(&watched->last);
-	watched->has_last = record && record_copy(&watched->last, record);
+	watched->linger_until_ms = linger_until(records, watched, record);
 }
 
 /* Whatever a read was for, it is an observation for those who wait. */

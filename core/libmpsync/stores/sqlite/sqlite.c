@@ -247,6 +247,12 @@ static void sqlite_close(struct record_backend *base)
 	free(sqlite);
 }
 
+/* Places in the order of those who wait are given back on behalf of nobody. */
+static bool sqlite_finishing(const struct record_backend *base)
+{
+	return ((const struct sqlite *)base)->first;
+}
+
 static const struct record_backend_ops sqlite_ops = {
     .read = sqlite_read,
     .write = sqlite_write,
@@ -260,6 +266,7 @@ static const struct record_backend_ops sqlite_ops = {
     .query = sqlite_query,
     .query_cancel = sqlite_query_cancel,
     .close = sqlite_close,
+    .finishing = sqlite_finishing,
 };
 
 static bool open_all(struct sqlite *sqlite, const char *path, const struct mpsync_options *options,

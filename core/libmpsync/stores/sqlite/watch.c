@@ -163,7 +163,6 @@ static void on_file_event(evutil_socket_t descriptor, short what, void *context)
 	struct sqlite *sqlite = context;
 	_Alignas(struct inotify_event) char buffer[4096];
 	bool notified = false;
-	bool recreated = false;
 	ssize_t length;
 
 	(void)what;
@@ -172,14 +171,12 @@ static void on_file_event(evutil_socket_t descriptor, short what, void *context)
 			const struct inotify_event *event = (const struct inotify_event *)at;
 
 			notified |= event->wd == sqlite->notify_watch;
-			recreated |= event->len > 0;
 			at += sizeof *event + event->len;
 		}
 	}
-	if (recreated)
-		watch_files(sqlite);
 	if (sqlite->watches == 0)
 		return;
+	/* Whoever looks after files came and went opens and watches those that are there now. */
 	if (notified) {
 		evtimer_del(sqlite->settle);
 		records_changed(sqlite->base.records, NULL, false, NULL);
