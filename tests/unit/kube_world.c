@@ -156,7 +156,8 @@ static void no_wake(void *engine, uint64_t at_ms)
 	(void)engine, (void)at_ms;
 }
 
-void kube_world_begin(struct kube_world *world, const char *const *options)
+bool kube_world_open(
+    struct kube_world *world, const char *const *options, struct mpsync_error *error)
 {
 	static const char text[] = "current-context: c\n"
 	                           "contexts: [{name: c, context: {cluster: c, user: u}}]\n"
@@ -165,7 +166,6 @@ void kube_world_begin(struct kube_world *world, const char *const *options)
 	const struct store_clock clock = clock_real(NULL);
 	const int file = memfd_create("kubeconfig", MFD_CLOEXEC);
 	struct mpsync_options set = {{0}};
-	mpsync_error error = {0};
 	struct url url;
 	char path[64];
 
@@ -177,14 +177,25 @@ void kube_world_begin(struct kube_world *world, const char *const *options)
 	for (; *options; options += 2)
 		assert_int_equal(mpsync_options_set(&set, options[0], options[1], NULL), MPSYNC_OK);
 	assert_true(url_parse(&url, "kubernetes:", NULL));
-	world->store = kubernetes_open(&url, &set, false, &world->loop, &clock, &error);
-	if (!world->store)
-		fail_msg("%s", error.message);
-	world->store->sink = (struct store_sink){.answer = no_answer, .wake_at = no_wake};
-	world->backend = ((struct records *)world->store)->backend;
+	world->store = kubernetes_open(&url, &set, false, &world->loop, &clock, error);
 	url_clear(&url);
 	options_clear(&set);
 	close(file);
+	if (!world->store) {
+		loop_clear(&world->loop);
+		return false;
+	}
+	world->store->sink = (struct store_sink){.answer = no_answer, .wake_at = no_wake};
+	world->backend = ((struct records *)world->store)->backend;
+	return true;
+}
+
+void kube_world_begin(struct kube_world *world, const char *const *options)
+{
+	mpsync_error error = {0};
+
+	if (!kube_world_open(world, options, &error))
+		fail_msg("%s", error.message);
 }
 
 void kube_world_end(struct kube_world *world)

@@ -23,7 +23,9 @@ struct kube_call {
 	char body[2000];
 };
 
-/* Options by name and value, ended by NULL. */
+/* Options by name and value, ended by NULL. False: it is refused, and there is no world. */
+bool kube_world_open(
+    struct kube_world *world, const char *const *options, struct mpsync_error *error);
 void kube_world_begin(struct kube_world *world, const char *const *options);
 void kube_world_end(struct kube_world *world);
 
