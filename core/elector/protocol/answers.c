@@ -59,7 +59,7 @@ uint64_t ticket_remaining_ms(const struct ticket *ticket, uint64_t read_ms, uint
 	return end > told_ms ? end - told_ms : 0;
 }
 
-/* Told by what is no answer to a request of the client's, and so has no other bound. */
+/* For an event, which answers no request, the right is not bounded by when a request was read. */
 uint64_t ticket_whole_remaining_ms(const struct ticket *ticket, uint64_t told_ms)
 {
 	const uint64_t until = engine_claim_right_ms(ticket->engine_claim);
@@ -67,7 +67,7 @@ uint64_t ticket_whole_remaining_ms(const struct ticket *ticket, uint64_t told_ms
 	return until > told_ms ? until - told_ms : 0;
 }
 
-/* The client's clock may be slower than ours by 5 %: it believes for that much longer. */
+/* The client's clock may be slower than ours by 5 %, and then it believes for that much longer. */
 void ticket_tell_until(struct ticket *ticket, uint64_t told_ms, uint64_t told_remaining_ms)
 {
 	const uint64_t until = told_ms + told_remaining_ms + told_remaining_ms / 20 + 1;
@@ -75,7 +75,10 @@ void ticket_tell_until(struct ticket *ticket, uint64_t told_ms, uint64_t told_re
 	ticket->told = true;
 	if (until > ticket->told_until_ms)
 		ticket->told_until_ms = until;
-	/* Mostly it rings too early, and is set anew then: cheaper than to move it each time. */
+	/*
+	 * Mostly the timer rings too early, and is set again then: that is cheaper than moving it each
+	 * time.
+	 */
 	if (ticket->timer.index == HEAP_ABSENT || ticket->timer.at_ms > ticket->told_until_ms)
 		ticket_set_timer(ticket, ticket->told_until_ms);
 }
@@ -98,7 +101,7 @@ static cJSON *lock_object(const struct ticket *ticket, uint64_t remaining)
 	char text[DURATION_TEXT_SIZE];
 	cJSON *spec;
 
-	/* A heartbeat renews what this very elector has confirmed. */
+	/* A heartbeat renews only grants that this elector has confirmed. */
 	duration_format(text, remaining);
 	spec = cJSON_GetObjectItem(object, "spec");
 	return wire_whole(object, wire_add_text(object, "elector", sessions->instance) &&
@@ -122,8 +125,10 @@ void ticket_answer_lock(struct ticket *ticket, struct sessions_request *request,
 	ticket_answer(ticket, request, remaining);
 }
 
-/* After a wait the answer's own time is over: it says that there is a grant, to be confirmed at
- * once. */
+/*
+ * After a wait the time that the answer could tell is over: it only says that there is a grant,
+ * which has to be confirmed at once (rule 5).
+ */
 void ticket_answer_waited(struct ticket *ticket, struct sessions_request *request)
 {
 	const uint64_t told_ms = sessions_now(ticket->sessions);

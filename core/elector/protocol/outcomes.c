@@ -4,9 +4,10 @@
 #include <stdlib.h>
 
 /*
- * Whoever adopts the grant after a restart of this elector verifies it by its token. Where the
- * granting write cannot bear it, the first renewal does, and until then any other hand's write, a
- * label's or a waiter's, makes the grant unknowable (rule 10).
+ * An elector that adopts the grant after a restart verifies it by its token. Where the granting
+ * write cannot contain the token, the first renewal stores it; until then any write of others, of a
+ * label or a waiter's place, would make the grant unrecognisable (rule 10, the token stands in the
+ * record).
  */
 static void store_token(const struct ticket *ticket)
 {
@@ -14,14 +15,17 @@ static void store_token(const struct ticket *ticket)
 		engine_renew(ticket->engine_claim);
 }
 
-/* Its wait has ended, and its place is kept for a moment; nobody could be told of a grant. */
+/* Its wait has ended and its place is kept for a moment, so nobody could be told of a grant. */
 static bool is_absent(const struct ticket *ticket)
 {
 	return ticket->state == TICKET_WAITING && !ticket->request && !ticket_claim(ticket)->adopt &&
 	       !(ticket->queued && ticket->session);
 }
 
-/* Its turn has come, and its client has not asked again: the next one's, at once. */
+/*
+ * The claim's turn has come, but its client has not asked again: the name goes on to the next
+ * waiter, at once.
+ */
 static void pass_over(struct ticket *ticket)
 {
 	ticket->passed_over = true;
@@ -46,7 +50,7 @@ static void on_held(struct ticket *ticket, const struct engine_event *event)
 		return;
 	}
 	store_token(ticket);
-	/* What a former elector has said is believed as well, and for up to a right's length. */
+	/* The client also believes what a former elector told it, for up to the length of a right. */
 	if (ticket_claim(ticket)->adopt)
 		ticket_tell_until(ticket, sessions_now(sessions), claim_right_ms(event->ttl_ms));
 	request = ticket->old_wire ? NULL : ticket_take_request(ticket);
@@ -69,7 +73,9 @@ static void on_lost(struct ticket *ticket, const struct engine_event *event)
 
 	sessions->counters.losses[event->reason]++;
 	ticket_tell_followers(ticket, "lost");
-	/* With another elector its client has lost nothing, but no heartbeat here renews it (rule 3).
+	/*
+	 * If another elector has adopted the grant, its client has lost nothing, but heartbeats here do
+	 * not renew it any more (rule 3).
 	 */
 	if (ticket->session)
 		ticket_post_lost(ticket, event->reason);
@@ -84,7 +90,7 @@ static void on_lost(struct ticket *ticket, const struct engine_event *event)
 	}
 }
 
-/* It has gone, as its client asked. */
+/* The client asked for the release, and the claim has gone. */
 static void finish_delete(struct ticket *ticket)
 {
 	struct sessions_request *request = ticket_take_request(ticket);
@@ -97,7 +103,7 @@ static void finish_delete(struct ticket *ticket)
 static void on_released(struct ticket *ticket)
 {
 	if (ticket->passed_over) {
-		ticket_end(ticket); /* nobody was told that it was held */
+		ticket_end(ticket); /* its client was never told that it held */
 		return;
 	}
 	ticket->sessions->counters.releases++;
@@ -108,8 +114,8 @@ static void on_released(struct ticket *ticket)
 }
 
 /*
- * Lost: its place was kept for as long as the session had no stream to be told by, or a former
- * elector's late write got it for this claim. Its client queues again with a new one.
+ * The place was kept for as long as the session had no stream to be told by; or a former elector's
+ * late write got the name for this claim. The client queues again with a new claim.
  */
 static void post_end_of_wait(
     struct ticket *ticket, const struct engine_event *event, const char *message)
@@ -147,14 +153,14 @@ static void answer_not_held(
 		answer_error(sessions, request, 503, "store_unreachable", message);
 }
 
-/* Busy, cancelled or refused: the claim never held. */
+/* The claim was busy, cancelled or refused: it never held. */
 static void on_not_held(struct ticket *ticket, const struct engine_event *event)
 {
 	const char *message = event->message ? event->message : mpsync_status_text(event->status);
 	struct sessions_request *request;
 
 	if (ticket->overtaken)
-		return; /* it goes on when the wait has ended */
+		return; /* adopted when the wait has ended */
 	if (ticket->deleting) {
 		finish_delete(ticket);
 		return;
@@ -180,7 +186,10 @@ static void on_value_stored(struct ticket *ticket, const struct engine_event *ev
 		answer_in_doubt(ticket->sessions, request); /* with another elector it may go on */
 }
 
-/* The first word that another has it: who asked with a wait of none is answered, others go on. */
+/*
+ * The store has said for the first time that another holds the name: a request without a wait is
+ * answered, others wait on.
+ */
 static void on_waiting(struct ticket *ticket)
 {
 	struct sessions_request *request;
@@ -194,7 +203,7 @@ static void on_waiting(struct ticket *ticket)
 
 /* ---- How the store does ---- */
 
-/* Told once, until it is over. */
+/* Told once, until the trouble is over. */
 static void on_trouble(void *owner, const char *message)
 {
 	struct sessions *sessions = ((struct ticket *)owner)->sessions;
@@ -206,7 +215,7 @@ static void on_trouble(void *owner, const char *message)
 		sessions->host.log(sessions->host.context, message);
 }
 
-/* The store answers well. */
+/* The store acknowledges again. */
 static void on_right(void *owner, uint64_t until_ms, int64_t wall_ahead_ms)
 {
 	struct ticket *ticket = owner;
@@ -253,7 +262,9 @@ static void on_event(void *owner, const struct engine_event *event)
 	}
 }
 
-/* Its claim here has ended: the engine's is freed after this, but its texts are copied before. */
+/*
+ * The claim here has ended. The engine frees its claim after this, so the texts are copied before.
+ */
 static void adopt_now(struct ticket *ticket)
 {
 	const struct store_claim *waited = ticket_claim(ticket);

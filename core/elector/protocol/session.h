@@ -196,12 +196,14 @@ bool old_wire_follows(const struct ticket *ticket, enum mpsync_reason reason);
 uint64_t ticket_remaining_ms(const struct ticket *ticket, uint64_t read_ms, uint64_t told_ms);
 /* The client has just been told that its right lasts so long. */
 void ticket_tell_until(struct ticket *ticket, uint64_t told_ms, uint64_t told_remaining_ms);
-/* Told by what is no answer to a request of the client's, and so has no other bound. */
+/* For an event, which answers no request, the right is not bounded by when a request was read. */
 uint64_t ticket_whole_remaining_ms(const struct ticket *ticket, uint64_t told_ms);
 
 void ticket_answer_lock(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms);
-/* After a wait the answer's own time is over: it says that there is a grant, to be confirmed at
- * once. */
+/*
+ * After a wait the time that the answer could tell is over: it only says that there is a grant,
+ * which has to be confirmed at once (rule 5).
+ */
 void ticket_answer_waited(struct ticket *ticket, struct sessions_request *request);
 void ticket_answer(struct ticket *ticket, struct sessions_request *request, uint64_t remaining_ms);
 void answer_error(struct sessions *sessions, struct sessions_request *request, int status,

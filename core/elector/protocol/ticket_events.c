@@ -1,4 +1,6 @@
-/* What is told of a ticket on streams: its session's, and those of who follows its holder. */
+/*
+ * Events about tickets: on the stream of the ticket's session, and on those that follow its holder.
+ */
 #include "session.h"
 
 #include "base/wire.h"

@@ -144,7 +144,7 @@ void ticket_adopt_instead(struct ticket *ticket, uint64_t token)
 
 /* ---- Its end ---- */
 
-/* It holds nothing any more and asks for nothing: only the engine has yet to let go. */
+/* The ticket holds nothing and asks for nothing any more; only the engine is not done with it. */
 void ticket_end(struct ticket *ticket)
 {
 	ticket_set_state(ticket, TICKET_LEAVING);
@@ -184,13 +184,13 @@ static void on_wait_over(struct ticket *ticket)
 	struct sessions *sessions = ticket->sessions;
 	struct sessions_request *request;
 
-	/* What rang and is not set anew would ring for ever. */
+	/* A timer that rang and is not set again would ring for ever. */
 	ticket_set_timer(ticket, HEAP_NEVER);
 	if (ticket->overtaken)
-		return; /* cancelled already, and not yet free */
+		return; /* cancelled already, but the engine is not done with it */
 	request = ticket_take_request(ticket);
 	if (request) {
-		/* The place is kept, for the client may ask again at once (rule 13). */
+		/* The place is kept, since the client may ask again at once (rule 13). */
 		ticket_set_timer(ticket, sessions_now(sessions) + PLACE_KEPT_MS);
 		answer_holder(sessions, request, 409, engine_claim_position(ticket->engine_claim) + 1);
 	} else if (!(ticket->queued && ticket->session && ticket->session->stream)) {
@@ -210,7 +210,10 @@ void ticket_ring(struct ticket *ticket)
 	} else if (ticket->told && now < ticket->told_until_ms) {
 		ticket_set_timer(ticket, ticket->told_until_ms);
 	} else if (ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED) {
-		/* Nobody believes any more: release at once, do not let it run out (rule 6). */
+		/*
+		 * Nobody believes any more: release the name at once, instead of letting it run out (rule
+		 * 6).
+		 */
 		ticket->expiring = true;
 		ticket_set_timer(ticket, HEAP_NEVER);
 		ticket_release(ticket, &sessions->counters.takeovers_expiry);

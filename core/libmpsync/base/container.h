@@ -1,4 +1,4 @@
-/* From a member to the struct that it stands in. */
+/* From a pointer to a member to the struct that contains it. */
 #ifndef MPSYNC_CONTAINER_H
 #define MPSYNC_CONTAINER_H
 

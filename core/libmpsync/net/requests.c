@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One that was left lives until nothing is under way on it. */
+/* A connection that was replaced lives until its last request has ended. */
 struct connection {
 	SLIST_ENTRY(connection) entry;
 	struct http *http;
@@ -17,10 +17,10 @@ TAILQ_HEAD(request_list, request);
 struct requests {
 	struct loop *loop;
 	const struct requests_service *service;
-	void *context;                                       /* the service's */
-	SLIST_HEAD(connection_list, connection) connections; /* the first is the present one */
+	void *context;                                       /* the service's context */
+	SLIST_HEAD(connection_list, connection) connections; /* the first one is the present one */
 	struct request_list by_state[REQUEST_ENDED + 1];
-	struct event *later; /* what must not be done inside of a call */
+	struct event *later; /* runs what must not be done within a call */
 };
 
 static void do_later(struct requests *requests)
@@ -131,7 +131,7 @@ static void end_later(struct request *request, enum request_end end)
 	set_state(request, REQUEST_ENDED);
 	request->end = end;
 	do_later(request->requests);
-	/* HTTP calls it at this moment, and ends it when it is told to. */
+	/* HTTP is calling this very request back, and ends the call when it is told to. */
 	if (!request->telling)
 		leave_connection(request);
 }
@@ -176,7 +176,10 @@ bool requests_reconnect(struct requests *requests)
 	while (request) {
 		struct request *next = TAILQ_NEXT(request, entry);
 
-		/* A stream would never notice: it ends here, to begin again on the new one. */
+		/*
+		 * A stream would never notice that its connection hangs: it ends here, to begin again on
+		 * the new one.
+		 */
 		if (request->stream && request->connection == left)
 			end_later(request, REQUEST_DISCONNECTED);
 		request = next;
@@ -342,7 +345,7 @@ void requests_authorized(struct requests *requests)
 	const struct request *last = TAILQ_LAST(waiting, request_list);
 	struct request *request = TAILQ_FIRST(waiting);
 
-	/* Whoever has to wait again stands behind the last. */
+	/* A request that has to wait again goes to the end, behind the last one of this round. */
 	while (request) {
 		struct request *next = request == last ? NULL : TAILQ_NEXT(request, entry);
 

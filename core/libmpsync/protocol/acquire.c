@@ -1,4 +1,4 @@
-/* A claim from the wish for a name to its first step. */
+/* A claim, from the wish for a name to its first step. */
 #include "claims.h"
 
 #include "base/text.h"
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Who waits shorter than that is gone before its place comes up. */
+/* A claim that waits less than this is gone before a place in a queue is of use to it. */
 #define BRIEF_WAIT_MS 1000
 
 static struct engine_claim *allocate(const struct engine *engine, const char *name)
@@ -63,14 +63,17 @@ static struct engine_claim *claim_new(struct engine *engine, const struct engine
 	return claim;
 }
 
-/* It waits for a store that says nothing: nobody knows whether the name is held. */
+/*
+ * Does the claim wait for a store that does not answer, so that nobody knows whether the name is
+ * held?
+ */
 static bool waits_in_doubt(const struct engine_claim *claim)
 {
 	return claim->claim.state == CLAIM_WAITING && claim->claim.doubtful &&
 	       claim->claim.status == MPSYNC_E_UNREACHABLE;
 }
 
-/* A try that stands behind another knows what that knows. */
+/* A try behind another claim ends with what that claim knows. */
 static void end_try(
     struct engine_claim *claim, const struct engine_claim *other, const struct store_word *word)
 {
@@ -82,7 +85,7 @@ static void end_try(
 	engine_feed(claim, CLAIM_UNKNOWN, &(struct claim_answer){.status = MPSYNC_E_UNREACHABLE}, NULL);
 }
 
-/* Its first step, which may be its last. `other` has the name, or wants it. */
+/* The claim's first step, which may be its last. `other` holds the name, or wants it. */
 static void begin(struct engine_claim *claim, const struct engine_claim *other)
 {
 	struct store_word word = {0};

@@ -21,7 +21,10 @@ static struct engine_claim *claim_of_stored(struct store_claim *stored)
 
 /* ---- Stepping a claim ---- */
 
-/* Before anything is done about it (rule 37). */
+/*
+ * The owner is told of the right's end before anything is done about it (rule 37, say no before you
+ * let go).
+ */
 static struct claim_output step(struct engine_claim *claim, const struct claim_input *input)
 {
 	const struct engine_owner *owner = claim->engine->host.owner;
@@ -86,7 +89,9 @@ void engine_drop(struct engine_claim *claim)
 	engine_claim_free(claim);
 }
 
-/* Does nobody get to the store because another claim of this engine has the name, or waits for it?
+/*
+ * Can no claim reach the store, because another claim of this engine holds the name or waits for
+ * it?
  */
 static bool is_held_here(const struct engine_claim *claim)
 {
@@ -318,7 +323,7 @@ void engine_run(struct engine *engine)
 	uint64_t now = clock->boot_ms(clock->context);
 
 	engine_begin(engine);
-	engine->armed_ms = CLAIM_NEVER; /* the host's timer is spent */
+	engine->armed_ms = CLAIM_NEVER; /* the host's timer has rung */
 	while (heap_next_ms(&engine->wakes) <= now) {
 		struct engine_claim *claim = claim_of_wake(heap_first(&engine->wakes));
 

@@ -1,4 +1,4 @@
-/* Renewals that come due together are sent together. */
+/* Renewals that are due at about the same time are sent together. */
 #include "claims.h"
 
 #include <stdlib.h>
@@ -51,7 +51,7 @@ void renewals_join(struct engine *engine, uint64_t now_ms)
 	}
 }
 
-/* The store may answer at once, and the answers may bring new renewals. */
+/* The store may answer at once, and its answers may bring new renewals. */
 void renewals_send(struct engine *engine)
 {
 	struct store_claim **batch = engine->batch;
@@ -61,7 +61,7 @@ void renewals_send(struct engine *engine)
 	engine->batch_count = 0;
 	engine->batch_size = 0;
 	if (!renewals_reserve(engine, engine->claims)) {
-		/* No room to collect the next ones: let these time out and try again. */
+		/* No memory to collect the next ones: these time out and are tried again. */
 		engine->batch = batch;
 		engine->batch_size = count;
 		for (size_t i = 0; i < count; i++)

@@ -1,12 +1,11 @@
-/* What the owners of claims are told, and what they are told of a store that does not answer well.
- */
+/* What owners are told about their claims, and about a store that does not answer well. */
 #include "claims.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Trouble that lasts so long is told, and told again. */
+/* Trouble that lasts for this long is reported, and then reported again. */
 #define TROUBLE_AFTER_MS 1000
 #define TROUBLE_EVERY_MS 60000
 
@@ -54,7 +53,7 @@ static enum mpsync_status report_status(const struct claim *claim)
 	return MPSYNC_OK;
 }
 
-/* The store may know what it waits for itself. */
+/* The store may know itself what it is waiting for. */
 static const char *silence_of(const struct engine *engine)
 {
 	const struct store *store = engine->store;
@@ -63,7 +62,7 @@ static const char *silence_of(const struct engine *engine)
 	return own ? own : engine->silence;
 }
 
-/* What the store said last, if that is why. */
+/* The store's last message, if it is the reason. */
 static const char *message_of(const struct engine_claim *claim)
 {
 	const struct claim *told = &claim->claim;
@@ -115,8 +114,8 @@ void report_remember(struct engine_claim *claim, const char *message)
 }
 
 /*
- * Nobody is left in silence: whoever waits hears why once, and each minute. A refusal is of one
- * claim: the store may answer others well.
+ * Tell a waiter why it waits: once, and again each minute. A refusal is of one claim: the store may
+ * answer others well.
  */
 void report_trouble(struct engine_claim *claim, enum mpsync_status status, bool refused)
 {
@@ -135,8 +134,8 @@ void report_trouble(struct engine_claim *claim, enum mpsync_status status, bool 
 }
 
 /*
- * What is refused to a holder ends in a loss, or in a record that stays: that is told at once, and
- * once until the store does again as it is asked.
+ * What a store refuses to a holder ends in a loss, or leaves a record behind. So it is told at
+ * once, and only once until the store does what it is asked again.
  */
 void report_refusal(
     struct engine_claim *claim, enum mpsync_status status, const struct store_word *word)

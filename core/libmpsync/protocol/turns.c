@@ -1,6 +1,6 @@
 /*
- * The claims of one engine for one name stand in a queue, in the order in which they came; the
- * first has its turn at the store, the others wait here.
+ * The claims of one engine for one name are a queue, in the order in which they came: the first one
+ * contends at the store, the others wait here (rule 40, one contender per name).
  */
 #include "claims.h"
 
@@ -8,12 +8,12 @@
 #include <search.h>
 #include <string.h>
 
-/* So near to the front of its queue a claim's position is counted, and exact. */
+/* Up to here a claim's position is counted one by one, and exact. */
 #define NEAR 64
 
 /* ---- Turns ---- */
 
-/* It does what it has to when the engine comes to it. */
+/* The claim does what it has to do when the engine comes to it. */
 static void list_as(struct engine_claim *claim, enum turn turn)
 {
 	if (claim->turn != TURN_HAS_COME && claim->turn != TURN_TO_LEAVE) {
@@ -49,7 +49,7 @@ static int compare_names(const void *a, const void *b)
 	    ((const struct engine_claim *)b)->stored.name);
 }
 
-/* Where the tree points to the first of the queue; NULL: nobody is in it. */
+/* The pointer to the queue's first claim in the tree; NULL: the queue is empty. */
 static struct engine_claim **find_first(const struct engine *engine, const char *name)
 {
 	const struct engine_claim probe = {.stored.name = name};
@@ -79,8 +79,10 @@ static void enqueue_last(struct engine_claim *claim, struct engine_claim *first)
 	first->ahead = claim;
 }
 
-/* A claim that adopts its grant goes to the head: the store names it as the holder already, so
- * there is nobody to wait for. */
+/*
+ * A claim that adopts its grant goes to the head of the queue: the store names it as the holder
+ * already, so there is nobody to wait for.
+ */
 static void enqueue_first(struct engine_claim *claim, struct engine_claim *first)
 {
 	claim->queued = first->queued + 1;
@@ -98,7 +100,10 @@ const struct engine_claim *queue_in_the_way(
 	return first == claim ? NULL : first;
 }
 
-/* Where others wait here it has what it was granted elsewhere, or nothing. */
+/*
+ * A claim that may regain a former elector's grant while other claims wait here: it gets that
+ * grant, or nothing.
+ */
 static bool regains_alone(const struct engine_claim *claim, const struct engine_claim *first)
 {
 	return claim->stored.regain && queue_in_the_way(first, claim);
@@ -124,7 +129,7 @@ struct engine_claim *queue_join(struct engine_claim *claim)
 	return *first;
 }
 
-/* Who is the first without it; NULL: nobody. */
+/* Returns the first claim of the queue without this one; NULL: there is none. */
 static struct engine_claim *dequeue(struct engine_claim *claim)
 {
 	struct engine_claim **first = find_first(claim->engine, claim->stored.name);
@@ -156,7 +161,7 @@ static void stop_queue(const void *node, VISIT visit, void *context)
 	(void)context;
 	if (visit != postorder && visit != leaf)
 		return;
-	/* The last is stopped first, so that nobody gets a turn that is taken away at once. */
+	/* The last one is stopped first, so that no claim gets a turn that is taken away at once. */
 	for (struct engine_claim *claim = *(struct engine_claim *const *)node; claim;
 	     claim = claim->behind)
 		if (claim->turn != TURN_OVER)
@@ -177,7 +182,9 @@ uint32_t engine_waiting(struct engine *engine, const char *name, uint32_t most,
 	uint32_t waiting = first ? (*first)->queued : 0;
 	uint32_t told = 0;
 
-	/* Who waits no longer, and is still in the queue, had its turn, and so stands among the first.
+	/*
+	 * A claim that waits no longer but is still in the queue has had its turn, so it is among the
+	 * first.
 	 */
 	for (const struct engine_claim *claim = first ? *first : NULL; claim && told < most;
 	     claim = claim->behind) {
@@ -197,8 +204,10 @@ uint32_t engine_claim_position(const struct engine_claim *claim)
 	const struct engine_claim *other = first;
 	uint32_t position = 0;
 
-	/* Who has left is among the first, and has left places free: beyond these it is the smaller of
-	   how many have come since the first, and how many are there. */
+	/*
+	 * Claims that have left are among the first, and have left gaps in the numbering. Beyond those
+	 * the position is the smaller of how many came since the first, and how many are in the queue.
+	 */
 	for (unsigned i = 0; i < NEAR && other != claim; i++) {
 		position += other->claim.state < CLAIM_LEAVING;
 		other = other->behind;

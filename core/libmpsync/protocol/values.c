@@ -1,4 +1,4 @@
-/* The values that grants have, and what is told of their storing. */
+/* The values of grants, and whether they were stored. */
 #include "claims.h"
 
 #include <stdlib.h>
@@ -12,8 +12,10 @@ void value_end(struct engine_claim *claim, enum mpsync_status status)
 	report_event(claim, &(struct engine_event){.type = MPSYNC_EVENT_DONE, .status = status});
 }
 
-/* An adopted grant keeps its value. Without memory it has none from here on, as the store will
- * show. */
+/*
+ * An adopted grant keeps its value. Without memory it has none from here on, and the store will
+ * show so.
+ */
 void value_adopt(struct engine_claim *claim, const char *value)
 {
 	if (value && !claim->stored.value)
@@ -33,6 +35,6 @@ bool engine_set_value(struct engine_claim *claim, const char *value)
 	if (claim->claim.state == CLAIM_HELD)
 		engine_wish_for(claim, CLAIM_RENEW_NOW);
 	else
-		value_end(claim, MPSYNC_E_LOST); /* nothing writes it any more */
+		value_end(claim, MPSYNC_E_LOST); /* the grant has ended: no write stores it any more */
 	return true;
 }

@@ -1,4 +1,4 @@
-/* Lists: the places of all sessions, and who is first for each name. */
+/* Lists: the places on all sessions, and who holds each name. */
 #include "look.h"
 
 #include <stdlib.h>
@@ -39,7 +39,7 @@ static int compare_leases(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Those in the queues that are on no lease of ours. */
+/* Add the places in the queues that stand on no lease of this library. */
 static bool add_others(
     struct etcd_look *look, const struct etcd_found *ours, const struct etcd_found *queued)
 {
@@ -86,7 +86,7 @@ static void on_places(struct etcd_call *call, const struct etcd_answer *answer)
 	ask_next(look);
 }
 
-/* The next name behind place i. */
+/* The first place of the next name, after place i. */
 static size_t next_name(const struct etcd_look *look, size_t i)
 {
 	const char *name = look->places[i].name;

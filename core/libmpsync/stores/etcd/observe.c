@@ -1,4 +1,4 @@
-/* Whoever observes names is told of their changes, which are watched here. */
+/* Observers of names, and the watches that tell them of changes. */
 #include "store.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Looking into etcd, and taking a name by force: what concerns no claim. */
+/* Queries of etcd that concern no claim, and releasing a name by force. */
 #include "look.h"
 
 #include <stdlib.h>
@@ -73,7 +73,10 @@ static void delete_now(struct etcd_look *look)
 	                   .done = on_forced});
 }
 
-/* The holder's own client sees it, stops believing, and leaves the queue when nobody believes. */
+/*
+ * The holder's client sees this mark, stops believing, and leaves the queue when nobody can believe
+ * any more.
+ */
 static void revoke(struct etcd_look *look, const struct etcd_key *facts_key)
 {
 	struct etcd_facts facts;

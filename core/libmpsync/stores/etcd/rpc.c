@@ -1,4 +1,7 @@
-/* etcd's gRPC on one HTTP/2 connection to one member, and to the next when that one is silent. */
+/*
+ * etcd's gRPC over one HTTP/2 connection to one member; when that member is silent, to the next
+ * one.
+ */
 #include "rpc.h"
 
 #include "base/status.h"
@@ -19,14 +22,14 @@
 #define GRPC_UNIMPLEMENTED   12
 #define GRPC_UNAUTHENTICATED 16
 
-/* A call, a watch, or, where it is neither, the login. */
+/* A call or a watch; if it is neither, the login. */
 struct flight {
 	struct request base;
 	struct etcd_rpc *rpc;
 	struct etcd_call *call;
 	struct etcd_watch *watch;
 	unsigned token_number; /* of the token that it was sent with */
-	unsigned stale_tokens; /* with how many it was refused */
+	unsigned stale_tokens; /* how many tokens were refused to it */
 };
 
 LIST_HEAD(unsent_calls, etcd_call);
@@ -35,17 +38,17 @@ LIST_HEAD(unsent_watches, etcd_watch);
 struct etcd_rpc {
 	struct etcd_config config;
 	struct requests *requests;
-	size_t refused;             /* members that could not be reached, in a row, since the start */
-	bool answered;              /* by an etcd, once */
-	unsigned failed;            /* the connection where the last request went unanswered; 0: none */
-	unsigned broken;            /* the newest that nothing more is sent on; 0: none */
-	struct unsent_calls unsent; /* for want of memory */
+	size_t refused;  /* members in a row that refused the connection, since the start */
+	bool answered;   /* an etcd has answered at least once */
+	unsigned failed; /* the connection on which the last request got no answer; 0: none */
+	unsigned broken; /* the newest connection that is not used any more; 0: none */
+	struct unsent_calls unsent; /* requests that could not be sent for want of memory */
 	struct unsent_watches unwatched;
-	struct event *later; /* they are told */
+	struct event *later; /* tells those */
 	char *token;
-	unsigned token_number; /* of the present, or the last one */
+	unsigned token_number; /* of the present token, or the last one */
 	struct flight *login;
-	struct etcd_answer no_token; /* why there is none, for those who waited for it */
+	struct etcd_answer no_token; /* why there is no token, for those who waited for it */
 	char refusal[300];
 	char message[300];
 };
@@ -74,12 +77,12 @@ static struct http_settings settings_of(void *context, unsigned connection)
 
 void etcd_next_member(struct etcd_rpc *rpc)
 {
-	/* Else it was another one already. */
+	/* Otherwise it was replaced already. */
 	if (rpc->failed == requests_connection(rpc->requests))
 		requests_reconnect(rpc->requests);
 }
 
-/* Nothing more is sent on the connection that it came by. */
+/* Nothing more is sent on the connection that this answer came by. */
 static void note_broken(const struct flight *flight)
 {
 	if (flight->base.connection_number > flight->rpc->broken)
@@ -119,13 +122,13 @@ static struct etcd_answer refused(enum mpsync_status status)
 
 static struct etcd_answer unanswered(struct etcd_rpc *rpc, const struct http_answer *http)
 {
-	/* Where no member ever answered there may be none: that is an error, not an outage. */
+	/* Where no member has ever answered there may be no etcd: that is an error, not an outage. */
 	if (http->refused && !rpc->answered && ++rpc->refused >= rpc->config.member_count)
 		return refused(MPSYNC_E_UNREACHABLE);
 	return (struct etcd_answer){.result = ETCD_UNKNOWN, .status = MPSYNC_E_UNREACHABLE};
 }
 
-/* What an answer other than 0 means. */
+/* The meaning of an answer whose gRPC status is not 0. */
 static struct etcd_answer problem_of(struct flight *flight, const struct http_answer *http)
 {
 	if (http->status != 0 && http->grpc_status < 0 && flight->base.first && !flight->rpc->answered)
@@ -137,12 +140,12 @@ static struct etcd_answer problem_of(struct flight *flight, const struct http_an
 		return refused(MPSYNC_E_UNSUPPORTED);
 	case GRPC_FORBIDDEN:
 		return refused(MPSYNC_E_FORBIDDEN);
-	case GRPC_INVALID: /* as it says when it wants a user */
+	case GRPC_INVALID: /* etcd's answer when it wants a user */
 		return refused(MPSYNC_E_UNAUTHENTICATED);
 	case GRPC_UNAUTHENTICATED:
 		if (!flight->rpc->config.user)
 			return refused(MPSYNC_E_UNAUTHENTICATED);
-		break; /* it gave the token itself: members that do not agree yet */
+		break; /* etcd made the token itself: its members do not agree yet */
 	default:
 		break;
 	}
@@ -150,8 +153,8 @@ static struct etcd_answer problem_of(struct flight *flight, const struct http_an
 }
 
 /*
- * The token has run out, or its member has forgotten it, which only costs another one. Others may
- * have been refused for the same token, and have another by now.
+ * The token has expired, or its member has forgotten it: a new one costs one login. Other requests
+ * may have been refused with the same token, and have a new one by now.
  */
 static bool needs_other_token(struct flight *flight, const struct http_answer *http)
 {
@@ -167,7 +170,7 @@ static bool needs_other_token(struct flight *flight, const struct http_answer *h
 	return true;
 }
 
-/* False: it is to be sent again. */
+/* False: the request is sent again. */
 static bool on_call_answered(struct flight *flight, const struct http_answer *http)
 {
 	struct etcd_rpc *rpc = flight->rpc;
@@ -256,7 +259,10 @@ static void on_later(evutil_socket_t descriptor, short what, void *context)
 
 /* ---- The login ---- */
 
-/* By a member that could judge; one without its cluster cannot. */
+/*
+ * True if etcd rejected the credentials themselves. A member that has lost its quorum answers with
+ * other codes, and then another member is tried.
+ */
 static bool login_is_refused(const struct http_answer *http)
 {
 	return http->grpc_status == GRPC_INVALID || http->grpc_status == GRPC_FORBIDDEN ||
@@ -266,7 +272,7 @@ static bool login_is_refused(const struct http_answer *http)
 
 static void log_in(struct etcd_rpc *rpc);
 
-/* Those who wait for the token hear why there is none; watches try again later. */
+/* Calls that wait for the token are told why there is none; watches try again later. */
 static void refuse_waiting(struct etcd_rpc *rpc, const struct etcd_answer *problem)
 {
 	rpc->no_token = *problem;
@@ -292,7 +298,7 @@ static void on_login_answered(struct flight *login, const struct http_answer *ht
 	if (http->grpc_status < 0)
 		note_broken(login);
 	rpc->failed = login->base.connection_number;
-	/* It was changed, as it should be from time to time. */
+	/* The password was changed, as it should be from time to time: read the file again. */
 	if (login_is_refused(http) && etcd_config_read_password(&rpc->config)) {
 		log_in(rpc);
 		return;
@@ -343,7 +349,7 @@ static struct flight *flight_new(struct etcd_rpc *rpc, struct etcd_bytes message
 	return flight;
 }
 
-/* The message is taken over. */
+/* Takes the message over. */
 static void send_flight(
     struct flight *flight, const char *path, struct etcd_bytes message, uint64_t timeout_ms)
 {
@@ -357,7 +363,7 @@ static void send_flight(
 	free(message.bytes);
 }
 
-/* Those who wait for the token hear of its end. */
+/* Calls that wait for the token hear how the login ends. */
 static void log_in(struct etcd_rpc *rpc)
 {
 	const struct etcd_bytes message =

@@ -6,21 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What etcd stores of one object is at most 1.5 MiB; it is longer as JSON. */
+/* An object has at most 1.5 MiB in etcd; as JSON it is longer. */
 #define MOST_OBJECT ((size_t)8 * 1024 * 1024)
 
 struct kube_call {
 	struct request base;
 	struct kube_api *api;
 	struct kube_request request;
-	bool again; /* it has been sent with fresh credentials already */
+	bool again; /* it was sent again with new credentials */
 };
 
 struct kube_api {
 	struct kube_config config;
 	struct kube_authorization authorization;
 	struct requests *requests;
-	bool spoke; /* the server has answered once */
+	bool spoke; /* the server has answered at least once */
 };
 
 static struct kube_call *call_of(struct request *request)
@@ -34,7 +34,10 @@ static void explain_silence(const struct kube_api *api, const struct http_answer
     struct kube_answer *answer, char *text, size_t size)
 {
 	answer->problem = MPSYNC_E_UNREACHABLE;
-	/* A server that was trusted before may be between two certificates. */
+	/*
+	 * A server that was trusted before may be in the middle of changing its certificate, so this
+	 * passes.
+	 */
 	answer->refused = heard->untrusted && !api->spoke;
 	answer->unknown = !answer->refused;
 	if (heard->untrusted)
@@ -52,7 +55,7 @@ static void explain_silence(const struct kube_api *api, const struct http_answer
 		    heard->problem);
 }
 
-/* What the server says of itself is the best explanation there is. */
+/* The server's own message explains best what is wrong with it. */
 static const char *servers_words(const struct kube_answer *answer)
 {
 	const char *words =
@@ -61,7 +64,7 @@ static const char *servers_words(const struct kube_answer *answer)
 	return words && *words ? words : "it does not say why";
 }
 
-/* Said by RBAC, and not by a quota, or of a namespace that is going. */
+/* Does RBAC refuse? A quota, or a namespace that is being deleted, refuses with the same status. */
 static bool lacks_verb(const char *words)
 {
 	return strstr(words, "cannot ") && strstr(words, " resource ");
@@ -89,7 +92,7 @@ static void explain_status(
 		snprintf(text, size, "the API server is in trouble (%ld): %.250s", answer->status, words);
 	} else if (answer->status >= 400 && answer->status != 404 && answer->status != 409 &&
 	           answer->status != 410) {
-		/* What no program did wrong: an admission policy of the cluster says no. */
+		/* 422: an admission policy of the cluster refuses, which is no mistake of the program. */
 		answer->problem = answer->status == 422 ? MPSYNC_E_FORBIDDEN : MPSYNC_E_INVALID;
 		answer->refused = true;
 		snprintf(text, size, "the API server refuses it (%ld): %.300s", answer->status, words);
@@ -123,7 +126,7 @@ static void answer_call(struct kube_call *call, const struct http_answer *heard)
 	cJSON_Delete(json);
 }
 
-/* What never worked is a mistake; what did may work again. */
+/* Credentials that never worked are a mistake; those that did may work again. */
 static struct kube_answer without_credentials(const struct kube_api *api)
 {
 	const char *problem = api->authorization.problem;

@@ -9,14 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A token file is replaced by the kubelet long before the old token ends. */
+/*
+ * The kubelet replaces a token file long before the old token ends, so reading it this often is
+ * enough.
+ */
 #define TOKEN_FILE_MS 10000
-/* So long before its end, or for the last third of its life, a credential is used on, and the next
- * one is asked for: a plugin may take its time. */
+/*
+ * The next credential is asked for this long before the present one ends, or in the last third of
+ * its life: a plugin may take its time, and the present one serves meanwhile.
+ */
 #define REFRESH_MS 60000
-/* A plugin that answers what it has answered before is not asked again at once. */
+/* A plugin that gave the same credential again is not asked again before this time. */
 #define ASK_AGAIN_MS 5000
-/* One that ends so soon may have ended when it arrives. */
+/* A credential that ends within this time may have ended when it arrives at the server. */
 #define EXPIRY_MARGIN_MS 1000
 
 static uint64_t now(const struct kube_authorization *who)
@@ -54,7 +59,7 @@ static bool use_password(struct kube_authorization *who)
 	return good;
 }
 
-/* Without what surrounds it: blanks, or the line break of an editor. */
+/* Removes blanks and line breaks around the token, which editors leave. */
 static char *trim(char *text)
 {
 	static const char blanks[] = " \t\r\n\v\f";
@@ -77,7 +82,7 @@ static bool use_token_file(struct kube_authorization *who)
 	if (!token) {
 		snprintf(who->problem, sizeof who->problem, "the token file %.200s cannot be read: %s",
 		    who->config->token_file, strerror(errno));
-		/* The one that it held may be good still. */
+		/* The token that was read before may still be valid. */
 		return who->header;
 	}
 	good = set_header(who, "Bearer", trim(token));
@@ -134,7 +139,7 @@ static void on_exec_done(void *context, const cJSON *status, const char *problem
 
 	who->exec = NULL;
 	snprintf(who->problem, sizeof who->problem, "%s", problem);
-	/* Those that are there serve on while they last. */
+	/* The former credentials serve until they end. */
 	if (status)
 		who->has_credentials = take_credential(who, status, &certificate);
 	else if (has_expired(who))

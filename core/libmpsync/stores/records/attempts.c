@@ -2,7 +2,10 @@
 
 #include <assert.h>
 
-/* So long nothing need be heard of a name that is waited for, or a ttl if that is longer. */
+/*
+ * A waiter asks for the record again after this time without news, or after a ttl if that is
+ * longer.
+ */
 #define LOOK_AGAIN_MS 60000
 
 static void write_grant(struct task *task, const struct record *there)
@@ -19,7 +22,7 @@ static void write_grant(struct task *task, const struct record *there)
 	task->wrote = true;
 	task->request.record = record_grant(there, &view, claim->holder, claim->value, claim->ttl_ms,
 	    claim->election, task->sent_at_ms, task->grant->since_ms);
-	/* A try that barges in takes nobody's place away. */
+	/* A try that gets the name between two waiters leaves them their places. */
 	if (there && there->next && claim->once)
 		task->request.record.next = there->next;
 	else if (there && there->next)
@@ -30,7 +33,7 @@ static void write_grant(struct task *task, const struct record *there)
 	task->request.durable = true;
 	task->request.value_version = claim->value_version;
 	task->request.create = !there;
-	/* No version guards a create against what is seen before it lands (rules 16, 17). */
+	/* A create is guarded by no version, so it must not be sent again (rules 16 and 17). */
 	task->request.again = there;
 	task->granting = true;
 	task->request.version = there ? there->version : 0;
@@ -39,8 +42,8 @@ static void write_grant(struct task *task, const struct record *there)
 }
 
 /*
- * A watch may have missed the release of a record that says it lasts for years: whoever waits asks
- * once in a while, however long that is.
+ * A watch may have missed the release of a record with a ttl of years: a waiter asks once in a
+ * while, however long the ttl is.
  */
 static uint64_t until_next_look(struct task *task)
 {
@@ -85,14 +88,20 @@ void attempt_answer_busy(struct task *task, const struct record *record, uint64_
 	    });
 }
 
-/* Another instance got it for this very claim: what is left to do here is to let go (rule 3). */
+/*
+ * Another instance got the name for this very claim, and answers for it: all that is left to do
+ * here is to let go (rule 3, write only on top of your own write).
+ */
 static bool is_elsewhere(const struct record *record, const struct record_view *view)
 {
 	return record && record->holder && id_equal(&record->claim, &view->claim) &&
 	       !id_equal(&record->instance, &view->instance);
 }
 
-/* One that is the same for each elector of an identity goes on with what the former one had. */
+/*
+ * A claim that is the same at each elector of an identity goes on with the grant that the former
+ * elector had.
+ */
 static void regain(struct task *task, const struct record *there)
 {
 	task->claim->adopt = true;
@@ -111,7 +120,10 @@ static void judge(struct task *task, const struct record *record)
 		return;
 	}
 	watched_see(task->records, task->watched, there);
-	/* The disk was full when it took its place, or the file is another one: it takes one again. */
+	/*
+	 * The waiter is not in the order: the disk was full when it took its place, or the file is
+	 * another one. It takes a place again.
+	 */
 	if (record && record->unlisted)
 		task->queued = false;
 	if (is_elsewhere(there, &view)) {
@@ -122,7 +134,10 @@ static void judge(struct task *task, const struct record *record)
 		return;
 	}
 	busy_ms = record_busy_ms(&task->watched->seen, there, &view, records_now(task->records));
-	/* A release would not be heard of. Who waits without an end asks again and again. */
+	/*
+	 * A release could not be noticed without a watch, so a waiter is told why. One that waits
+	 * without an end tries again.
+	 */
 	if (busy_ms > 0 && task->watched->unheard && !task->claim->once) {
 		task_answer_error(
 		    task, RECORD_REFUSED, task->watched->unheard_status, task->watched->unheard, 0);
@@ -143,8 +158,8 @@ static void judge(struct task *task, const struct record *record)
 }
 
 /*
- * Who was quicker is told by the watch; if it does not, the record is read. Not so where it may
- * have been another request of ours.
+ * After a lost race the watch tells the new record; without a watch it is read. But if the other
+ * write may have been our own first copy, it is read at once.
  */
 static bool awaits_news(struct task *task)
 {

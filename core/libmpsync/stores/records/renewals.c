@@ -18,7 +18,7 @@ static void write_renewal(struct task *task, enum phase phase)
 
 	task_prepare(task, phase);
 	task->sent_at_ms = records_now(task->records);
-	/* Who adopts may bring a value. */
+	/* An adoption may bring a new value. */
 	task->request.durable = task->grant->value_version != claim->value_version ||
 	                        (phase == ADOPT_WRITE && claim->value);
 	task->request.renewal = phase == RENEW_WRITE && !task->request.durable;
@@ -38,7 +38,10 @@ void adopt_read(struct task *task, enum record_result result, const struct recor
 		return;
 	}
 	assert(record);
-	/* What a shorter one would let pass on early, its holder may believe in (rule 21). */
+	/*
+	 * The holder may believe for the stored ttl: a shorter one would let others in too early (rule
+	 * 21, the ttl of a grant is fixed).
+	 */
 	if (task->claim->any_ttl && record->ttl_ms <= STORE_LONGEST_TTL_MS)
 		task->claim->ttl_ms = (uint32_t)record->ttl_ms;
 	if (record->ttl_ms != task->claim->ttl_ms) {
@@ -61,7 +64,10 @@ void renew_read(struct task *task, enum record_result result, const struct recor
 		task_answer_gone(task, record);
 		return;
 	}
-	/* Only a label changed, or our own lost write is there. Only a new write counts (rule 24). */
+	/*
+	 * Somebody annotated the record, or it is our own write whose answer was lost. Either way only
+	 * a new write counts (rule 24, a conflict is not a loss).
+	 */
 	task_take_over_version(task, record);
 	if (record->next)
 		task_watch_while_holding(task);
@@ -72,7 +78,7 @@ void renew_written(struct task *task, enum record_result result, const struct re
 {
 	const bool adopts = task->phase == ADOPT_WRITE;
 
-	/* A write that changed nothing is no renewal: nobody can have seen it (rule 18). */
+	/* A write that changed nothing is no renewal, because no contender can see it (rule 18). */
 	if (result == RECORD_OK && record && record->version != task->grant->version) {
 		task_take_over_write(task, record);
 		task_answer_right(task, adopts ? CLAIM_GRANTED : CLAIM_RENEWED);

@@ -1,6 +1,9 @@
 #include "task.h"
 
-/* The one write into a record of another's: it changes nothing that anybody compares (rule 49). */
+/*
+ * The only write into another holder's record. It changes no field that contenders compare (rule
+ * 49, places instead of a herd).
+ */
 static void write_next(
     struct task *task, enum phase phase, const struct record *there, const char *next)
 {
@@ -15,7 +18,10 @@ static void write_next(
 	backend->ops->write(backend, &task->request);
 }
 
-/* Looks twice, so that those who come together find the places that the first of them took. */
+/*
+ * Reads the record twice, so that waiters who come together see the place that the first of them
+ * wrote.
+ */
 bool place_reserve(struct task *task, const struct record *there, uint64_t *busy_ms)
 {
 	const uint64_t now = records_now(task->records);
@@ -59,7 +65,7 @@ void place_reserved(struct task *task, enum record_result result, const struct r
 	const struct record_view view = task_view(task);
 
 	if (result != RECORD_OK) {
-		/* Somebody wrote before: it looks again. */
+		/* Another contender wrote first: read again. */
 		task->reserved = false;
 		places_lost(task);
 		attempt_answer_busy(task, NULL, pace_place_ms(&task->records->pace));

@@ -30,7 +30,7 @@ void task_drop(struct task *task)
 	records->spare = task;
 }
 
-/* All that is known of it is its grant. */
+/* Nothing is known of the task but its grant. */
 static bool is_at_rest(const struct task *task)
 {
 	return task->grant->held && !task->watched && !task->late_grant;
@@ -77,8 +77,9 @@ void task_answer_right(struct task *task, enum claim_event event)
 }
 
 /*
- * What was held has been removed by a hand (rule 24), though the record names us: it is a late
- * create of ours, or what another copy of the file still shows.
+ * Is the record of another object than the one that was held? Somebody has deleted that one (rule
+ * 24). The record names us all the same: it is a late create of ours, or another copy of the file
+ * shows it.
  */
 bool task_is_of_another_object(const struct task *task, const struct record *record)
 {
@@ -128,7 +129,7 @@ uint64_t task_newest_version(const struct task *task)
 	return watched ? watched->newest_version : 0;
 }
 
-/* A renewal is of use as long as its right lasts; the others are asked for again. */
+/* A renewal is of use until its right ends; other requests are repeated. */
 static uint64_t wanted_until(const struct task *task)
 {
 	const struct store_claim *claim = task->claim;
@@ -155,8 +156,10 @@ void task_prepare(struct task *task, enum phase phase)
 	};
 }
 
-/* "There is nothing" has no version: if anything was heard meanwhile, nobody knows which came
- * first. */
+/*
+ * "There is no record" has no version: if any event came meanwhile, nobody knows which of the two
+ * is newer.
+ */
 bool task_is_overtaken(const struct task *task, const struct record *there)
 {
 	return !there && task_newest_version(task) != task->asked_version;
@@ -172,7 +175,7 @@ void task_read(struct task *task, enum phase phase, bool fresh)
 	backend->ops->read(backend, &task->request);
 }
 
-/* The record as our last known write left it. */
+/* The record as our last acknowledged write left it. */
 struct record task_record(const struct task *task)
 {
 	const struct record_view view = task_view(task);
@@ -187,7 +190,7 @@ struct record task_record(const struct task *task)
 	return record;
 }
 
-/* What is there is our own last write, perhaps one whose answer was lost. */
+/* The record is our own last write, perhaps one whose answer was lost: take over its version. */
 void task_take_over_version(struct task *task, const struct record *record)
 {
 	assert(record);
@@ -198,7 +201,7 @@ void task_take_over_version(struct task *task, const struct record *record)
 	task->grant->held = true;
 }
 
-/* The value counts as stored only now, and only the one that this very write had. */
+/* Only now does the value count as stored, and only the one that this very write had. */
 void task_take_over_write(struct task *task, const struct record *record)
 {
 	task_take_over_version(task, record);

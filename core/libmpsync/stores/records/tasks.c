@@ -3,19 +3,22 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* A request that comes to nothing: is there more to be done than to let go? */
+/* What a request that cannot succeed leads to: is there more to do than to let go? */
 enum failure {
 	IS_TOLD,
-	IS_TOLD_IF_WROTE, /* a grant may be there */
-	/* Litter, and a place that nobody takes, cost others a moment: no reason to try again. */
+	IS_TOLD_IF_WROTE, /* a grant may be stored */
+	/*
+	 * A record that is left over, or a place that nobody takes, costs others a moment only: that is
+	 * no reason to try again.
+	 */
 	IS_THE_END,
 };
 
-/* What comes after each answer: where it leads to is said by the function. */
+/* For each phase the function that handles its answer, and what to do if the request fails. */
 static const struct phase_rules {
 	void (*answered)(struct task *task, enum record_result result, const struct record *record);
 	enum failure failure;
-	bool noted; /* what was read is news of the name; a mere place in the queue is no record */
+	bool noted; /* a record that was read is news; a place in a queue is no record */
 } rules[] = {
     [ATTEMPT_READ] = {attempt_read, IS_TOLD, false},
     [ATTEMPT_WRITE] = {attempt_written, IS_TOLD, false},
@@ -37,7 +40,10 @@ static bool may_come_late(const struct task *task, enum record_result result)
 	       (result == RECORD_UNKNOWN || (task->request.uncertain && result == RECORD_REFUSED));
 }
 
-/* Who is to adopt what is held remembers that it was: when it vanishes it is not free (rule 17). */
+/*
+ * A claim that is to adopt a held record remembers having seen it: when the record vanishes, the
+ * name is not free (rule 17, a deletion is not a release).
+ */
 static void note(const struct task *task, const struct record *there)
 {
 	if (task->phase == ADOPT_READ && there && there->holder)
@@ -187,7 +193,7 @@ void records_forget(struct store *store, struct store_claim *claim)
 
 /* ---- What is seen meanwhile ---- */
 
-/* Those that may go on attempt again; the others wait for the end that they know of. */
+/* Waiters that may write attempt again; the others wait until the time that they know of. */
 void records_wake_waiting(struct records *records, struct watched_name *watched, bool known)
 {
 	const struct store_sink *sink = &records->store.sink;
@@ -198,7 +204,7 @@ void records_wake_waiting(struct records *records, struct watched_name *watched,
 		const struct record *last = watched->has_last ? &watched->last : NULL;
 
 		next = task->next;
-		/* Its place counts from the next time that nobody holds it. */
+		/* The place counts from the next time that the name is free. */
 		if (last && last->holder)
 			task->place_until_ms = 0;
 		if (task->phase != IDLE || !known || places_wanted(task, last) ||
@@ -207,7 +213,7 @@ void records_wake_waiting(struct records *records, struct watched_name *watched,
 	}
 }
 
-/* Only where no request is under way: that will find out for itself. */
+/* Only where no request is under way: an answer would bring the same news. */
 void records_keep_up(struct watched_name *watched, const struct record *record)
 {
 	struct task *task = watched->holding;

@@ -28,7 +28,10 @@ void withdraw_read(struct task *task, enum record_result result, const struct re
 	}
 }
 
-/* A lock leaves no litter: its free record goes, unless somebody waits for it or has taken it. */
+/*
+ * A lock leaves nothing behind: its free record is removed, unless somebody waits for the name or
+ * has taken it.
+ */
 static void remove_record(struct task *task, const struct record *record)
 {
 	struct record_backend *backend = task->records->backend;
@@ -77,7 +80,7 @@ void records_remove_lingered(struct records *records)
 	}
 }
 
-/* What came in between was told already: it need not be read. */
+/* An event came meanwhile, so the record need not be read. */
 static bool has_news(const struct task *task)
 {
 	return task_newest_version(task) > task->request.version;
