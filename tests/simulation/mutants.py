@@ -159,6 +159,11 @@ MUTANTS = [
          "if (false) answer_in_doubt("),
         ("elector/protocol/outcomes.c", "answer_in_doubt(ticket->sessions, request); /* with another elector it may go on */",
          "answer_error(ticket->sessions, request, 409, \"lost\", \"the grant has ended\");")], "2"),
+    ("95", "callers of the old wire do not regain what a former elector gave them", [
+        ("libmpsync/stores/records/tasks.c", "if (task->claim->regain)\n\t\t\tregain",
+         "if (false)\n\t\t\tregain")], "2"),
+    ("96", "etcd: callers of the old wire do not regain what a former elector gave them", [
+        ("libmpsync/stores/etcd/place.c", "return entry->claim->regain && oldest", "return false && oldest")], "4"),
     ("60", "etcd: a keep-alive is confirmed without the places that are held", [
         ("libmpsync/stores/etcd/session.c", ".further_count = count,", ".further_count = 0,")], "3"),
     ("61", "etcd: a place is adopted that is not the first", [
