@@ -160,8 +160,7 @@ MUTANTS = [
         ("elector/protocol/outcomes.c", "answer_in_doubt(ticket->sessions, request); /* with another elector it may go on */",
          "answer_error(ticket->sessions, request, 409, \"lost\", \"the grant has ended\");")], "2"),
     ("95", "callers of the old wire do not regain what a former elector gave them", [
-        ("libmpsync/stores/records/tasks.c", "if (task->claim->regain)\n\t\t\tregain",
-         "if (false)\n\t\t\tregain")], "2"),
+        ("libmpsync/stores/records/attempts.c", "if (task->claim->regain)", "if (false)")], "2"),
     ("96", "etcd: callers of the old wire do not regain what a former elector gave them", [
         ("libmpsync/stores/etcd/place.c", "return entry->claim->regain && oldest", "return false && oldest")], "4"),
     ("60", "etcd: a keep-alive is confirmed without the places that are held", [
