@@ -133,8 +133,8 @@ def table():
         "Mistakes of the kind that a tired hand makes, one at a time, at the edges: files, processes, sockets and servers. "
         "Those of the pure core are in [the guarantees](guarantees.md). Made by `python3 tests/mutants/run.py --table`; "
         "`python3 tests/mutants/run.py` makes each mistake and runs the test that stands beside it.", "",
-        f"{known} of {sum(map(len, areas.values()))} have a test that is known to notice them. The others were drawn from "
-        "the code as well; nobody has looked yet which test notices them, or what is said of them holds."]
+        f"{known} of {sum(map(len, areas.values()))} have a test that is known to notice them. Of the others it is said "
+        "why none could."]
     for area, mutants in sorted(areas.items()):
         lines += ["", f"## {area.capitalize()}", "| | in | mistake | noticed by |", "|---|---|---|---|"]
         for mutant in mutants:
