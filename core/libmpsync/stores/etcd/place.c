@@ -184,7 +184,10 @@ void etcd_place_look(struct etcd_entry *entry)
 	               .done = on_looked});
 }
 
-/* One that is the same for each elector of an identity goes on with what the former one had. */
+/*
+ * A claim that is the same at each elector of an identity goes on with the grant that the former
+ * elector had.
+ */
 static bool is_to_regain(
     const struct etcd_entry *entry, const struct etcd_key *oldest, const struct etcd_key *facts_key)
 {
