@@ -334,15 +334,15 @@ class Signals(CommandCase):
         self.one_arrives(lambda timeout, _: os.kill(timeout, signal.SIGTERM), front=["timeout", "1000"])
 
     def test_one_of_a_service_manager(self):
-        """That sends it to every process of the service."""
+        """That sends it to every process of the service, one right after the other."""
         def send(_, mpsync):
             every, found = [], [mpsync]
             while found:
                 every.append(found.pop(0))
                 found += children(every[-1])
-            for pid in every:
-                if pathlib.Path(f"/proc/{pid}/comm").read_text() != "sleep\n":
-                    os.kill(pid, signal.SIGTERM)
+            names = {pid: pathlib.Path(f"/proc/{pid}/comm").read_text() for pid in every}
+            for pid in [pid for pid in every if names[pid] != "sleep\n"]:
+                os.kill(pid, signal.SIGTERM)
         self.one_arrives(send)
 
     def test_command_has_the_dispositions_and_the_mask_of_its_caller(self):

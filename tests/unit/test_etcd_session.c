@@ -280,6 +280,35 @@ static int install(void **state)
 
 #define over_etcd(test) cmocka_unit_test_setup_teardown(test, open_etcd, close_etcd)
 
+/*
+ * Goal: a place that came late, and whose facts a hand took, does not stay for ever: who leaves it
+ * writes facts again, which end it when nobody may believe in it any more.
+ */
+static void test_a_place_without_facts_gets_some_when_it_is_left(void **state)
+{
+	struct store_claim *claim = new_claim("n");
+	struct etcd_answer answer = {.succeeded = true, .revision = 30, .term = TERM};
+	struct etcd_key own = {.value = "", .create_revision = 20, .mod_revision = 20};
+	char key[200];
+
+	(void)state;
+	attempt(claim);
+	open_session(15);
+	snprintf(key, sizeof key, "%s", expect_call(ETCD_TXN)->key);
+	own.key = key;
+	own.lease = expect_call(ETCD_TXN)->call->then[0].lease;
+	lose_call(ETCD_TXN);
+	withdraw(claim);
+	answer.found[0] = (struct etcd_found){&own, 1};
+	answer_call(expect_call(ETCD_TXN), &answer);
+	assert_int_equal(expect_call(ETCD_TXN)->call->then[0].kind, ETCD_PUT);
+	assert_int_equal(expect_call(ETCD_TXN)->call->then[0].lease, own.lease);
+	assert_string_not_equal(expect_call(ETCD_TXN)->key, key);
+	answer_call(expect_call(ETCD_TXN), &(struct etcd_answer){.succeeded = true, .term = TERM});
+	assert_int_equal(store_world.told.event, CLAIM_FREED);
+	drop_claim(claim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,6 +325,7 @@ int main(void)
 	    over_etcd(test_a_key_that_is_gone_ends_the_session),
 	    over_etcd(test_a_lease_that_is_gone_is_looked_for),
 	    over_etcd(test_a_lease_that_nobody_needs_ends),
+	    over_etcd(test_a_place_without_facts_gets_some_when_it_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, install, NULL);

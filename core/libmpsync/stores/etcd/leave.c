@@ -97,13 +97,31 @@ static void leave(struct etcd_entry *entry)
 	        .done = on_left_by_facts});
 }
 
+static void on_left_to_its_facts(struct etcd_call *call, const struct etcd_answer *got)
+{
+	if (etcd_entry_is_good(call->context, got))
+		answer_freed(call->context, false);
+}
+
+/*
+ * A place whose facts somebody has deleted may be this claim's, or one that a former elector's
+ * client believes in. It is not deleted here: with facts it ends when nobody may believe in it.
+ */
+static bool leave_to_its_facts(
+    struct etcd_entry *entry, const struct etcd_key *own, const struct etcd_key *facts)
+{
+	return own && !facts && etcd_place_is_nobodys(entry, own) &&
+	       etcd_place_restore_facts(entry, own, etcd_entry_ask, on_left_to_its_facts);
+}
+
 static void on_doubt_resolved(struct etcd_call *call, const struct etcd_answer *got)
 {
 	struct etcd_entry *entry = call->context;
 	const struct etcd_key *own = etcd_only(&got->found[0]);
 	const struct etcd_key *facts = etcd_only(&got->found[1]);
 
-	if (etcd_entry_is_good(entry, got) && !leave_by_facts(entry, own, facts))
+	if (etcd_entry_is_good(entry, got) && !leave_by_facts(entry, own, facts) &&
+	    !leave_to_its_facts(entry, own, facts))
 		/* If the key appears later, the session's watch sees it. */
 		answer_freed(entry, etcd_entry_owns(entry, facts));
 }

@@ -82,6 +82,16 @@ static bool watch_before(struct etcd_entry *entry, const struct etcd_key *before
 	return true;
 }
 
+/* This client's session on that lease; NULL: the lease is another's. */
+static const struct etcd_session *session_on(const struct etcd *etcd, int64_t lease)
+{
+	const struct etcd_session *session = etcd->sessions;
+
+	while (session && session->lease != lease)
+		session = session->next;
+	return session;
+}
+
 /* A place whose claim is in this client: that claim sees to its facts itself. */
 static bool is_somebodys(const struct etcd_session *session, const struct etcd_key *place)
 {
@@ -93,38 +103,32 @@ static bool is_somebodys(const struct etcd_session *session, const struct etcd_k
 	return other;
 }
 
-static void on_facts_restored(struct etcd_call *call, const struct etcd_answer *got)
+bool etcd_place_is_nobodys(const struct etcd_entry *entry, const struct etcd_key *place)
 {
-	if (got->result != ETCD_OK)
-		etcd_entry_tell_changed(call->context); /* the claim looks again */
+	const struct etcd_session *session =
+	    place->lease ? session_on(entry->etcd, place->lease) : NULL;
+
+	return session && !is_somebodys(session, place);
 }
 
-/*
- * The place before this claim is on its own lease and belongs to no claim of this client: it came
- * late, or was adopted for a claim that has gone. Its facts would end it. If somebody has deleted
- * the facts they are written again, or the place would stay for ever.
- */
-static void restore_facts(struct etcd_entry *entry, const struct etcd_key *place)
+bool etcd_place_restore_facts(struct etcd_entry *entry, const struct etcd_key *place,
+    void (*send)(struct etcd_entry *, const struct etcd_call *),
+    void (*done)(struct etcd_call *, const struct etcd_answer *))
 {
 	const struct etcd *etcd = entry->etcd;
-	char *key;
-	char *facts;
-
-	if (!etcd_stands_on_our_lease(entry, place) || entry->check.flight ||
-	    is_somebodys(entry->session, place))
-		return;
-	key = etcd_place_facts_key(
+	char *key = etcd_place_facts_key(
 	    etcd->prefix, entry->claim->name, place->key, place->lease, place->create_revision);
-	facts = etcd_facts_write(&(struct etcd_facts){
+	char *facts = etcd_facts_write(&(struct etcd_facts){
 	    .holder = "unknown",
 	    .key = place->key,
 	    .token = (uint64_t)place->create_revision,
 	    .ttl_ms = entry->claim->ttl_ms,
 	    .since_ms = etcd->store.clock.wall_ms(etcd->store.clock.context),
 	});
+	const bool sent = key && facts;
 
-	if (key && facts)
-		etcd_entry_check(entry,
+	if (sent)
+		send(entry,
 		    &(struct etcd_call){.compares = {{.key = place->key,
 		                                         .revision = place->mod_revision,
 		                                         .kind = ETCD_WRITTEN_AT},
@@ -132,9 +136,23 @@ static void restore_facts(struct etcd_entry *entry, const struct etcd_key *place
 		        .compare_count = 2,
 		        .then = {{.kind = ETCD_PUT, .key = key, .value = facts, .lease = place->lease}},
 		        .then_count = 1,
-		        .done = on_facts_restored});
+		        .done = done});
 	free(key);
 	free(facts);
+	return sent;
+}
+
+static void on_facts_restored(struct etcd_call *call, const struct etcd_answer *got)
+{
+	if (got->result != ETCD_OK)
+		etcd_entry_tell_changed(call->context); /* the claim looks again */
+}
+
+/* The place stands before this claim, and its facts would end it: it would stay for ever. */
+static void restore_facts(struct etcd_entry *entry, const struct etcd_key *place)
+{
+	if (!entry->check.flight && etcd_place_is_nobodys(entry, place))
+		etcd_place_restore_facts(entry, place, etcd_entry_check, on_facts_restored);
 }
 
 /*

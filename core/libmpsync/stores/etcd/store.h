@@ -267,6 +267,18 @@ void etcd_entry_gone(struct etcd_entry *entry);
 
 /* Enter the queue; a try does so only if nobody is in it. */
 void etcd_place_take(struct etcd_entry *entry);
+/*
+ * The place stands on a lease of this client and belongs to no claim of it: it came late, or was
+ * adopted for a claim that has gone.
+ */
+bool etcd_place_is_nobodys(const struct etcd_entry *entry, const struct etcd_key *place);
+/*
+ * Write the facts of a place that is nobody's again, unless there are some: they end it when nobody
+ * may believe in it any more. False without memory.
+ */
+bool etcd_place_restore_facts(struct etcd_entry *entry, const struct etcd_key *place,
+    void (*send)(struct etcd_entry *, const struct etcd_call *),
+    void (*done)(struct etcd_call *, const struct etcd_answer *));
 /* Is the place the oldest? Else wait for the one before it to go. */
 void etcd_place_look(struct etcd_entry *entry);
 
