@@ -147,6 +147,16 @@ class Survivors(CommandCase):
         self.mpsync("lock", "x", "--wait", "2s", "--", "true", check=121)
         self.assertTrue(self.marked())
 
+    def stop_outside_of_transactions(self, pid):
+        """Who is stopped inside of one keeps the file from everybody."""
+        def stopped():
+            os.kill(pid, signal.SIGSTOP)
+            if self.mpsync("lock", "another", "--wait", "0", "--", "true").returncode == 0:
+                return True
+            os.kill(pid, signal.SIGCONT)
+            return False
+        self.until(stopped)
+
     def test_command_does_not_begin_after_the_right_has_ended(self):
         """Its keeper was stopped between the grant and the beginning."""
         blocker = self.run_under("lock", "x", "--", "sh", "-c", "echo ready; read line")
@@ -154,7 +164,7 @@ class Survivors(CommandCase):
         waiter = self.run_under("lock", "x", "--ttl", "1s", "--", "sh", "-c", "echo ran", stderr=subprocess.DEVNULL)
         own = self.find_own(waiter.child.pid)
         self.until(lambda: " 1\n" in self.mpsync("ls").stdout)
-        os.kill(own["keeper"], signal.SIGSTOP)
+        self.stop_outside_of_transactions(own["keeper"])
         blocker.send("go")
         blocker.child.wait()
         self.mpsync("lock", "x", "--", "true", check=0)
