@@ -141,7 +141,7 @@ void report_refusal(
     struct engine_claim *claim, enum mpsync_status status, const struct store_word *word)
 {
 	const bool held = claim->claim.state == CLAIM_HELD;
-	char text[600];
+	char text[640];
 
 	if (claim->refusal_told || !word || !word->message ||
 	    !(held || claim->claim.state == CLAIM_LEAVING))

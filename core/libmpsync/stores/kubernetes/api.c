@@ -110,7 +110,7 @@ static void answer_call(struct kube_call *call, const struct http_answer *heard)
 	struct kube_answer answer = {.status = heard->status};
 	const bool is_document = heard->status && (heard->status != 200 || !call->request.event);
 	cJSON *json = is_document ? cJSON_Parse(heard->body) : NULL;
-	char text[400] = "";
+	char text[480] = "";
 
 	answer.json = json;
 	answer.further = heard->further;
