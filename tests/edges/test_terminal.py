@@ -2,6 +2,7 @@
 mpsync under real terminals: it and its command are one job of the shell, in the foreground or not, in
 pipelines, stopped and continued; and the terminal is the command's as it would be without mpsync.
 """
+import contextlib
 import os
 import pathlib
 import signal
@@ -32,6 +33,8 @@ class Jobs(ScreenCase):
         shell.expect("runs 42")
         shell.type("\x1a")
         shell.expect("Stopped")
+        # Whoever still reads from the terminal would get what is typed for the shell.
+        self.until(lambda: all(state(pid) == "T" for pid in self.readers()))
         shell.line("bg; echo back $((41+2))")
         shell.expect("back 43")
         # In the background it may not read from the terminal: it is stopped again.
@@ -42,6 +45,14 @@ class Jobs(ScreenCase):
         shell.expect("got typed")
         shell.line("echo code $?")
         shell.expect("code 0")
+
+    def readers(self):
+        return [pid for pid in self.of_this_test() if "read line" in self.words(pid) and "mpsync" not in self.words(pid)]
+
+    def words(self, pid):
+        with contextlib.suppress(OSError):
+            return pathlib.Path(f"/proc/{pid}/cmdline").read_text()
+        return ""
 
     def job_is_stopped(self, shell):
         shell.line("jobs; echo looked $((40+4))")

@@ -32,11 +32,12 @@ static mpsync_lock *new_lock(mpsync_client *client, const char *name)
 
 static mpsync_event *expect(mpsync_queue *queue, int32_t type)
 {
-	mpsync_event *event;
+	mpsync_event *event = mpsync_queue_wait(queue, 10000);
 
-	do
+	while (event && event->type == MPSYNC_EVENT_WAITING && type != MPSYNC_EVENT_WAITING) {
+		mpsync_event_free(event);
 		event = mpsync_queue_wait(queue, 10000);
-	while (event && event->type == MPSYNC_EVENT_WAITING && type != MPSYNC_EVENT_WAITING);
+	}
 	assert_non_null(event);
 	assert_int_equal(event->type, type);
 	return event;

@@ -280,10 +280,12 @@ mpsync_status mpsync_lock_release_start(
 
 mpsync_status mpsync_lock_release(mpsync_lock *lock, mpsync_error *error)
 {
+	mpsync_status status = lock_check_handle(lock, error);
 	struct call call;
-	mpsync_status status;
 
-	if (lock && atomic_load(&lock->running))
+	if (status != MPSYNC_OK)
+		return status;
+	if (atomic_load(&lock->running))
 		return release(lock, (struct op){0}, 0, error);
 	call_init(&call);
 	status = release(lock, (struct op){.call = &call, .open = true}, 0, error);
