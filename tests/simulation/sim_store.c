@@ -326,8 +326,10 @@ static void put(struct sim *sim, struct stored *stored, const struct message *me
 {
 	struct record next = message->request.record;
 	struct record copy;
-	const bool adopts = next.holder && id_equal(&stored->record.claim, &next.claim) &&
-	                    !id_equal(&stored->record.instance, &next.instance);
+	const bool is_same = next.holder && id_equal(&stored->record.claim, &next.claim);
+	/* Also by the write that follows one without an answer. */
+	const bool adopts = is_same && (!id_equal(&stored->record.instance, &next.instance) ||
+	                                   (stored->adopted && !message->request.renewal));
 
 	check_numbers(sim, message);
 	if (sim->mode != MODE_FILE) {
