@@ -133,10 +133,6 @@ MUTANTS = [
          "\tclaim->stored.ttl_ms = ttl_ms;\n}\nconst struct store_claim *engine_claim_stored(")]),
     ("21", "a granting write whose answer was lost is forgotten", [
         ("libmpsync/stores/records/errands.c", "if (!(task->granting || task->late_grant) ||", "if (true ||")]),
-    ("23", "the client believes what was asked before its present stream", [
-        ("libmpsync/stores/elector/claims.c",
-         "return sent_hellos == remote->hellos && remote_is_current(remote, body);",
-         "return sent_hellos <= remote->hellos && remote_is_current(remote, body);")], "2"),
     ("24", "the client believes an elector that does not have its stream", [
         ("libmpsync/stores/elector/claims.c", "return id_equal(&elector, &remote->elector);",
          "return id_equal(&elector, &elector) && remote->greeted;")]),
