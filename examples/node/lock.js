@@ -1,13 +1,15 @@
 // A program of the first Metaparticle Sync: one at a time.
 const sync = require('@metaparticle/sync');
 
+let released = false;
 const lock = new sync.Lock(
   'example',
   async () => {
     console.log('holding');
+    released = true; // the callback below is called at a release as well
     await lock.unlock();
     console.log('released');
   },
-  () => console.log('lost'),
+  () => released || console.log('lost'),
 );
 lock.lock();
