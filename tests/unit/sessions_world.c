@@ -92,6 +92,23 @@ static void withdraw_now_or_never(struct store *store, struct store_claim *claim
 		world.store_ops.withdraw(store, claim);
 }
 
+int release(const struct put *put)
+{
+	static struct sessions_request request;
+
+	world.status = 0;
+	sessions_delete(world.sessions, put, &request);
+	pass(200);
+	return world.status;
+}
+
+void wait_behind(const struct put *holder, struct put *waiter, struct sessions_request *request)
+{
+	assert_int_equal(ask(holder), 200);
+	waiter->wait_ms = 60000;
+	sessions_put(world.sessions, waiter, request);
+}
+
 void answer_late(void)
 {
 	world.late_ops = false;

@@ -39,6 +39,10 @@ void restart_elector(void);
 struct put put_of(uint8_t claim);
 /* The status of the answer; 0: none yet. */
 int ask(const struct put *put);
+/* The status of the answer to its DELETE, when its release has been heard of. */
+int release(const struct put *put);
+/* The one holds, and the other waits for up to a minute, with that request. */
+void wait_behind(const struct put *holder, struct put *waiter, struct sessions_request *request);
 /* The attempt that waits for world.late_ops is made at last. */
 void answer_late(void);
 /* In steps, as timers ring. */

@@ -57,14 +57,6 @@ static void test_what_is_over_is_over(void **state)
 	assert_int_equal(ticket_remaining_ms(ticket_of(&a), world.now_ms - a.ttl_ms, world.now_ms), 0);
 }
 
-static void release(const struct put *put)
-{
-	static struct sessions_request request;
-
-	sessions_delete(world.sessions, put, &request);
-	pass(200);
-}
-
 /* Goal: who was granted by an event believes it from then on. */
 static void test_an_event_is_a_promise(void **state)
 {
@@ -160,9 +152,7 @@ static void test_a_wait_outlives_the_stream(void **state)
 	struct session_stream *stream = open_stream(2);
 
 	(void)state;
-	assert_int_equal(ask(&a), 200);
-	b.wait_ms = 60000;
-	sessions_put(world.sessions, &b, &request);
+	wait_behind(&a, &b, &request);
 	sessions_stream_closed(world.sessions, stream, false, false);
 	world.status = 0;
 	pass(4000);

@@ -28,14 +28,6 @@ static void test_a_refusal_is_answered(void **state)
 	assert_int_equal(sessions_counters(world.sessions)->waiters, 0);
 }
 
-static void release(const struct put *put)
-{
-	static struct sessions_request request;
-
-	sessions_delete(world.sessions, put, &request);
-	pass(200);
-}
-
 /* Goal: whose turn comes and is refused, with no request to be answered, hears of it. */
 static void test_a_refusal_of_a_queued_claim_is_an_event(void **state)
 {

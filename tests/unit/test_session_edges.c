@@ -20,14 +20,6 @@ static struct ticket *ticket_of(const struct put *put)
 	return ticket;
 }
 
-static void release(const struct put *put)
-{
-	static struct sessions_request request;
-
-	sessions_delete(world.sessions, put, &request);
-	pass(200);
-}
-
 static const char *spec_of_answer(const char *field)
 {
 	const cJSON *spec = cJSON_GetObjectItem(world.body, "spec");
@@ -115,9 +107,7 @@ static void test_what_was_waited_for_has_to_be_confirmed(void **state)
 	uint64_t remaining_ms = 1;
 
 	(void)state;
-	assert_int_equal(ask(&a), 200);
-	b.wait_ms = 60000;
-	sessions_put(world.sessions, &b, &request);
+	wait_behind(&a, &b, &request);
 	release(&a);
 	assert_true(duration_parse(spec_of_answer("remaining"), &remaining_ms));
 	assert_int_equal(remaining_ms, 0);
@@ -152,9 +142,7 @@ static void test_an_abandoned_request_is_not_answered(void **state)
 	struct put b = put_of(2);
 
 	(void)state;
-	assert_int_equal(ask(&a), 200);
-	b.wait_ms = 60000;
-	sessions_put(world.sessions, &b, &request);
+	wait_behind(&a, &b, &request);
 	sessions_abandon(world.sessions, &request);
 	assert_null(request.ticket);
 	assert_null(ticket_of(&b)->request);
@@ -174,9 +162,7 @@ static void test_a_wait_goes_on_in_the_queue(void **state)
 	struct session_stream *stream = open_stream(2);
 
 	(void)state;
-	assert_int_equal(ask(&a), 200);
-	b.wait_ms = 60000;
-	sessions_put(world.sessions, &b, &request);
+	wait_behind(&a, &b, &request);
 	b.queue = true;
 	b.wait_ms = 0;
 	assert_int_equal(ask(&b), 202);

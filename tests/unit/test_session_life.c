@@ -105,16 +105,6 @@ static void test_followers_hear_of_their_own(void **state)
 	sessions_unfollow(world.sessions, &others);
 }
 
-static int release(const struct put *put)
-{
-	static struct sessions_request request;
-
-	world.status = 0;
-	sessions_delete(world.sessions, put, &request);
-	pass(200);
-	return world.status;
-}
-
 /* Goal: a claim that was cancelled while it waited does not come late (rule 12). */
 static void test_cancelled_claim_does_not_come_late(void **state)
 {
@@ -123,9 +113,7 @@ static void test_cancelled_claim_does_not_come_late(void **state)
 	struct put b = put_of(2);
 
 	(void)state;
-	assert_int_equal(ask(&a), 200);
-	b.wait_ms = 60000;
-	sessions_put(world.sessions, &b, &request);
+	wait_behind(&a, &b, &request);
 	assert_int_equal(release(&b), 200);
 	assert_int_equal(release(&a), 200);
 	assert_int_equal(ask(&b), 409);
@@ -140,9 +128,7 @@ static void test_place_that_is_given_on_comes_to_rest(void **state)
 	struct put b = put_of(2);
 
 	(void)state;
-	assert_int_equal(ask(&a), 200);
-	b.wait_ms = 60000;
-	sessions_put(world.sessions, &b, &request);
+	wait_behind(&a, &b, &request);
 	sessions_abandon(world.sessions, &request);
 	world.withdrawals = 1;
 	assert_int_equal(release(&a), 200);

@@ -34,6 +34,12 @@ void answer_in_doubt(struct sessions *sessions, struct sessions_request *request
 	    "whether the grant lasts is not known yet; ask again");
 }
 
+void answer_unconfirmed(struct sessions *sessions, struct sessions_request *request)
+{
+	answer_error(sessions, request, 503, "store_unreachable",
+	    "the store has not confirmed the grant in time; ask again");
+}
+
 static cJSON *released_object(const char *name)
 {
 	cJSON *body = cJSON_CreateObject();

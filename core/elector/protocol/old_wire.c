@@ -29,8 +29,7 @@ static void answer(struct ticket *ticket, struct sessions_request *request)
 	struct sessions *sessions = ticket->sessions;
 
 	if (right_left_ms(ticket) == 0) {
-		answer_error(sessions, request, 503, "store_unreachable",
-		    "the store has not confirmed the grant in time; ask again");
+		answer_unconfirmed(sessions, request);
 		return;
 	}
 	ticket_set_state(ticket, TICKET_HELD);

@@ -212,6 +212,8 @@ void answer_holder(
     struct sessions *sessions, struct sessions_request *request, int status, uint32_t position);
 void answer_no_memory(struct sessions *sessions, struct sessions_request *request);
 void answer_in_doubt(struct sessions *sessions, struct sessions_request *request);
+/* It is held, but its right has run out meanwhile. */
+void answer_unconfirmed(struct sessions *sessions, struct sessions_request *request);
 void answer_released(struct sessions *sessions, const char *name, struct sessions_request *request);
 
 #endif

@@ -129,8 +129,7 @@ static void put_held(struct ticket *ticket, const struct put *put, struct sessio
 		return;
 	}
 	if (ticket_remaining_ms(ticket, put->read_ms, now) == 0) {
-		answer_error(sessions, request, 503, "store_unreachable",
-		    "the store has not confirmed the grant in time; ask again");
+		answer_unconfirmed(sessions, request);
 		return;
 	}
 	ticket_answer_lock(ticket, request, put->read_ms);

@@ -40,14 +40,6 @@ static struct terms_options terms_of(const mpsync_lock *lock, const struct run_w
 	};
 }
 
-/* The handle is taken, and nothing was begun. */
-static mpsync_status give_back(mpsync_lock *lock)
-{
-	atomic_store(&lock->running, false);
-	lock_set_asking(lock, false);
-	return MPSYNC_E_NO_MEMORY;
-}
-
 mpsync_status lock_run_start(mpsync_lock *lock, const struct run_wish *wish, mpsync_error *error)
 {
 	mpsync_status status = check(lock, wish, error);
@@ -65,12 +57,13 @@ mpsync_status lock_run_start(mpsync_lock *lock, const struct run_wish *wish, mps
 	run = command ? run_new(lock, wish, &terms) : NULL;
 	if (!run) {
 		lock_command_drop(command);
-		return fail(error, give_back(lock), "out of memory");
+		run_leave_handle(lock);
+		return fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	}
 	command->run = run;
 	status = lock_submit(lock, command, error);
 	if (status != MPSYNC_OK) {
-		give_back(lock);
+		run_leave_handle(lock);
 		run_free(run);
 	}
 	return status;

@@ -1,13 +1,15 @@
 #include "run.h"
 
+#include "base/container.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t now_of(const mpsync_lock *lock)
+static uint64_t now_of(const mpsync_client *client)
 {
-	const struct store_clock *clock = &lock->client->store->clock;
+	const struct store_clock *clock = &client->store->clock;
 
 	return clock->boot_ms(clock->context);
 }
@@ -89,7 +91,7 @@ static void tell_ending(struct lock_run *run, mpsync_event event)
 		lock_last_trouble(run->lock, trouble, sizeof trouble);
 	event.type = MPSYNC_EVENT_ENDING;
 	event.reason = (int32_t)run->terms.reason;
-	event.left_ms = terms_left_ms(&run->terms, now_of(run->lock));
+	event.left_ms = terms_left_ms(&run->terms, now_of(run->lock->client));
 	event.message = *trouble ? trouble : run->message;
 	lock_tell(run->lock, &event);
 }
@@ -101,7 +103,7 @@ static void tell_late(const struct lock_run *run)
 	snprintf(text, sizeof text,
 	    "\"%.100s\": what its term started is still at work, %" PRIu64
 	    " s after it was told to end: %s",
-	    run->lock->name, (now_of(run->lock) - run->terms.since_ms) / 1000,
+	    run->lock->name, (now_of(run->lock->client) - run->terms.since_ms) / 1000,
 	    run->terms.held ? "it is held until that has ended"
 	                    : "it is not held any more, and another may have it");
 	client_tell(run->lock->client,
@@ -168,6 +170,12 @@ static int32_t end_type(const struct terms *terms)
 	}
 }
 
+void run_leave_handle(mpsync_lock *lock)
+{
+	atomic_store(&lock->running, false);
+	lock_set_asking(lock, false);
+}
+
 /* The handle is free for the next request before anybody is told. */
 static void detach(struct lock_run *run)
 {
@@ -180,8 +188,7 @@ static void detach(struct lock_run *run)
 	lock->client->run_count--;
 	lock->run = NULL;
 	atomic_store(&lock->term, 0);
-	atomic_store(&lock->running, false);
-	lock_set_asking(lock, false);
+	run_leave_handle(lock);
 }
 
 static void on_end(void *context)
@@ -303,8 +310,7 @@ void run_begin(mpsync_client *client, struct command *base)
 	if (!open || !heap_reserve(&client->run_wakes, client->run_count + 1)) {
 		const mpsync_status status = open ? MPSYNC_E_NO_MEMORY : MPSYNC_E_CLOSED;
 
-		atomic_store(&lock->running, false);
-		lock_set_asking(lock, false);
+		run_leave_handle(lock);
 		lock_end_op(lock, &run->op,
 		    &(mpsync_event){.type = MPSYNC_EVENT_FAILED,
 		        .status = status,
@@ -352,15 +358,12 @@ void run_term_done(mpsync_client *client, struct command *base)
 
 void client_wake_runs(mpsync_client *client)
 {
-	const struct store_clock *clock = &client->store->clock;
-	const uint64_t now_ms = clock->boot_ms(clock->context);
+	const uint64_t now_ms = now_of(client);
 	struct heap_item *first;
 
 	while ((first = heap_first(&client->run_wakes)) && first->at_ms <= now_ms) {
-		struct lock_run *run = (struct lock_run *)((char *)first - offsetof(struct lock_run, wake));
-
 		heap_set(&client->run_wakes, first, HEAP_NEVER);
-		run_feed(run, TERMS_TICK);
+		run_feed(CONTAINER_OF(first, struct lock_run, wake), TERMS_TICK);
 	}
 }
 

@@ -54,5 +54,7 @@ void run_on_event(struct lock_run *run, const struct engine_event *told, mpsync_
 struct lock_run *run_new(
     mpsync_lock *lock, const struct run_wish *wish, const struct terms_options *options);
 void run_free(struct lock_run *run);
+/* The handle may be asked for something else: its run is over, or did not begin. */
+void run_leave_handle(mpsync_lock *lock);
 
 #endif

@@ -16,6 +16,7 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
 
 struct store;
 
@@ -89,6 +90,13 @@ struct store_query {
 	void (*found)(struct store_query *query, const struct store_lock *lock);
 	void (*done)(struct store_query *query, enum mpsync_status status, const char *message);
 };
+
+/* LIST: is the name one of those that are asked for? A prefix of NULL is that of all. */
+static inline bool store_query_lists(const struct store_query *query, const char *name)
+{
+	return (!query->prefix || strncmp(name, query->prefix, strlen(query->prefix)) == 0) &&
+	       (!query->after || strcmp(name, query->after) > 0);
+}
 
 /*
  * Told of every change of one name, or of all names: first of each lock that exists, then `synced`,

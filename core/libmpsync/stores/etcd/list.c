@@ -6,19 +6,11 @@
 
 static void ask_next(struct etcd_look *look);
 
-static bool is_wanted(const struct etcd_look *look, const char *name)
-{
-	const struct store_query *query = look->query;
-
-	return strncmp(name, query->prefix, strlen(query->prefix)) == 0 &&
-	       (!query->after || strcmp(name, query->after) > 0);
-}
-
 static bool add(struct etcd_look *look, char *name, const struct etcd_key *facts_key)
 {
 	struct place *place = &look->places[look->place_count];
 
-	if (!name || !is_wanted(look, name)) {
+	if (!name || !store_query_lists(look->query, name)) {
 		free(name);
 		return true;
 	}

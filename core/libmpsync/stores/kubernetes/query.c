@@ -80,8 +80,7 @@ static bool is_wanted(const struct store_query *query, const char *name)
 {
 	if (query->kind == STORE_GET)
 		return strcmp(name, query->name) == 0;
-	return strncmp(name, query->prefix, strlen(query->prefix)) == 0 &&
-	       (!query->after || strcmp(name, query->after) > 0);
+	return store_query_lists(query, name);
 }
 
 static bool grow(struct run *run)

@@ -280,11 +280,8 @@ static void list_row(struct listing *listing, const struct row *row)
 	struct store_lock lock;
 	uint32_t waiters = 0;
 
-	if (!row->there || !row->holder)
-		return;
-	if (query->prefix && strncmp(row->name, query->prefix, strlen(query->prefix)) != 0)
-		return;
-	if ((query->after && strcmp(row->name, query->after) <= 0) || listing->found >= query->limit)
+	if (!row->there || !row->holder || !store_query_lists(query, row->name) ||
+	    listing->found >= query->limit)
 		return;
 	for (const struct waiter *waiter = row->waiters; waiter; waiter = waiter->next)
 		waiters++;
