@@ -7,6 +7,19 @@
 
 %{
 #include <mpsync.h>
+#include <stdlib.h>
+
+/* A second is long enough for a server that answers, and short enough for who waits for the end. */
+static void release_at_exit(void)
+{
+	mpsync_exit(1000, NULL);
+}
+
+/* At the very end, after all that the program and its runtime do at theirs. */
+__attribute__((constructor)) static void register_exit(void)
+{
+	atexit(release_at_exit);
+}
 %}
 
 %include <stdint.i>

@@ -288,6 +288,19 @@ MPSYNC_API mpsync_status mpsync_client_close_start(
  */
 MPSYNC_API void mpsync_client_close(mpsync_client *client);
 
+/**
+ * For the very end of a process, as from atexit's functions: release what its death alone would not
+ * give back, which is what is held in Kubernetes and etcd (a file and an elector notice the death).
+ * Closes the clients of these stores, as mpsync_client_close_start does, and waits for that. Their
+ * handles stay, and answer MPSYNC_E_CLOSED. Work that goes on under a lock overlaps with the next
+ * holder's, so nothing that needs a lock may be at work any more.
+ *
+ * @param wait_ms  milliseconds to wait at most
+ * @return MPSYNC_OK: all is released; MPSYNC_E_TIMEOUT: the rest ends with its ttl;
+ *         MPSYNC_E_INVALID
+ */
+MPSYNC_API mpsync_status mpsync_exit(int64_t wait_ms, mpsync_error *error);
+
 /** @return the URL in use, without passwords; borrowed until the client is closed; NULL for NULL */
 MPSYNC_API const char *mpsync_client_url(const mpsync_client *client);
 
@@ -432,6 +445,20 @@ MPSYNC_API mpsync_status mpsync_lock_acquire(
 MPSYNC_API mpsync_status mpsync_lock_cancel(mpsync_lock *lock, mpsync_error *error);
 
 /**
+ * Take back one request, whatever has become of it: for callers whose future, task or context
+ * ended, who cannot know what is on its way. A request that waits ends in CANCELLED; one that was
+ * granted and not told yet ends in CANCELLED, and its grant is released; a grant that was told is
+ * released, which RELEASED tells with an op_id of 0; a run is stopped; of a request that has ended
+ * otherwise, nothing is left to do. Another request may be made at once: it begins when nothing is
+ * left of this one, and its wait then.
+ *
+ * @param op_id  the request's number, not 0, and of no other request of this handle
+ * @return MPSYNC_OK: asked; the common errors, or MPSYNC_E_CLOSED
+ */
+MPSYNC_API mpsync_status mpsync_lock_withdraw(
+    mpsync_lock *lock, uint64_t op_id, mpsync_error *error);
+
+/**
  * Release without blocking; mpsync_lock_is_held answers no from this call on. RELEASED tells that
  * the store knows, or that the right has run out; FAILED with MPSYNC_E_NOT_HELD, that the grant
  * was lost before. The term of a run is told ENDING, and released when its work has ended.
@@ -572,6 +599,15 @@ MPSYNC_API mpsync_status mpsync_election_campaign(
  * @return as mpsync_lock_cancel
  */
 MPSYNC_API mpsync_status mpsync_election_cancel(mpsync_election *election, mpsync_error *error);
+
+/**
+ * Take back one request of a candidate, as mpsync_lock_withdraw.
+ *
+ * @param op_id  the request's number, not 0
+ * @return as mpsync_lock_withdraw
+ */
+MPSYNC_API mpsync_status mpsync_election_withdraw(
+    mpsync_election *election, uint64_t op_id, mpsync_error *error);
 
 /**
  * Resign without blocking, as mpsync_lock_release_start.

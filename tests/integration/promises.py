@@ -38,6 +38,17 @@ class Promises(Pages):
         holder.signal(signal.SIGKILL)
         self.assertGreater(self.token_of(waiter.expect("held x")), before)
 
+    def test_a_process_that_ends_gives_its_grants_back(self):
+        """By its death where that is proof, else by the release at its very end: long before the ttl is over."""
+        holder, waiter = (self.probe(self.url, ttl="600s") for _ in range(2))
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        waiter.send("acquire x -1")
+        waiter.expect("waiting x")
+        holder.send("exit")
+        self.assertEqual(holder.child.wait(), 0)
+        waiter.expect("held x")
+
     def test_adopted_grant_keeps_its_value(self):
         test_holders.Restart.keeps_its_value(self, self.url)
 

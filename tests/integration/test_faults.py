@@ -9,7 +9,7 @@ import socket
 import subprocess
 import unittest
 
-from support import MPSYNC, Case, free_port
+from support import BUILD, MPSYNC, Case, free_port
 
 # An elector's connections by default, and as many as are opened.
 BOUND = 10000
@@ -27,6 +27,12 @@ class Outage(Case):
         holder.send("held x")
         self.assertEqual(holder.expect("is_held x"), "is_held x 0")
         holder.expect("released x")
+
+    def test_a_request_that_is_taken_back_leaves_nothing(self):
+        """As over memory, where the elector's answer is still on its way."""
+        elector = self.elector()
+        done = subprocess.run([str(BUILD / "bin/test_withdraw"), elector.url], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_waiter_rides_out_a_restart(self):
         elector = self.elector(self.file_url)

@@ -4,6 +4,7 @@
  *
  *   acquire NAME WAIT_MS | release NAME | held NAME | remaining NAME | cancel NAME
  *   close: the client; the process goes on | quit
+ *   exit: as a program that ends without closing anything, and releases at its end
  */
 #include <mpsync.h>
 
@@ -65,6 +66,8 @@ static int obey(mpsync_client *client, char *line)
 		mpsync_client_close_start(client, 3, NULL);
 		return 1;
 	}
+	if (strcmp(command, "exit") == 0)
+		_exit(mpsync_exit(1000, NULL) == MPSYNC_OK ? 0 : 1);
 	lock = lock_of(client, name);
 	if (strcmp(command, "acquire") == 0)
 		mpsync_lock_acquire_start(lock->lock, 1, wait_ms, &error);

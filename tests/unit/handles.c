@@ -74,6 +74,8 @@ static mpsync_status ask_start(struct handle *handle, int64_t wait_ms)
 
 	ALLOW(status, MPSYNC_E_ALREADY_HELD, MPSYNC_E_CLOSED);
 	book_answer(book, op, status);
+	if (status == MPSYNC_OK)
+		handle->latest = op;
 	return status;
 }
 
@@ -130,6 +132,21 @@ void handle_cancel(struct handle *handle)
 	                                              : mpsync_lock_cancel(handle->lock, NULL);
 
 	ALLOW(status, MPSYNC_E_CLOSED);
+}
+
+/* Of the latest request that was accepted, which may have ended long ago. */
+static void withdraw(struct handle *handle)
+{
+	const uint64_t op = handle->latest;
+	const mpsync_status status = handle->election
+	                                 ? mpsync_election_withdraw(handle->election, op, NULL)
+	                                 : mpsync_lock_withdraw(handle->lock, op, NULL);
+
+	if (op != 0)
+		ALLOW(status, MPSYNC_E_CLOSED);
+	else
+		require(
+		    status == MPSYNC_E_INVALID || status == MPSYNC_E_CLOSED, "a request without a number");
 }
 
 static void release_grant(struct handle *handle, uint64_t grant)
@@ -223,8 +240,8 @@ void handle_look(struct handle *handle)
 }
 
 handle_action *const handle_actions[HANDLE_ACTIONS] = {ask_once, handle_wait, try_awaited,
-    try_blocking, handle_cancel, handle_release, release_earlier, release_blocking, set_value,
-    set_value_blocking, handle_look};
+    try_blocking, handle_cancel, withdraw, handle_release, release_earlier, release_blocking,
+    set_value, set_value_blocking, handle_look};
 
 /* ---- Making and dropping ---- */
 
@@ -232,6 +249,7 @@ void handle_make(struct handle *handle, struct party *party, bool election)
 {
 	handle->party = party;
 	handle->earlier = 0;
+	handle->latest = 0;
 	if (election)
 		handle->election = mpsync_election_new(party->client, "name", NULL, NULL);
 	else

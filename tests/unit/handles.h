@@ -39,6 +39,7 @@ struct handle {
 	mpsync_election *election;
 	struct party *party;
 	atomic_uint_fast64_t earlier; /* a grant that it had */
+	atomic_uint_fast64_t latest;  /* its latest request */
 };
 
 struct world {
@@ -74,7 +75,7 @@ bool handle_holds(const struct handle *handle, uint64_t grant);
 
 /* All that a handle may be asked: each makes sure that the answer is one that may be given. */
 typedef void handle_action(struct handle *handle);
-#define HANDLE_ACTIONS 11
+#define HANDLE_ACTIONS 12
 extern handle_action *const handle_actions[HANDLE_ACTIONS];
 
 #endif

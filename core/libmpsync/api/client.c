@@ -135,10 +135,11 @@ mpsync_client *mpsync_client_open(
 	if (good && client->store->warning)
 		client_tell(
 		    client, &(mpsync_event){.type = MPSYNC_EVENT_LOG, .message = client->store->warning});
-	if (good && client_start_thread(client))
+	if (good && client_enlist(client) && client_start_thread(client))
 		return client;
 	if (good)
 		fail(error, MPSYNC_E_INTERNAL, "cannot start a thread");
+	client_delist(client);
 	client_free_engine(client);
 	client_unreference(client);
 	return NULL;
@@ -192,6 +193,7 @@ void mpsync_client_close(mpsync_client *client)
 {
 	if (!client)
 		return;
+	client_delist(client);
 	if (client_check_usable(client, NULL) == MPSYNC_OK) {
 		close_client(client, client->reserved_close, 0, NULL);
 		client->reserved_close = NULL;
@@ -201,4 +203,22 @@ void mpsync_client_close(mpsync_client *client)
 			pthread_join(client->thread, NULL);
 	}
 	client_unreference(client);
+}
+
+void client_close_at_exit(mpsync_client *client)
+{
+	if (!client->reserved_close)
+		return;
+	close_client(client, client->reserved_close, 0, NULL);
+	client->reserved_close = NULL;
+}
+
+bool client_has_ended(mpsync_client *client)
+{
+	bool closed;
+
+	pthread_mutex_lock(&client->mutex);
+	closed = client->closed;
+	pthread_mutex_unlock(&client->mutex);
+	return closed;
 }

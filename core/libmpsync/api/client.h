@@ -19,6 +19,7 @@
 
 struct command {
 	struct command *next;
+	bool kept; /* whoever ran it has put it by, and frees it */
 	void (*run)(mpsync_client *client, struct command *command);
 };
 
@@ -63,6 +64,9 @@ struct mpsync_client {
 	atomic_uint_fast64_t
 	    taking_back_ms; /* how long closing waits for writes that may yet be carried out */
 	bool closing;
+	/* Under the mutex of exit.c: */
+	mpsync_client *next_client;
+	bool enlisted;
 };
 
 mpsync_client *client_reference(mpsync_client *client);
@@ -94,6 +98,17 @@ void client_arm(mpsync_client *client);
 void client_wake_runs(mpsync_client *client);
 /* Each run gives up what it has, and waits for nobody. */
 void client_close_runs(mpsync_client *client);
+
+/* ---- exit.c ---- */
+
+/* What the client holds is to be released at the end of the process; false without memory. */
+bool client_enlist(mpsync_client *client);
+void client_delist(mpsync_client *client);
+/* On the client's thread, when nothing is held any more: wakes who waits for that. */
+void client_tell_end(const mpsync_client *client);
+/* Of a client that is enlisted; the handle stays, to be dropped by who has it. */
+void client_close_at_exit(mpsync_client *client);
+bool client_has_ended(mpsync_client *client);
 
 /* The one lock of that name, if it is held. Needs no permission to list the others. */
 mpsync_list *client_get(mpsync_client *client, const char *name, mpsync_error *error);

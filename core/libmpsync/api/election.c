@@ -56,6 +56,12 @@ mpsync_status mpsync_election_cancel(mpsync_election *election, mpsync_error *er
 	return mpsync_lock_cancel(election_lock(election), error);
 }
 
+mpsync_status mpsync_election_withdraw(
+    mpsync_election *election, uint64_t op_id, mpsync_error *error)
+{
+	return lock_withdraw(election_lock(election), op_id, error);
+}
+
 mpsync_status mpsync_election_resign_start(
     mpsync_election *election, uint64_t op_id, uint64_t grant, mpsync_error *error)
 {

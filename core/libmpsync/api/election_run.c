@@ -47,19 +47,22 @@ mpsync_status lock_run_start(mpsync_lock *lock, const struct run_wish *wish, mps
 	struct lock_command *command;
 	struct lock_run *run;
 
-	if (status == MPSYNC_OK)
-		status = lock_begin_asking(lock, error);
 	if (status != MPSYNC_OK)
 		return status;
-	atomic_store(&lock->running, true);
 	terms = terms_of(lock, wish);
 	command = lock_command_new(lock, run_begin);
 	run = command ? run_new(lock, wish, &terms) : NULL;
 	if (!run) {
 		lock_command_drop(command);
-		run_leave_handle(lock);
 		return fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 	}
+	status = lock_begin_asking(lock, command, wish->op_id, error);
+	if (status != MPSYNC_OK) {
+		lock_command_drop(command);
+		run_free(run);
+		return status;
+	}
+	atomic_store(&lock->running, true);
 	command->run = run;
 	status = lock_submit(lock, command, error);
 	if (status != MPSYNC_OK) {

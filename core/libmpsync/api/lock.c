@@ -15,19 +15,11 @@ mpsync_lock *lock_reference(mpsync_lock *lock)
 	return lock;
 }
 
-static void free_spares(mpsync_lock *lock)
-{
-	for (size_t i = 0; i < sizeof lock->spares / sizeof *lock->spares; i++) {
-		mpsync_event_free(lock->spares[i]);
-		lock->spares[i] = NULL;
-	}
-}
-
 void lock_unreference(mpsync_lock *lock)
 {
 	if (atomic_fetch_sub(&lock->references, 1) > 1)
 		return;
-	free_spares(lock);
+	spares_free(&lock->spares);
 	free(lock->reserved_abandon);
 	free(lock->awaited);
 	free(lock->trouble);
@@ -129,36 +121,6 @@ mpsync_status lock_check_handle(const mpsync_lock *lock, mpsync_error *error)
 
 /* ---- Asking ---- */
 
-bool lock_make_spares(mpsync_lock *lock)
-{
-	const mpsync_event blank = {.lock = lock->id, .name = lock->name};
-
-	free_spares(lock);
-	for (size_t i = 0; i < sizeof lock->spares / sizeof *lock->spares; i++) {
-		lock->spares[i] = queue_event(&blank);
-		if (!lock->spares[i])
-			return false;
-	}
-	return true;
-}
-
-mpsync_status lock_begin_asking(mpsync_lock *lock, mpsync_error *error)
-{
-	bool taken;
-	bool spared = true;
-
-	pthread_mutex_lock(&lock->client->mutex);
-	taken = lock->asking;
-	if (!taken)
-		spared = lock_make_spares(lock);
-	lock->asking = taken || spared;
-	pthread_mutex_unlock(&lock->client->mutex);
-	if (taken)
-		return fail(error, MPSYNC_E_ALREADY_HELD,
-		    "this handle holds \"%.60s\", or asks for it, already", lock->name);
-	return spared ? MPSYNC_OK : fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
-}
-
 uint64_t lock_wait_ms(const mpsync_lock *lock, int64_t wait_ms)
 {
 	if (wait_ms == WAIT_AS_OPTION)
@@ -176,22 +138,23 @@ mpsync_status lock_acquire(mpsync_lock *lock, uint64_t op_id, struct call *call,
 		return status;
 	if (value && value_problem(value))
 		return fail(error, MPSYNC_E_INVALID, "%s", value_problem(value));
-	status = lock_begin_asking(lock, error);
-	if (status != MPSYNC_OK)
-		return status;
 	command = lock_command_new(lock, lock_run_acquire);
 	if (command && value)
 		command->value = strdup(value);
 	if (!command || (value && !command->value)) {
 		lock_command_drop(command);
-		lock_set_asking(lock, false);
 		return fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	}
+	status = lock_begin_asking(lock, command, op_id, error);
+	if (status != MPSYNC_OK) {
+		lock_command_drop(command);
+		return status;
 	}
 	command->op = (struct op){.id = op_id, .call = call, .open = true};
 	command->wait_ms = lock_wait_ms(lock, wait_ms);
 	status = lock_submit(lock, command, error);
 	if (status != MPSYNC_OK)
-		lock_set_asking(lock, false);
+		lock_end_asking(lock);
 	return status;
 }
 
@@ -221,6 +184,28 @@ mpsync_status mpsync_lock_cancel(mpsync_lock *lock, mpsync_error *error)
 	command = lock_command_new(lock, lock_run_cancel);
 	return command ? lock_submit(lock, command, error)
 	               : fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+}
+
+mpsync_status lock_withdraw(mpsync_lock *lock, uint64_t op_id, mpsync_error *error)
+{
+	const mpsync_status status = lock_check_handle(lock, error);
+	struct lock_command *command;
+
+	if (status != MPSYNC_OK)
+		return status;
+	if (op_id == 0)
+		return fail(error, MPSYNC_E_INVALID, "the number of the request is missing");
+	command = lock_command_new(lock, lock_run_withdraw);
+	if (!command)
+		return fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+	command->op.id = op_id;
+	lock_begin_leaving(lock, op_id);
+	return lock_submit(lock, command, error);
+}
+
+mpsync_status mpsync_lock_withdraw(mpsync_lock *lock, uint64_t op_id, mpsync_error *error)
+{
+	return lock_withdraw(lock, op_id, error);
 }
 
 /*
@@ -269,6 +254,7 @@ static mpsync_status release(mpsync_lock *lock, struct op op, uint64_t grant, mp
 		return fail(error, MPSYNC_E_NOT_HELD, "\"%.60s\" is not held", lock->name);
 	}
 	command->grant = grant;
+	lock_begin_leaving(lock, 0);
 	return lock_submit(lock, command, error);
 }
 

@@ -26,6 +26,7 @@ void lock_command_drop(struct lock_command *command)
 {
 	if (!command)
 		return;
+	spares_free(&command->spares);
 	lock_unreference(command->lock);
 	free(command->value);
 	free(command);
@@ -34,10 +35,12 @@ void lock_command_drop(struct lock_command *command)
 mpsync_status lock_submit(mpsync_lock *lock, struct lock_command *command, mpsync_error *error)
 {
 	char *value = command->value;
+	struct spares spares = command->spares;
 	const mpsync_status status = client_submit(lock->client, &command->command, error);
 
 	if (status == MPSYNC_OK)
 		return status;
+	spares_free(&spares);
 	free(value);
 	lock_unreference(lock);
 	return status;
@@ -75,17 +78,21 @@ void lock_run_acquire(mpsync_client *client, struct command *base)
 	mpsync_lock *lock = command->lock;
 	struct engine_wish wish;
 
+	if (lock_park(lock, command))
+		return;
+	lock_take_spares(lock, &command->spares);
 	lock->acquire = command->op;
+	lock->withdrawn = false;
 	lock_await(lock, NULL);
 	wish = lock_wish(lock, command->value, command->wait_ms);
 	if (client->closing || client->closed) {
-		lock_set_asking(lock, false);
+		lock_end_asking(lock);
 		fail_op(lock, &lock->acquire, MPSYNC_E_CLOSED, NULL);
 	} else {
 		client->open_requests++;
 		lock_reference(lock);
 		if (!engine_acquire(client->engine, &wish, &lock->claim)) {
-			lock_set_asking(lock, false);
+			lock_end_asking(lock);
 			fail_op(lock, &lock->acquire, MPSYNC_E_NO_MEMORY, NULL);
 			client_request_ended(client);
 			lock_unreference(lock);
@@ -99,12 +106,65 @@ void lock_run_cancel(mpsync_client *client, struct command *base)
 {
 	struct lock_command *command = (struct lock_command *)base;
 
+	mpsync_lock *lock = command->lock;
+
 	(void)client;
-	if (command->lock->run)
-		run_feed(command->lock->run, TERMS_STOP);
-	else if (command->lock->claim)
-		engine_cancel(command->lock->claim);
-	lock_unreference(command->lock);
+	if (lock->parked)
+		lock_cancel_parked(lock, 0);
+	else if (lock->run)
+		run_feed(lock->run, TERMS_STOP);
+	else if (lock->claim)
+		engine_cancel(lock->claim);
+	lock_unreference(lock);
+}
+
+void lock_cancel_command(mpsync_lock *lock, struct lock_command *command)
+{
+	struct op op = command->run ? command->run->op : command->op;
+
+	lock_take_spares(lock, &command->spares);
+	if (command->run)
+		run_leave_handle(lock);
+	else
+		lock_end_asking(lock);
+	lock_end_op(lock, &op,
+	    &(mpsync_event){.type = MPSYNC_EVENT_CANCELLED,
+	        .status = MPSYNC_E_CANCELLED,
+	        .lock = lock->id,
+	        .name = lock->name});
+	run_free(command->run);
+	free(command->value);
+	lock_unreference(lock);
+}
+
+/* The grant ends unasked for by a release, so RELEASED has no number; is_held is no before (rule
+ * 37). */
+static void withdraw_grant(mpsync_lock *lock)
+{
+	atomic_store(&lock->grant, 0);
+	lock->withdrawn = true;
+	engine_release(lock->claim);
+}
+
+void lock_run_withdraw(mpsync_client *client, struct command *base)
+{
+	struct lock_command *command = (struct lock_command *)base;
+	mpsync_lock *lock = command->lock;
+	const uint64_t op_id = command->op.id;
+
+	lock->stopped_op = op_id; /* if it is a run that has not begun yet */
+	if (lock->run && lock->run->op.id == op_id) {
+		run_feed(lock->run, TERMS_STOP);
+	} else if (!lock_cancel_parked(lock, op_id) && lock->claim && lock->acquire.id == op_id) {
+		if (lock->acquire.open) {
+			lock->withdrawn = true;
+			engine_cancel(lock->claim);
+		} else if (lock->held && !lock->release.open && !lock->withdrawn) {
+			withdraw_grant(lock);
+		}
+	}
+	(void)client;
+	lock_unreference(lock);
 }
 
 void lock_run_release(mpsync_client *client, struct command *base)
@@ -117,7 +177,7 @@ void lock_run_release(mpsync_client *client, struct command *base)
 		lock->release = command->op;
 		if (lock->run)
 			run_feed(lock->run, TERMS_HAND_OVER);
-		else
+		else if (!lock->withdrawn)
 			engine_release(lock->claim);
 	} else {
 		fail_op(lock, &command->op, MPSYNC_E_NOT_HELD, NULL);
@@ -155,6 +215,7 @@ void lock_run_abandon(mpsync_client *client, struct command *base)
 	mpsync_lock *lock = command->lock;
 
 	(void)client;
+	lock_cancel_parked(lock, 0);
 	if (lock->run)
 		run_feed(lock->run, TERMS_CLOSE);
 	else if (lock->claim && lock->held)

@@ -16,9 +16,10 @@ void lock_tell(mpsync_lock *lock, const mpsync_event *fields)
 	if (!lock->client->queue)
 		return;
 	event = queue_event(fields);
-	for (size_t i = 0; !event && i < sizeof lock->spares / sizeof *lock->spares; i++) {
-		event = lock->spares[i];
-		lock->spares[i] = NULL;
+	for (size_t i = 0; !event && i < sizeof lock->spares.events / sizeof *lock->spares.events;
+	     i++) {
+		event = lock->spares.events[i];
+		lock->spares.events[i] = NULL;
 		if (event) {
 			const char *name = event->name;
 
@@ -42,13 +43,6 @@ void lock_end_op(mpsync_lock *lock, struct op *op, mpsync_event *event)
 	}
 	op->open = false;
 	lock_tell(lock, event);
-}
-
-void lock_set_asking(mpsync_lock *lock, bool asking)
-{
-	pthread_mutex_lock(&lock->client->mutex);
-	lock->asking = asking;
-	pthread_mutex_unlock(&lock->client->mutex);
 }
 
 static void set_trouble(mpsync_lock *lock, char *message)
@@ -104,7 +98,7 @@ void lock_end_grant(mpsync_lock *lock, mpsync_event *event)
 static void end_request(mpsync_lock *lock, mpsync_event *event)
 {
 	lock_end_grant(lock, event);
-	lock_set_asking(lock, false);
+	lock_end_asking(lock);
 }
 
 /* Remembered so that a wait that ends without the lock can name whom it waited for. */
@@ -123,6 +117,30 @@ static uint64_t lost_word(uint64_t grant, int32_t reason)
 void lock_note_loss(mpsync_lock *lock, int32_t reason)
 {
 	atomic_store(&lock->lost, lost_word(lock->claimed_grant, reason));
+}
+
+/* What was granted to a request that was taken back meanwhile goes back unseen. */
+static void hold(mpsync_lock *lock, mpsync_event *event)
+{
+	if (!lock->withdrawn) {
+		lock_begin_grant(lock, event);
+		lock_end_op(lock, &lock->acquire, event);
+		return;
+	}
+	lock->held = true;
+	lock->claimed_grant = 0;
+	event->type = MPSYNC_EVENT_CANCELLED;
+	event->status = MPSYNC_E_CANCELLED;
+	event->token = 0;
+	lock_end_op(lock, &lock->acquire, event);
+	engine_release(lock->claim);
+}
+
+/* Of a grant that nobody was told of, nobody is told the end. */
+static void tell_end(mpsync_lock *lock, const mpsync_event *event)
+{
+	if (event->grant != 0)
+		lock_tell(lock, event);
 }
 
 static void on_event(void *owner, const struct engine_event *told)
@@ -147,20 +165,20 @@ static void on_event(void *owner, const struct engine_event *told)
 	}
 	switch (told->type) {
 	case MPSYNC_EVENT_HELD:
-		lock_begin_grant(lock, &event);
-		lock_end_op(lock, &lock->acquire, &event);
+		hold(lock, &event);
 		return;
 	case MPSYNC_EVENT_LOST:
 		lock_note_loss(lock, event.reason);
 		end_request(lock, &event);
-		lock_tell(lock, &event); /* there is no release under way, which would end in RELEASED */
+		/* There is no release under way, which would end in RELEASED. */
+		tell_end(lock, &event);
 		break;
 	case MPSYNC_EVENT_RELEASED:
 		end_request(lock, &event);
 		if (lock->release.open)
 			lock_end_op(lock, &lock->release, &event);
 		else
-			lock_tell(lock, &event);
+			tell_end(lock, &event);
 		break;
 	case MPSYNC_EVENT_DONE:
 		lock_end_op(lock, &lock->value, &event);
@@ -183,6 +201,7 @@ static void on_event(void *owner, const struct engine_event *told)
 		lock_end_op(lock, &lock->acquire, &event);
 		break;
 	}
+	lock_unpark(lock);
 	client_request_ended(lock->client);
 }
 

@@ -50,13 +50,17 @@ static void on_ask(void *context, uint64_t wait_ms)
 	struct lock_run *run = context;
 	mpsync_lock *lock = run->lock;
 	const struct engine_wish wish = lock_wish(lock, run->value, wait_ms);
+	struct spares spares = {{NULL}};
 
 	keep_message(run, NULL);
 	lock_await(lock, NULL);
 	lock_reference(lock);
 	/* What is told of a term and of its end needs no memory then. */
-	if (lock_make_spares(lock) && engine_acquire(lock->client->engine, &wish, &lock->claim))
-		return;
+	if (lock_make_spares(lock, &spares)) {
+		lock_take_spares(lock, &spares);
+		if (engine_acquire(lock->client->engine, &wish, &lock->claim))
+			return;
+	}
 	lock_unreference(lock);
 	feed(run, &(struct terms_input){.event = TERMS_FAILED, .status = MPSYNC_E_NO_MEMORY});
 }
@@ -173,7 +177,7 @@ static int32_t end_type(const struct terms *terms)
 void run_leave_handle(mpsync_lock *lock)
 {
 	atomic_store(&lock->running, false);
-	lock_set_asking(lock, false);
+	lock_end_asking(lock);
 }
 
 /* The handle is free for the next request before anybody is told. */
@@ -307,6 +311,9 @@ void run_begin(mpsync_client *client, struct command *base)
 	mpsync_lock *lock = command->lock;
 	const bool open = !client->closing && !client->closed;
 
+	if (lock_park(lock, command))
+		return;
+	lock_take_spares(lock, &command->spares);
 	if (!open || !heap_reserve(&client->run_wakes, client->run_count + 1)) {
 		const mpsync_status status = open ? MPSYNC_E_NO_MEMORY : MPSYNC_E_CLOSED;
 

@@ -96,7 +96,8 @@ static void on_commands(evutil_socket_t descriptor, short what, void *context)
 		struct command *next = command->next;
 
 		command->run(client, command);
-		free(command);
+		if (!command->kept)
+			free(command);
 		command = next;
 	}
 }
@@ -264,6 +265,7 @@ static void *client_main(void *context)
 	let_store_finish(client);
 	say_what_may_come(client);
 	reject_commands(client);
+	client_tell_end(client);
 	client_free_engine(client);
 	client_end_op(
 	    client, &client->close_op, &(mpsync_event){.type = MPSYNC_EVENT_DONE, .status = MPSYNC_OK});

@@ -197,6 +197,8 @@ struct store {
 	 * change until then.
 	 */
 	bool bears_token_late;
+	/* Grants of a process that has died stay until their ttl is over: nothing here tells of it. */
+	bool outlives_process;
 };
 
 static inline bool store_is_finishing(const struct store *store)

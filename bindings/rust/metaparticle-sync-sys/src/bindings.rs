@@ -156,6 +156,9 @@ extern "C" {
     pub fn mpsync_client_close(client: *mut mpsync_client);
 }
 extern "C" {
+    pub fn mpsync_exit(wait_ms: i64, error: *mut mpsync_error) -> mpsync_status;
+}
+extern "C" {
     pub fn mpsync_client_url(client: *const mpsync_client) -> *const ::std::os::raw::c_char;
 }
 extern "C" {
@@ -259,6 +262,13 @@ extern "C" {
     pub fn mpsync_lock_cancel(lock: *mut mpsync_lock, error: *mut mpsync_error) -> mpsync_status;
 }
 extern "C" {
+    pub fn mpsync_lock_withdraw(
+        lock: *mut mpsync_lock,
+        op_id: u64,
+        error: *mut mpsync_error,
+    ) -> mpsync_status;
+}
+extern "C" {
     pub fn mpsync_lock_release_start(
         lock: *mut mpsync_lock,
         op_id: u64,
@@ -346,6 +356,13 @@ extern "C" {
 extern "C" {
     pub fn mpsync_election_cancel(
         election: *mut mpsync_election,
+        error: *mut mpsync_error,
+    ) -> mpsync_status;
+}
+extern "C" {
+    pub fn mpsync_election_withdraw(
+        election: *mut mpsync_election,
+        op_id: u64,
         error: *mut mpsync_error,
     ) -> mpsync_status;
 }

@@ -190,6 +190,7 @@ struct store *etcd_open(const struct url *url, const struct mpsync_options *opti
 	etcd->store.clock = *clock;
 	etcd->store.kind = "etcd";
 	etcd->store.shortest_ttl_ms = LEAST_TTL_MS;
+	etcd->store.outlives_process = true;
 	etcd->request_timeout_ms = timeout > 0 ? (uint64_t)timeout : 0;
 	etcd->observers =
 	    (struct observers){.query = etcd_query, .query_cancel = etcd_query_cancel, .context = etcd};

@@ -133,6 +133,7 @@ static bool set_up(struct backend *backend, struct kube_config *config, const ch
 	backend->base.shortest_ttl_ms = LEAST_TTL_MS;
 	backend->base.ttl_step_ms = SECOND_MS;
 	backend->base.late_grants = true;
+	backend->base.outlives_process = true;
 	backend->base.token_is_version = true;
 	backend->base.renews_often = true;
 	backend->base.reserves = true;

@@ -85,6 +85,7 @@ struct record_backend {
 	bool renews_often; /* requests cross a network: rights are renewed often, to survive outages */
 	bool token_is_version; /* of the granting write, which cannot bear it (rule 10) */
 	bool reserves;         /* waiters have places in the record instead of a queue (rule 49) */
+	bool outlives_process; /* as store.outlives_process */
 	bool sees_all;         /* it tells every change of every name, watched or not (rule 25) */
 };
 

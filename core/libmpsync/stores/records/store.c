@@ -292,6 +292,7 @@ struct store *records_new(struct record_backend *backend, const struct store_clo
 	records->store.shortest_ttl_ms = backend->shortest_ttl_ms;
 	records->store.ttl_step_ms = backend->ttl_step_ms;
 	records->store.bears_token_late = backend->token_is_version;
+	records->store.outlives_process = backend->outlives_process;
 	records->backend = backend;
 	records->sweep_at_ms = CLAIM_NEVER;
 	records->litter_at_ms = CLAIM_NEVER;
