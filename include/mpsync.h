@@ -446,11 +446,11 @@ MPSYNC_API mpsync_status mpsync_lock_cancel(mpsync_lock *lock, mpsync_error *err
 
 /**
  * Take back one request, whatever has become of it: for callers whose future, task or context
- * ended, who cannot know what is on its way. A request that waits ends in CANCELLED; one that was
- * granted and not told yet ends in CANCELLED, and its grant is released; a grant that was told is
- * released, which RELEASED tells with an op_id of 0; a run is stopped; of a request that has ended
- * otherwise, nothing is left to do. Another request may be made at once: it begins when nothing is
- * left of this one, and its wait then.
+ * ended, who cannot know what is on its way. A request that waits ends in CANCELLED. One that was
+ * granted has ended in HELD, whether that was read or not, and its grant is released, which
+ * RELEASED tells with an op_id of 0. A run is stopped. Of a request that has ended otherwise,
+ * nothing is left to do. Another request may be made at once: it begins when nothing is left of
+ * this one, and its wait then.
  *
  * @param op_id  the request's number, not 0, and of no other request of this handle
  * @return MPSYNC_OK: asked; the common errors, or MPSYNC_E_CLOSED

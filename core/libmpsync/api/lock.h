@@ -54,7 +54,6 @@ struct mpsync_lock {
 	struct lock_command *reserved_abandon; /* so that freeing the handle needs no memory */
 	char *awaited; /* who held the name when we last waited for it, or NULL */
 	bool held;
-	bool withdrawn; /* the request, or its grant, was taken back */
 	uint64_t claimed_grant;
 	struct lock_command *parked; /* requests that wait until nothing is left of one taken back */
 	struct lock_run *run;        /* NULL: none is in progress */

@@ -82,7 +82,6 @@ void lock_run_acquire(mpsync_client *client, struct command *base)
 		return;
 	lock_take_spares(lock, &command->spares);
 	lock->acquire = command->op;
-	lock->withdrawn = false;
 	lock_await(lock, NULL);
 	wish = lock_wish(lock, command->value, command->wait_ms);
 	if (client->closing || client->closed) {
@@ -137,15 +136,6 @@ void lock_cancel_command(mpsync_lock *lock, struct lock_command *command)
 	lock_unreference(lock);
 }
 
-/* The grant ends unasked for by a release, so RELEASED has no number; is_held is no before (rule
- * 37). */
-static void withdraw_grant(mpsync_lock *lock)
-{
-	atomic_store(&lock->grant, 0);
-	lock->withdrawn = true;
-	engine_release(lock->claim);
-}
-
 void lock_run_withdraw(mpsync_client *client, struct command *base)
 {
 	struct lock_command *command = (struct lock_command *)base;
@@ -156,11 +146,11 @@ void lock_run_withdraw(mpsync_client *client, struct command *base)
 	if (lock->run && lock->run->op.id == op_id) {
 		run_feed(lock->run, TERMS_STOP);
 	} else if (!lock_cancel_parked(lock, op_id) && lock->claim && lock->acquire.id == op_id) {
-		if (lock->acquire.open) {
-			lock->withdrawn = true;
+		if (lock->held) {
+			atomic_store(&lock->grant, 0); /* before anything is sent (rule 37) */
+			engine_release(lock->claim);
+		} else {
 			engine_cancel(lock->claim);
-		} else if (lock->held && !lock->release.open && !lock->withdrawn) {
-			withdraw_grant(lock);
 		}
 	}
 	(void)client;
@@ -177,7 +167,7 @@ void lock_run_release(mpsync_client *client, struct command *base)
 		lock->release = command->op;
 		if (lock->run)
 			run_feed(lock->run, TERMS_HAND_OVER);
-		else if (!lock->withdrawn)
+		else
 			engine_release(lock->claim);
 	} else {
 		fail_op(lock, &command->op, MPSYNC_E_NOT_HELD, NULL);

@@ -119,30 +119,6 @@ void lock_note_loss(mpsync_lock *lock, int32_t reason)
 	atomic_store(&lock->lost, lost_word(lock->claimed_grant, reason));
 }
 
-/* What was granted to a request that was taken back meanwhile goes back unseen. */
-static void hold(mpsync_lock *lock, mpsync_event *event)
-{
-	if (!lock->withdrawn) {
-		lock_begin_grant(lock, event);
-		lock_end_op(lock, &lock->acquire, event);
-		return;
-	}
-	lock->held = true;
-	lock->claimed_grant = 0;
-	event->type = MPSYNC_EVENT_CANCELLED;
-	event->status = MPSYNC_E_CANCELLED;
-	event->token = 0;
-	lock_end_op(lock, &lock->acquire, event);
-	engine_release(lock->claim);
-}
-
-/* Of a grant that nobody was told of, nobody is told the end. */
-static void tell_end(mpsync_lock *lock, const mpsync_event *event)
-{
-	if (event->grant != 0)
-		lock_tell(lock, event);
-}
-
 static void on_event(void *owner, const struct engine_event *told)
 {
 	mpsync_lock *lock = owner;
@@ -165,20 +141,20 @@ static void on_event(void *owner, const struct engine_event *told)
 	}
 	switch (told->type) {
 	case MPSYNC_EVENT_HELD:
-		hold(lock, &event);
+		lock_begin_grant(lock, &event);
+		lock_end_op(lock, &lock->acquire, &event);
 		return;
 	case MPSYNC_EVENT_LOST:
 		lock_note_loss(lock, event.reason);
 		end_request(lock, &event);
-		/* There is no release under way, which would end in RELEASED. */
-		tell_end(lock, &event);
+		lock_tell(lock, &event); /* there is no release under way, which would end in RELEASED */
 		break;
 	case MPSYNC_EVENT_RELEASED:
 		end_request(lock, &event);
 		if (lock->release.open)
 			lock_end_op(lock, &lock->release, &event);
 		else
-			tell_end(lock, &event);
+			lock_tell(lock, &event);
 		break;
 	case MPSYNC_EVENT_DONE:
 		lock_end_op(lock, &lock->value, &event);
