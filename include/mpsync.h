@@ -415,7 +415,8 @@ MPSYNC_API uint64_t mpsync_lock_id(const mpsync_lock *lock);
 
 /**
  * Ask for the lock without blocking. Ends in exactly one of HELD, BUSY, CANCELLED, FAILED; before
- * it, WAITING may come any number of times.
+ * it, WAITING may come any number of times. A store that does not answer, or is not there yet, ends
+ * a try; a wait goes on, and a LOG says so after a second, and each minute.
  *
  * @param op_id    the caller's own number for this request
  * @param wait_ms  milliseconds to queue; 0 tries once, -1 waits for ever, -2 does as the option

@@ -234,9 +234,27 @@ static void test_a_right_is_no_longer_than_its_ttl_gives(void **state)
 	drop_claim(claim);
 }
 
+/* Goal: where no elector has ever answered a try ends, and who waits goes on waiting. */
+static void test_an_elector_that_is_not_there_yet_is_awaited(void **state)
+{
+	struct store_claim *claim = new_claim("n");
+
+	(void)state;
+	attempt(claim);
+	answer_as_nobody(expect("GET", "/holders/h"), 0);
+	assert_int_equal(store_world.told.event, CLAIM_REFUSED);
+	claim->awaits_store = true;
+	attempt(claim);
+	answer_as_nobody(expect("GET", "/holders/h"), 0);
+	assert_int_equal(store_world.told.event, CLAIM_UNKNOWN);
+	assert_int_equal(store_world.told.answer.status, MPSYNC_E_UNREACHABLE);
+	drop_claim(claim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    behind_an_elector(test_an_elector_that_is_not_there_yet_is_awaited),
 	    behind_an_elector(test_an_unknown_grant_is_given_back),
 	    behind_an_elector(test_a_loss_overtakes_the_confirmation),
 	    behind_an_elector(test_a_late_loss_of_an_earlier_grant),

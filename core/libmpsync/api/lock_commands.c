@@ -84,6 +84,7 @@ void lock_run_acquire(mpsync_client *client, struct command *base)
 	lock->acquire = command->op;
 	lock_await(lock, NULL);
 	wish = lock_wish(lock, command->value, command->wait_ms);
+	wish.awaits_store = command->wait_ms != 0; /* a run does so itself, and says it at once */
 	if (client->closing || client->closed) {
 		lock_end_asking(lock);
 		fail_op(lock, &lock->acquire, MPSYNC_E_CLOSED, NULL);

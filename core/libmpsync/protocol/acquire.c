@@ -52,6 +52,7 @@ static struct engine_claim *claim_new(struct engine *engine, const struct engine
 	claim->stored.ttl_ms = wish->ttl_ms;
 	claim->stored.election = wish->election;
 	claim->stored.once = wish->wait_ms == 0;
+	claim->stored.awaits_store = wish->awaits_store;
 	claim->stored.brief = wish->wait_ms < BRIEF_WAIT_MS;
 	claim_init(&claim->claim, wish->ttl_ms, engine->host.clock.boot_ms(engine->host.clock.context),
 	    wish->wait_ms);

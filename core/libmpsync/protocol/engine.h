@@ -58,6 +58,7 @@ struct engine_wish {
 	bool regain;
 	bool any_ttl; /* adopting: ttl_ms is a guess */
 	bool election;
+	bool awaits_store; /* waits also for a store that has never answered */
 	void *owner;
 };
 

@@ -39,7 +39,8 @@ struct store_claim {
 	                     token, and sets `adopt` and `token`; else, without `adopt`, it is like any */
 	bool any_ttl : 1; /* adopt: the grant keeps its ttl; the store sets ttl_ms to it */
 	bool once : 1;    /* a try: do not queue it */
-	bool brief : 1;   /* waits so short a time that a place in a queue is not worth a write */
+	bool awaits_store : 1; /* where nobody has ever answered, somebody may yet */
+	bool brief : 1;        /* waits so short a time that a place in a queue is not worth a write */
 };
 
 /*

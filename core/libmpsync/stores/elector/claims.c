@@ -68,9 +68,13 @@ void remote_claim_answer_problem(
     struct remote_claim *remote, const struct http_answer *http, const cJSON *body)
 {
 	const enum mpsync_status status = json_status(http->status, json_text(body, "code"));
-	/* Where no elector has ever answered, none may be running: that is an error, not an outage. */
+	/*
+	 * Where no elector has ever answered, none may be running: that is an error for a try, and an
+	 * outage for who waits.
+	 */
 	const bool unknown =
-	    status == MPSYNC_E_UNREACHABLE && (http->status != 0 || remote->remote->answered);
+	    status == MPSYNC_E_UNREACHABLE &&
+	    (http->status != 0 || remote->remote->answered || remote->claim->awaits_store);
 
 	remote_claim_answer(remote, unknown ? CLAIM_UNKNOWN : CLAIM_REFUSED,
 	    &(struct claim_answer){
