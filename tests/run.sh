@@ -7,7 +7,7 @@ set -u
 cd "$(dirname "$0")/.." || exit
 root=$(pwd)
 
-all="setup build unit fuzz simulation mutants integration edges etcd kubernetes python node java dotnet rust go conformance clang asan tsan valgrind lint exports abi consumers docs openapi coverage edge_mutants nemesis"
+all="setup build unit fuzz simulation mutants integration edges etcd kubernetes python node java dotnet rust go conformance clang asan tsan valgrind lint exports abi consumers docs openapi coverage edge_mutants binding_mutants nemesis"
 SEEDS=${SEEDS:-20000}
 LINES_FLOOR=93
 BRANCHES_FLOOR=82
@@ -147,7 +147,13 @@ tier_asan() {
 }
 
 # A sample of the mistakes at the edges, each of which a named test must notice: five minutes at most.
-tier_edge_mutants() { tier_programs && python3 tests/mutants/run.py --sample 300; }
+tier_edge_mutants() { tier_programs && python3 tests/mutants/run.py --core --sample 300; }
+
+# The same of the mistakes in the bindings: three minutes at most.
+tier_binding_mutants() {
+	MPSYNC_GO=$(new_go) && MPSYNC_MUTANT_LIMIT_S=90 MPSYNC_GO="$MPSYNC_GO" \
+		python3 tests/mutants/run.py --bindings --sample 180
+}
 
 # Real programs over real stores, whatever happens to either: two minutes, over all stores at once.
 tier_nemesis() (
@@ -219,7 +225,7 @@ mutants_are_documented() {
 tier_lint() {
 	sh .ci/format.sh --check c && no_unbounded_number && python3 .ci/includes.py && python3 .ci/documented.py &&
 		python3 .ci/mentioned.py && mutants_are_documented &&
-		shellcheck -x -e SC2016,SC2030,SC2031 tests/run.sh tests/fuzz/run.sh tests/languages.sh tests/references.sh bindings/dotnet/build.sh bindings/rust/generate.sh tests/bench/run.sh tests/bench/etcd.sh tests/bench/languages.sh .ci/run .ci/format.sh .ci/abi.sh examples/quickstart.sh &&
+		shellcheck -x -e SC2016,SC2030,SC2031 tests/run.sh tests/fuzz/run.sh tests/languages.sh tests/mutants/bindings.sh tests/references.sh bindings/dotnet/build.sh bindings/rust/generate.sh tests/bench/run.sh tests/bench/etcd.sh tests/bench/languages.sh .ci/run .ci/format.sh .ci/abi.sh examples/quickstart.sh &&
 		mandoc -Tlint -Wwarning docs/mpsync.1 && shellcheck -s bash core/cli/mpsync.bash && site && all_references &&
 		cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
 			--suppress=normalCheckLevelMaxBranches \

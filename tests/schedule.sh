@@ -30,6 +30,7 @@ go             1     build
 nemesis        wait  python programs
 docs           1     tools
 conformance    wait  python node java dotnet rust go
+binding_mutants wait python node java dotnet rust go
 clang          2     build
 lint           2     build tools
 simulation     1     build

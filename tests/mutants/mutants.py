@@ -6,26 +6,34 @@ import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CORE = ROOT / "core"
+BINDINGS = ROOT / "bindings"
+LANGUAGES = ("python", "node", "java", "dotnet", "rust", "go")
 LISTS = pathlib.Path(__file__).resolve().parent
 
 
 class Misplaced(Exception):
-    """The function or the text is not there, or is there more than once."""
+    """The function, the file or the text is not there, or is there more than once."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Mutant:
+    area: str       # the name of its list, which for a binding is its language
     id: str
-    function: str
     text: str
     replacement: str
     reason: str
+    function: str = ""   # of core/, that has the text once
+    file: str = ""       # or, of a binding, the file below its folder
     killed_by: str = ""  # the test that notices; "": nobody has looked yet, or none does
     survives: str = ""   # why none can, or what one would take
 
+    @property
+    def language(self):
+        return self.area if self.area in LANGUAGES else None
+
 
 def load():
-    found = [Mutant(**entry) for path in sorted(LISTS.glob("*.toml"))
+    found = [Mutant(area=path.stem, **entry) for path in sorted(LISTS.glob("*.toml"))
              for entry in tomllib.loads(path.read_text())["mutant"]]
     ids = [mutant.id for mutant in found]
     twice = {name for name in ids if ids.count(name) > 1}
@@ -47,17 +55,35 @@ def pattern(text):
     return re.compile((r"\b" if re.match(r"\w", text) else "") + words + (r"\b" if re.search(r"\w$", text) else ""))
 
 
-def place(mutant):
-    """The file, and what stands in it when the mistake is made."""
+def changed(mutant, path, start=0, end=None):
+    """The file with what stands in it when the mistake is made, for each time that it has the text."""
+    source = path.read_text()
+    for match in pattern(mutant.text).finditer(source, start, len(source) if end is None else end):
+        yield path, source[:match.start()] + mutant.replacement.strip("\n") + source[match.end():]
+
+
+def place_in_binding(mutant):
+    path = BINDINGS / mutant.language / mutant.file
+    if not path.is_file():
+        raise Misplaced(f"there is no file {path.relative_to(ROOT)}")
+    return [*changed(mutant, path)]
+
+
+def place_in_core(mutant):
     functions, found = 0, []
     for path in sorted(CORE.rglob("*.c")):
         source = path.read_text()
         for start, end in bodies(source, mutant.function):
             functions += 1
-            for match in pattern(mutant.text).finditer(source, start, end):
-                found.append((path, source[:match.start()] + mutant.replacement.strip("\n") + source[match.end():]))
+            found += changed(mutant, path, start, end)
     if not functions:
         raise Misplaced(f"there is no function {mutant.function}")
+    return found
+
+
+def place(mutant):
+    """The file, and what stands in it when the mistake is made."""
+    found = place_in_binding(mutant) if mutant.language else place_in_core(mutant)
     if len(found) != 1:
-        raise Misplaced(f"{mutant.function} has the text {len(found)} times")
+        raise Misplaced(f"{mutant.file or mutant.function} has the text {len(found)} times")
     return found[0]

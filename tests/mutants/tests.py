@@ -1,12 +1,13 @@
 """Tests as the lists name them, without a shell: `unit test_client`, `edges test_pids.Holders`, …
 
     unit PROGRAM | simulation ARGUMENT… | integration TEST | edges TEST | etcd TEST | kubernetes TEST
+    python NAME | node NAME | java NAME | dotnet NAME | rust NAME | go NAME, as in bindings.sh
 """
 import os
 import re
 import subprocess
 
-from mutants import ROOT
+from mutants import BINDINGS, CORE, LANGUAGES, LISTS, ROOT
 
 # With sanitizers what runs by itself; what is driven from Python as it is delivered, but for its assertions.
 SANITIZED = ROOT / "build-asan"
@@ -25,6 +26,18 @@ def programs(build, of_a_kind):
                            check=True, capture_output=True, text=True).stdout
     return sorted(name for name in re.findall(r"^(bin/[^:]+): \S*EXECUTABLE_LINKER", names, re.MULTILINE)
                   if of_a_kind(name.removeprefix("bin/")))
+
+
+def build(test):
+    """What builds anew what it looks at."""
+    kind, _, name = test.partition(" ")
+    if kind in LANGUAGES:
+        return in_language("build", kind, name)
+    return ["ninja", "-C", str(build_of(test)), *needs(test)]
+
+
+def in_language(verb, language, name):
+    return ["sh", str(LISTS / "bindings.sh"), verb, language, *([name] if name else [])]
 
 
 def needs(test):
@@ -46,11 +59,13 @@ def command(test):
         return [str(SANITIZED / "bin" / "simulation"), *name.split()], ROOT
     if kind in FOLDERS:
         return ["python3", "-m", "unittest", "--failfast", *name.split()], ROOT / "tests" / kind
+    if kind in LANGUAGES:
+        return in_language("test", kind, name), ROOT
     raise SystemExit(f"mutants: what is {test!r}?")
 
 
-def environment():
-    return {**os.environ, "MPSYNC_BUILD": str(DEBUG),
+def environment(test):
+    return {**os.environ, "MPSYNC_BUILD": str(ROOT / "build" if test.partition(" ")[0] in LANGUAGES else DEBUG),
             "KUBEBUILDER_ASSETS": os.environ.get("KUBEBUILDER_ASSETS", str(ROOT / "build" / "kubernetes"))}
 
 
@@ -80,8 +95,10 @@ def exists(test):
 
 
 def all_of(file):
-    """Every test that looks at what this file does, as it is given below core/; the quick ones first."""
-    tests = next(tests for start, tests in AREAS if str(file).startswith(start))
+    """Every test that looks at what this file does, the quick ones first."""
+    if file.is_relative_to(BINDINGS):
+        return [file.relative_to(BINDINGS).parts[0]]
+    tests = next(tests for start, tests in AREAS if str(file.relative_to(CORE)).startswith(start))
     return [test for test in tests if exists(test)]
 
 
@@ -89,4 +106,4 @@ def who_failed(test, said):
     """The test that noticed, of those that one program or module has."""
     failed = re.search(r"^(?:FAIL|ERROR): \w+ \(([\w.]+)\)", said, re.MULTILINE)
     kind = test.partition(" ")[0]
-    return f"{kind} {failed[1]}" if failed and kind in FOLDERS else test
+    return f"{kind} {failed[1]}" if failed and kind in (*FOLDERS, "python") else test

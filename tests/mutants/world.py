@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from mutants import ROOT
-from tests import build_of, command, environment, needs, who_failed
+from tests import build, command, environment, who_failed
 
 
 def overlay(folder):
@@ -27,7 +27,7 @@ def overlay(folder):
 
 def run(test):
     words, folder = command(test)
-    return subprocess.run(words, cwd=folder, env=environment(), stdin=subprocess.DEVNULL,
+    return subprocess.run(words, cwd=folder, env=environment(test), stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
 
 
@@ -41,7 +41,7 @@ def main():
     if order["file"]:
         pathlib.Path(order["file"]).write_text(order["content"])
     for test in order["tests"]:
-        built = subprocess.run(["ninja", "-C", str(build_of(test)), *needs(test)], capture_output=True, text=True, check=False)
+        built = subprocess.run(build(test), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if built.returncode != 0:
             answer(outcome="not buildable", said=built.stdout)
             return

@@ -9,14 +9,15 @@ using System.Threading.Tasks;
 using Metaparticle.Sync;
 using Lock = Metaparticle.Sync.Lock; // System.Threading has one of its own
 
-/// <summary>Runs each method of <see cref="SyncTests"/>, and says what failed.</summary>
+/// <summary>Runs each method of <see cref="SyncTests"/>, or those that are named, and says what failed.</summary>
 internal static class Program
 {
-    private static int Main()
+    private static int Main(string[] names)
     {
         var failed = 0;
         var tests = typeof(SyncTests).GetMethods(
-            BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly);
+            BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly)
+            .Where(test => names.Length == 0 || names.Contains(test.Name)).ToArray();
         foreach (var test in tests)
         {
             try
