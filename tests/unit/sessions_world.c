@@ -90,6 +90,13 @@ static void withdraw_now_or_never(struct store *store, struct store_claim *claim
 {
 	if (!world.late_ops && world.withdrawals-- > 0)
 		world.store_ops.withdraw(store, claim);
+	else
+		world.leaving = claim;
+}
+
+void withdraw_late(void)
+{
+	world.store_ops.withdraw(engine_store(world.engine), world.leaving);
 }
 
 int release(const struct put *put)

@@ -23,10 +23,11 @@ struct world {
 	const char *forbidden;      /* the name that may not be renewed */
 	bool late_ops; /* the next attempt waits until answer_late; no withdrawal is answered */
 	struct store_claim *late;
-	enum mpsync_status refusal; /* of each attempt; MPSYNC_OK: they are made */
-	size_t renewals;            /* that the store was asked for */
-	int withdrawals;            /* so many are answered yet */
-	uint64_t sessions_wake_ms;  /* when the sessions asked to be woken, last */
+	struct store_claim *leaving; /* whose withdrawal was not answered */
+	enum mpsync_status refusal;  /* of each attempt; MPSYNC_OK: they are made */
+	size_t renewals;             /* that the store was asked for */
+	int withdrawals;             /* so many are answered yet */
+	uint64_t sessions_wake_ms;   /* when the sessions asked to be woken, last */
 };
 
 extern struct world world;
@@ -45,6 +46,7 @@ int release(const struct put *put);
 void wait_behind(const struct put *holder, struct put *waiter, struct sessions_request *request);
 /* The attempt that waits for world.late_ops is made at last. */
 void answer_late(void);
+void withdraw_late(void);
 /* In steps, as timers ring. */
 void pass(uint64_t ms);
 struct session_stream *open_stream(uint8_t claim);

@@ -47,6 +47,28 @@ static void test_right_counts_from_sending(void **state)
 	assert_int_equal(tick(&claim, 20).wake_at_ms, TTL / 3);
 }
 
+/*
+ * Goal: an elector whose clock jumps while a hand deletes its client's record lets the next claim
+ * come no sooner than when the client has ceased to believe.
+ */
+static void test_deleted_beside_a_clock_that_jumps(void **state)
+{
+	struct claim claim;
+	struct claim_input gone = {.event = CLAIM_GONE, .now_ms = 3000, .wall_ms = 3000 + TTL};
+	uint64_t until_ms;
+
+	(void)state;
+	hold(&claim, CLAIM_NEVER);
+	claim.on_behalf = true;
+	gone.answer.reason = MPSYNC_REASON_DELETED;
+	until_ms = claim.valid_until_ms;
+	assert_int_equal(claim_step(&claim, &gone).action, CLAIM_REPORT);
+	assert_int_equal(claim.report, CLAIM_REPORT_LOST);
+	assert_int_equal(claim.reason, MPSYNC_REASON_CLOCK);
+	assert_int_equal(tick(&claim, until_ms).action, CLAIM_SLEEP);
+	assert_int_equal(tick(&claim, until_ms + TTL / 20 + 2).action, CLAIM_WITHDRAW);
+}
+
 /* Goal: a holder that hears nothing gives up at its own end, before anyone else may start. */
 static void test_silent_holder_gives_up(void **state)
 {
@@ -314,6 +336,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_right_counts_from_sending),
+	    cmocka_unit_test(test_deleted_beside_a_clock_that_jumps),
 	    cmocka_unit_test(test_silent_holder_gives_up),
 	    cmocka_unit_test(test_late_renewal_revives_nothing),
 	    cmocka_unit_test(test_ghost_is_not_a_grant),

@@ -150,6 +150,20 @@ static void test_regained_before_those_who_wait(void **state)
 	sessions_abandon(world.sessions, &waiter);
 }
 
+/* Goal: who comes back while its grant is being given back does not hold it: 200 is all that it
+ * reads. */
+static void test_asked_while_it_is_given_back(void **state)
+{
+	(void)state;
+	assert_int_equal(put_old(), 200);
+	world.withdrawals = 0;
+	pass(35000);
+	put_old();
+	withdraw_late();
+	assert_int_equal(world.status, 409);
+	assert_null(requests[0].ticket);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -161,6 +175,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_nobody_comes_back, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_two_at_once, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_gone_while_it_is_regained, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_asked_while_it_is_given_back, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_regained_before_those_who_wait, set_up, tear_down),
 	};
 

@@ -5,6 +5,8 @@
 
 #include "elector/protocol/session.h"
 
+#include <stdlib.h>
+
 #define MOST_EVENTS 100000
 
 static const struct sessions_counters *counters(void)
@@ -75,6 +77,49 @@ static void test_a_release_under_way_is_no_takeover(void **state)
 	assert_int_equal(counters()->takeovers_goodbye, 1);
 	sessions_stream_closed(world.sessions, stream, true, true);
 	assert_int_equal(counters()->takeovers_proof, 0);
+}
+
+/* Goal: what is being adopted when its client's process has ended is free as soon as it was. */
+static void test_an_end_while_it_is_adopted(void **state)
+{
+	static struct sessions_request request;
+	struct session_stream *stream;
+	struct put a = put_of(1);
+	const struct put b = put_of(2);
+
+	(void)state;
+	assert_int_equal(ask(&a), 200);
+	a.token = (uint64_t)strtoull(spec_of_answer("token"), NULL, 10);
+	restart_elector();
+	stream = open_stream(1);
+	beat(1, 1);
+	world.late_ops = true;
+	sessions_put(world.sessions, &a, &request);
+	sessions_stream_closed(world.sessions, stream, true, true);
+	assert_int_equal(world.status, 503);
+	answer_late();
+	assert_int_equal(ask(&b), 200);
+}
+
+/* Goal: a value that is being stored when its grant is given back is not said to be stored. */
+static void test_a_value_beside_a_release(void **state)
+{
+	static struct sessions_request request;
+	struct session_stream *stream = open_stream(1);
+	struct put a = put_of(1);
+
+	(void)state;
+	assert_int_equal(ask(&a), 200);
+	a.token = (uint64_t)strtoull(spec_of_answer("token"), NULL, 10);
+	a.has_value = true;
+	a.value = "v";
+	beat(1, 1);
+	world.forbidden = "n";
+	world.status = 0;
+	sessions_put(world.sessions, &a, &request);
+	assert_int_equal(world.status, 0);
+	sessions_stream_closed(world.sessions, stream, true, true);
+	assert_int_equal(world.status, 503);
 }
 
 /* Goal: a heartbeat neither counts nor renews what its client gives back. */
@@ -206,6 +251,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_a_release_under_way_is_no_takeover, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 	        test_a_beat_does_not_renew_what_is_released, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_an_end_while_it_is_adopted, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_a_value_beside_a_release, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 	        test_what_was_waited_for_has_to_be_confirmed, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_asking_when_little_is_left_renews, set_up, tear_down),

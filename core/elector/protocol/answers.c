@@ -78,7 +78,6 @@ void ticket_tell_until(struct ticket *ticket, uint64_t told_ms, uint64_t told_re
 {
 	const uint64_t until = told_ms + told_remaining_ms + told_remaining_ms / 20 + 1;
 
-	ticket->told = true;
 	if (until > ticket->told_until_ms)
 		ticket->told_until_ms = until;
 	/*

@@ -35,7 +35,7 @@ static size_t slot_of(struct beat *beat, uint32_t ttl_ms)
 /* A heartbeat renews only grants that this elector has confirmed. */
 static bool is_beaten(const struct ticket *ticket)
 {
-	return ticket->state == TICKET_HELD && !ticket->deleting;
+	return ticket->state == TICKET_HELD;
 }
 
 static uint64_t remaining_of(const struct ticket *ticket, const struct beat *beat)

@@ -79,6 +79,7 @@ void sessions_put_anonymous(struct sessions *sessions, const char *name, bool cr
 	struct ticket *ticket;
 
 	request->create = create;
+	request->releases = false;
 	if (!anonymous_claim(&sessions->anonymous.key, name, &put.claim)) {
 		answer_no_memory(sessions, request);
 		return;
@@ -92,7 +93,7 @@ void sessions_put_anonymous(struct sessions *sessions, const char *name, bool cr
 		ticket_contend(ticket, &put, 0, 0);
 	} else if (ticket_is_held(ticket) && !create) {
 		renew(ticket, request, read_ms);
-	} else if (ticket->state == TICKET_WAITING && (!create || !ticket->request)) {
+	} else if (ticket_waits(ticket) && (!create || !ticket->request)) {
 		ticket_hold_back(ticket, request, read_ms);
 	} else {
 		answer_holder(sessions, request, 409, 0);

@@ -18,7 +18,7 @@ static void store_token(const struct ticket *ticket)
 /* Its wait has ended and its place is kept for a moment, so nobody could be told of a grant. */
 static bool is_absent(const struct ticket *ticket)
 {
-	return ticket->state == TICKET_WAITING && !ticket->request && !ticket_claim(ticket)->adopt &&
+	return ticket_waits(ticket) && !ticket->request && !ticket_claim(ticket)->adopt &&
 	       !(ticket->queued && ticket->session);
 }
 
@@ -28,25 +28,24 @@ static bool is_absent(const struct ticket *ticket)
  */
 static void pass_over(struct ticket *ticket)
 {
-	ticket->passed_over = true;
+	ticket_set_state(ticket, TICKET_PASSED_OVER);
 	engine_release(ticket->engine_claim);
 }
 
 static void on_held(struct ticket *ticket, const struct engine_event *event)
 {
 	struct sessions *sessions = ticket->sessions;
+	const bool waited = ticket->state == TICKET_WAITING;
 	struct sessions_request *request;
 
 	if (is_absent(ticket)) {
 		pass_over(ticket);
 		return;
 	}
-	ticket->granted = true;
 	ticket->since_ms = sessions->clock.wall_ms(sessions->clock.context);
 	sessions->counters.grants++;
-	if (ticket->state == TICKET_ADOPTING && ticket->release_when_held) {
-		ticket_set_state(ticket, TICKET_HELD);
-		ticket_release(ticket, &sessions->counters.takeovers_goodbye);
+	if (ticket->to_release) {
+		ticket_release(ticket, TICKET_RELEASING, &sessions->counters.takeovers_goodbye);
 		return;
 	}
 	store_token(ticket);
@@ -54,11 +53,11 @@ static void on_held(struct ticket *ticket, const struct engine_event *event)
 	if (ticket_claim(ticket)->adopt)
 		ticket_tell_until(ticket, sessions_now(sessions), claim_right_ms(event->ttl_ms));
 	request = ticket->old_wire ? NULL : ticket_take_request(ticket);
-	ticket_set_state(ticket, ticket->waited || !request ? TICKET_GRANTED : TICKET_HELD);
+	ticket_set_state(ticket, waited || !request ? TICKET_GRANTED : TICKET_HELD);
 	ticket_tell_followers(ticket, "held");
 	if (ticket->old_wire)
 		old_wire_answer(ticket);
-	else if (request && ticket->waited)
+	else if (request && waited)
 		ticket_answer_waited(ticket, request);
 	else if (request)
 		ticket_answer_lock(ticket, request, request->read_ms);
@@ -80,9 +79,12 @@ static void on_lost(struct ticket *ticket, const struct engine_event *event)
 	if (ticket->session)
 		ticket_post_lost(ticket, event->reason);
 	ticket_bury(ticket);
-	ticket->overtaken = old_wire_follows(ticket, event->reason);
-	ticket_end(ticket);
-	while (!ticket->overtaken && (request = ticket_take_request(ticket))) {
+	if (old_wire_follows(ticket, event->reason)) {
+		ticket_end(ticket, TICKET_OVERTAKEN);
+		return;
+	}
+	ticket_end(ticket, TICKET_ENDED);
+	while ((request = ticket_take_request(ticket))) {
 		if (event->reason == MPSYNC_REASON_OTHER_ELECTOR)
 			answer_in_doubt(sessions, request);
 		else
@@ -90,27 +92,40 @@ static void on_lost(struct ticket *ticket, const struct engine_event *event)
 	}
 }
 
-/* The client asked for the release, and the claim has gone. */
-static void finish_delete(struct ticket *ticket)
+/* It has been given back: to who asked for that the release is told, to others that it has ended.
+ */
+static void answer_end(struct ticket *ticket, struct sessions_request *request)
 {
-	struct sessions_request *request = ticket_take_request(ticket);
-
-	ticket_end(ticket);
-	if (request)
+	if (request->releases)
 		answer_released(ticket->sessions, ticket_claim(ticket)->name, request);
+	else if (ticket->old_wire)
+		answer_holder(ticket->sessions, request, 409, 0);
+	else
+		answer_error(ticket->sessions, request, 409, "lost", "the grant has ended");
+}
+
+static void finish(struct ticket *ticket, enum ticket_state state)
+{
+	struct sessions_request *request;
+
+	ticket_end(ticket, state);
+	while ((request = ticket_take_request(ticket)))
+		answer_end(ticket, request);
 }
 
 static void on_released(struct ticket *ticket)
 {
-	if (ticket->passed_over) {
-		ticket_end(ticket); /* its client was never told that it held */
+	const bool expired = ticket->state == TICKET_EXPIRING;
+
+	if (ticket->state == TICKET_PASSED_OVER) {
+		finish(ticket, TICKET_IN_DOUBT); /* its client was never told that it held */
 		return;
 	}
 	ticket->sessions->counters.releases++;
-	ticket_tell_followers(ticket, ticket->expiring ? "lost" : "released");
-	if (ticket->expiring && ticket->session)
+	ticket_tell_followers(ticket, expired ? "lost" : "released");
+	if (expired && ticket->session)
 		ticket_post_lost(ticket, MPSYNC_REASON_EXPIRED);
-	finish_delete(ticket);
+	finish(ticket, expired ? TICKET_IN_DOUBT : TICKET_ENDED);
 }
 
 /*
@@ -159,15 +174,15 @@ static void on_not_held(struct ticket *ticket, const struct engine_event *event)
 	const char *message = event->message ? event->message : mpsync_status_text(event->status);
 	struct sessions_request *request;
 
-	if (ticket->overtaken)
+	if (ticket->state == TICKET_OVERTAKEN)
 		return; /* adopted when the wait has ended */
-	if (ticket->deleting) {
-		finish_delete(ticket);
+	if (ticket->state == TICKET_CANCELLING) {
+		finish(ticket, TICKET_ENDED);
 		return;
 	}
 	if (!ticket->request && ticket->queued && ticket->session)
 		post_end_of_wait(ticket, event, message);
-	ticket_end(ticket);
+	ticket_end(ticket, ticket_claim(ticket)->adopt ? TICKET_IN_DOUBT : TICKET_ENDED);
 	while ((request = ticket_take_request(ticket)))
 		answer_not_held(ticket, event, request);
 }
@@ -194,8 +209,10 @@ static void on_waiting(struct ticket *ticket)
 {
 	struct sessions_request *request;
 
-	ticket->waited = true;
-	if (!ticket->queued || !ticket->request || ticket->state != TICKET_WAITING)
+	if (!ticket_waits(ticket))
+		return;
+	ticket_set_state(ticket, TICKET_WAITING);
+	if (!ticket->queued || !ticket->request)
 		return;
 	request = ticket_take_request(ticket);
 	answer_holder(ticket->sessions, request, 202, engine_claim_position(ticket->engine_claim) + 1);
@@ -276,7 +293,6 @@ static void adopt_now(struct ticket *ticket)
 	    .election = waited->election,
 	};
 
-	ticket->overtaken = false;
 	ticket_contend(ticket, &put, ticket->old_wire ? 0 : claim_request_timeout_ms(put.ttl_ms) * 2,
 	    ticket->overtaking_token);
 }
@@ -285,12 +301,12 @@ void ticket_ended(struct ticket *ticket)
 {
 	struct sessions *sessions = ticket->sessions;
 
-	if (ticket->overtaken && ticket->request) {
+	if (ticket->state == TICKET_OVERTAKEN && (ticket->request || ticket->to_release)) {
 		adopt_now(ticket);
 		return;
 	}
-	if (ticket->state != TICKET_LEAVING)
-		ticket_end(ticket);
+	if (ticket->state != TICKET_ENDED && ticket->state != TICKET_IN_DOUBT)
+		ticket_end(ticket, TICKET_ENDED);
 	id_table_remove(&sessions->tickets, &ticket->entry);
 	free(ticket);
 }

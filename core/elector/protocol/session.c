@@ -307,8 +307,7 @@ static void hand_over(struct session *session)
 	engine_begin(sessions->engine);
 	for (struct ticket *ticket = session->tickets; ticket; ticket = next) {
 		next = ticket->next;
-		if (!ticket->deleting)
-			ticket_let_go(ticket, &sessions->counters.takeovers_proof);
+		ticket_let_go(ticket, &sessions->counters.takeovers_proof);
 	}
 	engine_end(sessions->engine);
 }
@@ -318,7 +317,7 @@ static void keep_places_for_a_moment(struct session *session)
 	const uint64_t until = sessions_now(session->sessions) + PLACE_KEPT_MS;
 
 	for (struct ticket *ticket = session->tickets; ticket; ticket = ticket->next)
-		if (ticket->state == TICKET_WAITING && !ticket->request)
+		if (ticket_waits(ticket) && !ticket->request)
 			ticket_set_timer(ticket, until);
 }
 

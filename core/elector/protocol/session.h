@@ -15,12 +15,28 @@
 /* How long a place in the queue is kept after its request has ended (rule 13). */
 #define PLACE_KEPT_MS 2000
 
+/*
+ *   ASKING ──▶ WAITING ──────────▶ GRANTED ──confirmed──▶ HELD
+ *      │          │ ▲  granted by      ▲                   ▲ │ │
+ *      │          │ └─ another elector │                   │ │ └─ nobody believes ─▶ EXPIRING
+ *      │          ▼    OVERTAKEN ──▶ ADOPTING ─────────────┘ └─── let go ─────────▶ RELEASING
+ *      └─▶ CANCELLING, PASSED_OVER      └─ not known ─▶ IN_DOUBT
+ *
+ * Each ends in ENDED, or in IN_DOUBT where only the store knows what became of the claim.
+ */
 enum ticket_state {
-	TICKET_WAITING,
-	TICKET_ADOPTING,
-	TICKET_GRANTED, /* granted after a wait: the client has to confirm */
+	TICKET_ASKING,    /* for the name; the store has not said yet that another holds it */
+	TICKET_WAITING,   /* another holds the name */
+	TICKET_OVERTAKEN, /* another elector granted the claim: adopted when its wait here has ended */
+	TICKET_ADOPTING,  /* the grant of another elector, or a former one, is being confirmed */
+	TICKET_GRANTED,   /* granted after a wait: the client has to confirm */
 	TICKET_HELD,
-	TICKET_LEAVING, /* released or cancelled, and the engine is not done with it */
+	TICKET_RELEASING,
+	TICKET_EXPIRING,    /* released, because nobody believes any more */
+	TICKET_PASSED_OVER, /* its turn came while no request waited, and was given on */
+	TICKET_CANCELLING,  /* does not wait any more */
+	TICKET_IN_DOUBT,    /* over here; the store knows whether the grant lasts */
+	TICKET_ENDED,       /* over, and the engine is not done with it */
 };
 
 struct ticket {
@@ -31,18 +47,11 @@ struct ticket {
 	struct ticket *previous;
 	struct engine_claim *engine_claim; /* has name, holder, value, ttl and token */
 	enum ticket_state state;
-	bool queued; /* an event tells of its grant */
-	bool waited;
-	bool granted;
-	bool told; /* the client was told of the grant, by an event or an answer */
-	bool deleting;
-	bool expiring;
-	bool passed_over; /* its turn came while no request waited, and was given on */
-	bool overtaken;   /* another elector granted the claim: this one is to adopt it */
-	bool release_when_held;
-	bool
-	    old_wire; /* of the callers who name no holder: its answers count for a time of their own */
-	uint64_t told_until_ms;
+	bool queued;     /* an event tells of its grant */
+	bool to_release; /* what is adopted is released at once */
+	/* Of the callers who name no holder: its answers count for a time of their own. */
+	bool old_wire;
+	uint64_t told_until_ms; /* so long its client may believe what it was told */
 	uint64_t overtaking_token;
 	uint64_t order;        /* the number of the value that is being stored */
 	uint64_t stored_order; /* the number of the value that was stored last */
@@ -132,7 +141,10 @@ struct ticket *ticket_new(struct sessions *sessions, const struct put *put);
 /* Likewise; its answer is the request's. NULL: without memory, and that was answered. */
 struct ticket *ticket_for(
     struct sessions *sessions, const struct put *put, struct sessions_request *request);
+/* Its client may hold: nothing was done to give it away. */
 bool ticket_is_held(const struct ticket *ticket);
+/* It asks for the name, and was granted nothing. */
+bool ticket_waits(const struct ticket *ticket);
 /*
  * Contend for the name; the ticket may end before this returns. adopt_token 0: a new grant is
  * wanted.
@@ -144,7 +156,10 @@ void ticket_set_state(struct ticket *ticket, enum ticket_state state);
 void ticket_set_timer(struct ticket *ticket, uint64_t at_ms);
 /* Stop waiting, and then adopt the grant that another elector gave this claim meanwhile. */
 void ticket_adopt_instead(struct ticket *ticket, uint64_t token);
-/* Release what the ticket holds, counted under `cause`, or stop waiting. */
+/*
+ * Release what the ticket holds or will have adopted, counted under `cause`, or stop waiting. Does
+ * nothing where that was done before.
+ */
 void ticket_let_go(struct ticket *ticket, uint64_t *cause);
 /* The ticket's timer has run out. */
 void ticket_ring(struct ticket *ticket);
@@ -154,12 +169,12 @@ void ticket_hold_back(struct ticket *ticket, struct sessions_request *request, u
 struct sessions_request *ticket_take_request(struct ticket *ticket);
 void ticket_drop_request(struct ticket *ticket, struct sessions_request *request);
 
-/* The ticket holds nothing any more and asks for nothing: only the engine has yet to let go. */
-void ticket_end(struct ticket *ticket);
+/* The ticket holds nothing any more and asks for nothing: ENDED, IN_DOUBT or OVERTAKEN. */
+void ticket_end(struct ticket *ticket, enum ticket_state state);
 /* Requests for this claim that come late are refused from now on. */
 void ticket_bury(const struct ticket *ticket);
-/* Release what the ticket holds, counted under `cause`. */
-void ticket_release(struct ticket *ticket, uint64_t *cause);
+/* RELEASING or EXPIRING, counted under `cause`. */
+void ticket_release(struct ticket *ticket, enum ticket_state state, uint64_t *cause);
 
 /* ---- outcomes.c ---- */
 

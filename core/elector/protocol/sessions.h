@@ -23,6 +23,7 @@ struct session_stream;
 struct sessions_request {
 	struct ticket *ticket;
 	uint64_t read_ms; /* when it was read, of a request that waits here */
+	bool releases;    /* it asks for the end of a claim */
 	/* Of the old wire, whose callers have one claim: */
 	struct sessions_request *behind; /* it waits for the same answer */
 	bool create;                     /* refuse what is held, also by this very claim */

@@ -8,8 +8,15 @@
  */
 static bool is_in_doubt(const struct ticket *ticket)
 {
-	return ticket->expiring || ticket->passed_over ||
-	       (ticket->state == TICKET_LEAVING && ticket_claim(ticket)->adopt && !ticket->granted);
+	return ticket->state == TICKET_EXPIRING || ticket->state == TICKET_PASSED_OVER ||
+	       ticket->state == TICKET_IN_DOUBT;
+}
+
+/* Its client asked for the end, or was told of it. */
+static bool is_over(const struct ticket *ticket)
+{
+	return ticket->state == TICKET_RELEASING || ticket->state == TICKET_CANCELLING ||
+	       ticket->state == TICKET_ENDED;
 }
 
 struct ticket *ticket_for(
@@ -26,7 +33,7 @@ struct ticket *ticket_for(
 
 static bool is_adopting(const struct ticket *ticket)
 {
-	return ticket->state == TICKET_ADOPTING || ticket->overtaken;
+	return ticket->state == TICKET_ADOPTING || ticket->state == TICKET_OVERTAKEN;
 }
 
 /*
@@ -144,7 +151,7 @@ static void put_waiting(
 	const uint32_t position = engine_claim_position(ticket->engine_claim) + 1;
 	struct sessions_request *earlier;
 
-	if (ticket->release_when_held) {
+	if (ticket->to_release) {
 		answer_in_doubt(sessions, request);
 		return;
 	}
@@ -168,11 +175,6 @@ static void put_waiting(
 		ticket_hold_back(ticket, request, put->read_ms);
 		ticket_set_timer(ticket, put->read_ms + put->wait_ms);
 	}
-}
-
-bool ticket_is_held(const struct ticket *ticket)
-{
-	return ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED;
 }
 
 /* No newer value has come, and the client has opened no stream since. */
@@ -207,6 +209,7 @@ void sessions_put(
 	struct put taken = *asked;
 	const struct put *put = &taken;
 
+	request->releases = false;
 	drop_late_value(sessions, ticket, &taken);
 	if (!id_is_none(&put->session) && !sessions_have_room(sessions, &put->session))
 		answer_error(
@@ -222,7 +225,7 @@ void sessions_put(
 		put_held(ticket, put, request);
 	else if (is_in_doubt(ticket))
 		answer_in_doubt(sessions, request);
-	else if (ticket->state == TICKET_LEAVING || ticket->deleting)
+	else if (is_over(ticket))
 		answer_error(sessions, request, 409, put->token ? "lost" : "cancelled",
 		    "this claim was cancelled or has ended; draw a new one");
 	else
@@ -245,7 +248,7 @@ static void delete_unknown(
 	ticket = ticket_for(sessions, put, request);
 	if (!ticket)
 		return;
-	ticket->release_when_held = true;
+	ticket->to_release = true;
 	ticket_contend(ticket, put, claim_try_ms(put->ttl_ms), put->token);
 }
 
@@ -255,6 +258,7 @@ void sessions_delete(
 	struct ticket *ticket = ticket_find(sessions, &put->claim);
 	struct sessions_request *earlier;
 
+	request->releases = true;
 	if (!ticket) {
 		delete_unknown(sessions, put, request);
 		return;
@@ -263,17 +267,17 @@ void sessions_delete(
 		answer_in_doubt(sessions, request);
 		return;
 	}
-	if (is_adopting(ticket) || (put->token && ticket->state == TICKET_WAITING)) {
+	if (is_adopting(ticket) || (put->token && ticket_waits(ticket))) {
 		/* A grant that is not adopted yet is released when it has been. */
+		ticket->to_release = true;
 		await_adoption(ticket, put, request);
-		ticket->release_when_held = true;
 		return;
 	}
-	if (ticket->state == TICKET_LEAVING || ticket->deleting) {
+	if (is_over(ticket)) {
 		answer_released(sessions, put->name, request);
 		return;
 	}
-	if (put->token && ticket->granted && put->token != ticket_claim(ticket)->token) {
+	if (put->token && ticket_is_held(ticket) && put->token != ticket_claim(ticket)->token) {
 		answer_error(sessions, request, 400, "invalid", "this token was never given to this claim");
 		return;
 	}
@@ -294,6 +298,6 @@ void sessions_abandon(struct sessions *sessions, struct sessions_request *reques
 		return;
 	ticket_drop_request(ticket, request);
 	/* The wait has ended, but not the claim: its place is kept for a moment (rule 13). */
-	if (ticket->state == TICKET_WAITING && !ticket->request)
+	if (ticket_waits(ticket) && !ticket->request)
 		ticket_set_timer(ticket, sessions_now(sessions) + PLACE_KEPT_MS);
 }

@@ -43,16 +43,32 @@ static void leave_session(struct ticket *ticket)
 	ticket->next = ticket->previous = NULL;
 }
 
+bool ticket_is_held(const struct ticket *ticket)
+{
+	return ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED;
+}
+
+bool ticket_waits(const struct ticket *ticket)
+{
+	return ticket->state == TICKET_ASKING || ticket->state == TICKET_WAITING;
+}
+
+/* Counted as held until the store has let go of it. */
+static size_t counts_as_held(const struct ticket *ticket)
+{
+	return ticket_is_held(ticket) || ticket->state == TICKET_RELEASING ||
+	       ticket->state == TICKET_EXPIRING;
+}
+
 void ticket_set_state(struct ticket *ticket, enum ticket_state state)
 {
 	struct sessions_counters *counters = &ticket->sessions->counters;
-	const bool was = ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED;
-	const bool is = state == TICKET_HELD || state == TICKET_GRANTED;
 
-	counters->held += (size_t)is - (size_t)was;
-	counters->waiters +=
-	    (size_t)(state == TICKET_WAITING) - (size_t)(ticket->state == TICKET_WAITING);
+	counters->held -= counts_as_held(ticket);
+	counters->waiters -= ticket_waits(ticket);
 	ticket->state = state;
+	counters->held += counts_as_held(ticket);
+	counters->waiters += ticket_waits(ticket);
 }
 
 void ticket_hold_back(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms)
@@ -94,7 +110,7 @@ struct ticket *ticket_new(struct sessions *sessions, const struct put *put)
 	ticket->sessions = sessions;
 	ticket->timer.index = HEAP_ABSENT;
 	ticket->queued = put->queue;
-	ticket->state = TICKET_LEAVING;
+	ticket->state = TICKET_ENDED;
 	if (!heap_reserve(&sessions->ticket_timers, sessions->tickets.count + 1)) {
 		free(ticket);
 		return NULL;
@@ -123,7 +139,7 @@ void ticket_contend(
 	};
 	struct sessions_request *request;
 
-	ticket_set_state(ticket, adopt_token ? TICKET_ADOPTING : TICKET_WAITING);
+	ticket_set_state(ticket, adopt_token ? TICKET_ADOPTING : TICKET_ASKING);
 	/* The engine may call back, and even end the ticket, before it returns. */
 	if (engine_acquire(ticket->sessions->engine, &wish, &ticket->engine_claim))
 		return;
@@ -135,7 +151,7 @@ void ticket_contend(
 
 void ticket_adopt_instead(struct ticket *ticket, uint64_t token)
 {
-	ticket->overtaken = true;
+	ticket_set_state(ticket, TICKET_OVERTAKEN);
 	ticket->overtaking_token = token;
 	ticket->queued = false;
 	ticket_set_timer(ticket, HEAP_NEVER);
@@ -144,10 +160,9 @@ void ticket_adopt_instead(struct ticket *ticket, uint64_t token)
 
 /* ---- Its end ---- */
 
-/* The ticket holds nothing and asks for nothing any more; only the engine is not done with it. */
-void ticket_end(struct ticket *ticket)
+void ticket_end(struct ticket *ticket, enum ticket_state state)
 {
-	ticket_set_state(ticket, TICKET_LEAVING);
+	ticket_set_state(ticket, state);
 	leave_session(ticket);
 	ticket_set_timer(ticket, HEAP_NEVER);
 }
@@ -159,21 +174,55 @@ void ticket_bury(const struct ticket *ticket)
 	tombstones_bury(&sessions->tombstones, &ticket->entry.id, sessions_now(sessions));
 }
 
-void ticket_release(struct ticket *ticket, uint64_t *cause)
+void ticket_release(struct ticket *ticket, enum ticket_state state, uint64_t *cause)
 {
 	++*cause;
 	ticket_bury(ticket);
+	ticket_set_state(ticket, state);
 	engine_release(ticket->engine_claim);
+}
+
+static void cancel_wait(struct ticket *ticket)
+{
+	ticket_bury(ticket);
+	ticket_set_state(ticket, TICKET_CANCELLING);
+	engine_cancel(ticket->engine_claim);
+}
+
+/* Nobody waits for the answer any more. */
+static void release_when_adopted(struct ticket *ticket)
+{
+	struct sessions_request *request = ticket_take_request(ticket);
+
+	ticket->to_release = true;
+	if (request)
+		answer_in_doubt(ticket->sessions, request);
 }
 
 void ticket_let_go(struct ticket *ticket, uint64_t *cause)
 {
-	ticket->deleting = true;
-	if (ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED) {
-		ticket_release(ticket, cause);
-	} else if (ticket->state == TICKET_WAITING) {
+	switch (ticket->state) {
+	case TICKET_ASKING:
+	case TICKET_WAITING:
+		cancel_wait(ticket);
+		return;
+	case TICKET_OVERTAKEN:
+	case TICKET_ADOPTING:
+		release_when_adopted(ticket);
+		return;
+	case TICKET_GRANTED:
+	case TICKET_HELD:
+		ticket_release(ticket, TICKET_RELEASING, cause);
+		return;
+	case TICKET_PASSED_OVER:
 		ticket_bury(ticket);
-		engine_cancel(ticket->engine_claim);
+		return;
+	case TICKET_RELEASING:
+	case TICKET_EXPIRING:
+	case TICKET_CANCELLING:
+	case TICKET_IN_DOUBT:
+	case TICKET_ENDED:
+		return;
 	}
 }
 
@@ -186,8 +235,6 @@ static void on_wait_over(struct ticket *ticket)
 
 	/* A timer that rang and is not set again would ring for ever. */
 	ticket_set_timer(ticket, HEAP_NEVER);
-	if (ticket->overtaken)
-		return; /* cancelled already, but the engine is not done with it */
 	request = ticket_take_request(ticket);
 	if (request) {
 		/* The place is kept, since the client may ask again at once (rule 13). */
@@ -203,21 +250,16 @@ void ticket_ring(struct ticket *ticket)
 	struct sessions *sessions = ticket->sessions;
 	const uint64_t now = sessions_now(sessions);
 
-	if (ticket->state == TICKET_WAITING) {
+	if (ticket_waits(ticket)) {
 		on_wait_over(ticket);
 	} else if (ticket->old_wire && ticket->request) {
 		old_wire_answer(ticket);
-	} else if (ticket->told && now < ticket->told_until_ms) {
+	} else if (now < ticket->told_until_ms) {
 		ticket_set_timer(ticket, ticket->told_until_ms);
-	} else if (ticket->state == TICKET_HELD || ticket->state == TICKET_GRANTED) {
-		/*
-		 * Nobody believes any more: release the name at once, instead of letting it run out (rule
-		 * 6).
-		 */
-		ticket->expiring = true;
-		ticket_set_timer(ticket, HEAP_NEVER);
-		ticket_release(ticket, &sessions->counters.takeovers_expiry);
 	} else {
 		ticket_set_timer(ticket, HEAP_NEVER);
+		/* Nobody believes any more: release it at once, instead of letting it run out (rule 6). */
+		if (ticket_is_held(ticket))
+			ticket_release(ticket, TICKET_EXPIRING, &sessions->counters.takeovers_expiry);
 	}
 }

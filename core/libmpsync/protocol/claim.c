@@ -254,8 +254,13 @@ static void on_gone(struct claim *claim, const struct claim_input *input)
 		lose_in_doubt(claim, input->answer.reason, input->now_ms);
 		return;
 	}
-	if (claim->state == CLAIM_LEAVING && input->answer.still_there)
-		return; /* the grant was lost a moment before for another reason, and is being withdrawn */
+	/*
+	 * The grant was lost a moment before for another reason. It is being withdrawn, or will be when
+	 * nobody believes in it any more.
+	 */
+	if (claim->state == CLAIM_LEAVING && may_be_believed(claim, &input->answer) &&
+	    (input->answer.still_there || input->now_ms < claim->withdraw_from_ms))
+		return;
 	if (claim->state == CLAIM_HELD)
 		lose(claim, input->answer.reason, input->now_ms);
 	if (claim->state == CLAIM_WAITING) {
