@@ -309,6 +309,32 @@ static void test_a_place_without_facts_gets_some_when_it_is_left(void **state)
 	drop_claim(claim);
 }
 
+/* Goal: the same of an adopted place, where the name is only tried and nobody ever waits for it. */
+static void test_a_place_without_facts_gets_some_from_a_try(void **state)
+{
+	struct store_claim *claim = new_claim("n");
+	struct etcd_key other = {.key = "n/1", .value = "", .create_revision = 5, .mod_revision = 20};
+	struct etcd_answer answer = {.revision = 30, .term = TERM};
+
+	(void)state;
+	claim->once = true;
+	attempt(claim);
+	open_session(15);
+	other.lease = expect_call(ETCD_TXN)->call->then[0].lease;
+	answer.found[2] = (struct etcd_found){&other, 1};
+	answer_call(expect_call(ETCD_TXN), &answer);
+	answer = (struct etcd_answer){.succeeded = true, .revision = 30, .term = TERM};
+	answer.found[0] = (struct etcd_found){&other, 1};
+	answer_call(expect_call(ETCD_TXN), &answer);
+	assert_int_equal(expect_call(ETCD_TXN)->call->then[0].kind, ETCD_PUT);
+	assert_int_equal(expect_call(ETCD_TXN)->call->then[0].lease, other.lease);
+	answer_call(expect_call(ETCD_TXN), &(struct etcd_answer){.succeeded = true, .term = TERM});
+	answer.found[1] = (struct etcd_found){&(struct etcd_key){.key = "facts", .value = ""}, 1};
+	answer_call(expect_call(ETCD_TXN), &answer);
+	assert_int_equal(store_world.told.event, CLAIM_BUSY);
+	drop_claim(claim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +352,7 @@ int main(void)
 	    over_etcd(test_a_lease_that_is_gone_is_looked_for),
 	    over_etcd(test_a_lease_that_nobody_needs_ends),
 	    over_etcd(test_a_place_without_facts_gets_some_when_it_is_left),
+	    over_etcd(test_a_place_without_facts_gets_some_from_a_try),
 	};
 
 	return cmocka_run_group_tests(tests, install, NULL);

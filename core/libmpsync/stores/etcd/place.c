@@ -219,6 +219,25 @@ static void regain(struct etcd_entry *entry)
 	etcd_entry_proceed_when_kept(entry);
 }
 
+static void ask_owner(struct etcd_entry *entry);
+
+static void on_owners_facts_restored(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+
+	if (etcd_entry_is_good(entry, got))
+		race(entry, ask_owner);
+}
+
+/* As restore_facts does, for a name that is only tried and never waited for. */
+static bool restore_owners_facts(
+    struct etcd_entry *entry, const struct etcd_key *oldest, const struct etcd_key *facts_key)
+{
+	return !facts_key && oldest->create_revision == entry->owner_created &&
+	       etcd_place_is_nobodys(entry, oldest) &&
+	       etcd_place_restore_facts(entry, oldest, etcd_entry_ask, on_owners_facts_restored);
+}
+
 /* A try does not queue; it only asks who holds the name. */
 static void on_asked_owner(struct etcd_call *call, const struct etcd_answer *got)
 {
@@ -231,7 +250,7 @@ static void on_asked_owner(struct etcd_call *call, const struct etcd_answer *got
 		race(entry, etcd_place_take);
 	else if (is_to_regain(entry, oldest, etcd_only(&got->found[1])))
 		regain(entry);
-	else
+	else if (!restore_owners_facts(entry, oldest, etcd_only(&got->found[1])))
 		answer_busy(entry, oldest, etcd_only(&got->found[1]), false);
 }
 
