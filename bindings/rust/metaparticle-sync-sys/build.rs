@@ -5,12 +5,7 @@ use std::path::Path;
 fn main() {
     println!("cargo:rerun-if-env-changed=MPSYNC_STATIC");
     let wanted = std::env::var_os("MPSYNC_STATIC").is_none();
-    if wanted
-        && pkg_config::Config::new()
-            .atleast_version("1.0")
-            .probe("mpsync")
-            .is_ok()
-    {
+    if wanted && pkg_config::Config::new().atleast_version("1.0").probe("mpsync").is_ok() {
         return;
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
@@ -22,19 +17,9 @@ fn main() {
         .build_target("mpsync-static")
         .profile("RelWithDebInfo")
         .build();
-    println!(
-        "cargo:rustc-link-search=native={}/build/lib",
-        built.display()
-    );
+    println!("cargo:rustc-link-search=native={}/build/lib", built.display());
     println!("cargo:rustc-link-lib=static=mpsync");
-    for library in [
-        "libevent_openssl",
-        "libevent",
-        "libcurl",
-        "libcjson",
-        "yaml-0.1",
-        "openssl",
-    ] {
+    for library in ["libevent_openssl", "libevent", "libcurl", "libcjson", "yaml-0.1", "openssl"] {
         pkg_config::Config::new().probe(library).expect(library);
     }
     // As the C library itself links them: two copies of SQLite in one process, if one is shared,

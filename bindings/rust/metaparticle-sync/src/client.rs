@@ -1,255 +1,306 @@
-//! The process's connection to each URL, and the thread that hands out its events.
-
-use crate::error::Error;
+use crate::error::{Error, Status};
 use crate::grant::Grant;
-use crate::native::{self, Event};
-use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
+use crate::handle::Handle;
+use crate::log;
+use crate::native::{self, status_text, Event};
+use crate::request::{guarded, Inbox, Request, Told};
+use std::collections::hash_map::{Entry, HashMap};
+use std::fmt;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::process;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{mpsc, Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::thread;
 
 /// Where the elector next to this program listens; as a URL it means the default.
 pub const DEFAULT_BASE_URI: &str = "http://localhost:13131";
 
-/// A panic elsewhere leaves nothing half done behind these locks.
-pub(crate) fn guarded<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// The request by which a client closes.
+const CLOSING: u64 = 1;
 
-type Watch = Box<dyn Fn(&Event) + Send + Sync>;
-type Begin = Box<dyn Fn(&Event) -> Arc<Grant> + Send + Sync>;
+type Job = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
-struct Progress {
-    end: Option<Event>,
-    grant: Option<Arc<Grant>>,
-    waker: Option<Waker>,
-    abandoned: bool,
-}
-
-/// A call under way, for a task to wait for; a thread waits by `Client::wait`.
-#[derive(Default)]
-pub(crate) struct Request {
-    progress: Mutex<Progress>,
-    begin: Option<Begin>,
-    watch: Option<Watch>,
-}
-
-/// What a request came to.
-pub(crate) type Outcome = Result<Option<Arc<Grant>>, Error>;
-
-impl Request {
-    /// A request that ends with a grant, which `begin` makes on the client's thread.
-    pub fn for_grant(begin: Begin) -> Arc<Request> {
-        Arc::new(Request {
-            begin: Some(begin),
-            ..Request::default()
-        })
-    }
-
-    /// A request that is told of changes until it ends.
-    pub fn watching(watch: Watch) -> Arc<Request> {
-        Arc::new(Request {
-            watch: Some(watch),
-            ..Request::default()
-        })
-    }
-
-    fn finish(&self, event: Event) {
-        let grant = match (&self.begin, event.kind) {
-            (Some(begin), native::HELD) => Some(begin(&event)),
-            _ => None,
-        };
-        let mut progress = guarded(&self.progress);
-        if progress.abandoned {
-            drop(progress);
-            if let Some(grant) = grant {
-                grant.let_go();
-            }
-            return;
-        }
-        progress.grant = grant;
-        progress.end = Some(event);
-        let waker = progress.waker.take();
-        drop(progress);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn outcome(progress: &mut Progress) -> Option<Outcome> {
-        let end = progress.end.as_ref()?;
-        Some(end.result().map(|()| progress.grant.take()))
-    }
-
-    pub fn poll(&self, context: &mut Context<'_>) -> Poll<Outcome> {
-        let mut progress = guarded(&self.progress);
-        match Request::outcome(&mut progress) {
-            Some(outcome) => Poll::Ready(outcome),
-            None => {
-                progress.waker = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-
-    /// Nobody waits any more: a grant that comes, or that nobody took, is let go.
-    pub fn abandon(&self) {
-        let mut progress = guarded(&self.progress);
-        progress.abandoned = true;
-        let grant = progress.grant.take();
-        drop(progress);
-        if let Some(grant) = grant {
-            grant.let_go();
-        }
-    }
-}
-
-/// A request as a future.
-pub(crate) struct Ending(Arc<Request>);
-
-impl Future for Ending {
-    type Output = Outcome;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        self.0.poll(context)
-    }
-}
-
-#[derive(Default)]
-struct State {
-    requests: HashMap<u64, Arc<Request>>,
+struct Books {
+    requests: HashMap<u64, Arc<Inbox>>,
+    handles: HashMap<u64, Weak<Handle>>,
     grants: HashMap<u64, Weak<Grant>>,
 }
 
-/// A connection to one URL.
-pub(crate) struct Client {
-    pub native: native::Client,
+/// What the client's thread shares with those who use the client.
+struct Connection {
+    native: native::Client,
+    process: u32,
     numbers: AtomicU64,
-    state: Mutex<State>,
+    closing: AtomicBool,
+    books: Mutex<Books>,
+    teller: Mutex<Option<mpsc::Sender<Job>>>,
 }
 
-// One connection for each URL, for the life of the process: it has a thread of its own.
-static CLIENTS: Mutex<Vec<(Option<String>, Arc<Client>)>> = Mutex::new(Vec::new());
+/// Closes, without waiting for it, when the last of its users is gone.
+struct Owner(Arc<Connection>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if !self.0.closing.swap(true, Ordering::SeqCst) {
+            self.0.native.close_start(CLOSING);
+        }
+    }
+}
+
+/// A connection to one store, with a thread of its own. It is shared by its clones and by all that
+/// was opened with it, and closes when the last of them is dropped.
+///
+/// Only who wants to close it before needs one: what is opened without, shares one for each URL.
+#[derive(Clone)]
+pub struct Client(Arc<Owner>);
+
+/// The clients of one process that are shared by URL. A child of fork has its own.
+struct Process {
+    id: u32,
+    clients: Mutex<HashMap<Option<String>, Weak<Owner>>>,
+    child: OnceLock<Box<Process>>,
+}
+
+static PROCESS: OnceLock<Process> = OnceLock::new();
+
+impl Process {
+    fn new() -> Process {
+        let (clients, child) = (Mutex::default(), OnceLock::new());
+        Process { id: process::id(), clients, child }
+    }
+
+    fn present() -> &'static Process {
+        let mut present = PROCESS.get_or_init(Process::new);
+        while present.id != process::id() {
+            present = present.child.get_or_init(|| Box::new(Process::new()));
+        }
+        present
+    }
+}
 
 impl Client {
-    pub fn of(url: Option<&str>) -> Result<Arc<Client>, Error> {
-        let url = url.filter(|url| *url != DEFAULT_BASE_URI);
-        let mut clients = guarded(&CLIENTS);
-        if let Some((_, client)) = clients.iter().find(|(known, _)| known.as_deref() == url) {
-            return Ok(Arc::clone(client));
-        }
-        let client = Client::open(url)?;
-        clients.push((url.map(str::to_owned), Arc::clone(&client)));
-        Ok(client)
+    /// Open a client of one's own; see [`Options::url`](crate::Options::url).
+    pub fn open(url: &str) -> Result<Client, Error> {
+        Client::connect(Some(url).filter(|url| *url != DEFAULT_BASE_URI))
     }
 
-    fn open(url: Option<&str>) -> Result<Arc<Client>, Error> {
-        let client = Arc::new(Client {
-            native: native::Client::open(url)?,
-            numbers: AtomicU64::new(1),
-            state: Mutex::default(),
-        });
-        let own = Arc::clone(&client);
-        let thread = thread::Builder::new().name("metaparticle-sync".into());
-        thread
-            .spawn(move || own.pump())
-            .expect("a thread for the client's events");
-        Ok(client)
-    }
-
-    /// Give the request a number and make the call with it.
-    pub fn start(
-        &self,
-        request: &Arc<Request>,
-        call: impl FnOnce(u64) -> Result<(), Error>,
-    ) -> Result<u64, Error> {
-        let op = self.numbers.fetch_add(1, Ordering::Relaxed);
-        guarded(&self.state)
-            .requests
-            .insert(op, Arc::clone(request));
-        match call(op) {
-            Ok(()) => Ok(op),
-            Err(error) => {
-                guarded(&self.state).requests.remove(&op);
-                Err(error)
-            }
-        }
-    }
-
-    /// Start a call that ends soon.
-    pub fn ask(&self, call: impl FnOnce(u64) -> Result<(), Error>) -> Result<Ending, Error> {
-        let request = Arc::new(Request::default());
-        self.start(&request, call)?;
-        Ok(Ending(request))
-    }
-
-    /// Make a call that ends soon, or not, and block in the C library until its end, which saves
-    /// the hop over the client's thread.
-    pub fn wait(&self, call: impl FnOnce(u64) -> Result<(), Error>) -> Result<Event, Error> {
-        let op = self.numbers.fetch_add(1, Ordering::Relaxed) | native::AWAITED;
-        call(op)?;
-        loop {
-            match self.native.wait_for(op) {
-                Some(event) if !event.goes_on() => {
-                    event.result()?;
-                    return Ok(event);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// The latest grant of a lock, which is told of its loss.
-    pub fn remember(&self, lock: u64, grant: &Arc<Grant>) {
-        guarded(&self.state)
-            .grants
-            .insert(lock, Arc::downgrade(grant));
-    }
-
-    pub fn forget(&self, lock: u64) {
-        guarded(&self.state).grants.remove(&lock);
-    }
-
-    fn lose(&self, event: &Event) {
-        let grant = guarded(&self.state).grants.get(&event.lock).cloned();
-        if let Some(grant) = grant.and_then(|grant| grant.upgrade()) {
-            grant.lose(event);
-        }
-    }
-
-    fn pump(&self) {
-        loop {
-            if let Some(event) = self.native.next_event() {
-                self.dispatch(event);
-            }
-        }
-    }
-
-    fn dispatch(&self, event: Event) {
-        if event.kind == native::LOST {
-            self.lose(&event);
+    /// Release all that is held through it, and wait for that, no longer than the rights last. Work
+    /// under its locks is not waited for. What is asked of it from now on fails with
+    /// [`Status::Closed`]. A second call returns at once.
+    pub fn close(&self) {
+        let connection = &*self.0 .0;
+        if connection.is_forked() || connection.closing.swap(true, Ordering::SeqCst) {
             return;
         }
-        let going_on = event.goes_on();
-        let mut state = guarded(&self.state);
-        let request = if going_on {
-            state.requests.get(&event.op).cloned()
-        } else {
-            state.requests.remove(&event.op)
-        };
-        drop(state);
-        match request {
-            Some(request) if going_on => {
-                if let Some(watch) = &request.watch {
-                    watch(&event);
+        let closing = Request::numbered(self, CLOSING, |number| {
+            connection.native.close_start(number);
+            Ok(())
+        });
+        if let Ok(closing) = closing {
+            closing.next();
+        }
+    }
+
+    /// The one of this URL that is in use, or a new one.
+    pub(crate) fn shared(url: Option<&str>) -> Result<Client, Error> {
+        let url = url.filter(|url| *url != DEFAULT_BASE_URI);
+        let mut clients = guarded(&Process::present().clients);
+        let known = clients.get(&url.map(str::to_owned)).and_then(Weak::upgrade);
+        if let Some(owner) = known {
+            return Ok(Client(owner));
+        }
+        let client = Client::connect(url)?;
+        clients.retain(|_, owner| owner.strong_count() > 0);
+        clients.insert(url.map(str::to_owned), Arc::downgrade(&client.0));
+        Ok(client)
+    }
+
+    fn connect(url: Option<&str>) -> Result<Client, Error> {
+        let connection = Arc::new(Connection {
+            native: native::Client::open(url)?,
+            process: process::id(),
+            numbers: AtomicU64::new(CLOSING + 1),
+            closing: AtomicBool::new(false),
+            books: Mutex::default(),
+            teller: Mutex::default(),
+        });
+        let own = Arc::clone(&connection);
+        let thread = thread::Builder::new().name("metaparticle-sync".into());
+        let started = thread.spawn(move || own.pump());
+        started.map_err(|error| Error::new(Status::Internal, error.to_string()))?;
+        Ok(Client(Arc::new(Owner(connection))))
+    }
+
+    pub(crate) fn native(&self) -> &native::Client {
+        &self.0 .0.native
+    }
+
+    pub(crate) fn is_forked(&self) -> bool {
+        self.0 .0.is_forked()
+    }
+
+    /// A number for a request.
+    pub(crate) fn number(&self) -> u64 {
+        self.0 .0.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn enter(&self, number: u64, inbox: &Arc<Inbox>) -> Result<(), Error> {
+        match self.0 .0.books()?.requests.entry(number) {
+            Entry::Occupied(_) => Err(Status::AlreadyHeld.into()),
+            Entry::Vacant(place) => {
+                place.insert(Arc::clone(inbox));
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn leave(&self, number: u64) {
+        if let Ok(mut books) = self.0 .0.books() {
+            books.requests.remove(&number);
+        }
+    }
+
+    pub(crate) fn enter_handle(&self, id: u64, handle: &Arc<Handle>) -> Result<(), Error> {
+        self.0 .0.books()?.handles.insert(id, Arc::downgrade(handle));
+        Ok(())
+    }
+
+    pub(crate) fn leave_handle(&self, id: u64) {
+        if let Ok(mut books) = self.0 .0.books() {
+            books.handles.remove(&id);
+        }
+    }
+
+    pub(crate) fn enter_grant(&self, grant: &Arc<Grant>) {
+        if let Ok(mut books) = self.0 .0.books() {
+            books.grants.insert(grant.number, Arc::downgrade(grant));
+        }
+    }
+
+    pub(crate) fn leave_grant(&self, number: u64) {
+        if let Ok(mut books) = self.0 .0.books() {
+            books.grants.remove(&number);
+        }
+    }
+
+    /// The grant of this number, if somebody has it still.
+    pub(crate) fn grant(&self, number: u64) -> Option<Arc<Grant>> {
+        self.0 .0.grant(number)
+    }
+
+    /// Make a call, and block in the C library until its end, which saves the hop over the client's
+    /// thread.
+    pub(crate) fn wait(&self, call: impl FnOnce(u64) -> Result<(), Error>) -> Result<Told, Error> {
+        let number = self.number() | native::AWAITED;
+        call(number)?;
+        loop {
+            if let Some(event) = self.native().wait_for(number) {
+                let grant = self.0 .0.hear(&event);
+                if !event.goes_on() {
+                    event.result()?;
+                    return Ok(Told { event, grant });
                 }
             }
-            Some(request) => request.finish(event),
-            None => {}
         }
+    }
+
+    /// Run what is the program's on a thread beside the one that reads events.
+    pub(crate) fn tell(&self, job: impl FnOnce() + Send + 'static) {
+        self.0 .0.tell(Box::new(job));
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    fn is_forked(&self) -> bool {
+        self.process != process::id()
+    }
+
+    /// In a child of fork another thread may have been in there, and never come out.
+    fn books(&self) -> Result<MutexGuard<'_, Books>, Error> {
+        if self.is_forked() {
+            return Err(Status::Forked.into());
+        }
+        Ok(guarded(&self.books))
+    }
+
+    fn grant(&self, number: u64) -> Option<Arc<Grant>> {
+        self.books().ok()?.grants.get(&number)?.upgrade()
+    }
+
+    fn handle(&self, id: u64) -> Option<Arc<Handle>> {
+        self.books().ok()?.handles.get(&id)?.upgrade()
+    }
+
+    fn tell(&self, job: Job) {
+        let mut teller = guarded(&self.teller);
+        let jobs = teller.get_or_insert_with(|| {
+            let (jobs, told) = mpsc::channel::<Job>();
+            let run =
+                move || told.into_iter().for_each(|job| drop(catch_unwind(AssertUnwindSafe(job))));
+            let thread = thread::Builder::new().name("metaparticle-sync-tell".into());
+            drop(thread.spawn(run));
+            jobs
+        });
+        drop(jobs.send(job));
+    }
+
+    /// What an event says of grants and handles, whoever has read it.
+    fn hear(&self, event: &Event) -> Option<Arc<Grant>> {
+        match event.kind {
+            native::HELD | native::TERM => {
+                return self.handle(event.lock).map(|handle| Grant::begin(handle, event));
+            }
+            native::ENDING => self.grant(event.grant)?.told_to_end(event),
+            native::LOST | native::RELEASED => self.grant(event.grant)?.end(event.reason),
+            native::WAITING => self.handle(event.lock)?.tell_waiting(event),
+            native::LOG => {
+                let message = event.message.clone()?;
+                self.tell(Box::new(move || log::warn(&message)));
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// The client's thread: ends with the client.
+    fn pump(&self) {
+        let mut closed = false;
+        while !closed {
+            let Some(event) = self.native.next_event() else {
+                continue;
+            };
+            closed = event.op == CLOSING;
+            let grant = self.hear(&event);
+            self.pass_on(Told { event, grant });
+        }
+    }
+
+    fn pass_on(&self, told: Told) {
+        let Ok(mut books) = self.books() else {
+            return;
+        };
+        let number = told.event.op;
+        let inbox = match told.event.kind {
+            native::WAITING | native::LOG | native::ENDING => None,
+            native::TERM | native::LEADER => books.requests.get(&number).cloned(),
+            _ => books.requests.remove(&number),
+        };
+        drop(books);
+        if let Some(inbox) = inbox {
+            inbox.push(told);
+        }
+    }
+}
+
+impl From<Status> for Error {
+    fn from(status: Status) -> Error {
+        Error::new(status, status_text(status as i32))
     }
 }

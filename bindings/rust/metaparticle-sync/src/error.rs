@@ -1,10 +1,30 @@
+use crate::native::reason_text;
 use std::fmt;
 
-/// What a call came to; the numbers are those of the C library.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(i32)]
-#[non_exhaustive]
-pub enum Status {
+/// An enum whose numbers are those of the C library; of a number that it does not know, the last.
+macro_rules! numbered {
+    ($(#[$about:meta])* $name:ident: $($(#[$said:meta])* $value:ident = $number:literal,)*) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(i32)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$said])* $value = $number,)*
+        }
+
+        impl $name {
+            pub(crate) fn of(number: i32) -> $name {
+                let all = [$($name::$value),*];
+                let known = all.into_iter().find(|one| *one as i32 == number);
+                known.unwrap_or(all[all.len() - 1])
+            }
+        }
+    };
+}
+
+numbered! {
+    /// What a call came to; the numbers are those of the C library.
+    Status:
     /// An argument breaks the contract.
     Invalid = -1,
     /// Another holder has it.
@@ -39,30 +59,36 @@ pub enum Status {
     Internal = -16,
 }
 
-const ALL: [Status; 16] = [
-    Status::Invalid,
-    Status::Held,
-    Status::Lost,
-    Status::Unreachable,
-    Status::Timeout,
-    Status::Cancelled,
-    Status::NotHeld,
-    Status::AlreadyHeld,
-    Status::Forbidden,
-    Status::Unauthenticated,
-    Status::Forked,
-    Status::Closed,
-    Status::NoMemory,
-    Status::Unsupported,
-    Status::Corrupt,
-    Status::Internal,
-];
+numbered! {
+    /// Why a right was lost, or why the work of a term has to end; in text, one word.
+    Reason:
+    /// No renewal was acknowledged in time, or none is: see [`End::left`](crate::End).
+    Expired = 1,
+    /// The store shows another holder.
+    Taken = 2,
+    /// The store's record is gone.
+    Deleted = 3,
+    /// Somebody released it by force.
+    Revoked = 4,
+    /// The wall clock ran ahead: this machine may have stood still.
+    Clock = 5,
+    /// Another elector has adopted it.
+    OtherElector = 6,
+    /// It is to be handed over, as somebody asked.
+    Asked = 7,
+    /// Its run was asked to end.
+    Stopped = 8,
+    /// Its work has ended, or its guard was released or dropped.
+    Returned = 9,
+    /// Its client was closed.
+    Closed = 10,
+    /// Not known to this version.
+    Unknown = 0,
+}
 
-impl Status {
-    pub(crate) fn of(number: i32) -> Status {
-        ALL.into_iter()
-            .find(|status| *status as i32 == number)
-            .unwrap_or(Status::Internal)
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&reason_text(*self as i32))
     }
 }
 
@@ -75,10 +101,8 @@ pub struct Error {
 
 impl Error {
     pub(crate) fn new(status: Status, message: impl Into<String>) -> Error {
-        Error {
-            status,
-            message: message.into(),
-        }
+        let message = message.into();
+        Error { status, message }
     }
 
     /// What the call came to.

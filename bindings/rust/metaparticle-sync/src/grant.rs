@@ -1,173 +1,228 @@
 //! One grant of a lock, or one term of a leader.
 
-use crate::client::guarded;
-use crate::error::{Error, Status};
+use crate::error::{Error, Reason, Status};
 use crate::handle::Handle;
-use crate::native::{reason_text, Event};
+use crate::log;
+use crate::native::Event;
+use crate::request::{guarded, Request};
+use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
+use std::future::{poll_fn, Future};
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+/// Why the work of a term has to end, and how long the right lasts meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Why.
+    pub reason: Reason,
+    /// `None`: the right is renewed until the work has ended. Zero: it is gone already.
+    pub left: Option<Duration>,
+}
+
 #[derive(Default)]
-struct Loss {
-    reason: Option<String>,
+struct Life {
+    ending: Option<End>,
+    lost: Option<Reason>,
     over: bool,
-    wakers: Vec<Waker>,
+    wakers: HashMap<usize, Waker>,
+    watches: usize,
 }
 
 pub(crate) struct Grant {
-    pub handle: Arc<Handle>,
-    pub name: Arc<str>,
     pub number: u64,
-    pub token: u64,
-    loss: Mutex<Loss>,
+    handle: Arc<Handle>,
+    token: u64,
+    life: Mutex<Life>,
     changed: Condvar,
 }
 
 impl Grant {
-    pub fn new(handle: &Arc<Handle>, name: &Arc<str>, number: u64, token: u64) -> Arc<Grant> {
-        let grant = Arc::new(Grant {
-            handle: Arc::clone(handle),
-            name: Arc::clone(name),
-            number,
-            token,
-            loss: Mutex::default(),
-            changed: Condvar::new(),
-        });
-        handle.client.remember(handle.id(), &grant);
-        if let Some(reason) = grant.lost_reason() {
-            grant.end(Some(reason)); // its event may have been read before
+    pub fn begin(handle: Arc<Handle>, event: &Event) -> Arc<Grant> {
+        let (life, changed) = (Mutex::default(), Condvar::new());
+        let (number, token) = (event.grant, event.token);
+        let grant = Arc::new(Grant { number, handle, token, life, changed });
+        grant.handle.client.enter_grant(&grant);
+        if !grant.is_held() {
+            grant.end_asked(); // its end may have been read before
         }
+        grant.log(None);
         grant
     }
 
     pub fn is_held(&self) -> bool {
-        self.handle.is_held(self.number)
+        self.handle.native().is_held(self.number)
     }
 
-    /// Called by the client's thread: this grant, or an earlier one, has ended unasked.
-    pub fn lose(&self, event: &Event) {
-        if event.grant == self.number {
-            self.end(Some(reason_text(event.reason)));
+    fn log(&self, lost: Option<Reason>) {
+        if cfg!(feature = "tracing") {
+            let (name, token) = (self.handle.name.clone(), self.token);
+            self.handle.client.tell(move || log::grant(&name, token, lost));
         }
     }
 
-    fn lost_reason(&self) -> Option<String> {
-        match self.handle.lost_reason(self.number) {
-            0 => None,
-            reason => Some(reason_text(reason)),
+    pub fn told_to_end(&self, event: &Event) {
+        let left = u64::try_from(event.left_ms).ok().map(Duration::from_millis);
+        let reason = Reason::of(event.reason);
+        match reason {
+            Reason::Closed | Reason::Returned => self.end(0),
+            _ if left == Some(Duration::ZERO) => self.end(event.reason),
+            _ => self.change(|life| {
+                life.ending.get_or_insert(End { reason, left });
+            }),
         }
+    }
+
+    /// The work has ended by itself.
+    pub fn end_work(&self) {
+        let end = End { reason: Reason::Returned, left: None };
+        self.change(|life| {
+            life.ending.get_or_insert(end);
+        });
     }
 
     /// It was released, unless that came too late.
-    fn end_asked(&self) {
-        self.end(self.lost_reason());
+    pub fn end_asked(&self) {
+        self.end(self.handle.native().lost_reason(self.number));
     }
 
-    fn end(&self, reason: Option<String>) {
-        let mut loss = guarded(&self.loss);
-        loss.over = true;
-        if loss.reason.is_none() {
-            loss.reason = reason;
-        }
-        let wakers = std::mem::take(&mut loss.wakers);
-        drop(loss);
+    /// Ended: lost for this reason, or 0.
+    pub fn end(&self, reason: i32) {
+        let lost = (reason != 0).then(|| Reason::of(reason));
+        let end = End { reason: lost.unwrap_or(Reason::Returned), left: Some(Duration::ZERO) };
+        self.change(|life| {
+            life.ending.get_or_insert(end);
+            life.lost = life.lost.or(lost);
+            if !std::mem::replace(&mut life.over, true) && lost.is_some() {
+                self.log(lost);
+            }
+        });
+    }
+
+    fn change(&self, make: impl FnOnce(&mut Life)) {
+        let mut life = guarded(&self.life);
+        make(&mut life);
+        let wakers = std::mem::take(&mut life.wakers);
+        drop(life);
         self.changed.notify_all();
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_values().for_each(Waker::wake);
     }
 
-    pub fn lost(&self) -> Option<Error> {
-        let reason = guarded(&self.loss).reason.clone()?;
-        Some(Error::new(
-            Status::Lost,
-            format!("\"{}\" was lost ({reason})", self.name),
-        ))
+    fn loss(&self) -> Option<Error> {
+        let known = guarded(&self.life).lost;
+        let lost = known.or_else(|| match self.handle.native().lost_reason(self.number) {
+            0 => None,
+            reason => Some(Reason::of(reason)),
+        })?;
+        let message = format!("\"{}\" was lost ({lost})", self.handle.name);
+        Some(Error::new(Status::Lost, message))
     }
 
-    /// Wait until it has ended, for whatever reason.
-    pub fn wait_until_over(&self) {
-        let mut loss = guarded(&self.loss);
-        while !loss.over {
-            loss = self
-                .changed
-                .wait(loss)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
+    fn release(&self) -> Result<(), Error> {
+        let native = self.handle.native();
+        let released =
+            self.handle.client.wait(|request| native.release_start(request, self.number));
+        self.end_asked();
+        released.map(drop)
     }
 
     /// Release without waiting; a grant that has ended already is none of our business.
-    pub fn let_go(&self) {
-        let _ = self.handle.release_start(0, self.number);
+    fn let_go(&self) {
+        let _ = self.handle.native().release_start(0, self.number);
         self.end_asked();
-    }
-
-    pub fn release(&self) -> Result<(), Error> {
-        let released = self
-            .handle
-            .client
-            .wait(|op| self.handle.release_start(op, self.number));
-        self.end_asked();
-        released.map(drop)
     }
 }
 
 impl Drop for Grant {
     fn drop(&mut self) {
-        let _ = self.handle.release_start(0, self.number);
+        self.handle.client.leave_grant(self.number);
+    }
+}
+
+/// One grant of a lock, or one term of a leader, as [`Candidate::lead`](crate::Candidate::lead)
+/// gives it to the work, and as a [`Guard`] has it. It keeps nothing held.
+#[derive(Clone)]
+pub struct Term(pub(crate) Arc<Grant>);
+
+impl Term {
+    /// Whether this very grant is held now. Compares with the clock, so it is right after any pause.
+    #[inline]
+    pub fn is_held(&self) -> bool {
+        self.0.is_held()
+    }
+
+    /// How long the right lasts unless it is renewed; zero when it is not held.
+    pub fn remaining(&self) -> Duration {
+        Duration::from_millis(self.0.handle.native().remaining_ms(self.0.number))
+    }
+
+    /// The fencing token, greater than that of every earlier grant of the name.
+    pub fn token(&self) -> u64 {
+        self.0.token
+    }
+
+    /// The loss of this grant: a future, and something for a thread to wait for.
+    pub fn lost(&self) -> Lost {
+        Lost(Watch::new(self, |life| life.over))
+    }
+
+    /// An error with [`Status::Lost`] once it was lost.
+    pub fn check(&self) -> Result<(), Error> {
+        self.0.loss().map_or(Ok(()), Err)
+    }
+
+    /// Whether its work has to end, or it has ended.
+    pub fn is_ending(&self) -> bool {
+        guarded(&self.0.life).ending.is_some()
+    }
+
+    /// That its work has to end: a future, and something for a thread to wait for.
+    pub fn ending(&self) -> Ending {
+        Ending(Watch::new(self, |life| life.ending.is_some()))
+    }
+}
+
+impl fmt::Debug for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Term")
+            .field("name", &self.0.handle.name)
+            .field("token", &self.0.token)
+            .field("is_held", &self.is_held())
+            .finish()
     }
 }
 
 /// A lock that is held, or a term that is led, until this is dropped.
 ///
 /// Dropping it waits until the store knows of the release, or the right has run out; a guard that
-/// an asynchronous call gave does not wait, so that no executor's thread stands still.
+/// an asynchronous call gave does not wait, so that no executor's thread stands still. A guard that
+/// is dropped while its [`Lost`] or [`Term`] is still in use is told of with a warning, for whoever
+/// has these may believe that it holds.
 #[must_use = "the lock is released when its guard is dropped"]
+#[derive(Debug)]
 pub struct Guard {
-    pub(crate) grant: Arc<Grant>,
-    pub(crate) in_background: bool,
+    term: Term,
+    in_background: bool,
 }
 
 impl Guard {
-    /// Whether this very grant is held now. Compares with the clock, so it is right after any pause.
-    #[inline]
-    pub fn is_held(&self) -> bool {
-        self.grant.is_held()
-    }
-
-    /// How long the right lasts unless it is renewed; zero when it is not held.
-    pub fn remaining(&self) -> Duration {
-        Duration::from_millis(self.grant.handle.remaining_ms(self.grant.number))
-    }
-
-    /// The fencing token, greater than that of every earlier grant of the name.
-    pub fn token(&self) -> u64 {
-        self.grant.token
-    }
-
-    /// The loss of this grant: a future, and something for a thread to wait for.
-    pub fn lost(&self) -> Lost {
-        Lost {
-            grant: Arc::clone(&self.grant),
-        }
-    }
-
-    /// An error with [`Status::Lost`] once it was lost.
-    pub fn check(&self) -> Result<(), Error> {
-        self.grant.lost().map_or(Ok(()), Err)
+    pub(crate) fn new(grant: Arc<Grant>, in_background: bool) -> Guard {
+        let term = Term(grant);
+        Guard { term, in_background }
     }
 
     /// Release it and wait until the store knows. `Status::NotHeld`: it had ended before.
     pub fn release(self) -> Result<(), Error> {
-        self.grant.release()
+        self.term.0.release()
     }
 
     /// Release it at the end of the work; an error says that it was lost before.
     pub(crate) fn finish(self) -> Result<(), Error> {
         self.check()?;
-        match self.grant.release() {
+        match self.term.0.release() {
             Err(error) if error.status() == Status::NotHeld => self.check(),
             _ => Ok(()),
         }
@@ -175,13 +230,10 @@ impl Guard {
 
     /// As [`Guard::release`], without blocking.
     pub async fn release_async(self) -> Result<(), Error> {
-        let grant = Arc::clone(&self.grant);
-        let ending = grant
-            .handle
-            .client
-            .ask(|op| grant.handle.release_start(op, grant.number));
-        let released = match ending {
-            Ok(ending) => ending.await.map(drop),
+        let grant = Arc::clone(&self.term.0);
+        let start = |request| grant.handle.native().release_start(request, grant.number);
+        let released = match Request::start(&grant.handle.client, start) {
+            Ok(request) => poll_fn(|context| request.poll_next(context)).await.event.result(),
             Err(error) => Err(error),
         };
         grant.end_asked();
@@ -189,39 +241,102 @@ impl Guard {
     }
 }
 
+impl Deref for Guard {
+    type Target = Term;
+
+    #[inline]
+    fn deref(&self) -> &Term {
+        &self.term
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
-        if self.in_background {
-            self.grant.let_go();
-        } else if self.grant.is_held() {
-            let _ = self.grant.release();
+        let grant = &self.term.0;
+        if grant.handle.client.is_forked() {
+            return;
+        }
+        let held = grant.is_held();
+        if held && Arc::strong_count(grant) > 1 && !std::thread::panicking() {
+            log::warn(&format!(
+                "\"{}\" is released, as its guard is dropped, while its loss is still waited for; \
+                 keep the guard, or release() it",
+                grant.handle.name
+            ));
+        }
+        if held && !self.in_background {
+            let _ = grant.release();
         } else {
-            self.grant.let_go();
+            grant.let_go();
         }
     }
 }
 
-impl fmt::Debug for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard")
-            .field("name", &self.grant.name)
-            .field("token", &self.grant.token)
-            .field("is_held", &self.is_held())
-            .finish()
+/// Waits for a change of a grant, with one waker, which it takes back when it is dropped.
+struct Watch {
+    grant: Arc<Grant>,
+    number: usize,
+    until: fn(&Life) -> bool,
+}
+
+impl Watch {
+    fn new(term: &Term, until: fn(&Life) -> bool) -> Watch {
+        let grant = Arc::clone(&term.0);
+        let mut life = guarded(&grant.life);
+        life.watches += 1;
+        let number = life.watches;
+        drop(life);
+        Watch { grant, number, until }
+    }
+
+    /// In a child of fork nothing is held, and nobody would tell.
+    fn is_forked(&self) -> bool {
+        self.grant.handle.client.is_forked()
+    }
+
+    fn wait(&self) {
+        if self.is_forked() {
+            return;
+        }
+        let mut life = guarded(&self.grant.life);
+        while !(self.until)(&life) {
+            life = self.grant.changed.wait(life).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.is_forked() {
+            return Poll::Ready(());
+        }
+        let mut life = guarded(&self.grant.life);
+        if (self.until)(&life) {
+            return Poll::Ready(());
+        }
+        life.wakers.insert(self.number, context.waker().clone());
+        Poll::Pending
+    }
+
+    fn end(&self) -> End {
+        let gone = End { reason: Reason::Unknown, left: Some(Duration::ZERO) };
+        guarded(&self.grant.life).ending.unwrap_or(gone)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        guarded(&self.grant.life).wakers.remove(&self.number);
     }
 }
 
 /// The end of a grant. The future is ready, and `wait` returns, when it was lost or released:
 /// `Some` error says that it was lost, and why.
-pub struct Lost {
-    grant: Arc<Grant>,
-}
+pub struct Lost(Watch);
 
 impl Lost {
     /// Wait for the end.
     pub fn wait(&self) -> Option<Error> {
-        self.grant.wait_until_over();
-        self.grant.lost()
+        self.0.wait();
+        self.0.grant.loss()
     }
 }
 
@@ -229,12 +344,25 @@ impl Future for Lost {
     type Output = Option<Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Error>> {
-        let mut loss = guarded(&self.grant.loss);
-        if !loss.over {
-            loss.wakers.push(context.waker().clone());
-            return Poll::Pending;
-        }
-        drop(loss);
-        Poll::Ready(self.grant.lost())
+        self.0.poll(context).map(|()| self.0.grant.loss())
+    }
+}
+
+/// That the work of a term has to end. The future is ready, and `wait` returns, when it has to.
+pub struct Ending(Watch);
+
+impl Ending {
+    /// Wait for it.
+    pub fn wait(&self) -> End {
+        self.0.wait();
+        self.0.end()
+    }
+}
+
+impl Future for Ending {
+    type Output = End;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<End> {
+        self.0.poll(context).map(|()| self.0.end())
     }
 }

@@ -20,33 +20,45 @@
 //! # async fn lead() -> Result<(), metaparticle_sync::Error> {
 //! let options = Options::new().url("memory:").identity("node-1");
 //! let candidate = Candidate::open("scheduler", &options)?;
-//! let term = candidate.campaign_async("http://node-1:8080").await?;
-//! assert_eq!(candidate.leader()?.unwrap().holder, "node-1");
-//! if let Some(why) = term.lost().await {
-//!     eprintln!("{why}");
-//! }
-//! # Ok(())
+//! candidate
+//!     .lead_async("http://node-1:8080", |term| async move {
+//!         println!("leading; this is turn {}", term.token());
+//!         let end = term.ending().await; // keep going until it has to end
+//!         println!("ending: {}", end.reason);
+//!     })
+//!     .await
 //! # }
 //! ```
 //!
-//! All locks of one URL share a connection, and one thread waits for all of them.
+//! All locks of one URL share a connection, and one thread waits for all of them. Features: `stream`
+//! (an observer as a `Stream` of `futures-core`), `tracing` (grants, losses and warnings; without it
+//! warnings go to standard error).
 
 #![deny(missing_docs)]
 
-mod claimant;
+mod candidate;
 mod client;
 mod election;
 mod error;
 mod grant;
 mod handle;
 mod lock;
+mod log;
 mod native;
+mod observer;
 mod options;
+mod request;
+mod run;
 
-pub use claimant::{Acquire, Canceller};
-pub use client::DEFAULT_BASE_URI;
-pub use election::{Candidate, Election, Handler, Leader, Observer};
-pub use error::{Error, Status};
-pub use grant::{Guard, Lost};
+pub use candidate::Candidate;
+pub use client::{Client, DEFAULT_BASE_URI};
+pub use election::{Election, Handler};
+pub use error::{Error, Reason, Status};
+pub use grant::{End, Ending, Guard, Lost, Term};
+pub use handle::{Acquire, Canceller, Waiting};
 pub use lock::Lock;
+#[cfg(feature = "stream")]
+pub use observer::Changes;
+pub use observer::{Leader, Observer};
 pub use options::Options;
+pub use run::Outcome;

@@ -1,7 +1,8 @@
-use crate::claimant::{Acquire, Canceller, Claimant, WAIT_AS_OPTION, WAIT_FOR_EVER};
 use crate::error::Error;
 use crate::grant::Guard;
-use crate::native::Handle;
+use crate::handle::{Canceller, Handle, Waiting, WAIT_AS_OPTION, WAIT_FOR_EVER};
+use crate::log;
+use crate::native;
 use crate::options::{milliseconds, Options};
 use std::fmt;
 use std::sync::Arc;
@@ -13,18 +14,15 @@ const TRIES: i64 = 10;
 /// one grant at a time; open another for each thread that is to take its turn.
 #[derive(Clone)]
 pub struct Lock {
-    claimant: Result<Arc<Claimant>, Error>,
+    handle: Result<Arc<Handle>, Error>,
     interval_ms: i64,
 }
 
 impl Lock {
     /// Open a lock: 1 to 1,024 bytes of name, compared by bytes.
     pub fn open(name: impl AsRef<str>, options: &Options) -> Result<Lock, Error> {
-        let claimant = Claimant::open(name.as_ref(), options, Handle::lock)?;
-        Ok(Lock {
-            claimant: Ok(Arc::new(claimant)),
-            interval_ms: 10_000,
-        })
+        let handle = Handle::open(name.as_ref(), options, native::Handle::lock)?;
+        Ok(Lock { handle: Ok(handle), interval_ms: 10_000 })
     }
 
     /// A lock as earlier programs make it. The interval is how often they renewed, in seconds: the
@@ -32,41 +30,44 @@ impl Lock {
     pub fn new(name: impl AsRef<str>, base_uri: impl AsRef<str>, interval_s: u64) -> Lock {
         let interval = Duration::from_secs(interval_s.clamp(1, 40_000));
         let options = Options::new().url(base_uri.as_ref()).ttl(interval * 3 / 2);
-        let claimant = Claimant::open(name.as_ref(), &options, Handle::lock).map(Arc::new);
-        Lock {
-            claimant,
-            interval_ms: milliseconds(interval),
-        }
+        let handle = Handle::open(name.as_ref(), &options, native::Handle::lock);
+        Lock { handle, interval_ms: milliseconds(interval) }
     }
 
-    fn claimant(&self) -> Result<&Arc<Claimant>, Error> {
-        self.claimant.as_ref().map_err(Error::clone)
+    fn handle(&self) -> Result<&Arc<Handle>, Error> {
+        self.handle.as_ref().map_err(Error::clone)
     }
 
     /// Wait until it is held, as long as the option `wait` says; for ever by default.
     pub fn acquire(&self) -> Result<Guard, Error> {
-        self.claimant()?.take(None, WAIT_AS_OPTION)
+        self.handle()?.take(None, WAIT_AS_OPTION)
     }
 
     /// Wait no longer than this.
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Guard, Error> {
-        self.claimant()?.take(None, milliseconds(timeout))
+        self.handle()?.take(None, milliseconds(timeout))
     }
 
     /// Do not wait. [`Error::is_busy`] tells that another holder has it.
     pub fn try_acquire(&self) -> Result<Guard, Error> {
-        self.claimant()?.take(None, 0)
+        self.handle()?.take(None, 0)
     }
 
     /// Ask for it without blocking; needs no particular runtime.
     pub async fn acquire_async(&self) -> Result<Guard, Error> {
-        let acquire: Acquire = self.claimant()?.take_async(None, WAIT_AS_OPTION);
-        acquire.await
+        self.handle()?.take_async(None, WAIT_AS_OPTION).await
     }
 
     /// What ends the waiting of another thread.
     pub fn canceller(&self) -> Result<Canceller, Error> {
-        Ok(Canceller(Arc::clone(&self.claimant()?.handle)))
+        Ok(Canceller(Arc::clone(self.handle()?)))
+    }
+
+    /// Call this whenever a request learns whom it waits for, on a thread of this crate.
+    pub fn on_waiting(&self, told: impl Fn(&Waiting) + Send + Sync + 'static) {
+        if let Ok(handle) = &self.handle {
+            handle.on_waiting(told);
+        }
     }
 
     /// Wait until it is held, as long as the option `wait` says, and run the work under it. An error
@@ -77,7 +78,7 @@ impl Lock {
     }
 
     fn run_within<R>(&self, wait_ms: i64, work: impl FnOnce() -> R) -> Result<R, Error> {
-        let guard = self.claimant()?.take(None, wait_ms)?;
+        let guard = self.handle()?.take(None, wait_ms)?;
         let result = work();
         guard.finish()?;
         Ok(result)
@@ -101,7 +102,7 @@ impl Lock {
 
     /// Release what this lock holds; [`Status::NotHeld`](crate::Status::NotHeld) without it.
     pub fn release(&self) -> Result<(), Error> {
-        self.claimant()?.release()
+        self.handle()?.release()
     }
 
     /// The first API: release what this lock holds, if it holds something.
@@ -113,25 +114,20 @@ impl Lock {
 
     /// Whether this lock is held now.
     pub fn is_locked(&self) -> bool {
-        self.claimant
-            .as_ref()
-            .is_ok_and(|claimant| claimant.present().is_some())
+        self.handle.as_ref().is_ok_and(|handle| handle.is_held())
     }
 }
 
 impl fmt::Debug for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.claimant.as_ref().map(|claimant| &claimant.name);
-        f.debug_struct("Lock")
-            .field("name", &name)
-            .field("is_locked", &self.is_locked())
-            .finish()
+        let name = self.handle.as_ref().map(|handle| &handle.name);
+        f.debug_struct("Lock").field("name", &name).field("is_locked", &self.is_locked()).finish()
     }
 }
 
 fn tell<R>(result: Result<R, Error>) {
     if let Err(error) = result {
-        eprintln!("metaparticle-sync: {error}");
+        log::warn(&error.to_string());
     }
 }
 

@@ -8,24 +8,29 @@
 use crate::error::{Error, Status};
 use metaparticle_sync_sys as sys;
 use std::ffi::{CStr, CString};
-use std::os::raw::c_char;
+use std::os::raw::{c_char, c_int};
 use std::ptr;
+use std::sync::Once;
 
 /// What an event tells, as the library's constants have it.
 pub(crate) use sys::{
-    MPSYNC_EVENT_HELD as HELD, MPSYNC_EVENT_LEADER as LEADER, MPSYNC_EVENT_LOG as LOG,
-    MPSYNC_EVENT_LOST as LOST, MPSYNC_EVENT_WAITING as WAITING,
+    MPSYNC_EVENT_ENDING as ENDING, MPSYNC_EVENT_HELD as HELD, MPSYNC_EVENT_LEADER as LEADER,
+    MPSYNC_EVENT_LOG as LOG, MPSYNC_EVENT_LOST as LOST, MPSYNC_EVENT_RELEASED as RELEASED,
+    MPSYNC_EVENT_TERM as TERM, MPSYNC_EVENT_WAITING as WAITING,
 };
 
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Event {
     pub kind: u32,
     pub status: i32,
     pub reason: i32,
+    pub position: u32,
     pub op: u64,
     pub lock: u64,
     pub grant: u64,
     pub token: u64,
+    pub unchanged_ms: i64,
+    pub left_ms: i64,
     pub holder: Option<String>,
     pub value: Option<String>,
     pub message: Option<String>,
@@ -34,7 +39,7 @@ pub(crate) struct Event {
 impl Event {
     /// Whether more of the same request will come.
     pub fn goes_on(&self) -> bool {
-        matches!(self.kind, WAITING | LEADER | LOG)
+        matches!(self.kind, WAITING | LEADER | LOG | TERM | ENDING)
     }
 
     pub fn result(&self) -> Result<(), Error> {
@@ -55,14 +60,10 @@ fn text_of(text: *const c_char) -> Option<String> {
         return None;
     }
     // SAFETY: the library's texts end in NUL and live as long as their owner, which the caller has.
-    Some(
-        unsafe { CStr::from_ptr(text) }
-            .to_string_lossy()
-            .into_owned(),
-    )
+    Some(unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
 }
 
-fn status_text(status: i32) -> String {
+pub(crate) fn status_text(status: i32) -> String {
     // SAFETY: takes any number; the text lives for ever.
     text_of(unsafe { sys::mpsync_status_text(status) }).unwrap_or_default()
 }
@@ -74,10 +75,7 @@ pub(crate) fn reason_text(reason: i32) -> String {
 
 fn c_text(what: &str, text: &str) -> Result<CString, Error> {
     CString::new(text).map_err(|_| {
-        Error::new(
-            Status::Invalid,
-            format!("{what}: {text:?} has a NUL character in it"),
-        )
+        Error::new(Status::Invalid, format!("{what}: {text:?} has a NUL character in it"))
     })
 }
 
@@ -87,10 +85,7 @@ fn optional(text: &Option<CString>) -> *const c_char {
 
 /// Calls with an error to fill, and turns it into a `Result`.
 fn checked<T>(call: impl FnOnce(*mut sys::mpsync_error) -> T) -> Result<T, Error> {
-    let mut error = sys::mpsync_error {
-        status: 0,
-        message: [0; 248],
-    };
+    let mut error = sys::mpsync_error { status: 0, message: [0; 248] };
     let answer = call(&mut error);
     if error.status == 0 {
         return Ok(answer);
@@ -137,8 +132,25 @@ unsafe impl Send for Client {}
 // SAFETY: as above.
 unsafe impl Sync for Client {}
 
+extern "C" {
+    fn atexit(function: extern "C" fn()) -> c_int;
+}
+
+/// How long the end of the process waits for what its death alone would not give back.
+const EXIT_MS: i64 = 1000;
+
+extern "C" fn at_exit() {
+    // SAFETY: takes any number; a NULL error is allowed.
+    unsafe { sys::mpsync_exit(EXIT_MS, ptr::null_mut()) };
+}
+
 impl Client {
     pub fn open(url: Option<&str>) -> Result<Client, Error> {
+        static AT_EXIT: Once = Once::new();
+        // SAFETY: the function lives as long as the process. Without memory for it nothing is lost.
+        AT_EXIT.call_once(|| {
+            let _ = unsafe { atexit(at_exit) };
+        });
         let url = url.map(|url| c_text("url", url)).transpose()?;
         // SAFETY: no precondition; freed by drop, or below.
         let queue = checked(|e| unsafe { sys::mpsync_queue_new(e) })?;
@@ -163,6 +175,12 @@ impl Client {
         taken(unsafe { sys::mpsync_queue_wait_for(self.queue, op) })
     }
 
+    /// Release all that is held; the event DONE of this request is the client's last.
+    pub fn close_start(&self, op: u64) {
+        // SAFETY: the client lives; a NULL error is allowed.
+        unsafe { sys::mpsync_client_close_start(self.client, op, ptr::null_mut()) };
+    }
+
     pub fn observe_start(&self, op: u64, name: &str) -> Result<(), Error> {
         let name = c_text("name", name)?;
         // SAFETY: the client lives, the name is copied.
@@ -178,6 +196,16 @@ impl Client {
     }
 }
 
+impl Drop for Client {
+    fn drop(&mut self) {
+        // SAFETY: made by open, freed here alone.
+        unsafe {
+            sys::mpsync_client_close(self.client);
+            sys::mpsync_queue_free(self.queue);
+        }
+    }
+}
+
 /// A copy of an event that the library gave to the caller, or NULL.
 fn taken(native: *mut sys::mpsync_event) -> Option<Event> {
     // SAFETY: NULL or an event that nobody else has.
@@ -185,10 +213,13 @@ fn taken(native: *mut sys::mpsync_event) -> Option<Event> {
         kind: event.type_ as u32,
         status: event.status,
         reason: event.reason,
+        position: event.position,
         op: event.op_id,
         lock: event.lock,
         grant: event.grant,
         token: event.token,
+        unchanged_ms: event.unchanged_ms,
+        left_ms: event.left_ms,
         holder: text_of(event.holder),
         value: text_of(event.value),
         message: text_of(event.message),
@@ -211,7 +242,20 @@ unsafe impl Send for Handle {}
 // SAFETY: as above.
 unsafe impl Sync for Handle {}
 
-// Every block below: the handle lives as long as self, texts are copied, a NULL error is allowed.
+/// Calls the one or the other, with these further arguments.
+macro_rules! call {
+    ($handle:expr, $lock:ident, $election:ident $(, $argument:expr)*) => {
+        // SAFETY: the handle lives as long as its owner, texts are copied, and an error is NULL or
+        // the caller's own.
+        unsafe {
+            match $handle.0 {
+                Raw::Lock(lock) => sys::$lock(lock $(, $argument)*),
+                Raw::Election(election) => sys::$election(election $(, $argument)*),
+            }
+        }
+    };
+}
+
 impl Handle {
     pub fn lock(client: &Client, name: &str, options: &Options) -> Result<Handle, Error> {
         let name = c_text("name", name)?;
@@ -228,18 +272,12 @@ impl Handle {
     }
 
     pub fn id(&self) -> u64 {
-        // SAFETY: see above.
-        unsafe {
-            match self.0 {
-                Raw::Lock(lock) => sys::mpsync_lock_id(lock),
-                Raw::Election(election) => sys::mpsync_election_id(election),
-            }
-        }
+        call!(self, mpsync_lock_id, mpsync_election_id)
     }
 
     pub fn start(&self, op: u64, value: Option<&str>, wait_ms: i64) -> Result<(), Error> {
         let value = value.map(|value| c_text("value", value)).transpose()?;
-        // SAFETY: see above.
+        // SAFETY: the handle lives, the value is copied.
         checked(|e| unsafe {
             match self.0 {
                 Raw::Lock(lock) => sys::mpsync_lock_acquire_start(lock, op, wait_ms, e),
@@ -247,89 +285,98 @@ impl Handle {
                     sys::mpsync_election_campaign_start(election, op, optional(&value), wait_ms, e)
                 }
             }
-        })?;
-        Ok(())
+        })
+        .map(drop)
+    }
+
+    /// Takes the request back, whatever has become of it.
+    pub fn withdraw(&self, op: u64) {
+        call!(self, mpsync_lock_withdraw, mpsync_election_withdraw, op, ptr::null_mut());
     }
 
     pub fn cancel(&self) {
-        // SAFETY: see above.
-        unsafe {
-            match self.0 {
-                Raw::Lock(lock) => sys::mpsync_lock_cancel(lock, ptr::null_mut()),
-                Raw::Election(election) => sys::mpsync_election_cancel(election, ptr::null_mut()),
-            }
-        };
+        call!(self, mpsync_lock_cancel, mpsync_election_cancel, ptr::null_mut());
     }
 
     pub fn release_start(&self, op: u64, grant: u64) -> Result<(), Error> {
-        // SAFETY: see above.
+        checked(|e| {
+            call!(self, mpsync_lock_release_start, mpsync_election_resign_start, op, grant, e)
+        })
+        .map(drop)
+    }
+
+    /// Releases what is held, and blocks until the store knows; of a run, asks for the term's end.
+    pub fn release(&self) -> Result<(), Error> {
+        checked(|e| call!(self, mpsync_lock_release, mpsync_election_resign, e)).map(drop)
+    }
+
+    /// What only an election can do.
+    fn as_election(&self) -> Result<*mut sys::mpsync_election, Error> {
+        match self.0 {
+            Raw::Election(election) => Ok(election),
+            Raw::Lock(_) => Err(Error::new(Status::Unsupported, "this is a lock")),
+        }
+    }
+
+    pub fn run_start(&self, op: u64, value: Option<&str>, wait_ms: i64) -> Result<(), Error> {
+        let value = value.map(|value| c_text("value", value)).transpose()?;
+        let election = self.as_election()?;
+        // SAFETY: the election lives, the value is copied.
         checked(|e| unsafe {
-            match self.0 {
-                Raw::Lock(lock) => sys::mpsync_lock_release_start(lock, op, grant, e),
-                Raw::Election(election) => {
-                    sys::mpsync_election_resign_start(election, op, grant, e)
-                }
-            }
-        })?;
-        Ok(())
+            sys::mpsync_election_run_start(election, op, optional(&value), wait_ms, e)
+        })
+        .map(drop)
+    }
+
+    pub fn run_stop(&self, op: u64) {
+        call!(self, mpsync_lock_run_stop, mpsync_election_run_stop, op, ptr::null_mut());
+    }
+
+    pub fn term_done(&self, grant: u64, failed: bool) {
+        let failed = i32::from(failed);
+        call!(
+            self,
+            mpsync_lock_term_done,
+            mpsync_election_term_done,
+            grant,
+            failed,
+            ptr::null_mut()
+        );
     }
 
     pub fn set_value_start(&self, op: u64, value: &str) -> Result<(), Error> {
         let value = c_text("value", value)?;
-        // SAFETY: see above.
+        let election = self.as_election()?;
+        // SAFETY: the election lives, the value is copied.
         checked(|e| unsafe {
-            match self.0 {
-                Raw::Lock(_) => sys::MPSYNC_E_UNSUPPORTED,
-                Raw::Election(election) => {
-                    sys::mpsync_election_set_value_start(election, op, value.as_ptr(), e)
-                }
-            }
-        })?;
-        Ok(())
+            sys::mpsync_election_set_value_start(election, op, value.as_ptr(), e)
+        })
+        .map(drop)
+    }
+
+    /// The present grant; 0 without one.
+    pub fn grant(&self) -> u64 {
+        call!(self, mpsync_lock_grant, mpsync_election_grant)
     }
 
     #[inline]
     pub fn is_held(&self, grant: u64) -> bool {
-        // SAFETY: see above.
-        unsafe {
-            match self.0 {
-                Raw::Lock(lock) => sys::mpsync_lock_is_held(lock, grant) != 0,
-                Raw::Election(election) => sys::mpsync_election_is_leader(election, grant) != 0,
-            }
-        }
+        call!(self, mpsync_lock_is_held, mpsync_election_is_leader, grant) != 0
     }
 
     /// Why this grant was lost; 0 when it was not.
     pub fn lost_reason(&self, grant: u64) -> i32 {
-        // SAFETY: see above.
-        unsafe {
-            match self.0 {
-                Raw::Lock(lock) => sys::mpsync_lock_lost_reason(lock, grant),
-                Raw::Election(election) => sys::mpsync_election_lost_reason(election, grant),
-            }
-        }
+        call!(self, mpsync_lock_lost_reason, mpsync_election_lost_reason, grant)
     }
 
     pub fn remaining_ms(&self, grant: u64) -> u64 {
-        // SAFETY: see above.
-        let ms = unsafe {
-            match self.0 {
-                Raw::Lock(lock) => sys::mpsync_lock_remaining_ms(lock, grant),
-                Raw::Election(election) => sys::mpsync_election_remaining_ms(election, grant),
-            }
-        };
+        let ms = call!(self, mpsync_lock_remaining_ms, mpsync_election_remaining_ms, grant);
         ms.max(0) as u64
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // SAFETY: made by lock or election, freed here alone.
-        unsafe {
-            match self.0 {
-                Raw::Lock(lock) => sys::mpsync_lock_free(lock),
-                Raw::Election(election) => sys::mpsync_election_free(election),
-            }
-        }
+        call!(self, mpsync_lock_free, mpsync_election_free);
     }
 }

@@ -1,8 +1,10 @@
+use crate::client::Client;
 use std::time::Duration;
 
 /// Where the locks live, and how they are held.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    pub(crate) client: Option<Client>,
     pub(crate) url: Option<String>,
     pub(crate) settings: Vec<(String, String)>,
 }
@@ -16,6 +18,12 @@ impl Options {
     /// Where the locks live: `file:locks.db`, `http://…`, `kubernetes:`, `etcd://…`, `memory:`.
     pub fn url(mut self, url: impl Into<String>) -> Options {
         self.url = Some(url.into());
+        self
+    }
+
+    /// Where this client's locks live, whatever the URL says.
+    pub fn client(mut self, client: &Client) -> Options {
+        self.client = Some(client.clone());
         self
     }
 

@@ -75,15 +75,10 @@ fn errors() {
     assert_eq!(lock.release().unwrap_err().status(), Status::NotHeld);
     let _guard = lock.acquire().unwrap();
     assert_eq!(lock.acquire().unwrap_err().status(), Status::AlreadyHeld);
-    let timeout = open(&options)
-        .acquire_timeout(Duration::from_millis(1))
-        .unwrap_err();
+    let timeout = open(&options).acquire_timeout(Duration::from_millis(1)).unwrap_err();
     assert_eq!(timeout.status(), Status::Timeout);
     for name in ["", "a\0b", &"n".repeat(1025)] {
-        assert_eq!(
-            Lock::open(name, &options).unwrap_err().status(),
-            Status::Invalid
-        );
+        assert_eq!(Lock::open(name, &options).unwrap_err().status(), Status::Invalid);
     }
     let unknown = Lock::open("x", &options.clone().set("colour", "red")).unwrap_err();
     assert_eq!(unknown.status(), Status::Invalid);
@@ -134,10 +129,7 @@ fn futures_need_no_runtime() {
 /// On tokio: a timeout drops the future; a thousand wait without a thread each.
 #[test]
 fn futures_on_tokio() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let options = fresh();
         let guard = open(&options).acquire_async().await.unwrap();
@@ -175,10 +167,7 @@ fn earlier_programs() {
     lock.lock_with_retry_forever(count);
     assert_eq!(ran.load(Ordering::Relaxed), 3);
     assert!(!lock.is_locked());
-    assert_eq!(
-        Lock::new("", &url, 10).run(|| 7).unwrap_err().status(),
-        Status::Invalid
-    );
+    assert_eq!(Lock::new("", &url, 10).run(|| 7).unwrap_err().status(), Status::Invalid);
 }
 
 /// A panic in the work releases the lock.
@@ -186,9 +175,7 @@ fn earlier_programs() {
 fn a_panic_releases() {
     let lock = open(&fresh());
     let own = lock.clone();
-    assert!(thread::spawn(move || own.lock(|| panic!("work")))
-        .join()
-        .is_err());
+    assert!(thread::spawn(move || own.lock(|| panic!("work"))).join().is_err());
     assert_eq!(lock.run(|| 7), Ok(7));
 }
 
@@ -201,10 +188,7 @@ fn observing() {
     assert_eq!(seen.next(), Some(None));
     let term = candidate.campaign("one").unwrap();
     let leader = seen.next().unwrap().unwrap();
-    assert_eq!(
-        (leader.holder.as_str(), leader.value.as_deref()),
-        ("me", Some("one"))
-    );
+    assert_eq!((leader.holder.as_str(), leader.value.as_deref()), ("me", Some("one")));
     assert_eq!(leader.token, term.token());
     candidate.set_value("zwei").unwrap();
     assert_eq!(seen.next().unwrap().unwrap().value.as_deref(), Some("zwei"));
@@ -221,10 +205,7 @@ fn elections_take_over() {
     let (finish, finished) = mpsc::channel::<()>();
     let first = Election::open("x", &options);
     let leads = tell.clone();
-    first.add_handler(
-        Handler::Leader,
-        Box::new(|| unreachable!("it was replaced")),
-    );
+    first.add_handler(Handler::Leader, Box::new(|| unreachable!("it was replaced")));
     first.add_handler(
         Handler::Leader,
         Box::new(move || {
@@ -241,10 +222,8 @@ fn elections_take_over() {
             assert!(!std::mem::take(&mut panics), "a handler");
         }),
     );
-    second.add_handler(
-        Handler::Follower,
-        Box::new(move || follows.send("second follows").unwrap()),
-    );
+    second
+        .add_handler(Handler::Follower, Box::new(move || follows.send("second follows").unwrap()));
     thread::scope(|scope| {
         let own = first.clone();
         scope.spawn(move || own.run());

@@ -1,0 +1,122 @@
+//! A run of the C library: term after term, until it is stopped.
+
+use crate::error::Error;
+use crate::grant::{Grant, Term};
+use crate::handle::Handle;
+use crate::log;
+use crate::native;
+use crate::request::{Request, Told};
+use std::fmt::Display;
+use std::future::{poll_fn, Future};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+/// What the work of a term may return: nothing, or a `Result`, whose error is told by a warning and
+/// lets the candidate pause before it stands again.
+pub trait Outcome {
+    /// Why the work failed.
+    fn failure(self) -> Option<String>;
+}
+
+impl Outcome for () {
+    fn failure(self) -> Option<String> {
+        None
+    }
+}
+
+impl<T, E: Display> Outcome for Result<T, E> {
+    fn failure(self) -> Option<String> {
+        self.err().map(|error| error.to_string())
+    }
+}
+
+/// Stopped, and its term given back, when it is dropped.
+pub(crate) struct Run {
+    handle: Arc<Handle>,
+    request: Request,
+    term: Option<Arc<Grant>>,
+    over: bool,
+}
+
+impl Run {
+    pub fn start(handle: &Arc<Handle>, value: Option<&str>, wait_ms: i64) -> Result<Run, Error> {
+        let start = |number| handle.native().run_start(number, value, wait_ms);
+        let request = Request::numbered(&handle.client, handle.run_number(), start)?;
+        let handle = Arc::clone(handle);
+        Ok(Run { handle, request, term: None, over: false })
+    }
+
+    /// The next term; `None` when the run was stopped.
+    pub fn next(&mut self) -> Result<Option<Term>, Error> {
+        let told = self.request.next();
+        self.hear(told)
+    }
+
+    async fn next_async(&mut self) -> Result<Option<Term>, Error> {
+        let told = poll_fn(|context| self.request.poll_next(context)).await;
+        self.hear(told)
+    }
+
+    fn hear(&mut self, told: Told) -> Result<Option<Term>, Error> {
+        if told.event.kind == native::TERM {
+            self.term = told.grant;
+            return Ok(self.term.clone().map(Term));
+        }
+        self.over = true;
+        told.event.result().map(|()| None)
+    }
+
+    /// The work of the term has ended.
+    pub fn done(&mut self, failure: Option<String>) {
+        if let Some(message) = &failure {
+            log::warn(&format!("\"{}\": the work of its term failed: {message}", self.handle.name));
+        }
+        if let Some(term) = self.term.take() {
+            self.handle.native().term_done(term.number, failure.is_some());
+            term.end_asked();
+        }
+    }
+
+    pub fn lead<R: Outcome>(mut self, mut work: impl FnMut(&Term) -> R) -> Result<(), Error> {
+        while let Some(term) = self.next()? {
+            let outcome = catch_unwind(AssertUnwindSafe(|| work(&term)));
+            self.done(failure(outcome));
+        }
+        Ok(())
+    }
+
+    pub async fn lead_async<F>(mut self, mut work: impl FnMut(Term) -> F) -> Result<(), Error>
+    where
+        F: Future,
+        F::Output: Outcome,
+    {
+        while let Some(term) = self.next_async().await? {
+            let mut work = pin!(work(term));
+            let outcome = poll_fn(|context| {
+                match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+                    Ok(progress) => progress.map(Ok),
+                    Err(panic) => Poll::Ready(Err(panic)),
+                }
+            });
+            let outcome = outcome.await;
+            self.done(failure(outcome));
+        }
+        Ok(())
+    }
+}
+
+fn failure<R: Outcome>(outcome: std::thread::Result<R>) -> Option<String> {
+    outcome.map_or_else(|_| Some("it panicked".to_owned()), Outcome::failure)
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if !self.over {
+            self.handle.native().run_stop(self.request.number);
+            self.done(None);
+        }
+        self.handle.run_is_over();
+    }
+}
