@@ -61,8 +61,7 @@ impl Candidate {
         F: Future,
         F::Output: Outcome,
     {
-        let run = Run::start(&self.handle, Some(value), WAIT_AS_OPTION)?;
-        run.lead_async(work).await
+        Run::start_async(&self.handle, Some(value)).await?.lead_async(work).await
     }
 
     /// End [`Candidate::lead`], or the next one as it begins. Returns at once: `lead` returns when

@@ -255,7 +255,7 @@ impl Connection {
     fn hear(&self, event: &Event) -> Option<Arc<Grant>> {
         match event.kind {
             native::HELD | native::TERM => {
-                return self.handle(event.lock).map(|handle| Grant::begin(handle, event));
+                return self.handle(event.lock).map(|handle| handle.begin(event));
             }
             native::ENDING => self.grant(event.grant)?.told_to_end(event),
             native::LOST | native::RELEASED => self.grant(event.grant)?.end(event.reason),

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::grant::Guard;
+use crate::grant::{Grant, Guard};
 use crate::native::{self, Event};
 use crate::options::Options;
 use crate::request::{guarded, Request};
@@ -35,6 +35,8 @@ pub(crate) struct Handle {
     pub name: String,
     /// The number of the present run, or of the next.
     run: AtomicU64,
+    /// A run whose future was dropped, until nothing is left of it.
+    pub former: Mutex<Option<Request>>,
     on_waiting: Mutex<Option<OnWaiting>>,
 }
 
@@ -50,8 +52,8 @@ impl Handle {
         };
         let native = make(client.native(), name, &native::Options::new(&options.settings)?)?;
         let (id, run) = (native.id(), AtomicU64::new(client.number()));
-        let (name, on_waiting) = (name.to_owned(), Mutex::default());
-        let handle = Arc::new(Handle { native, client, name, run, on_waiting });
+        let (name, former, on_waiting) = (name.to_owned(), Mutex::default(), Mutex::default());
+        let handle = Arc::new(Handle { native, client, name, run, former, on_waiting });
         handle.client.enter_handle(id, &handle)?;
         Ok(handle)
     }
@@ -92,8 +94,16 @@ impl Handle {
         self.run.load(Ordering::SeqCst)
     }
 
-    pub fn run_is_over(&self) {
-        self.run.store(self.client.number(), Ordering::SeqCst);
+    /// The number of the run that is over: a term that it begins from now on is given back.
+    pub fn next_run(&self) -> u64 {
+        self.run.swap(self.client.number(), Ordering::SeqCst)
+    }
+
+    pub fn begin(self: Arc<Self>, event: &Event) -> Arc<Grant> {
+        if event.kind == native::TERM && event.op != self.run_number() {
+            self.native.term_done(event.grant, false);
+        }
+        Grant::begin(self, event)
     }
 
     pub fn on_waiting(&self, told: impl Fn(&Waiting) + Send + Sync + 'static) {

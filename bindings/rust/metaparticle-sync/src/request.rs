@@ -28,19 +28,29 @@ impl Told {
     }
 }
 
+#[derive(Default)]
+struct Letters {
+    told: VecDeque<Told>,
+    waker: Option<Waker>,
+    forsaken: bool,
+}
+
 /// Where the client's thread puts what it reads, for one thread or task.
 #[derive(Default)]
 pub(crate) struct Inbox {
-    told: Mutex<(VecDeque<Told>, Option<Waker>)>,
+    letters: Mutex<Letters>,
     changed: Condvar,
 }
 
 impl Inbox {
-    pub fn push(&self, told: Told) {
-        let mut inside = guarded(&self.told);
-        inside.0.push_back(told);
-        let waker = inside.1.take();
-        drop(inside);
+    pub fn push(&self, mut told: Told) {
+        let mut letters = guarded(&self.letters);
+        if letters.forsaken {
+            told.grant = None;
+        }
+        letters.told.push_back(told);
+        let waker = letters.waker.take();
+        drop(letters);
         self.changed.notify_one();
         if let Some(waker) = waker {
             waker.wake();
@@ -48,21 +58,21 @@ impl Inbox {
     }
 
     fn next(&self) -> Told {
-        let mut inside = guarded(&self.told);
+        let mut letters = guarded(&self.letters);
         loop {
-            if let Some(told) = inside.0.pop_front() {
+            if let Some(told) = letters.told.pop_front() {
                 return told;
             }
-            inside = self.changed.wait(inside).unwrap_or_else(PoisonError::into_inner);
+            letters = self.changed.wait(letters).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     fn poll_next(&self, context: &mut Context<'_>) -> Poll<Told> {
-        let mut inside = guarded(&self.told);
-        match inside.0.pop_front() {
+        let mut letters = guarded(&self.letters);
+        match letters.told.pop_front() {
             Some(told) => Poll::Ready(told),
             None => {
-                inside.1 = Some(context.waker().clone());
+                letters.waker = Some(context.waker().clone());
                 Poll::Pending
             }
         }
@@ -96,6 +106,15 @@ impl Request {
         let request = Request { client, number, inbox };
         call(number)?;
         Ok(request)
+    }
+
+    /// Nobody takes a grant any more, and none is kept.
+    pub fn forsake(&self) {
+        let mut letters = guarded(&self.inbox.letters);
+        letters.forsaken = true;
+        let grants: Vec<_> = letters.told.iter_mut().map(|told| told.grant.take()).collect();
+        drop(letters);
+        drop(grants);
     }
 
     /// In a child of fork nothing will be told.

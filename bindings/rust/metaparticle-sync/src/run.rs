@@ -2,10 +2,10 @@
 
 use crate::error::Error;
 use crate::grant::{Grant, Term};
-use crate::handle::Handle;
+use crate::handle::{Handle, WAIT_AS_OPTION};
 use crate::log;
 use crate::native;
-use crate::request::{Request, Told};
+use crate::request::{guarded, Request, Told};
 use std::fmt::Display;
 use std::future::{poll_fn, Future};
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -35,27 +35,52 @@ impl<T, E: Display> Outcome for Result<T, E> {
 /// Stopped, and its term given back, when it is dropped.
 pub(crate) struct Run {
     handle: Arc<Handle>,
-    request: Request,
+    request: Option<Request>, // until it is over
     term: Option<Arc<Grant>>,
-    over: bool,
 }
 
 impl Run {
     pub fn start(handle: &Arc<Handle>, value: Option<&str>, wait_ms: i64) -> Result<Run, Error> {
+        let former = guarded(&handle.former).take();
+        if let Some(former) = former {
+            while former.next().event.goes_on() {}
+        }
+        Run::begin(handle, value, wait_ms)
+    }
+
+    pub async fn start_async(handle: &Arc<Handle>, value: Option<&str>) -> Result<Run, Error> {
+        poll_fn(|context| {
+            let mut former = guarded(&handle.former);
+            while let Some(request) = &*former {
+                match request.poll_next(context) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(told) if told.event.goes_on() => {}
+                    Poll::Ready(_) => *former = None,
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+        Run::begin(handle, value, WAIT_AS_OPTION)
+    }
+
+    fn begin(handle: &Arc<Handle>, value: Option<&str>, wait_ms: i64) -> Result<Run, Error> {
         let start = |number| handle.native().run_start(number, value, wait_ms);
         let request = Request::numbered(&handle.client, handle.run_number(), start)?;
-        let handle = Arc::clone(handle);
-        Ok(Run { handle, request, term: None, over: false })
+        Ok(Run { handle: Arc::clone(handle), request: Some(request), term: None })
     }
 
     /// The next term; `None` when the run was stopped.
     pub fn next(&mut self) -> Result<Option<Term>, Error> {
-        let told = self.request.next();
-        self.hear(told)
+        let told = self.request.as_ref().map(Request::next);
+        told.map_or(Ok(None), |told| self.hear(told))
     }
 
     async fn next_async(&mut self) -> Result<Option<Term>, Error> {
-        let told = poll_fn(|context| self.request.poll_next(context)).await;
+        let Some(request) = &self.request else {
+            return Ok(None);
+        };
+        let told = poll_fn(|context| request.poll_next(context)).await;
         self.hear(told)
     }
 
@@ -64,7 +89,7 @@ impl Run {
             self.term = told.grant;
             return Ok(self.term.clone().map(Term));
         }
-        self.over = true;
+        self.request = None;
         told.event.result().map(|()| None)
     }
 
@@ -113,10 +138,16 @@ fn failure<R: Outcome>(outcome: std::thread::Result<R>) -> Option<String> {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        if !self.over {
-            self.handle.native().run_stop(self.request.number);
-            self.done(None);
+        let native = self.handle.native();
+        let number = self.handle.next_run();
+        if let Some(request) = self.request.take() {
+            native.run_stop(number);
+            native.term_done(0, false);
+            request.forsake();
+            *guarded(&self.handle.former) = Some(request);
         }
-        self.handle.run_is_over();
+        if let Some(term) = &self.term {
+            term.end_asked();
+        }
     }
 }

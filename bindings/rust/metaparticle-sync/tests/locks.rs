@@ -1,62 +1,33 @@
-//! Locks and elections over a file of each test's own.
+//! Locks and campaigns over a store of each test's own.
 
-use metaparticle_sync::{Candidate, Election, Error, Guard, Handler, Lock, Options, Status};
+mod support;
+
+use metaparticle_sync::{
+    Canceller, Candidate, Client, Election, Error, Guard, Lock, Lost, Observer, Options, Status,
+    Term,
+};
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{pin, Pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{mpsc, Arc};
-use std::task::{Context, Poll, Wake};
-use std::thread::{self, Thread};
-use std::time::Duration;
-
-static STORES: AtomicUsize = AtomicUsize::new(0);
-
-/// A store that nobody else has.
-fn fresh() -> Options {
-    let number = STORES.fetch_add(1, Ordering::Relaxed);
-    Options::new().url(format!("memory:{number}"))
-}
-
-fn open(options: &Options) -> Lock {
-    Lock::open("x", options).unwrap()
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// The smallest executor: shows that no runtime is needed.
-fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let waker = Arc::new(Unpark(thread::current())).into();
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        thread::park();
-    }
-}
+use std::task::{Context, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+use support::{block_on, candidate, drive, fresh, fresh_url, lock, take_away, Nobody};
 
 /// Handles go where threads and tasks need them.
 #[test]
 fn everything_is_send_and_sync() {
     fn check<T: Send + Sync>() {}
-    check::<Lock>();
-    check::<Guard>();
-    check::<Candidate>();
-    check::<Election>();
-    check::<Error>();
+    check::<(Lock, Guard, Term, Lost, Candidate, Canceller)>();
+    check::<(Election, Observer, Client, Options, Error)>();
 }
 
 /// A guard holds until it is dropped; the token of the next is higher.
 #[test]
 fn a_guard_holds_until_it_is_dropped() {
     let options = fresh();
-    let (one, other) = (open(&options), open(&options));
+    let (one, other) = (lock(&options), lock(&options));
     let guard = one.acquire().unwrap();
     assert!(guard.is_held() && one.is_locked() && guard.remaining() > Duration::ZERO);
     assert!(other.try_acquire().unwrap_err().is_busy());
@@ -70,30 +41,26 @@ fn a_guard_holds_until_it_is_dropped() {
 #[test]
 fn errors() {
     let options = fresh();
-    let lock = open(&options);
+    let lock = support::lock(&options);
     lock.unlock();
     assert_eq!(lock.release().unwrap_err().status(), Status::NotHeld);
     let _guard = lock.acquire().unwrap();
     assert_eq!(lock.acquire().unwrap_err().status(), Status::AlreadyHeld);
-    let timeout = open(&options).acquire_timeout(Duration::from_millis(1)).unwrap_err();
+    let timeout = support::lock(&options).acquire_timeout(Duration::from_millis(1)).unwrap_err();
     assert_eq!(timeout.status(), Status::Timeout);
     for name in ["", "a\0b", &"n".repeat(1025)] {
         assert_eq!(Lock::open(name, &options).unwrap_err().status(), Status::Invalid);
     }
     let unknown = Lock::open("x", &options.clone().set("colour", "red")).unwrap_err();
     assert_eq!(unknown.status(), Status::Invalid);
-    let nobody = Lock::open("x", &Options::new().url("http://127.0.0.1:1")).unwrap();
-    let error = nobody.acquire().unwrap_err();
-    assert_eq!(error.status(), Status::Unreachable);
-    assert!(error.to_string().contains("mpsync elector"), "{error}");
 }
 
 /// A waiting thread is cancelled, and the lock can be asked for again.
 #[test]
 fn cancelling() {
     let options = fresh();
-    let guard = open(&options).acquire().unwrap();
-    let waiting = open(&options);
+    let guard = lock(&options).acquire().unwrap();
+    let waiting = lock(&options);
     let canceller = waiting.canceller().unwrap();
     let own = waiting.clone();
     let thread = thread::spawn(move || own.acquire().unwrap_err().status());
@@ -110,11 +77,11 @@ fn cancelling() {
 #[test]
 fn futures_need_no_runtime() {
     let options = fresh();
-    let holder = open(&options);
+    let holder = lock(&options);
     let guard = holder.acquire().unwrap();
     let withdrawn = Candidate::open("x", &options).unwrap();
     drop(withdrawn.campaign_async("value"));
-    let waiting = open(&options);
+    let waiting = lock(&options);
     let thread = thread::spawn(move || {
         block_on(async move {
             let guard = waiting.acquire_async().await.unwrap();
@@ -132,13 +99,13 @@ fn futures_on_tokio() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let options = fresh();
-        let guard = open(&options).acquire_async().await.unwrap();
-        let late = open(&options);
+        let guard = lock(&options).acquire_async().await.unwrap();
+        let late = lock(&options);
         let timeout = tokio::time::timeout(Duration::from_millis(1), late.acquire_async());
         assert!(timeout.await.is_err());
         let waiting: Vec<_> = (0..1000)
             .map(|_| {
-                let lock = open(&options);
+                let lock = lock(&options);
                 tokio::spawn(
                     async move { lock.acquire_async().await.unwrap().release_async().await },
                 )
@@ -157,7 +124,7 @@ fn futures_on_tokio() {
 /// The names of earlier programs.
 #[test]
 fn earlier_programs() {
-    let url = format!("memory:{}", STORES.fetch_add(1, Ordering::Relaxed));
+    let url = fresh_url();
     let lock = Lock::new("x", &url, 10);
     let other = lock.clone();
     let ran = AtomicUsize::new(0);
@@ -173,7 +140,7 @@ fn earlier_programs() {
 /// A panic in the work releases the lock.
 #[test]
 fn a_panic_releases() {
-    let lock = open(&fresh());
+    let lock = support::lock(&fresh());
     let own = lock.clone();
     assert!(thread::spawn(move || own.lock(|| panic!("work"))).join().is_err());
     assert_eq!(lock.run(|| 7), Ok(7));
@@ -197,46 +164,151 @@ fn observing() {
     assert!(!term.is_held() && candidate.leader().unwrap().is_none());
 }
 
-/// A run ends when the leader's function returns; then the other leads, whose function panics at first.
+/// Without an elector a try says at once what to do, and a wait waits.
 #[test]
-fn elections_take_over() {
+fn no_elector_yet() {
+    let nobody = lock(&Options::new().url("http://127.0.0.1:1"));
+    let error = nobody.try_acquire().unwrap_err();
+    assert_eq!(error.status(), Status::Unreachable);
+    assert!(error.to_string().contains("mpsync elector"), "{error}");
+    let began = Instant::now();
+    let error = nobody.acquire_timeout(Duration::from_millis(300)).unwrap_err();
+    assert!(began.elapsed() >= Duration::from_millis(250), "{:?} {error:?}", began.elapsed());
+}
+
+/// A wait that ended without the lock leaves nothing: the same lock is asked again at once.
+#[test]
+fn asked_again_at_once() {
     let options = fresh();
+    let guard = lock(&options).acquire().unwrap();
+    let waiting = lock(&options);
+    for _ in 0..100 {
+        let late = waiting.acquire_timeout(Duration::from_millis(1)).unwrap_err();
+        assert_eq!(late.status(), Status::Timeout);
+        drop(candidate(&options).campaign_async(""));
+        let mut dropped = Box::pin(waiting.acquire_async());
+        drive(dropped.as_mut(), || true);
+    }
+    drop(guard);
+    assert!(waiting.try_acquire().is_ok());
+}
+
+/// A future that is dropped, at whatever moment, leaves nothing held and nothing queued.
+#[test]
+fn dropped_at_any_moment() {
+    let options = fresh();
+    let (one, other) = (lock(&options), lock(&options));
+    for round in 0..200 {
+        let mut asking = Box::pin(one.acquire_async());
+        let waker = Waker::from(Arc::new(Nobody));
+        let first = asking.as_mut().poll(&mut Context::from_waker(&waker));
+        if first.is_pending() && round % 2 == 0 {
+            thread::sleep(Duration::from_micros(10 * round));
+        }
+        drop((first, asking));
+        drop(other.acquire_timeout(Duration::from_secs(60)).unwrap());
+    }
+}
+
+/// One handle's waiting is seen: who has it, and who is next.
+#[test]
+fn waiting_is_told() {
+    let options = fresh();
+    let holder = Lock::open("x", &options.clone().identity("holder")).unwrap();
+    let guard = holder.acquire().unwrap();
     let (tell, told) = mpsc::channel();
-    let (finish, finished) = mpsc::channel::<()>();
-    let first = Election::open("x", &options);
-    let leads = tell.clone();
-    first.add_handler(Handler::Leader, Box::new(|| unreachable!("it was replaced")));
-    first.add_handler(
-        Handler::Leader,
-        Box::new(move || {
-            leads.send("first leads").unwrap();
-            finished.recv().unwrap();
-        }),
-    );
-    let second = Election::open("x", &options);
-    let (leads, follows, mut panics) = (tell.clone(), tell, true);
-    second.add_handler(
-        Handler::Leader,
-        Box::new(move || {
-            leads.send("second leads").unwrap();
-            assert!(!std::mem::take(&mut panics), "a handler");
-        }),
-    );
-    second
-        .add_handler(Handler::Follower, Box::new(move || follows.send("second follows").unwrap()));
-    thread::scope(|scope| {
-        let own = first.clone();
-        scope.spawn(move || own.run());
-        assert_eq!(told.recv(), Ok("first leads"));
-        assert!(first.is_running());
-        let own = second.clone();
-        let running = scope.spawn(move || own.try_run());
-        assert_eq!(told.recv(), Ok("second follows"));
-        finish.send(()).unwrap();
-        assert_eq!(told.recv(), Ok("second leads"));
-        second.shutdown();
-        assert_eq!(told.recv(), Ok("second follows"));
-        running.join().unwrap().unwrap();
+    let tell_async = tell.clone();
+    let (blocking, waiting) = (lock(&options), lock(&options));
+    blocking.on_waiting(move |waiting| tell.send(waiting.clone()).unwrap());
+    waiting.on_waiting(move |waiting| tell_async.send(waiting.clone()).unwrap());
+    assert!(blocking.acquire_timeout(Duration::from_millis(10)).is_err());
+    assert_eq!(told.recv().unwrap().holder, "holder");
+    let asking = waiting.acquire_async();
+    let seen = AtomicUsize::new(0);
+    drive(pin!(asking), || {
+        seen.fetch_add(
+            told.try_iter().filter(|told| told.holder == "holder").count(),
+            Ordering::Relaxed,
+        );
+        seen.load(Ordering::Relaxed) > 0
     });
-    assert!(!first.is_running() && !second.is_running());
+    drop(guard);
+}
+
+/// What calls back may wait for ever: it is not the thread that reads events.
+#[test]
+fn a_callback_that_never_returns() {
+    let options = fresh();
+    let guard = lock(&options).acquire().unwrap();
+    let waiting = lock(&options);
+    let (tell, told) = mpsc::channel();
+    waiting.on_waiting(move |_| {
+        tell.send(()).unwrap();
+        thread::park();
+    });
+    let own = waiting.clone();
+    let thread = thread::spawn(move || block_on(own.acquire_async()).map(drop));
+    told.recv().unwrap();
+    drop(guard);
+    assert_eq!(thread.join().unwrap(), Ok(()));
+}
+
+/// The end of a grant is told with its reason, to threads and to tasks.
+#[test]
+fn a_loss_is_told() {
+    let url = fresh_url();
+    let one = lock(&Options::new().url(&url).ttl(Duration::from_millis(900)));
+    let guard = block_on(one.acquire_async()).unwrap();
+    take_away(&url);
+    let lost = block_on(guard.lost()).unwrap();
+    assert_eq!(lost.status(), Status::Lost);
+    assert!(lost.to_string().contains("\"x\" was lost"), "{lost}");
+    assert_eq!(guard.lost().wait(), guard.check().err());
+    assert!(!one.is_locked() && guard.release().is_err());
+    let guard = one.acquire().unwrap();
+    let lost = guard.lost();
+    assert_eq!(one.release(), Ok(()));
+    assert_eq!(lost.wait(), None, "it was released");
+}
+
+/// A `select!` loop over `Lost` keeps one waker, and none when it is over.
+#[test]
+fn one_waker_for_each_wait() {
+    let guard = lock(&fresh()).acquire().unwrap();
+    let nobody = Arc::new(Nobody);
+    let waker = Waker::from(Arc::clone(&nobody));
+    let mut context = Context::from_waker(&waker);
+    let (mut lost, mut ending) = (guard.lost(), guard.ending());
+    for _ in 0..1000 {
+        assert!(Pin::new(&mut lost).poll(&mut context).is_pending());
+        assert!(Pin::new(&mut ending).poll(&mut context).is_pending());
+        assert!(Pin::new(&mut guard.lost()).poll(&mut context).is_pending());
+    }
+    assert_eq!(Arc::strong_count(&nobody), 4, "two that wait, this one and its waker");
+    drop((lost, ending));
+    assert_eq!(Arc::strong_count(&nobody), 2);
+}
+
+/// A client that is closed releases what is held through it, and ends what waits.
+#[test]
+fn closing() {
+    let url = fresh_url();
+    let client = Client::open(&url).unwrap();
+    let own = Options::new().client(&client);
+    let (one, waiting) = (lock(&own), lock(&own));
+    let guard = one.acquire().unwrap();
+    let mut seen = candidate(&own).observe().unwrap();
+    assert!(seen.next().unwrap().is_some());
+    let (tell, told) = mpsc::channel();
+    waiting.on_waiting(move |_| tell.send(()).unwrap());
+    let thread = thread::spawn(move || waiting.acquire().unwrap_err().status());
+    told.recv().unwrap();
+    client.close();
+    assert!(!guard.is_held() && lock(&Options::new().url(url)).try_acquire().is_ok());
+    assert_eq!(guard.lost().wait(), None);
+    assert!(matches!(thread.join().unwrap(), Status::Closed | Status::Cancelled));
+    assert_eq!(seen.by_ref().last(), None);
+    assert_eq!(one.acquire().unwrap_err().status(), Status::Closed);
+    client.close();
+    assert!(one.is_locked().eq(&false) && Lock::open("y", &own).is_ok());
 }

@@ -1,0 +1,53 @@
+//! A child of fork believes nothing of what its parent has, and has a client of its own.
+
+mod support;
+
+use metaparticle_sync::{Candidate, Options, Status};
+use std::future::pending;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+use support::{block_on, drive, is_so_in_a_child, lock};
+
+fn file(name: &str) -> Options {
+    let file = std::env::temp_dir().join(format!("mpsync-{name}-{}.db", std::process::id()));
+    Options::new().url(format!("file:{}", file.display()))
+}
+
+/// While it holds, waits and leads, and while other threads open, wait and close.
+#[test]
+fn fork_in_each_state() {
+    let options = file("fork");
+    let (one, waiting) = (lock(&options), lock(&options));
+    let mut guard = Some(one.acquire().unwrap());
+    let leader = Candidate::open("y", &options).unwrap();
+    let mut asking = pin!(waiting.acquire_async());
+    let mut leading = pin!(leader.lead_async("", |_| pending::<()>()));
+    drive(asking.as_mut(), || true);
+    drive(leading.as_mut(), || leader.is_leader());
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let busy = lock(&options);
+                drop(busy.try_acquire());
+                drop(busy.acquire_timeout(Duration::from_millis(1)));
+                drop(lock(&Options::new().url("memory:fork")).acquire());
+            }
+        });
+        for _ in 0..5 {
+            assert!(is_so_in_a_child(|| {
+                let asked = one.acquire().unwrap_err().status();
+                let awaited = block_on(asking.as_mut()).unwrap_err().status();
+                assert_eq!((asked, awaited), (Status::Forked, Status::Forked));
+                let held = guard.take().unwrap();
+                assert!(!held.is_held() && held.lost().wait().is_none() && !leader.is_leader());
+                drop(held);
+                lock(&options).try_acquire().unwrap_err().is_busy()
+            }));
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert!(guard.unwrap().is_held() && leader.is_leader());
+}
