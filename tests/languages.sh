@@ -144,7 +144,7 @@ rust_environment() {
 # Accesses and leaks of the library below, in the crate's own tests.
 rust_memory() {
 	checked="valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
-	checked="$checked --error-exitcode=9 --suppressions=$root/tests/support/valgrind.supp"
+	checked="$checked --error-exitcode=9 --child-silent-after-fork=yes --suppressions=$root/tests/support/valgrind.supp"
 	last_lines 4 cargo test --tests --config "target.'cfg(all())'.runner = '$checked'"
 }
 
@@ -154,11 +154,11 @@ tier_rust() (
 	bindgen --version 2>/dev/null | grep -q 0.72.1 ||
 		RUSTFLAGS='' last_lines 1 cargo install -q bindgen-cli --version 0.72.1 --root build/tools || exit 1
 	sh bindings/rust/generate.sh --check && sh .ci/format.sh --check rust && cd bindings/rust &&
-		last_lines 4 cargo test && rust_memory &&
+		last_lines 4 cargo test && rust_memory && last_lines 4 cargo test --all-features --test features &&
 		cargo build -q --example runner && (cd ../../tests/compatibility/rust && cargo build -q) &&
 		(cd "$root" && compatibility rust "$CARGO_TARGET_DIR/debug/{}") || exit 1
 	# Debian's own toolchain has no clippy.
-	! cargo clippy --version >/dev/null 2>&1 || last_lines 1 cargo clippy --all-targets -- -D warnings
+	! cargo clippy --version >/dev/null 2>&1 || last_lines 1 cargo clippy --all-targets --all-features -- -D warnings
 )
 
 # An installed library, which pkg-config finds.

@@ -1,11 +1,17 @@
 //! The runner of the conformance scenarios over the Rust crate; see README.md.
 
-use metaparticle_sync::{Candidate, Error, Guard, Lock, Options};
+#![allow(unsafe_code)]
+
+use metaparticle_sync::{Candidate, Client, Error, Guard, Lock, Options, Term, DEFAULT_BASE_URI};
 use std::collections::HashMap;
+use std::future::{poll_fn, Future};
 use std::io::BufRead;
-use std::sync::{Arc, Mutex};
+use std::pin::pin;
+use std::sync::{mpsc, Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use std::{fs, thread};
+use std::{fs, process};
 
 #[derive(Clone)]
 enum Claimant {
@@ -13,11 +19,67 @@ enum Claimant {
     Candidate(Candidate),
 }
 
+/// Ends a wait by dropping its future.
+#[derive(Default)]
+struct Cut(Mutex<(bool, Option<Waker>)>);
+
+impl Cut {
+    fn cut(&self) {
+        let mut cut = self.0.lock().unwrap();
+        cut.0 = true;
+        if let Some(waker) = cut.1.take() {
+            waker.wake();
+        }
+    }
+
+    /// `None` when it was cut, with which the future is gone.
+    async fn or<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|context| {
+            let mut cut = self.0.lock().unwrap();
+            if std::mem::take(&mut cut.0) {
+                return Poll::Ready(None);
+            }
+            cut.1 = Some(context.waker().clone());
+            drop(cut);
+            future.as_mut().poll(context).map(Some)
+        })
+        .await
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Arc::new(Unpark(thread::current())).into();
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        thread::park();
+    }
+}
+
+extern "C" {
+    fn fork() -> i32;
+    fn waitpid(pid: i32, status: *mut i32, options: i32) -> i32;
+    fn _exit(code: i32) -> !;
+}
+
 #[derive(Clone)]
 struct Handle {
     key: String,
     claimant: Claimant,
     guard: Arc<Mutex<Option<Guard>>>,
+    cut: Arc<Cut>,
+    done: Arc<Mutex<Option<mpsc::Sender<bool>>>>,
 }
 
 fn now_ns() -> String {
@@ -47,8 +109,11 @@ fn tell_result(key: &str, result: Result<(), Error>, word: &str) {
     }
 }
 
-fn make(verb: &str, key: &str, name: &str, ttl: &str) -> Result<Handle, Error> {
-    let mut options = Options::new();
+fn make(client: &Client, words: &[String]) -> Result<Handle, Error> {
+    let [verb, key, name, ttl] = words else {
+        panic!("{words:?}");
+    };
+    let mut options = Options::new().client(client);
     if ttl != "-" {
         options = options.set("ttl", ttl);
     }
@@ -61,24 +126,31 @@ fn make(verb: &str, key: &str, name: &str, ttl: &str) -> Result<Handle, Error> {
         key: key.to_owned(),
         claimant,
         guard: Arc::default(),
+        cut: Arc::default(),
+        done: Arc::default(),
     })
 }
 
 impl Handle {
-    fn take(&self, value: &str, wait_ms: &str) -> Result<Guard, Error> {
-        match (&self.claimant, wait_ms.parse()) {
-            (Claimant::Lock(lock), Ok(ms)) => lock.acquire_timeout(Duration::from_millis(ms)),
-            (Claimant::Lock(lock), Err(_)) => lock.acquire(),
-            (Claimant::Candidate(candidate), Ok(ms)) => {
-                candidate.campaign_timeout(value, Duration::from_millis(ms))
+    /// Without a limit as a future, which can be cut short.
+    fn take(&self, value: &str, wait_ms: &str) -> Option<Result<Guard, Error>> {
+        let limit = wait_ms.parse().map(Duration::from_millis);
+        match (&self.claimant, limit) {
+            (Claimant::Lock(lock), Ok(limit)) => Some(lock.acquire_timeout(limit)),
+            (Claimant::Lock(lock), Err(_)) => block_on(self.cut.or(lock.acquire_async())),
+            (Claimant::Candidate(candidate), Ok(limit)) => {
+                Some(candidate.campaign_timeout(value, limit))
             }
-            (Claimant::Candidate(candidate), Err(_)) => candidate.campaign(value),
+            (Claimant::Candidate(candidate), Err(_)) => {
+                block_on(self.cut.or(candidate.campaign_async(value)))
+            }
         }
     }
 
     fn acquire(self, value: &str, wait_ms: &str) {
         match self.take(value, wait_ms) {
-            Ok(guard) => {
+            None => tell(&[&self.key, "cut"]),
+            Some(Ok(guard)) => {
                 let lost = guard.lost();
                 tell(&[&self.key, "held", &guard.token().to_string()]);
                 *self.guard.lock().unwrap() = Some(guard);
@@ -88,8 +160,75 @@ impl Handle {
                     tell(&[&key, "lost"]);
                 }
             }
-            Err(error) => tell_error(&self.key, &error),
+            Some(Err(error)) => tell_error(&self.key, &error),
         }
+    }
+
+    fn lead(self, value: &str) {
+        let led = self.candidate().lead(value, |term| self.work(term));
+        tell_result(&self.key, led, "over");
+    }
+
+    /// One term: until it is told `done`.
+    fn work(&self, term: &Term) -> Result<(), &'static str> {
+        let (tell_done, done) = mpsc::channel();
+        *self.done.lock().unwrap() = Some(tell_done);
+        tell(&[&self.key, "term", &term.token().to_string()]);
+        let (key, ending) = (self.key.clone(), term.ending());
+        let finished = Arc::new(Mutex::new(false));
+        let over = Arc::clone(&finished);
+        thread::spawn(move || {
+            let end = ending.wait();
+            let left = end
+                .left
+                .map_or("all", |left| if left.is_zero() { "none" } else { "some" });
+            if !*over.lock().unwrap() {
+                tell(&[&key, "ending", &end.reason.to_string(), left]);
+            }
+        });
+        let good = done.recv().unwrap();
+        *finished.lock().unwrap() = true;
+        good.then_some(()).ok_or("it was told to")
+    }
+
+    fn tell_done(&self, good: bool) {
+        let done = self.done.lock().unwrap().take();
+        done.expect("no term").send(good).unwrap();
+    }
+
+    fn resign(&self) {
+        if let Err(error) = self.candidate().resign() {
+            tell_error(&self.key, &error);
+        }
+    }
+
+    fn waits(&self) {
+        let key = self.key.clone();
+        let told = move |waiting: &metaparticle_sync::Waiting| {
+            tell(&[
+                &key,
+                "waits",
+                &waiting.holder,
+                &waiting.position.to_string(),
+            ])
+        };
+        match &self.claimant {
+            Claimant::Lock(lock) => lock.on_waiting(told),
+            Claimant::Candidate(candidate) => candidate.on_waiting(told),
+        }
+    }
+
+    fn fork(&self) {
+        let mut status = 0;
+        // SAFETY: the child calls nothing but what the package promises to it.
+        unsafe {
+            let child = fork();
+            if child == 0 {
+                _exit(i32::from(self.is_held()));
+            }
+            waitpid(child, &mut status, 0);
+        }
+        tell(&[&self.key, "child", if status == 0 { "no" } else { "yes" }]);
     }
 
     fn release(&self) {
@@ -192,32 +331,51 @@ impl Handle {
     }
 }
 
-fn obey(handles: &mut HashMap<String, Handle>, words: &[String]) {
-    let (verb, key) = (words[0].as_str(), words[1].as_str());
-    if verb == "lock" || verb == "election" {
-        match make(verb, key, &words[2], &words[3]) {
-            Ok(handle) => {
-                handles.insert(key.to_owned(), handle);
-                tell(&[key, "ok"]);
+fn obey(client: &Client, handles: &mut HashMap<String, Handle>, words: &[String]) {
+    let (verb, key) = (words[0].as_str(), words.get(1).map_or("0", String::as_str));
+    match verb {
+        "lock" | "election" => {
+            match make(client, words) {
+                Ok(handle) => {
+                    handles.insert(key.to_owned(), handle);
+                    tell(&[key, "ok"]);
+                }
+                Err(error) => tell_error(key, &error),
             }
-            Err(error) => tell_error(key, &error),
+            return;
         }
-        return;
+        "close" => {
+            client.close();
+            return tell(&["0", "closed"]);
+        }
+        "exit" => process::exit(0),
+        _ => {}
     }
     let handle = handles[key].clone();
     let words = words.to_vec();
     match verb {
         "acquire" => drop(thread::spawn(move || handle.acquire("", &words[2]))),
         "campaign" => drop(thread::spawn(move || handle.acquire(&words[2], &words[3]))),
+        "lead" => drop(thread::spawn(move || handle.lead(&words[2]))),
         "observe" => drop(thread::spawn(move || handle.observe())),
         "count" => drop(thread::spawn(move || handle.count(&words[2], &words[3]))),
         "speed" => drop(thread::spawn(move || handle.speed(&words[2]))),
         "pass" => drop(thread::spawn(move || handle.pass(&words[2]))),
+        "done" => handle.tell_done(words.len() < 3),
+        "stop" => handle.candidate().stop(),
+        "resign" => handle.resign(),
+        "waits" => handle.waits(),
+        "cut" => handle.cut.cut(),
         "cancel" => handle.cancel(),
         "release" => handle.release(),
+        "fork" => handle.fork(),
         "held" => tell(&[key, if handle.is_held() { "yes" } else { "no" }]),
         "value" => tell_result(key, handle.candidate().set_value(&words[2]), "done"),
         "leader" => handle.leader(),
+        "collect" => {
+            drop(handle.guard.lock().unwrap().take());
+            tell(&[key, "collected"]);
+        }
         "drop" => {
             drop(handle);
             handles.remove(key);
@@ -228,9 +386,11 @@ fn obey(handles: &mut HashMap<String, Handle>, words: &[String]) {
 }
 
 fn main() {
+    let url = std::env::var("MPSYNC_URL");
+    let client = Client::open(url.as_deref().unwrap_or(DEFAULT_BASE_URI)).unwrap();
     let mut handles = HashMap::new();
     for line in std::io::stdin().lock().lines() {
         let words: Vec<String> = line.unwrap().split('\t').map(str::to_owned).collect();
-        obey(&mut handles, &words);
+        obey(&client, &mut handles, &words);
     }
 }

@@ -211,7 +211,10 @@ fn a_dropped_future_gives_back() {
             most => polls.fetch_add(1, Ordering::Relaxed) >= most,
         });
     }
-    let led = block_on(one.lead_async("", |_| ready(one.stop())));
+    let led = block_on(one.lead_async("", |_| {
+        one.stop();
+        ready(())
+    }));
     assert_eq!(led, Ok(()));
     assert!(lock(&options).acquire_timeout(Duration::from_secs(60)).is_ok());
 }
