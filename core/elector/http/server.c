@@ -1,6 +1,7 @@
 #include "server.h"
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/status.h"
 
 #include <errno.h>
@@ -149,8 +150,7 @@ static bool bind_listener(
 
 static void keep(struct server *server, struct listener *listener)
 {
-	listener->next = server->listeners;
-	server->listeners = listener;
+	SINGLY_ADD(server->listeners, listener);
 }
 
 bool server_listen_tcp(struct server *server, const char *address, uint16_t port, bool status_only,

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/container.h"
+#include "base/list.h"
 #include "base/socket_name.h"
 #include "base/wire.h"
 #include "outbox.h"
@@ -149,12 +150,7 @@ static void on_drained(void *context)
 
 static void unlink_stream(struct stream *stream)
 {
-	struct stream **link = &stream->server->streams;
-
-	while (*link && *link != stream)
-		link = &(*link)->next;
-	if (*link)
-		*link = stream->next;
+	SINGLY_REMOVE(stream->server->streams, stream);
 }
 
 static void free_stream(struct stream *stream)
@@ -292,8 +288,7 @@ static struct stream *open_stream(struct request *request, uint64_t for_ms, uint
 		    full ? "too many streams; raise --max-connections" : "out of memory; try again later");
 		return NULL;
 	}
-	stream->next = stream->server->streams;
-	stream->server->streams = stream;
+	SINGLY_ADD(stream->server->streams, stream);
 	stream->server->requests[1]++;
 	evhttp_add_header(headers, "Mpsync-Wire", "1");
 	evhttp_add_header(headers, "Cache-Control", "no-store");

@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include "base/container.h"
+#include "base/list.h"
 #include "base/wire.h"
 
 #include <stdlib.h>
@@ -350,8 +351,7 @@ void sessions_follow(struct sessions *sessions, const char *holder, void *stream
 		return;
 	}
 	follower->stream = stream;
-	follower->next = sessions->followers;
-	sessions->followers = follower;
+	SINGLY_ADD(sessions->followers, follower);
 }
 
 void sessions_unfollow(struct sessions *sessions, void *stream)

@@ -1,5 +1,7 @@
 #include "session.h"
 
+#include "base/list.h"
+
 #include <stdlib.h>
 
 const struct store_claim *ticket_claim(const struct ticket *ticket)
@@ -23,24 +25,15 @@ void ticket_join_session(struct ticket *ticket, struct session *session)
 	if (!session || ticket->session)
 		return;
 	ticket->session = session;
-	ticket->next = session->tickets;
-	if (ticket->next)
-		ticket->next->previous = ticket;
-	session->tickets = ticket;
+	DOUBLY_ADD(session->tickets, ticket);
 }
 
 static void leave_session(struct ticket *ticket)
 {
 	if (!ticket->session)
 		return;
-	if (ticket->next)
-		ticket->next->previous = ticket->previous;
-	if (ticket->previous)
-		ticket->previous->next = ticket->next;
-	else
-		ticket->session->tickets = ticket->next;
+	DOUBLY_REMOVE(ticket->session->tickets, ticket);
 	ticket->session = NULL;
-	ticket->next = ticket->previous = NULL;
 }
 
 bool ticket_is_held(const struct ticket *ticket)

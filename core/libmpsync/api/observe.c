@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/container.h"
+#include "base/list.h"
 #include "base/status.h"
 #include "base/text.h"
 
@@ -110,19 +111,15 @@ static void run_start(mpsync_client *client, struct command *base)
 	    .gone = on_gone,
 	    .synced = on_synced,
 	    .failed = on_failed};
-	observing->next = client->observations;
-	client->observations = observing;
+	SINGLY_ADD(client->observations, observing);
 	store->ops->observe(store, &observing->observer);
 }
 
 static void drop(mpsync_client *client, struct observing_client *observing)
 {
-	struct observing_client **link = &client->observations;
 	struct store *store = engine_store(client->engine);
 
-	while (*link != observing)
-		link = &(*link)->next;
-	*link = observing->next;
+	SINGLY_REMOVE(client->observations, observing);
 	store->ops->observe_stop(store, &observing->observer);
 	client_tell(client, &(mpsync_event){.type = MPSYNC_EVENT_DONE, .op_id = observing->op_id});
 	free(observing->name);

@@ -1,6 +1,7 @@
 #include "queue.h"
 
 #include "base/fork_mark.h"
+#include "base/list.h"
 #include "base/status.h"
 
 #include <errno.h>
@@ -296,8 +297,7 @@ static void wait_until_told(mpsync_queue *queue, struct waiter *waiter)
 {
 	struct waiter **at = &queue->waiters;
 
-	waiter->next = queue->waiters;
-	queue->waiters = waiter;
+	SINGLY_ADD(queue->waiters, waiter);
 	pthread_mutex_unlock(&queue->mutex);
 	/*
 	 * A semaphore instead of a condition variable: a signal ends this wait, so that a language's

@@ -1,6 +1,7 @@
 #include "run.h"
 
 #include "base/container.h"
+#include "base/list.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -184,11 +185,7 @@ void run_leave_handle(mpsync_lock *lock)
 static void detach(struct lock_run *run)
 {
 	mpsync_lock *lock = run->lock;
-	struct lock_run **link = &lock->client->runs;
-
-	while (*link != run)
-		link = &(*link)->next;
-	*link = run->next;
+	SINGLY_REMOVE(lock->client->runs, run);
 	lock->client->run_count--;
 	lock->run = NULL;
 	atomic_store(&lock->term, 0);
@@ -329,8 +326,7 @@ void run_begin(mpsync_client *client, struct command *base)
 	}
 	/* The command's reference is the run's from here on. */
 	run->wake.index = HEAP_ABSENT;
-	run->next = client->runs;
-	client->runs = run;
+	SINGLY_ADD(client->runs, run);
 	client->run_count++;
 	client->open_requests++;
 	lock->run = run;

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/list.h"
 #include "http_calls.h"
 
 #include <stdlib.h>
@@ -113,8 +114,7 @@ struct line *line_new(struct http *http)
 	curl_multi_setopt(line->multi, CURLMOPT_TIMERDATA, line);
 	/* Each watch is a stream on the shared connection. */
 	curl_multi_setopt(line->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, MOST_STREAMS);
-	line->next = http->lines;
-	http->lines = line;
+	SINGLY_ADD(http->lines, line);
 	return line;
 }
 

@@ -1,5 +1,6 @@
 #include "elector.h"
 #include "base/identity.h"
+#include "base/list.h"
 
 #include "base/status.h"
 #include "base/text.h"
@@ -89,10 +90,7 @@ static bool begin_claim(struct remote *remote, struct store_claim *stored)
 		return false;
 	claim->remote = remote;
 	claim->claim = stored;
-	claim->next = remote->claims;
-	if (claim->next)
-		claim->next->previous = claim;
-	remote->claims = claim;
+	DOUBLY_ADD(remote->claims, claim);
 	return true;
 }
 
@@ -140,12 +138,7 @@ static void elector_forget(struct store *store, struct store_claim *stored)
 	http_cancel(claim->call);
 	if (claim->heartbeat)
 		heartbeat_leave(claim);
-	if (claim->next)
-		claim->next->previous = claim->previous;
-	if (claim->previous)
-		claim->previous->next = claim->next;
-	else
-		remote->claims = claim->next;
+	DOUBLY_REMOVE(remote->claims, claim);
 }
 
 /* ---- Opening and closing ---- */

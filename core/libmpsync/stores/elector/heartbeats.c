@@ -1,6 +1,7 @@
 #include "store.h"
 
 #include "base/json_number.h"
+#include "base/list.h"
 #include "base/wire.h"
 
 #include <stdlib.h>
@@ -18,11 +19,7 @@ struct heartbeat {
 
 static void drop_heartbeat(struct heartbeat *heartbeat)
 {
-	struct heartbeat **link = &heartbeat->remote->heartbeats;
-
-	while (*link != heartbeat)
-		link = &(*link)->next;
-	*link = heartbeat->next;
+	SINGLY_REMOVE(heartbeat->remote->heartbeats, heartbeat);
 	free(heartbeat);
 }
 
@@ -196,8 +193,7 @@ static struct heartbeat *heartbeat_new(struct remote *remote)
 	if (!heartbeat)
 		return NULL;
 	heartbeat->remote = remote;
-	heartbeat->next = remote->heartbeats;
-	remote->heartbeats = heartbeat;
+	SINGLY_ADD(remote->heartbeats, heartbeat);
 	return heartbeat;
 }
 

@@ -1,5 +1,7 @@
 #include "store.h"
 
+#include "base/list.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +19,7 @@ struct query_run {
 
 static void drop_query(struct query_run *run)
 {
-	struct query_run **link = &run->remote->queries;
-
-	while (*link != run)
-		link = &(*link)->next;
-	*link = run->next;
+	SINGLY_REMOVE(run->remote->queries, run);
 	free(run);
 }
 
@@ -127,8 +125,7 @@ void elector_query(struct store *store, struct store_query *query)
 	}
 	run->remote = remote;
 	run->query = query;
-	run->next = remote->queries;
-	remote->queries = run;
+	SINGLY_ADD(remote->queries, run);
 	if (!ask(run, query->after))
 		end_query(run, MPSYNC_E_NO_MEMORY, "out of memory");
 }
@@ -237,11 +234,7 @@ static void connect_watch(struct watch *watch)
 
 static void drop_watch(struct watch *watch)
 {
-	struct watch **link = &watch->remote->watches;
-
-	while (*link != watch)
-		link = &(*link)->next;
-	*link = watch->next;
+	SINGLY_REMOVE(watch->remote->watches, watch);
 	http_cancel(watch->call);
 	sse_clear(&watch->sse);
 	watch->observer->data = NULL;
@@ -261,8 +254,7 @@ void elector_observe(struct store *store, struct store_observer *observer)
 	watch->observer = observer;
 	watch->retry_at_ms = CLAIM_NEVER;
 	watch->sse = (struct sse){.event = on_watch_event, .context = watch};
-	watch->next = remote->watches;
-	remote->watches = watch;
+	SINGLY_ADD(remote->watches, watch);
 	observer->data = watch;
 	connect_watch(watch);
 }

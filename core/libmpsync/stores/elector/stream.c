@@ -1,6 +1,7 @@
 #include "store.h"
 
 #include "base/json_number.h"
+#include "base/list.h"
 #include "base/socket_name.h"
 #include "base/wire.h"
 
@@ -35,11 +36,7 @@ struct remote_claim *remote_claim_named(struct remote *remote, const cJSON *data
 
 static void drop_errand(struct errand *errand)
 {
-	struct errand **link = &errand->remote->errands;
-
-	while (*link != errand)
-		link = &(*link)->next;
-	*link = errand->next;
+	SINGLY_REMOVE(errand->remote->errands, errand);
 	free(errand);
 }
 
@@ -73,8 +70,7 @@ static void give_back(struct remote *remote, const cJSON *grant)
 	if (!errand)
 		return;
 	errand->remote = remote;
-	errand->next = remote->errands;
-	remote->errands = errand;
+	SINGLY_ADD(remote->errands, errand);
 	body = back_body(remote, grant);
 	if (body)
 		errand->call = remote_start_for_name(remote, &request, json_text(grant, "name"), body);

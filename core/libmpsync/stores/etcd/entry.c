@@ -1,6 +1,8 @@
 /* One claim on etcd: its answers to the engine, and what its session tells it. */
 #include "store.h"
 
+#include "base/list.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -110,23 +112,14 @@ void etcd_entry_ask(struct etcd_entry *entry, const struct etcd_call *call)
 void etcd_entry_join(struct etcd_entry *entry, struct etcd_session *session)
 {
 	entry->session = session;
-	entry->previous = NULL;
-	entry->next = session->entries;
-	if (entry->next)
-		entry->next->previous = entry;
-	session->entries = entry;
+	DOUBLY_ADD(session->entries, entry);
 }
 
 void etcd_entry_leave_session(struct etcd_entry *entry)
 {
 	etcd_unhold(entry);
 	etcd_session_untell(entry);
-	if (entry->next)
-		entry->next->previous = entry->previous;
-	if (entry->previous)
-		entry->previous->next = entry->next;
-	else
-		entry->session->entries = entry->next;
+	DOUBLY_REMOVE(entry->session->entries, entry);
 }
 
 bool etcd_entry_is_kept(const struct etcd_entry *entry)

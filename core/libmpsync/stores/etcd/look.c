@@ -1,16 +1,14 @@
 #include "look.h"
 
+#include "base/list.h"
+
 #include <stdlib.h>
 
 #define QUERY_TIMEOUT_MS 10000
 
 void look_drop(struct etcd_look *look)
 {
-	struct etcd_look **link = &look->etcd->looks;
-
-	while (*link != look)
-		link = &(*link)->next;
-	*link = look->next;
+	SINGLY_REMOVE(look->etcd->looks, look);
 	etcd_cancel(&look->call);
 	for (size_t i = 0; i < look->place_count; i++) {
 		free(look->places[i].name);

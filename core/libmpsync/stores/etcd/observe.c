@@ -1,6 +1,8 @@
 /* Observers of names, and the watches that tell them of changes. */
 #include "store.h"
 
+#include "base/list.h"
+
 #include <stdlib.h>
 
 #define WATCH_RETRY_MS 1000
@@ -69,8 +71,7 @@ void etcd_observe(struct store *store, struct store_observer *observer)
 	observing->etcd = etcd;
 	observing->observer = observer;
 	observing->path = path;
-	observing->next = etcd->observing;
-	etcd->observing = observing;
+	SINGLY_ADD(etcd->observing, observing);
 	start_watching(observing);
 	observers_add(&etcd->observers, observer);
 }

@@ -1,6 +1,8 @@
 /* Queries of etcd that concern no claim, and releasing a name by force. */
 #include "look.h"
 
+#include "base/list.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,8 +160,7 @@ void etcd_query(void *context, struct store_query *query)
 	look->etcd = etcd;
 	look->query = query;
 	look->queue = path;
-	look->next = etcd->looks;
-	etcd->looks = look;
+	SINGLY_ADD(etcd->looks, look);
 	switch (query->kind) {
 	case STORE_CHECK:
 		look_ask(look,

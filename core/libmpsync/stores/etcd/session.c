@@ -6,6 +6,8 @@
  */
 #include "store.h"
 
+#include "base/list.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -397,8 +399,7 @@ struct etcd_session *etcd_session_of(struct etcd *etcd, uint32_t ttl_ms)
 	session->read_ms = CLAIM_NEVER;
 	TAILQ_INIT(&session->held);
 	TAILQ_INIT(&session->asked);
-	session->next = etcd->sessions;
-	etcd->sessions = session;
+	SINGLY_ADD(etcd->sessions, session);
 	return session;
 }
 

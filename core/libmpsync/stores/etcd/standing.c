@@ -5,6 +5,7 @@
 #include "store.h"
 
 #include "base/container.h"
+#include "base/list.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -133,8 +134,7 @@ static struct etcd_orphan *orphan_of(
 		free_orphan(orphan);
 		return NULL;
 	}
-	orphan->next = session->orphans;
-	session->orphans = orphan;
+	SINGLY_ADD(session->orphans, orphan);
 	return orphan;
 }
 

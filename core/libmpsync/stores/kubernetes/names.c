@@ -1,5 +1,6 @@
 #include "names.h"
 
+#include "base/list.h"
 #include "base/text.h"
 #include "lease.h"
 #include "watch.h"
@@ -71,10 +72,7 @@ static struct name *find_or_add(struct kube_names *names, const char *text)
 		free(name);
 		return NULL;
 	}
-	name->next = names->all;
-	if (name->next)
-		name->next->previous = name;
-	names->all = name;
+	DOUBLY_ADD(names->all, name);
 	return name;
 }
 
@@ -92,12 +90,7 @@ static void drop(struct name *name)
 	struct kube_names *names = name->names;
 
 	stop_single(name);
-	if (name->next)
-		name->next->previous = name->previous;
-	if (name->previous)
-		name->previous->next = name->next;
-	else
-		names->all = name->next;
+	DOUBLY_REMOVE(names->all, name);
 	tdelete(name, &names->tree, compare);
 	record_clear(&name->last);
 	free(name->name);

@@ -1,5 +1,6 @@
 #include "pod.h"
 
+#include "base/list.h"
 #include "base/status.h"
 #include "events.h"
 #include "lease.h"
@@ -75,11 +76,7 @@ static struct term *find(struct kube_pod *pod, const char *name)
 
 static void drop(struct term *term)
 {
-	struct term **link = &term->pod->terms;
-
-	while (*link != term)
-		link = &(*link)->next;
-	*link = term->next;
+	SINGLY_REMOVE(term->pod->terms, term);
 	kube_cancel(term->call);
 	free(term);
 }
@@ -310,8 +307,7 @@ static struct term *term_new(struct kube_pod *pod, const char *name)
 		free(term);
 		return NULL;
 	}
-	term->next = pod->terms;
-	pod->terms = term;
+	SINGLY_ADD(pod->terms, term);
 	return term;
 }
 

@@ -1,5 +1,7 @@
 #include "query.h"
 
+#include "base/list.h"
+
 #include "lease.h"
 #include "page.h"
 
@@ -45,11 +47,7 @@ struct kube_queries {
 
 static void drop(struct run *run)
 {
-	struct run **link = &run->queries->runs;
-
-	while (*link != run)
-		link = &(*link)->next;
-	*link = run->next;
+	SINGLY_REMOVE(run->queries->runs, run);
 	kube_cancel(run->call);
 	kube_page_clear(&run->page);
 	for (size_t i = 0; i < run->count; i++) {
@@ -355,8 +353,7 @@ void kube_query(struct kube_queries *queries, struct store_query *query)
 	}
 	run->queries = queries;
 	run->query = query;
-	run->next = queries->runs;
-	queries->runs = run;
+	SINGLY_ADD(queries->runs, run);
 	if (query->kind == STORE_CHECK)
 		check_next(run);
 	else if (!look_at_watched(run))

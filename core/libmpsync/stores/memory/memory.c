@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/identity.h"
+#include "base/list.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -59,8 +60,7 @@ static void note_change(struct backend *backend, const char *name)
 		free(changed);
 		backend->changed_any = true;
 	} else {
-		changed->next = backend->changed;
-		backend->changed = changed;
+		SINGLY_ADD(backend->changed, changed);
 	}
 	if (write(backend->descriptor, &one, sizeof one) < 0)
 		backend->changed_any = true;
@@ -334,8 +334,7 @@ static struct memory *memory_new(const char *name)
 	pthread_mutex_init(&memory->mutex, NULL);
 	/* Versions begin with the wall clock, so that tokens also rise from one process to the next. */
 	memory->revision = (uint64_t)clock_wall_ms() * 1000;
-	memory->next = memories;
-	memories = memory;
+	SINGLY_ADD(memories, memory);
 	return memory;
 }
 
@@ -357,16 +356,12 @@ static struct memory *memory_share(const char *name)
 
 static void memory_unshare(struct memory *memory)
 {
-	struct memory **link = &memories;
-
 	pthread_mutex_lock(&memories_mutex);
 	if (--memory->references > 0) {
 		pthread_mutex_unlock(&memories_mutex);
 		return;
 	}
-	while (*link != memory)
-		link = &(*link)->next;
-	*link = memory->next;
+	SINGLY_REMOVE(memories, memory);
 	pthread_mutex_unlock(&memories_mutex);
 	rows_clear(&memory->rows);
 	pthread_mutex_destroy(&memory->mutex);
@@ -376,13 +371,8 @@ static void memory_unshare(struct memory *memory)
 
 static void detach(struct backend *backend)
 {
-	struct backend **link = &backend->memory->backends;
-
 	pthread_mutex_lock(&backend->memory->mutex);
-	while (*link && *link != backend)
-		link = &(*link)->next;
-	if (*link)
-		*link = backend->next;
+	SINGLY_REMOVE(backend->memory->backends, backend);
 	pthread_mutex_unlock(&backend->memory->mutex);
 }
 
@@ -443,8 +433,7 @@ struct store *memory_open(const char *name, struct loop *loop, const struct stor
 	}
 	backend->base.host.boot = backend->memory->boot;
 	pthread_mutex_lock(&backend->memory->mutex);
-	backend->next = backend->memory->backends;
-	backend->memory->backends = backend;
+	SINGLY_ADD(backend->memory->backends, backend);
 	pthread_mutex_unlock(&backend->memory->mutex);
 	return records_new(&backend->base, clock);
 }

@@ -1,5 +1,7 @@
 #include "store.h"
 
+#include "base/list.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,11 +27,7 @@ struct errand {
 
 static void drop_errand(struct errand *errand)
 {
-	struct errand **link = &errand->records->errands;
-
-	while (*link != errand)
-		link = &(*link)->next;
-	*link = errand->next;
+	SINGLY_REMOVE(errand->records->errands, errand);
 	free(errand->name);
 	free(errand);
 }
@@ -47,8 +45,7 @@ static struct errand *errand_new(struct records *records, const char *name)
 	}
 	errand->records = records;
 	errand->request.name = errand->name;
-	errand->next = records->errands;
-	records->errands = errand;
+	SINGLY_ADD(records->errands, errand);
 	return errand;
 }
 
@@ -178,8 +175,7 @@ void dead_grants_remember(struct task *task)
 	dead->check_every_ms = FIRST_CHECK_MS;
 	dead->ttl_ms = task->claim->ttl_ms;
 	dead->check_at_ms = records_now(records) + FIRST_CHECK_MS;
-	dead->next = records->dead;
-	records->dead = dead;
+	SINGLY_ADD(records->dead, dead);
 	records_arm(records);
 }
 

@@ -1,5 +1,6 @@
 #include "store.h"
 
+#include "base/list.h"
 #include "base/text.h"
 
 #include <search.h>
@@ -58,10 +59,7 @@ struct watched_name *watched_make(struct records *records, const char *name)
 		free_watched(watched);
 		return NULL;
 	}
-	watched->next = records->watched;
-	if (watched->next)
-		watched->next->previous = watched;
-	records->watched = watched;
+	DOUBLY_ADD(records->watched, watched);
 	records->backend->ops->watch(records->backend, watched->name, true);
 	return watched;
 }
@@ -111,12 +109,7 @@ void watched_drop_if_idle(struct records *records, struct watched_name *watched)
 		records->cursor = watched->next;
 	if (records->sweep == watched)
 		records->sweep = watched->next;
-	if (watched->next)
-		watched->next->previous = watched->previous;
-	if (watched->previous)
-		watched->previous->next = watched->next;
-	else
-		records->watched = watched->next;
+	DOUBLY_REMOVE(records->watched, watched);
 	tdelete(watched, &records->names, compare_names);
 	drop_watched(records, watched);
 }
@@ -135,12 +128,7 @@ static void plan_sweep(struct records *records, const struct watched_name *watch
 
 static void leave_line(struct watched_name *watched, struct task *task)
 {
-	struct task **link = &watched->waiting;
-
-	while (*link && *link != task)
-		link = &(*link)->next;
-	if (*link)
-		*link = task->next;
+	SINGLY_REMOVE(watched->waiting, task);
 }
 
 /* The task needs nothing of the name any more. */
@@ -187,8 +175,7 @@ bool task_start_waiting(struct task *task)
 		return true;
 	if (!watch(task))
 		return false;
-	task->next = task->watched->waiting;
-	task->watched->waiting = task;
+	SINGLY_ADD(task->watched->waiting, task);
 	return true;
 }
 

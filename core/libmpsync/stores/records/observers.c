@@ -1,6 +1,7 @@
 #include "observers.h"
 
 #include "base/container.h"
+#include "base/list.h"
 
 #include <search.h>
 #include <stdlib.h>
@@ -166,8 +167,7 @@ void observers_add(struct observers *observers, struct store_observer *observer)
 	}
 	observing->observer = observer;
 	observing->observers = observers;
-	observing->next = observers->first;
-	observers->first = observing;
+	SINGLY_ADD(observers->first, observing);
 	observer->data = observing;
 	look(observing);
 }
@@ -175,13 +175,9 @@ void observers_add(struct observers *observers, struct store_observer *observer)
 void observers_remove(struct observers *observers, struct store_observer *observer)
 {
 	struct observing *observing = observer->data;
-	struct observing **link = &observers->first;
-
 	if (!observing)
 		return;
-	while (*link != observing)
-		link = &(*link)->next;
-	*link = observing->next;
+	SINGLY_REMOVE(observers->first, observing);
 	if (observing->running && observers->query_cancel)
 		observers->query_cancel(observers->context, &observing->query);
 	tdestroy(observing->nodes, free_node);

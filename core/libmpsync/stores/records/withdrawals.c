@@ -1,5 +1,7 @@
 #include "task.h"
 
+#include "base/list.h"
+
 static void write_release(struct task *task)
 {
 	struct record_backend *backend = task->records->backend;
@@ -50,19 +52,13 @@ static void linger(struct task *task, const struct record *record)
 	task->grant->version = record->version;
 	task->grant->uid = record->uid;
 	task->remove_at_ms = records_now(records) + pace_place_ms(&records->pace);
-	task->next = records->lingering;
-	records->lingering = task;
+	SINGLY_ADD(records->lingering, task);
 	records_arm(records);
 }
 
 void withdraw_end_linger(struct task *task)
 {
-	struct task **link = &task->records->lingering;
-
-	while (*link && *link != task)
-		link = &(*link)->next;
-	if (*link)
-		*link = task->next;
+	SINGLY_REMOVE(task->records->lingering, task);
 }
 
 void records_remove_lingered(struct records *records)

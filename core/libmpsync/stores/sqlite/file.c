@@ -1,5 +1,6 @@
 #include "file.h"
 #include "base/identity.h"
+#include "base/list.h"
 
 #include "base/status.h"
 #include "schema.h"
@@ -285,8 +286,7 @@ static struct sqlite_file *open_new(
 		free_file(file);
 		return NULL;
 	}
-	file->next = files;
-	files = file;
+	SINGLY_ADD(files, file);
 	return file;
 }
 
@@ -322,15 +322,11 @@ struct sqlite_file *sqlite_file_open(
 
 void sqlite_file_close(struct sqlite_file *file)
 {
-	struct sqlite_file **link = &files;
-
 	if (!file)
 		return;
 	pthread_mutex_lock(&table_mutex);
 	if (--file->users == 0) {
-		while (*link != file)
-			link = &(*link)->next;
-		*link = file->next;
+		SINGLY_REMOVE(files, file);
 		free_file(file);
 	}
 	pthread_mutex_unlock(&table_mutex);

@@ -1,5 +1,6 @@
 #include "store.h"
 
+#include "base/list.h"
 #include "base/process.h"
 #include "path.h"
 
@@ -30,11 +31,7 @@ struct watched_holder {
 
 static void drop_holder(struct watched_holder *holder)
 {
-	struct watched_holder **link = &holder->sqlite->holders;
-
-	while (*link != holder)
-		link = &(*link)->next;
-	*link = holder->next;
+	SINGLY_REMOVE(holder->sqlite->holders, holder);
 	event_free(holder->event);
 	close(holder->descriptor);
 	free(holder->name);
@@ -91,8 +88,7 @@ static void watch_holder(
 	holder->sqlite = sqlite;
 	holder->host = *host;
 	holder->descriptor = descriptor;
-	holder->next = sqlite->holders;
-	sqlite->holders = holder;
+	SINGLY_ADD(sqlite->holders, holder);
 }
 
 bool sqlite_holder_is_dead(struct sqlite *sqlite, const char *name, const struct record *record)
