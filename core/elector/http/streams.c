@@ -5,6 +5,7 @@
 #include "base/container.h"
 #include "base/list.h"
 #include "base/socket_name.h"
+#include "base/text.h"
 #include "base/wire.h"
 #include "outbox.h"
 
@@ -415,7 +416,7 @@ static void on_failed(
 void stream_watch(struct request *request, const char *name, uint64_t for_ms, uint64_t ping_ms)
 {
 	struct store *store = engine_store(request->server->engine);
-	char *copy = name ? strdup(name) : NULL;
+	char *copy = text_copy(name);
 	struct stream *stream = open_stream(request, for_ms, ping_ms);
 
 	if (!stream) {

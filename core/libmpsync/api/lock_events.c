@@ -1,6 +1,8 @@
 #include "client.h"
 #include "run.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +107,7 @@ static void end_request(mpsync_lock *lock, mpsync_event *event)
 void lock_await(mpsync_lock *lock, const char *holder)
 {
 	free(lock->awaited);
-	lock->awaited = holder ? strdup(holder) : NULL;
+	lock->awaited = text_copy(holder);
 }
 
 /* Grant and reason share one word, so that other threads always read a matching pair. */

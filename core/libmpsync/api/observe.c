@@ -147,7 +147,7 @@ static mpsync_status submit(mpsync_client *client, uint64_t op_id, const char *n
     void (*run)(mpsync_client *client, struct command *command), mpsync_error *error)
 {
 	struct observe_command *command = calloc(1, sizeof *command);
-	char *copy = name ? strdup(name) : NULL;
+	char *copy = text_copy(name);
 	mpsync_status status;
 
 	if (!command || (name && !copy)) {

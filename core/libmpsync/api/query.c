@@ -1,6 +1,7 @@
 #include "client.h"
 
 #include "base/status.h"
+#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,9 +26,9 @@ struct query_run {
 	mpsync_list *list;
 };
 
-static char *copy_text(const char *text, bool *failed)
+static char *copy_or_fail(const char *text, bool *failed)
 {
-	char *copy = text ? strdup(text) : NULL;
+	char *copy = text_copy(text);
 
 	*failed |= text && !copy;
 	return copy;
@@ -51,9 +52,9 @@ static void on_found(struct store_query *query, const struct store_lock *lock)
 	}
 	info = &list->items[list->count++];
 	*info = (mpsync_lock_info){
-	    .name = copy_text(lock->name, &list->failed),
-	    .holder = copy_text(lock->holder, &list->failed),
-	    .value = copy_text(lock->value, &list->failed),
+	    .name = copy_or_fail(lock->name, &list->failed),
+	    .holder = copy_or_fail(lock->holder, &list->failed),
+	    .value = copy_or_fail(lock->value, &list->failed),
 	    .token = lock->token,
 	    .ttl_ms = (int64_t)lock->ttl_ms,
 	    .since_unix_ms = lock->since_ms,

@@ -2,6 +2,7 @@
 
 #include "base/container.h"
 #include "base/list.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -41,7 +42,7 @@ void run_free(struct lock_run *run)
 static void keep_message(struct lock_run *run, const char *message)
 {
 	free(run->message);
-	run->message = message ? strdup(message) : NULL;
+	run->message = text_copy(message);
 }
 
 /* ---- What the loop does ---- */
@@ -224,7 +225,7 @@ struct lock_run *run_new(
 		return NULL;
 	run->lock = lock;
 	run->op = (struct op){.id = wish->op_id, .open = true};
-	run->value = wish->value ? strdup(wish->value) : NULL;
+	run->value = text_copy(wish->value);
 	terms_init(&run->terms, options, &host, run);
 	if (!wish->value || run->value)
 		return run;

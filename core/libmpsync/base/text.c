@@ -32,6 +32,11 @@ bool text_same(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+char *text_copy(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
 int text_compare(const void *a, const void *b)
 {
 	return strcmp(a, b);

@@ -14,6 +14,9 @@ bool text_is_utf8(const char *text, size_t length);
 /* Are the texts equal? NULL equals NULL alone. */
 bool text_same(const char *a, const char *b);
 
+/* Owned by the caller. NULL of NULL, and without memory. */
+char *text_copy(const char *text);
+
 /* Compares two texts, for tsearch. */
 int text_compare(const void *a, const void *b);
 

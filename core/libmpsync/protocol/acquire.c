@@ -35,7 +35,7 @@ static struct engine_claim *claim_new(struct engine *engine, const struct engine
 	if (!claim)
 		return NULL;
 	claim->stored.holder = shared_text_of(&engine->holder, wish->holder);
-	claim->stored.value = wish->value ? strdup(wish->value) : NULL;
+	claim->stored.value = text_copy(wish->value);
 	if (!claim->stored.holder || (wish->value && !claim->stored.value) ||
 	    !draw_secret(&engine->host, &claim->stored, wish) || !heap_reserve(&engine->wakes, need) ||
 	    !renewals_reserve(engine, need)) {

@@ -6,17 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char *copy_text(const char *text)
-{
-	return text ? strdup(text) : NULL;
-}
-
 bool record_copy(struct record *to, const struct record *from)
 {
 	*to = *from;
-	to->holder = copy_text(from->holder);
-	to->value = copy_text(from->value);
-	to->next = copy_text(from->next);
+	to->holder = text_copy(from->holder);
+	to->value = text_copy(from->value);
+	to->next = text_copy(from->next);
 	if ((from->holder && !to->holder) || (from->value && !to->value) || (from->next && !to->next)) {
 		record_clear(to);
 		return false;

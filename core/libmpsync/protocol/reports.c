@@ -1,6 +1,8 @@
 /* What owners are told about their claims, and about a store that does not answer well. */
 #include "claims.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +110,7 @@ void report_remember(struct engine_claim *claim, const char *message)
 	const struct engine_owner *owner = claim->engine->host.owner;
 
 	free(claim->message);
-	claim->message = message ? strdup(message) : NULL;
+	claim->message = text_copy(message);
 	if (claim->claim.state == CLAIM_HELD && message && owner->trouble)
 		owner->trouble(claim->owner, message);
 }

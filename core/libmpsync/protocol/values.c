@@ -1,6 +1,8 @@
 /* The values of grants, and whether they were stored. */
 #include "claims.h"
 
+#include "base/text.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +26,7 @@ void value_adopt(struct engine_claim *claim, const char *value)
 
 bool engine_set_value(struct engine_claim *claim, const char *value)
 {
-	char *copy = value ? strdup(value) : NULL;
+	char *copy = text_copy(value);
 
 	if (value && !copy)
 		return false;

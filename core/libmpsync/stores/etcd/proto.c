@@ -297,15 +297,15 @@ static const uint8_t *content(const uint8_t *bytes, size_t *size)
 }
 
 /* A copy that ends in NUL: etcd's bytes may hold anything, and do not. */
-static char *copy_text(const ProtobufCBinaryData *data)
+static char *text_of(const ProtobufCBinaryData *data)
 {
 	return strndup(data->data ? (const char *)data->data : "", data->len);
 }
 
 static bool copy_key(struct etcd_key *key, const Etcdpb__KeyValue *from)
 {
-	key->key = copy_text(&from->key);
-	key->value = copy_text(&from->value);
+	key->key = text_of(&from->key);
+	key->value = text_of(&from->value);
 	key->create_revision = from->create_revision;
 	key->mod_revision = from->mod_revision;
 	key->lease = from->lease;

@@ -1,6 +1,7 @@
 #include "kubeconfig_entry.h"
 
 #include "base/status.h"
+#include "base/text.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@ const char *entry_text(const cJSON *object, const char *key)
 bool entry_copy(char **to, const char *value)
 {
 	free(*to);
-	*to = value ? strdup(value) : NULL;
+	*to = text_copy(value);
 	return *to || !value;
 }
 

@@ -188,7 +188,7 @@ static bool read_holder(const cJSON *object, const char *identity, struct record
 		return record->holder;
 	}
 	record->holder = strndup(identity, strlen(identity) - IDENTITY_END);
-	record->value = value ? strdup(value) : NULL;
+	record->value = text_copy(value);
 	if (instance)
 		id_from_hex(&record->instance, instance);
 	read_token(object, record);

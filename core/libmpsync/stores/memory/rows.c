@@ -90,7 +90,7 @@ struct record row_record(const struct row *row, const struct id *boot)
 bool rows_store(struct rows *rows, struct row *row, const struct record *record)
 {
 	char *holder = NULL;
-	char *value = record->value ? strdup(record->value) : NULL;
+	char *value = text_copy(record->value);
 
 	if (record->holder)
 		holder = shared_text_of(&rows->holder, record->holder);

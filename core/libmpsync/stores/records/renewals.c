@@ -1,5 +1,7 @@
 #include "task.h"
 
+#include "base/text.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +53,7 @@ void adopt_read(struct task *task, enum record_result result, const struct recor
 	task_take_over_version(task, record);
 	task->wrote = true;
 	free(task->adopted_value);
-	task->adopted_value = record->value ? strdup(record->value) : NULL;
+	task->adopted_value = text_copy(record->value);
 	write_renewal(task, ADOPT_WRITE);
 }
 
