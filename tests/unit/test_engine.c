@@ -165,7 +165,7 @@ static void answer(struct fixture *fixture, size_t attempt, enum claim_event eve
 
 /*
  * Goal: the claims for one name contend one after the other, in the order in which they came; who
- * leaves from the middle or from the end leaves the others their order.
+ * leaves from the middle or from the end leaves the others their order. A holder waits no more.
  */
 static void test_one_name_is_a_queue(void **state)
 {
@@ -176,14 +176,16 @@ static void test_one_name_is_a_queue(void **state)
 		ask(fixture, &askers[i], "one", CLAIM_NEVER, 0);
 	assert_int_equal(fixture->attempts, 1);
 	for (uint32_t i = 0; i < 5; i++)
-		assert_int_equal(engine_claim_position(askers[i].claim), i);
+		assert_int_equal(engine_claim_position(askers[i].claim), i + 1);
 	engine_cancel(askers[1].claim);
 	engine_cancel(askers[4].claim);
 	assert_true(askers[1].ended && askers[4].ended);
-	assert_int_equal(engine_claim_position(askers[3].claim), 2);
+	assert_int_equal(engine_claim_position(askers[3].claim), 3);
 	ask(fixture, &askers[4], "one", CLAIM_NEVER, 0);
-	assert_int_equal(askers[4].position, 3);
+	assert_int_equal(askers[4].position, 4);
 	answer(fixture, 0, CLAIM_GRANTED);
+	assert_int_equal(engine_claim_position(askers[2].claim), 1);
+	assert_int_equal(engine_claim_position(askers[4].claim), 3);
 	assert_int_equal(fixture->attempts, 1);
 	engine_release(askers[0].claim);
 	assert_int_equal(fixture->attempts, 2);
@@ -229,7 +231,7 @@ static void test_a_try_does_not_queue(void **state)
 	assert_true(try->ended);
 	assert_int_equal(try->told[0], MPSYNC_EVENT_BUSY);
 	assert_int_equal(fixture->attempts, 1);
-	assert_int_equal(engine_claim_position(first->claim), 0);
+	assert_int_equal(engine_claim_position(first->claim), 1);
 }
 
 /* Goal: what the store shows as this claim's already waits for nobody here (rule 9). */
@@ -245,12 +247,12 @@ static void test_an_adopted_grant_goes_first(void **state)
 	ask(fixture, last, "one", CLAIM_NEVER, 0);
 	assert_int_equal(fixture->attempts, 2);
 	assert_true(fixture->attempted[1]->adopt);
-	assert_int_equal(engine_claim_position(adopting->claim), 0);
-	assert_int_equal(engine_claim_position(waiting->claim), 1);
-	assert_int_equal(engine_claim_position(last->claim), 2);
+	assert_int_equal(engine_claim_position(adopting->claim), 1);
+	assert_int_equal(engine_claim_position(waiting->claim), 2);
+	assert_int_equal(engine_claim_position(last->claim), 3);
 	answer(fixture, 1, CLAIM_GONE);
 	assert_true(adopting->ended);
-	assert_int_equal(engine_claim_position(waiting->claim), 0);
+	assert_int_equal(engine_claim_position(waiting->claim), 1);
 }
 
 /*

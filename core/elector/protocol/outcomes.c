@@ -215,7 +215,7 @@ static void on_waiting(struct ticket *ticket)
 	if (!ticket->queued || !ticket->request)
 		return;
 	request = ticket_take_request(ticket);
-	answer_holder(ticket->sessions, request, 202, engine_claim_position(ticket->engine_claim) + 1);
+	answer_holder(ticket->sessions, request, 202, engine_claim_position(ticket->engine_claim));
 }
 
 /* ---- How the store does ---- */

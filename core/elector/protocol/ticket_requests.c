@@ -148,7 +148,7 @@ static void put_waiting(
     struct ticket *ticket, const struct put *put, struct sessions_request *request)
 {
 	struct sessions *sessions = ticket->sessions;
-	const uint32_t position = engine_claim_position(ticket->engine_claim) + 1;
+	const uint32_t position = engine_claim_position(ticket->engine_claim);
 	struct sessions_request *earlier;
 
 	if (ticket->to_release) {

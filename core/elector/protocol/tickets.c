@@ -232,7 +232,7 @@ static void on_wait_over(struct ticket *ticket)
 	if (request) {
 		/* The place is kept, since the client may ask again at once (rule 13). */
 		ticket_set_timer(ticket, sessions_now(sessions) + PLACE_KEPT_MS);
-		answer_holder(sessions, request, 409, engine_claim_position(ticket->engine_claim) + 1);
+		answer_holder(sessions, request, 409, engine_claim_position(ticket->engine_claim));
 	} else if (!(ticket->queued && ticket->session && ticket->session->stream)) {
 		engine_cancel(ticket->engine_claim);
 	}

@@ -128,8 +128,8 @@ const struct store_claim *engine_claim_stored(const struct engine_claim *claim);
 uint64_t engine_claim_right_ms(const struct engine_claim *claim);
 
 /*
- * How many claims of this engine come before this one for its name; counting stops far from the
- * front.
+ * The claim's place among those of this engine that wait for its name: 1 is next; counting stops
+ * far from the front.
  */
 uint32_t engine_claim_position(const struct engine_claim *claim);
 

@@ -202,18 +202,21 @@ uint32_t engine_claim_position(const struct engine_claim *claim)
 {
 	const struct engine_claim *first = *find_first(claim->engine, claim->stored.name);
 	const struct engine_claim *other = first;
-	uint32_t position = 0;
+	const bool held = first->claim.state == CLAIM_HELD;
+	uint32_t before = 0;
 
 	/*
 	 * Claims that have left are among the first, and have left gaps in the numbering. Beyond those
-	 * the position is the smaller of how many came since the first, and how many are in the queue.
+	 * the smaller counts of how many came since the first, and how many are in the queue.
 	 */
 	for (unsigned i = 0; i < NEAR && other != claim; i++) {
-		position += other->claim.state < CLAIM_LEAVING;
+		before += other->claim.state < CLAIM_HELD;
 		other = other->behind;
 	}
 	if (other == claim)
-		return position;
-	position = claim->place - first->place;
-	return position < first->queued - 1 ? position : first->queued - 1;
+		return before + 1;
+	before = claim->place - first->place;
+	if (before > first->queued - 1)
+		before = first->queued - 1;
+	return held ? before : before + 1;
 }
