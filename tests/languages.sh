@@ -262,9 +262,10 @@ tier_conformance() (
 	for language in python node java dotnet rust go; do
 		[ -e "$(built_for "$language")" ] || { echo "building $language first"; "tier_$language" >/dev/null; } || exit 1
 	done
-	build_examples || exit 1
+	build_examples && tier_programs || exit 1
 	MPSYNC_RUNNERS=$(runners)
 	MPSYNC_EXAMPLES=$(examples)
-	export MPSYNC_RUNNERS MPSYNC_EXAMPLES
+	KUBEBUILDER_ASSETS="${KUBEBUILDER_ASSETS:-$root/build/kubernetes}"
+	export MPSYNC_RUNNERS MPSYNC_EXAMPLES KUBEBUILDER_ASSETS
 	cd tests/conformance && last_lines 4 python3 -m unittest -v conformance && last_lines 4 python3 -m unittest -v examples
 )

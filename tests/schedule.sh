@@ -29,7 +29,7 @@ python         1     tools
 go             1     build
 nemesis        wait  python programs
 docs           1     tools
-conformance    wait  python node java dotnet rust go
+conformance    wait  python node java dotnet rust go programs
 binding_mutants wait python node java dotnet rust go
 clang          2     build
 lint           2     build tools

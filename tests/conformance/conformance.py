@@ -5,19 +5,29 @@
 import json
 import os
 import pathlib
+import queue
 import re
 import shlex
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
-from support import MPSYNC, PATIENCE_S, Case, Process, free_port  # noqa: E402
+from places import PLACES, Elector, File  # noqa: E402
+from support import MPSYNC, PATIENCE_S, Process  # noqa: E402
 
 SCENARIOS = json.loads((pathlib.Path(__file__).parent / "scenarios.json").read_text())
 RUNNERS = json.loads(os.environ["MPSYNC_RUNNERS"])
-FORKS = {"c", "python"}
+# What languages are, for scenarios that not all can play.
+ARE = {
+    "fork": {"c", "python"},
+    "scopes": {"python", "asyncio", "rust"},
+    "collector": {"node", "java", "mono", "dotnet", "go"},
+    "c": {"c"},
+    "lead": {"c"},  # those whose runner has all of README.md's commands
+}
 TIMES = 25
 
 
@@ -35,33 +45,12 @@ class Actor:
         return self.process.line().split("\t")
 
 
-class Scenario(Case):
+class Scenario:
     """Plays one scenario; a class for each place is made below."""
-
-    store = None
 
     def setUp(self):
         super().setUp()
         self.actors = {}
-        self.elector = None
-        self.file = f"file:{self.folder}/locks.db"
-        self.url = self.file
-        if self.store == "elector":
-            self.port = free_port()
-            self.url = f"http://127.0.0.1:{self.port}"
-            self.start_elector()
-
-    def start_elector(self):
-        self.elector = self.start(
-            [MPSYNC, "elector", "--store", self.file, "--listen", f"127.0.0.1:{self.port}", "--allow-force"],
-            stderr=subprocess.DEVNULL)
-        while subprocess.run([MPSYNC, "doctor", "--url", self.url], capture_output=True).returncode:
-            self.assertIsNone(self.elector.child.poll(), "the elector ended")
-
-    def start(self, command, **how):
-        process = Process(command, **how)
-        self.addCleanup(process.end)
-        return process
 
     def actor(self, name):
         if name not in self.actors:
@@ -76,8 +65,8 @@ class Scenario(Case):
         for number, step in enumerate(steps, 1):
             try:
                 self.step(step)
-            except (AssertionError, OSError) as problem:
-                raise AssertionError(f"step {number}, {step!r}: {problem}") from problem
+            except (AssertionError, OSError, queue.Empty) as problem:
+                raise AssertionError(f"step {number}, {step!r}: {problem!r}") from problem
 
     def step(self, step):
         told = re.fullmatch(r"(\w+)> (.*)", step)
@@ -98,13 +87,17 @@ class Scenario(Case):
         return self.known[word[1:]] if word.startswith("$") else word
 
     def expect(self, actor, pattern):
-        """The next line is this; {one} {two} are lines that may come in either order."""
+        """The next line is this, or comes after some that tell why it waits; {one} {two}: in either order."""
         wanted = re.findall(r"\{(.*?)\}", pattern) or [pattern]
+        last = time.monotonic() + PATIENCE_S
         while wanted:
+            self.assertLess(time.monotonic(), last, f"{actor.name} only waits; expected {wanted}")
             line = actor.next()
             match = next((want for want in wanted if self.matches(want.split(" "), line)), None)
-            self.assertIsNotNone(match, f"{actor.name} told {line}; expected {wanted}")
-            wanted.remove(match)
+            if match:
+                wanted.remove(match)
+            elif "waits" not in line:
+                self.fail(f"{actor.name} told {line}; expected {wanted}")
 
     def matches(self, wanted, line):
         if len(wanted) != len(line):
@@ -120,7 +113,7 @@ class Scenario(Case):
         return True
 
     def do_kill(self, who):
-        process = self.elector if who == "elector" else self.actors.pop(who).process
+        process = self.server if who == "elector" else self.actors.pop(who).process
         process.end()
 
     def do_start(self, who):
@@ -134,9 +127,34 @@ class Scenario(Case):
         self.actors[who].process.signal(subprocess.signal.SIGCONT)
 
     def do_end(self, who):
-        child = self.actors.pop(who).process.child
-        child.stdin.close()
-        self.assertEqual(child.wait(PATIENCE_S), 0)
+        self.actors[who].process.child.stdin.close()
+        self.do_gone(who)
+
+    def do_gone(self, who):
+        self.assertEqual(self.actors.pop(who).process.child.wait(PATIENCE_S), 0)
+
+    def do_cuts(self, who, key, times):
+        """Cuts a wait for what is free, at another moment each time, and asks again at once."""
+        actor = self.actor(who)
+        for turn in range(int(times)):
+            self.acquire_and_cut(actor, key, turn)
+            told = actor.next()
+            if told != [key, "cut"]:
+                self.assertEqual(told[:2], [key, "held"])
+                actor.send(["release", key])
+                self.assertEqual(actor.next(), [key, "released"])
+
+    def do_cuts_of_waits(self, who, key, times):
+        """The same, of what another holds."""
+        actor = self.actor(who)
+        for turn in range(int(times)):
+            self.acquire_and_cut(actor, key, turn)
+            self.assertEqual(actor.next(), [key, "cut"])
+
+    def acquire_and_cut(self, actor, key, turn):
+        actor.send(["acquire", key, "-1"])
+        threading.Event().wait(turn % 10 * 0.0003)
+        actor.send(["cut", key])
 
     def do_force(self, name):
         subprocess.run([MPSYNC, "release", "--force", name, "--url", self.url], check=True, capture_output=True)
@@ -154,8 +172,9 @@ class Scenario(Case):
 
 
 def applies(scenario, store, languages):
-    needs = scenario.get("needs")
-    return needs is None or needs == store or (needs == "fork" and set(languages) <= FORKS)
+    if store not in scenario.get("stores", ["file", "elector"]):
+        return False
+    return all(set(languages) <= ARE[need] for need in scenario.get("needs", []))
 
 
 def alone(scenario, language):
@@ -176,10 +195,10 @@ def mixed(scenario, shift):
     return test
 
 
-class Together(Scenario):
+class Together:
     """Every language and the command on one name."""
 
-    def increments(self):
+    def test_increments(self):
         number = f"{self.folder}/number"
         pathlib.Path(number).write_text("0")
         self.runner_of = lambda name: RUNNERS[name]
@@ -207,16 +226,16 @@ class Together(Scenario):
 
 def load_tests(loader, _tests, _pattern):
     suite = unittest.TestSuite()
-    for store in ("elector", "file"):
+    for place in PLACES:
         for language in sorted(RUNNERS):
             tests = {f"test_{scenario['name']}": alone(scenario, language)
-                     for scenario in SCENARIOS if applies(scenario, store, [language])}
-            case = type(f"{language}_{store}", (Scenario,), {"store": store, **tests})
+                     for scenario in SCENARIOS if applies(scenario, place.store, [language])}
+            case = type(f"{language}_{place.store}", (Scenario, place), tests)
             suite.addTests(loader.loadTestsFromTestCase(case))
         if len(RUNNERS) > 1:
             tests = {f"test_{scenario['name']}": mixed(scenario, shift)
-                     for shift, scenario in enumerate(SCENARIOS) if applies(scenario, store, RUNNERS)}
-            tests["test_increments"] = Together.increments
-            case = type(f"mixed_{store}", (Together,), {"store": store, **tests})
+                     for shift, scenario in enumerate(SCENARIOS) if applies(scenario, place.store, RUNNERS)}
+            together = (Together,) if place in (File, Elector) else ()
+            case = type(f"mixed_{place.store}", (*together, Scenario, place), tests)
             suite.addTests(loader.loadTestsFromTestCase(case))
     return suite

@@ -1,5 +1,5 @@
 /* The runner of the conformance scenarios over the C API; see README.md. */
-#include <mpsync.h>
+#include "runner.h"
 
 #include <inttypes.h>
 #include <poll.h>
@@ -7,38 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#define MOST_HANDLES 16
-#define MOST_WORDS   5
-#define LINE_MOST    4096
+#define MOST_WORDS 5
+#define LINE_MOST  4096
+#define OP_BITS    4
+#define PLACE_BITS 4
 
-struct handle {
-	char key[16];
-	mpsync_lock *lock;
-	mpsync_election *election;
-	uint64_t id;
-	uint64_t grant;
-	char name[1100];
-	char file[512];
-	int turns;
-	int counting;
-};
-
-struct runner {
-	mpsync_queue *queue;
-	mpsync_client *client;
-	struct handle handles[MOST_HANDLES];
-	size_t count;
-};
-
-enum op { OP_TAKE = 1, OP_RELEASE, OP_VALUE, OP_LOOK, OP_OBSERVE };
-
-/* An op_id says which handle and what for. */
-static uint64_t op_of(const struct runner *runner, const struct handle *handle, enum op op)
+uint64_t op_new(struct runner *runner, const struct handle *handle, enum op op)
 {
-	return (uint64_t)(handle - runner->handles) * 8 + (uint64_t)op;
+	const uint64_t place = (uint64_t)(handle - runner->handles);
+
+	return (++runner->serial << (OP_BITS + PLACE_BITS)) | place << OP_BITS | (uint64_t)op;
+}
+
+static enum op op_of(const mpsync_event *event)
+{
+	return (enum op)(event->op_id % (1 << OP_BITS));
 }
 
 static struct handle *handle_of(struct runner *runner, const char *key)
@@ -52,7 +37,7 @@ static struct handle *handle_of(struct runner *runner, const char *key)
 	return &runner->handles[runner->count++];
 }
 
-static void tell_error(const struct handle *handle, int32_t status)
+void tell_error(const struct handle *handle, int32_t status)
 {
 	if (status == MPSYNC_E_HELD || status == MPSYNC_E_TIMEOUT)
 		printf("%s\tbusy\n", handle->key);
@@ -86,14 +71,14 @@ static void make(struct runner *runner, struct handle *handle, int election, cha
 		tell_error(handle, error.status);
 }
 
-static void release(const struct runner *runner, const struct handle *handle, mpsync_error *error)
+void release(struct runner *runner, const struct handle *handle, mpsync_error *error)
 {
+	const uint64_t op = op_new(runner, handle, OP_RELEASE);
+
 	if (handle->election)
-		mpsync_election_resign_start(
-		    handle->election, op_of(runner, handle, OP_RELEASE), handle->grant, error);
+		mpsync_election_resign_start(handle->election, op, handle->grant, error);
 	else
-		mpsync_lock_release_start(
-		    handle->lock, op_of(runner, handle, OP_RELEASE), handle->grant, error);
+		mpsync_lock_release_start(handle->lock, op, handle->grant, error);
 }
 
 static int holds(const struct handle *handle)
@@ -114,131 +99,142 @@ static void tell_child(const struct handle *handle)
 	printf("%s\tchild\t%s\n", handle->key, WEXITSTATUS(status) ? "yes" : "no");
 }
 
-static void drop(struct handle *handle)
+static void collect(struct handle *handle)
 {
 	mpsync_lock_free(handle->lock);
 	mpsync_election_free(handle->election);
 	handle->lock = NULL;
 	handle->election = NULL;
-	printf("%s\tdropped\n", handle->key);
+	printf("%s\tcollected\n", handle->key);
 }
 
-static void start_counting(
-    const struct runner *runner, struct handle *handle, char **words, mpsync_error *error)
+static void acquire(
+    struct runner *runner, struct handle *handle, const char *wait_ms, mpsync_error *error)
 {
-	snprintf(handle->file, sizeof handle->file, "%s", words[2]);
-	handle->turns = atoi(words[3]);
-	handle->counting = 1;
-	mpsync_lock_acquire_start(handle->lock, op_of(runner, handle, OP_TAKE), -1, error);
+	const uint64_t op = op_new(runner, handle, OP_TAKE);
+
+	if (mpsync_lock_acquire_start(handle->lock, op, atol(wait_ms), error) == MPSYNC_OK)
+		handle->take = op;
 }
 
-static int64_t now_ns(void)
+static void campaign(
+    struct runner *runner, struct handle *handle, char **words, mpsync_error *error)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+	mpsync_election_campaign_start(
+	    handle->election, op_new(runner, handle, OP_TAKE), words[2], atol(words[3]), error);
 }
 
-static void tell_speed(const struct handle *handle, long times)
+static void cut(struct handle *handle, mpsync_error *error)
 {
-	int64_t began;
-	uint64_t grant;
-
-	mpsync_lock_acquire(handle->lock, -1, NULL);
-	grant = mpsync_lock_grant(handle->lock);
-	began = now_ns();
-	for (long i = 0; i < times; i++)
-		if (!mpsync_lock_is_held(handle->lock, grant))
-			abort();
-	printf("%s\tns\t%" PRId64 "\n", handle->key, (now_ns() - began) / times);
-	mpsync_lock_release(handle->lock, NULL);
+	if (handle->take == 0)
+		return;
+	handle->cutting = 1;
+	mpsync_lock_withdraw(handle->lock, handle->take, error);
 }
 
-static void pass(const struct handle *handle, long times)
+static void observe(
+    struct runner *runner, const struct handle *handle, enum op op, mpsync_error *error)
 {
-	printf("%s\ttimes", handle->key);
-	for (long i = 0; i < times; i++) {
-		mpsync_lock_acquire(handle->lock, -1, NULL);
-		printf("\t%" PRId64, now_ns());
-		usleep(3000);
-		printf("\t%" PRId64, now_ns());
-		mpsync_lock_release(handle->lock, NULL);
-		usleep(1000);
-	}
-	putchar('\n');
+	mpsync_client_observe_start(runner->client, op_new(runner, handle, op), handle->name, error);
 }
 
-static void obey(struct runner *runner, char **words)
+/* What is asked of locks and elections; 0: nothing of that name. */
+static int obey_handle(
+    struct runner *runner, struct handle *handle, char **words, mpsync_error *error)
 {
-	struct handle *handle = handle_of(runner, words[1]);
 	const char *verb = words[0];
-	mpsync_error error = {0};
 
 	if (strcmp(verb, "lock") == 0 || strcmp(verb, "election") == 0)
 		make(runner, handle, verb[0] == 'e', words);
 	else if (strcmp(verb, "acquire") == 0)
-		mpsync_lock_acquire_start(
-		    handle->lock, op_of(runner, handle, OP_TAKE), atol(words[2]), &error);
+		acquire(runner, handle, words[2], error);
 	else if (strcmp(verb, "campaign") == 0)
-		mpsync_election_campaign_start(
-		    handle->election, op_of(runner, handle, OP_TAKE), words[2], atol(words[3]), &error);
+		campaign(runner, handle, words, error);
 	else if (strcmp(verb, "cancel") == 0)
-		mpsync_lock_cancel(handle->lock, &error);
+		mpsync_lock_cancel(handle->lock, error);
+	else if (strcmp(verb, "cut") == 0)
+		cut(handle, error);
 	else if (strcmp(verb, "release") == 0)
-		release(runner, handle, &error);
+		release(runner, handle, error);
 	else if (strcmp(verb, "held") == 0)
 		printf("%s\t%s\n", handle->key, holds(handle) ? "yes" : "no");
 	else if (strcmp(verb, "value") == 0)
 		mpsync_election_set_value_start(
-		    handle->election, op_of(runner, handle, OP_VALUE), words[2], &error);
+		    handle->election, op_new(runner, handle, OP_VALUE), words[2], error);
 	else if (strcmp(verb, "leader") == 0)
-		mpsync_client_observe_start(
-		    runner->client, op_of(runner, handle, OP_LOOK), handle->name, &error);
+		observe(runner, handle, OP_LOOK, error);
 	else if (strcmp(verb, "observe") == 0)
-		mpsync_client_observe_start(
-		    runner->client, op_of(runner, handle, OP_OBSERVE), handle->name, &error);
-	else if (strcmp(verb, "count") == 0)
-		start_counting(runner, handle, words, &error);
+		observe(runner, handle, OP_OBSERVE, error);
+	else if (strcmp(verb, "waits") == 0)
+		handle->tells_waits = 1;
+	else if (strcmp(verb, "collect") == 0)
+		collect(handle);
+	else if (strcmp(verb, "fork") == 0)
+		tell_child(handle);
+	else
+		return 0;
+	return 1;
+}
+
+static int obey_lead(
+    struct runner *runner, struct handle *handle, char **words, mpsync_error *error)
+{
+	const char *verb = words[0];
+
+	if (strcmp(verb, "lead") == 0)
+		lead(runner, handle, words[2], error);
+	else if (strcmp(verb, "stop") == 0)
+		stop_leading(runner, handle, error);
+	else if (strcmp(verb, "done") == 0)
+		end_work(handle, strcmp(words[2], "fail") == 0, error);
+	else if (strcmp(verb, "resign") == 0)
+		hand_over(runner, handle, error);
+	else
+		return 0;
+	return 1;
+}
+
+static int obey_turns(
+    struct runner *runner, struct handle *handle, char **words, mpsync_error *error)
+{
+	const char *verb = words[0];
+
+	if (strcmp(verb, "count") == 0)
+		start_counting(runner, handle, words, error);
 	else if (strcmp(verb, "speed") == 0)
 		tell_speed(handle, atol(words[2]));
 	else if (strcmp(verb, "pass") == 0)
 		pass(handle, atol(words[2]));
-	else if (strcmp(verb, "drop") == 0)
-		drop(handle);
-	else if (strcmp(verb, "fork") == 0)
-		tell_child(handle);
+	else
+		return 0;
+	return 1;
+}
+
+static void obey(struct runner *runner, char **words)
+{
+	struct handle *handle;
+	mpsync_error error = {0};
+
+	if (strcmp(words[0], "exit") == 0)
+		exit(0);
+	if (strcmp(words[0], "close") == 0) {
+		mpsync_client_close_start(
+		    runner->client, op_new(runner, runner->handles, OP_CLOSE), &error);
+		return;
+	}
+	handle = handle_of(runner, words[1]);
+	if (!obey_handle(runner, handle, words, &error) && !obey_lead(runner, handle, words, &error) &&
+	    !obey_turns(runner, handle, words, &error))
+		abort();
 	if (error.status != MPSYNC_OK)
 		tell_error(handle, error.status);
 }
 
-static int read_number(const char *file)
+static void on_held(struct runner *runner, struct handle *handle, const mpsync_event *event)
 {
-	int number = 0;
-	FILE *stream = fopen(file, "r");
-
-	if (!stream || fscanf(stream, "%d", &number) != 1)
-		abort();
-	fclose(stream);
-	return number;
-}
-
-static void take_turn(const struct runner *runner, const struct handle *handle, uint64_t token)
-{
-	const int number = read_number(handle->file);
-	FILE *stream = fopen(handle->file, "w");
-	mpsync_error error;
-
-	if (!stream)
-		abort();
-	fprintf(stream, "%d", number + 1);
-	fclose(stream);
-	printf("%s\tturn\t%" PRIu64 "\n", handle->key, token);
-	release(runner, handle, &error);
-}
-
-static void on_held(const struct runner *runner, struct handle *handle, const mpsync_event *event)
-{
+	if (handle->cutting)
+		return; /* it is on its way back */
+	handle->take = 0;
 	handle->grant = event->grant;
 	if (handle->counting)
 		take_turn(runner, handle, event->token);
@@ -246,16 +242,34 @@ static void on_held(const struct runner *runner, struct handle *handle, const mp
 		printf("%s\theld\t%" PRIu64 "\n", handle->key, event->token);
 }
 
-static void on_released(const struct runner *runner, struct handle *handle)
+static void end_cut(struct handle *handle)
 {
-	mpsync_error error;
+	handle->cutting = 0;
+	handle->take = 0;
+	printf("%s\tcut\n", handle->key);
+}
 
-	if (!handle->counting)
+static void on_released(struct runner *runner, struct handle *handle, enum op op)
+{
+	if (handle->cutting)
+		end_cut(handle);
+	else if (op == OP_RELEASE && handle->counting)
+		end_turn(runner, handle);
+	else if (op == OP_RELEASE)
 		printf("%s\treleased\n", handle->key);
-	else if (--handle->turns > 0)
-		mpsync_lock_acquire_start(handle->lock, op_of(runner, handle, OP_TAKE), -1, &error);
-	else
-		printf("%s\tdone\n", handle->key);
+}
+
+static void on_refused(struct handle *handle, const mpsync_event *event)
+{
+	if (op_of(event) == OP_RESIGN)
+		return; /* its term was over */
+	if (handle->cutting) {
+		end_cut(handle);
+		return;
+	}
+	if (op_of(event) == OP_TAKE)
+		handle->take = 0;
+	tell_error(handle, event->status);
 }
 
 static void on_leader(
@@ -274,40 +288,71 @@ static void on_leader(
 		mpsync_client_observe_stop(runner->client, event->op_id, NULL);
 }
 
-static void tell_lost(const struct runner *runner, const mpsync_event *event)
+static void on_lost(struct handle *handle)
+{
+	if (handle->cutting)
+		end_cut(handle);
+	else
+		printf("%s\tlost\n", handle->key);
+}
+
+static void on_waiting(const struct handle *handle, const mpsync_event *event)
+{
+	if (handle->tells_waits)
+		printf("%s\twaits\t%s\t%" PRIu32 "\n", handle->key, event->holder ? event->holder : "-",
+		    event->position);
+}
+
+/* By its number, for an event that answers no request has none. */
+static struct handle *handle_with(struct runner *runner, const mpsync_event *event)
 {
 	for (size_t i = 0; i < runner->count; i++)
-		if (runner->handles[i].id == event->lock)
-			printf("%s\tlost\n", runner->handles[i].key);
+		if (event->lock != 0 && runner->handles[i].id == event->lock)
+			return &runner->handles[i];
+	return &runner->handles[event->op_id >> OP_BITS & ((1 << PLACE_BITS) - 1)];
+}
+
+static void on_done(const struct handle *handle, enum op op)
+{
+	if (op == OP_VALUE)
+		printf("%s\tdone\n", handle->key);
+	else if (op == OP_CLOSE)
+		printf("0\tclosed\n");
 }
 
 static void on_event(struct runner *runner, const mpsync_event *event)
 {
-	struct handle *handle = &runner->handles[event->op_id / 8];
-	const enum op op = (enum op)(event->op_id % 8);
+	struct handle *handle = handle_with(runner, event);
+	const enum op op = op_of(event);
 
+	if (event->type == MPSYNC_EVENT_WAITING) {
+		on_waiting(handle, event);
+		return;
+	}
+	if (op == OP_RUN) {
+		on_run_event(handle, event);
+		return;
+	}
 	switch (event->type) {
 	case MPSYNC_EVENT_LOST:
-		tell_lost(runner, event);
+		on_lost(handle);
 		break;
 	case MPSYNC_EVENT_HELD:
 		on_held(runner, handle, event);
 		break;
 	case MPSYNC_EVENT_RELEASED:
-		if (op == OP_RELEASE)
-			on_released(runner, handle);
+		on_released(runner, handle, op);
 		break;
 	case MPSYNC_EVENT_LEADER:
 		on_leader(runner, handle, op, event);
 		break;
 	case MPSYNC_EVENT_DONE:
-		if (op == OP_VALUE)
-			printf("%s\tdone\n", handle->key);
+		on_done(handle, op);
 		break;
 	case MPSYNC_EVENT_BUSY:
 	case MPSYNC_EVENT_CANCELLED:
 	case MPSYNC_EVENT_FAILED:
-		tell_error(handle, event->status);
+		on_refused(handle, event);
 		break;
 	default:
 		break;
@@ -336,6 +381,12 @@ static int obey_line(struct runner *runner)
 	return 1;
 }
 
+/* As docs/c.md has it, for stores that do not notice a process's death. */
+static void release_at_exit(void)
+{
+	mpsync_exit(1000, NULL);
+}
+
 int main(void)
 {
 	mpsync_error error;
@@ -343,6 +394,7 @@ int main(void)
 	struct pollfd pollers[2] = {{.fd = STDIN_FILENO, .events = POLLIN}};
 	int go_on = 1;
 
+	atexit(release_at_exit);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	setvbuf(stdin, NULL, _IONBF, 0);
 	runner.client = mpsync_client_open(NULL, NULL, runner.queue, &error);
