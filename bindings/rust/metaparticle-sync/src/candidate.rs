@@ -4,6 +4,7 @@ use crate::handle::{Acquire, Canceller, Handle, Waiting, WAIT_AS_OPTION};
 use crate::native;
 use crate::observer::{Leader, Observer};
 use crate::options::{milliseconds, Options};
+use crate::request::block_on;
 use crate::run::{Outcome, Run};
 use std::future::Future;
 use std::sync::Arc;
@@ -51,7 +52,7 @@ impl Candidate {
     /// # }
     /// ```
     pub fn lead<R: Outcome>(&self, value: &str, work: impl FnMut(&Term) -> R) -> Result<(), Error> {
-        Run::start(&self.handle, Some(value), WAIT_AS_OPTION)?.lead(work)
+        block_on(self.run(value))?.lead(work)
     }
 
     /// As [`Candidate::lead`], for a task of whatever runtime. Dropping the future drops the work and
@@ -61,7 +62,11 @@ impl Candidate {
         F: Future,
         F::Output: Outcome,
     {
-        Run::start_async(&self.handle, Some(value)).await?.lead_async(work).await
+        self.run(value).await?.lead_async(work).await
+    }
+
+    async fn run(&self, value: &str) -> Result<Run, Error> {
+        Run::start(&self.handle, Some(value), WAIT_AS_OPTION).await
     }
 
     /// End [`Candidate::lead`], or the next one as it begins. Returns at once: `lead` returns when

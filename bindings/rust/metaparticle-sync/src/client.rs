@@ -3,9 +3,10 @@ use crate::grant::Grant;
 use crate::handle::Handle;
 use crate::log;
 use crate::native::{self, status_text, Event};
-use crate::request::{guarded, Inbox, Request, Told};
-use std::collections::hash_map::{Entry, HashMap};
+use crate::request::{block_on, guarded, Inbox, Request, Told};
+use std::collections::HashMap;
 use std::fmt;
+use std::ops::Deref;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,10 +22,10 @@ const CLOSING: u64 = 1;
 type Job = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
-struct Books {
-    requests: HashMap<u64, Arc<Inbox>>,
-    handles: HashMap<u64, Weak<Handle>>,
-    grants: HashMap<u64, Weak<Grant>>,
+pub(crate) struct Books {
+    pub requests: HashMap<u64, Arc<Inbox>>,
+    pub handles: HashMap<u64, Weak<Handle>>,
+    pub grants: HashMap<u64, Weak<Grant>>,
 }
 
 /// What the client's thread shares with those who use the client.
@@ -40,10 +41,18 @@ struct Connection {
 /// Closes, without waiting for it, when the last of its users is gone.
 struct Owner(Arc<Connection>);
 
+impl Deref for Owner {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
 impl Drop for Owner {
     fn drop(&mut self) {
-        if !self.0.closing.swap(true, Ordering::SeqCst) {
-            self.0.native.close_start(CLOSING);
+        if !self.closing.swap(true, Ordering::SeqCst) {
+            self.native.close_start(CLOSING);
         }
     }
 }
@@ -89,17 +98,14 @@ impl Client {
     /// under its locks is not waited for. What is asked of it from now on fails with
     /// [`Status::Closed`]. A second call returns at once.
     pub fn close(&self) {
-        let connection = &*self.0 .0;
-        if connection.is_forked() || connection.closing.swap(true, Ordering::SeqCst) {
+        if self.is_forked() || self.0.closing.swap(true, Ordering::SeqCst) {
             return;
         }
-        let closing = Request::numbered(self, CLOSING, |number| {
-            connection.native.close_start(number);
+        let closing = Request::start(self, CLOSING, |number| {
+            self.native().close_start(number);
             Ok(())
         });
-        if let Ok(closing) = closing {
-            closing.next();
-        }
+        drop(closing.map(|closing| block_on(closing.next())));
     }
 
     /// The one of this URL that is in use, or a new one.
@@ -133,60 +139,25 @@ impl Client {
     }
 
     pub(crate) fn native(&self) -> &native::Client {
-        &self.0 .0.native
+        &self.0.native
     }
 
     pub(crate) fn is_forked(&self) -> bool {
-        self.0 .0.is_forked()
+        self.0.is_forked()
+    }
+
+    pub(crate) fn books(&self) -> Result<MutexGuard<'_, Books>, Error> {
+        self.0.books()
     }
 
     /// A number for a request.
     pub(crate) fn number(&self) -> u64 {
-        self.0 .0.numbers.fetch_add(1, Ordering::Relaxed)
-    }
-
-    pub(crate) fn enter(&self, number: u64, inbox: &Arc<Inbox>) -> Result<(), Error> {
-        match self.0 .0.books()?.requests.entry(number) {
-            Entry::Occupied(_) => Err(Status::AlreadyHeld.into()),
-            Entry::Vacant(place) => {
-                place.insert(Arc::clone(inbox));
-                Ok(())
-            }
-        }
-    }
-
-    pub(crate) fn leave(&self, number: u64) {
-        if let Ok(mut books) = self.0 .0.books() {
-            books.requests.remove(&number);
-        }
-    }
-
-    pub(crate) fn enter_handle(&self, id: u64, handle: &Arc<Handle>) -> Result<(), Error> {
-        self.0 .0.books()?.handles.insert(id, Arc::downgrade(handle));
-        Ok(())
-    }
-
-    pub(crate) fn leave_handle(&self, id: u64) {
-        if let Ok(mut books) = self.0 .0.books() {
-            books.handles.remove(&id);
-        }
-    }
-
-    pub(crate) fn enter_grant(&self, grant: &Arc<Grant>) {
-        if let Ok(mut books) = self.0 .0.books() {
-            books.grants.insert(grant.number, Arc::downgrade(grant));
-        }
-    }
-
-    pub(crate) fn leave_grant(&self, number: u64) {
-        if let Ok(mut books) = self.0 .0.books() {
-            books.grants.remove(&number);
-        }
+        self.0.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The grant of this number, if somebody has it still.
     pub(crate) fn grant(&self, number: u64) -> Option<Arc<Grant>> {
-        self.0 .0.grant(number)
+        self.0.grant(number)
     }
 
     /// Make a call, and block in the C library until its end, which saves the hop over the client's
@@ -196,7 +167,7 @@ impl Client {
         call(number)?;
         loop {
             if let Some(event) = self.native().wait_for(number) {
-                let grant = self.0 .0.hear(&event);
+                let grant = self.0.hear(&event);
                 if !event.goes_on() {
                     event.result()?;
                     return Ok(Told { event, grant });
@@ -207,7 +178,7 @@ impl Client {
 
     /// Run what is the program's on a thread beside the one that reads events.
     pub(crate) fn tell(&self, job: impl FnOnce() + Send + 'static) {
-        self.0 .0.tell(Box::new(job));
+        self.0.tell(Box::new(job));
     }
 }
 
@@ -253,7 +224,7 @@ impl Connection {
 
     /// What an event says of grants and handles, whoever has read it.
     fn hear(&self, event: &Event) -> Option<Arc<Grant>> {
-        match event.kind {
+        match event.kind() {
             native::HELD | native::TERM => {
                 return self.handle(event.lock).map(|handle| handle.begin(event));
             }
@@ -261,7 +232,7 @@ impl Connection {
             native::LOST | native::RELEASED => self.grant(event.grant)?.end(event.reason),
             native::WAITING => self.handle(event.lock)?.tell_waiting(event),
             native::LOG => {
-                let message = event.message.clone()?;
+                let message = event.message()?;
                 self.tell(Box::new(move || log::warn(&message)));
             }
             _ => {}
@@ -276,7 +247,7 @@ impl Connection {
             let Some(event) = self.native.next_event() else {
                 continue;
             };
-            closed = event.op == CLOSING;
+            closed = event.op_id == CLOSING;
             let grant = self.hear(&event);
             self.pass_on(Told { event, grant });
         }
@@ -286,8 +257,8 @@ impl Connection {
         let Ok(mut books) = self.books() else {
             return;
         };
-        let number = told.event.op;
-        let inbox = match told.event.kind {
+        let number = told.event.op_id;
+        let inbox = match told.event.kind() {
             native::WAITING | native::LOG | native::ENDING => None,
             native::TERM | native::LEADER => books.requests.get(&number).cloned(),
             _ => books.requests.remove(&number),

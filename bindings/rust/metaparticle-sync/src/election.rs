@@ -6,7 +6,7 @@ use crate::handle::{Handle, WAIT_FOR_EVER};
 use crate::log;
 use crate::native;
 use crate::options::Options;
-use crate::request::guarded;
+use crate::request::{block_on, guarded};
 use crate::run::Run;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
@@ -122,8 +122,8 @@ impl<'a> Election<'a> {
     }
 
     fn run_once(&self, handle: &Arc<Handle>, wait_ms: i64) -> Result<(), Error> {
-        let mut run = Run::start(handle, None, wait_ms)?;
-        while let Some(term) = run.next()? {
+        let mut run = block_on(Run::start(handle, None, wait_ms))?;
+        while let Some(term) = block_on(run.next())? {
             let failed = !self.lead(&term);
             run.done(failed.then(|| "it panicked".to_owned()));
         }

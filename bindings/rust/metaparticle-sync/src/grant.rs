@@ -4,13 +4,13 @@ use crate::error::{Error, Reason, Status};
 use crate::handle::Handle;
 use crate::log;
 use crate::native::Event;
-use crate::request::{guarded, Request};
+use crate::request::{block_on, guarded, Request};
 use std::collections::HashMap;
 use std::fmt;
-use std::future::{poll_fn, Future};
+use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ struct Life {
     lost: Option<Reason>,
     over: bool,
     wakers: HashMap<usize, Waker>,
-    watches: usize,
+    moments: usize,
 }
 
 pub(crate) struct Grant {
@@ -37,15 +37,15 @@ pub(crate) struct Grant {
     handle: Arc<Handle>,
     token: u64,
     life: Mutex<Life>,
-    changed: Condvar,
 }
 
 impl Grant {
     pub fn begin(handle: Arc<Handle>, event: &Event) -> Arc<Grant> {
-        let (life, changed) = (Mutex::default(), Condvar::new());
-        let (number, token) = (event.grant, event.token);
-        let grant = Arc::new(Grant { number, handle, token, life, changed });
-        grant.handle.client.enter_grant(&grant);
+        let (number, token, life) = (event.grant, event.token, Mutex::default());
+        let grant = Arc::new(Grant { number, handle, token, life });
+        if let Ok(mut books) = grant.handle.client.books() {
+            books.grants.insert(number, Arc::downgrade(&grant));
+        }
         if !grant.is_held() {
             grant.end_asked(); // its end may have been read before
         }
@@ -107,7 +107,6 @@ impl Grant {
         make(&mut life);
         let wakers = std::mem::take(&mut life.wakers);
         drop(life);
-        self.changed.notify_all();
         wakers.into_values().for_each(Waker::wake);
     }
 
@@ -119,6 +118,11 @@ impl Grant {
         })?;
         let message = format!("\"{}\" was lost ({lost})", self.handle.name);
         Some(Error::new(Status::Lost, message))
+    }
+
+    fn ending(&self) -> End {
+        let gone = End { reason: Reason::Unknown, left: Some(Duration::ZERO) };
+        guarded(&self.life).ending.unwrap_or(gone)
     }
 
     fn release(&self) -> Result<(), Error> {
@@ -138,7 +142,9 @@ impl Grant {
 
 impl Drop for Grant {
     fn drop(&mut self) {
-        self.handle.client.leave_grant(self.number);
+        if let Ok(mut books) = self.handle.client.books() {
+            books.grants.remove(&self.number);
+        }
     }
 }
 
@@ -166,7 +172,7 @@ impl Term {
 
     /// The loss of this grant: a future, and something for a thread to wait for.
     pub fn lost(&self) -> Lost {
-        Lost(Watch::new(self, |life| life.over))
+        Moment::new(&self.0, |life| life.over, Grant::loss)
     }
 
     /// An error with [`Status::Lost`] once it was lost.
@@ -181,7 +187,7 @@ impl Term {
 
     /// That its work has to end: a future, and something for a thread to wait for.
     pub fn ending(&self) -> Ending {
-        Ending(Watch::new(self, |life| life.ending.is_some()))
+        Moment::new(&self.0, |life| life.ending.is_some(), Grant::ending)
     }
 }
 
@@ -232,8 +238,9 @@ impl Guard {
     pub async fn release_async(self) -> Result<(), Error> {
         let grant = Arc::clone(&self.term.0);
         let start = |request| grant.handle.native().release_start(request, grant.number);
-        let released = match Request::start(&grant.handle.client, start) {
-            Ok(request) => poll_fn(|context| request.poll_next(context)).await.event.result(),
+        let client = &grant.handle.client;
+        let released = match Request::start(client, client.number(), start) {
+            Ok(request) => request.next().await.and_then(|told| told.event.result()),
             Err(error) => Err(error),
         };
         grant.end_asked();
@@ -272,97 +279,52 @@ impl Drop for Guard {
     }
 }
 
-/// Waits for a change of a grant, with one waker, which it takes back when it is dropped.
-struct Watch {
+/// Something that happens to a grant: a future, and for a thread to [`Moment::wait`] for. It has one
+/// waker, and none when it is dropped.
+pub struct Moment<T> {
     grant: Arc<Grant>,
     number: usize,
-    until: fn(&Life) -> bool,
+    has_come: fn(&Life) -> bool,
+    what: fn(&Grant) -> T,
 }
 
-impl Watch {
-    fn new(term: &Term, until: fn(&Life) -> bool) -> Watch {
-        let grant = Arc::clone(&term.0);
+/// The end of a grant, lost or released: `Some` error says that it was lost, and why.
+pub type Lost = Moment<Option<Error>>;
+
+/// That the work of a term has to end.
+pub type Ending = Moment<End>;
+
+impl<T> Moment<T> {
+    fn new(grant: &Arc<Grant>, has_come: fn(&Life) -> bool, what: fn(&Grant) -> T) -> Moment<T> {
         let mut life = guarded(&grant.life);
-        life.watches += 1;
-        let number = life.watches;
-        drop(life);
-        Watch { grant, number, until }
+        life.moments += 1;
+        Moment { grant: Arc::clone(grant), number: life.moments, has_come, what }
     }
 
-    /// In a child of fork nothing is held, and nobody would tell.
-    fn is_forked(&self) -> bool {
-        self.grant.handle.client.is_forked()
-    }
-
-    fn wait(&self) {
-        if self.is_forked() {
-            return;
-        }
-        let mut life = guarded(&self.grant.life);
-        while !(self.until)(&life) {
-            life = self.grant.changed.wait(life).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
-        if self.is_forked() {
-            return Poll::Ready(());
-        }
-        let mut life = guarded(&self.grant.life);
-        if (self.until)(&life) {
-            return Poll::Ready(());
-        }
-        life.wakers.insert(self.number, context.waker().clone());
-        Poll::Pending
-    }
-
-    fn end(&self) -> End {
-        let gone = End { reason: Reason::Unknown, left: Some(Duration::ZERO) };
-        guarded(&self.grant.life).ending.unwrap_or(gone)
+    /// Block until it happens.
+    pub fn wait(&self) -> T {
+        block_on(Moment::new(&self.grant, self.has_come, self.what))
     }
 }
 
-impl Drop for Watch {
+impl<T> Future for Moment<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        // In a child of fork nothing is held, and nobody would tell.
+        if !self.grant.handle.client.is_forked() {
+            let mut life = guarded(&self.grant.life);
+            if !(self.has_come)(&life) {
+                life.wakers.insert(self.number, context.waker().clone());
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready((self.what)(&self.grant))
+    }
+}
+
+impl<T> Drop for Moment<T> {
     fn drop(&mut self) {
         guarded(&self.grant.life).wakers.remove(&self.number);
-    }
-}
-
-/// The end of a grant. The future is ready, and `wait` returns, when it was lost or released:
-/// `Some` error says that it was lost, and why.
-pub struct Lost(Watch);
-
-impl Lost {
-    /// Wait for the end.
-    pub fn wait(&self) -> Option<Error> {
-        self.0.wait();
-        self.0.grant.loss()
-    }
-}
-
-impl Future for Lost {
-    type Output = Option<Error>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Error>> {
-        self.0.poll(context).map(|()| self.0.grant.loss())
-    }
-}
-
-/// That the work of a term has to end. The future is ready, and `wait` returns, when it has to.
-pub struct Ending(Watch);
-
-impl Ending {
-    /// Wait for it.
-    pub fn wait(&self) -> End {
-        self.0.wait();
-        self.0.end()
-    }
-}
-
-impl Future for Ending {
-    type Output = End;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<End> {
-        self.0.poll(context).map(|()| self.0.end())
     }
 }

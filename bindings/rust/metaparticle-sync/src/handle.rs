@@ -54,7 +54,7 @@ impl Handle {
         let (id, run) = (native.id(), AtomicU64::new(client.number()));
         let (name, former, on_waiting) = (name.to_owned(), Mutex::default(), Mutex::default());
         let handle = Arc::new(Handle { native, client, name, run, former, on_waiting });
-        handle.client.enter_handle(id, &handle)?;
+        handle.client.books()?.handles.insert(id, Arc::downgrade(&handle));
         Ok(handle)
     }
 
@@ -70,7 +70,7 @@ impl Handle {
 
     pub fn take_async(self: &Arc<Self>, value: Option<&str>, wait_ms: i64) -> Acquire {
         let start = |number| self.native.start(number, value, wait_ms);
-        let request = Request::start(&self.client, start);
+        let request = Request::start(&self.client, self.client.number(), start);
         Acquire { handle: Arc::clone(self), request: Some(request) }
     }
 
@@ -100,7 +100,7 @@ impl Handle {
     }
 
     pub fn begin(self: Arc<Self>, event: &Event) -> Arc<Grant> {
-        if event.kind == native::TERM && event.op != self.run_number() {
+        if event.kind() == native::TERM && event.op_id != self.run_number() {
             self.native.term_done(event.grant, false);
         }
         Grant::begin(self, event)
@@ -111,11 +111,11 @@ impl Handle {
     }
 
     pub fn tell_waiting(&self, event: &Event) {
-        let (Some(told), Some(holder)) = (guarded(&self.on_waiting).clone(), &event.holder) else {
+        let (Some(told), Some(holder)) = (guarded(&self.on_waiting).clone(), event.holder()) else {
             return;
         };
         let waiting = Waiting {
-            holder: holder.clone(),
+            holder,
             position: event.position,
             unchanged: Duration::from_millis(event.unchanged_ms.max(0) as u64),
         };
@@ -125,7 +125,9 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.client.leave_handle(self.native.id());
+        if let Ok(mut books) = self.client.books() {
+            books.handles.remove(&self.native.id());
+        }
     }
 }
 
@@ -145,7 +147,7 @@ impl Future for Acquire {
             Err(error) => Err(error.clone()),
             Ok(request) => match request.poll_next(context) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(told) => told.guard(true),
+                Poll::Ready(told) => told.and_then(|told| told.guard(true)),
             },
         };
         self.request = None;

@@ -54,7 +54,7 @@ pub use candidate::Candidate;
 pub use client::{Client, DEFAULT_BASE_URI};
 pub use election::{Election, Handler};
 pub use error::{Error, Reason, Status};
-pub use grant::{End, Ending, Guard, Lost, Term};
+pub use grant::{End, Ending, Guard, Lost, Moment, Term};
 pub use handle::{Acquire, Canceller, Waiting};
 pub use lock::Lock;
 #[cfg(feature = "stream")]

@@ -8,8 +8,9 @@
 use crate::error::{Error, Status};
 use metaparticle_sync_sys as sys;
 use std::ffi::{CStr, CString};
+use std::ops::Deref;
 use std::os::raw::{c_char, c_int};
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::Once;
 
 /// What an event tells, as the library's constants have it.
@@ -19,39 +20,57 @@ pub(crate) use sys::{
     MPSYNC_EVENT_TERM as TERM, MPSYNC_EVENT_WAITING as WAITING,
 };
 
-#[derive(Debug, Default)]
-pub(crate) struct Event {
-    pub kind: u32,
-    pub status: i32,
-    pub reason: i32,
-    pub position: u32,
-    pub op: u64,
-    pub lock: u64,
-    pub grant: u64,
-    pub token: u64,
-    pub unchanged_ms: i64,
-    pub left_ms: i64,
-    pub holder: Option<String>,
-    pub value: Option<String>,
-    pub message: Option<String>,
-}
+/// An event of the library: its fields, and its texts as copies.
+pub(crate) struct Event(NonNull<sys::mpsync_event>);
+
+// SAFETY: an event is read-only, and nobody else has it.
+unsafe impl Send for Event {}
 
 impl Event {
+    pub fn kind(&self) -> u32 {
+        self.type_ as u32
+    }
+
     /// Whether more of the same request will come.
     pub fn goes_on(&self) -> bool {
-        matches!(self.kind, WAITING | LEADER | LOG | TERM | ENDING)
+        matches!(self.kind(), WAITING | LEADER | LOG | TERM | ENDING)
+    }
+
+    pub fn holder(&self) -> Option<String> {
+        text_of(self.holder)
+    }
+
+    pub fn value(&self) -> Option<String> {
+        text_of(self.value)
+    }
+
+    pub fn message(&self) -> Option<String> {
+        text_of(self.message)
     }
 
     pub fn result(&self) -> Result<(), Error> {
         if self.status == 0 {
             return Ok(());
         }
-        let message = match (&self.message, &self.holder) {
-            (Some(message), _) => message.clone(),
-            (None, Some(holder)) => format!("{}: {} has it", status_text(self.status), holder),
-            (None, None) => status_text(self.status),
-        };
-        Err(Error::new(Status::of(self.status), message))
+        let said = status_text(self.status);
+        let message = self.message().or_else(|| Some(format!("{said}: {} has it", self.holder()?)));
+        Err(Error::new(Status::of(self.status), message.unwrap_or(said)))
+    }
+}
+
+impl Deref for Event {
+    type Target = sys::mpsync_event;
+
+    fn deref(&self) -> &sys::mpsync_event {
+        // SAFETY: it is freed by drop alone.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: the library gave it to this owner.
+        unsafe { sys::mpsync_event_free(self.0.as_ptr()) }
     }
 }
 
@@ -166,13 +185,13 @@ impl Client {
     /// The next event; waits for it.
     pub fn next_event(&self) -> Option<Event> {
         // SAFETY: the queue lives as long as self.
-        taken(unsafe { sys::mpsync_queue_wait(self.queue, -1) })
+        NonNull::new(unsafe { sys::mpsync_queue_wait(self.queue, -1) }).map(Event)
     }
 
     /// The next event of this request, which has `AWAITED` in its number; `None` after a signal.
     pub fn wait_for(&self, op: u64) -> Option<Event> {
         // SAFETY: the queue lives as long as self.
-        taken(unsafe { sys::mpsync_queue_wait_for(self.queue, op) })
+        NonNull::new(unsafe { sys::mpsync_queue_wait_for(self.queue, op) }).map(Event)
     }
 
     /// Release all that is held; the event DONE of this request is the client's last.
@@ -204,29 +223,6 @@ impl Drop for Client {
             sys::mpsync_queue_free(self.queue);
         }
     }
-}
-
-/// A copy of an event that the library gave to the caller, or NULL.
-fn taken(native: *mut sys::mpsync_event) -> Option<Event> {
-    // SAFETY: NULL or an event that nobody else has.
-    let event = unsafe { native.as_ref() }.map(|event| Event {
-        kind: event.type_ as u32,
-        status: event.status,
-        reason: event.reason,
-        position: event.position,
-        op: event.op_id,
-        lock: event.lock,
-        grant: event.grant,
-        token: event.token,
-        unchanged_ms: event.unchanged_ms,
-        left_ms: event.left_ms,
-        holder: text_of(event.holder),
-        value: text_of(event.value),
-        message: text_of(event.message),
-    });
-    // SAFETY: takes NULL; nothing of it is used any more.
-    unsafe { sys::mpsync_event_free(native) };
-    event
 }
 
 enum Raw {

@@ -1,7 +1,7 @@
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::native;
-use crate::request::{Request, Told};
+use crate::request::{block_on, Request, Told};
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
@@ -27,7 +27,7 @@ impl Observer {
     pub(crate) fn start(handle: &Handle) -> Result<Observer, Error> {
         let native = handle.client.native();
         let start = |number| native.observe_start(number, &handle.name);
-        let request = Request::start(&handle.client, start)?;
+        let request = Request::start(&handle.client, handle.client.number(), start)?;
         Ok(Observer { request, over: false })
     }
 
@@ -43,14 +43,12 @@ impl Observer {
         self.request.poll_next(context).map(|told| self.see(told))
     }
 
-    fn see(&mut self, told: Told) -> Option<Option<Leader>> {
-        let event = told.event;
-        self.over = event.kind != native::LEADER;
-        if self.over {
-            return None;
-        }
-        let (value, token) = (event.value, event.token);
-        Some(event.holder.map(|holder| Leader { holder, value, token }))
+    fn see(&mut self, told: Result<Told, Error>) -> Option<Option<Leader>> {
+        let event = told.ok().map(|told| told.event).filter(|event| event.kind() == native::LEADER);
+        self.over = event.is_none();
+        let event = event?;
+        let leader = |holder| Leader { holder, value: event.value(), token: event.token };
+        Some(event.holder().map(leader))
     }
 
     /// The same as a `Stream`.
@@ -64,11 +62,7 @@ impl Iterator for Observer {
     type Item = Option<Leader>;
 
     fn next(&mut self) -> Option<Option<Leader>> {
-        if self.over {
-            return None;
-        }
-        let told = self.request.next();
-        self.see(told)
+        block_on(self.changed())
     }
 }
 

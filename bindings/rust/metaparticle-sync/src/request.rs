@@ -3,14 +3,37 @@
 use crate::client::Client;
 use crate::error::{Error, Status};
 use crate::grant::{Grant, Guard};
-use crate::native::{status_text, Event};
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use crate::native::Event;
+use std::collections::{hash_map::Entry, VecDeque};
+use std::future::{poll_fn, Future};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 
 /// A panic elsewhere leaves nothing half done behind these locks.
 pub(crate) fn guarded<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits in this thread.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        thread::park();
+    }
 }
 
 /// An event, with the grant that it begins.
@@ -22,9 +45,8 @@ pub(crate) struct Told {
 impl Told {
     pub fn guard(self, in_background: bool) -> Result<Guard, Error> {
         self.event.result()?;
-        self.grant
-            .map(|grant| Guard::new(grant, in_background))
-            .ok_or_else(|| Error::new(Status::Closed, status_text(Status::Closed as i32)))
+        let grant = self.grant.ok_or(Status::Closed)?;
+        Ok(Guard::new(grant, in_background))
     }
 }
 
@@ -37,45 +59,18 @@ struct Letters {
 
 /// Where the client's thread puts what it reads, for one thread or task.
 #[derive(Default)]
-pub(crate) struct Inbox {
-    letters: Mutex<Letters>,
-    changed: Condvar,
-}
+pub(crate) struct Inbox(Mutex<Letters>);
 
 impl Inbox {
     pub fn push(&self, mut told: Told) {
-        let mut letters = guarded(&self.letters);
+        let mut letters = guarded(&self.0);
         if letters.forsaken {
             told.grant = None;
         }
         letters.told.push_back(told);
         let waker = letters.waker.take();
         drop(letters);
-        self.changed.notify_one();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn next(&self) -> Told {
-        let mut letters = guarded(&self.letters);
-        loop {
-            if let Some(told) = letters.told.pop_front() {
-                return told;
-            }
-            letters = self.changed.wait(letters).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn poll_next(&self, context: &mut Context<'_>) -> Poll<Told> {
-        let mut letters = guarded(&self.letters);
-        match letters.told.pop_front() {
-            Some(told) => Poll::Ready(told),
-            None => {
-                letters.waker = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
+        waker.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -87,30 +82,25 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub fn start(
-        client: &Client,
-        call: impl FnOnce(u64) -> Result<(), Error>,
-    ) -> Result<Request, Error> {
-        Request::numbered(client, client.number(), call)
-    }
-
     /// One request of each number at a time.
-    pub fn numbered(
+    pub fn start(
         client: &Client,
         number: u64,
         call: impl FnOnce(u64) -> Result<(), Error>,
     ) -> Result<Request, Error> {
         let inbox = Arc::default();
-        client.enter(number, &inbox)?;
-        let client = client.clone();
-        let request = Request { client, number, inbox };
+        match client.books()?.requests.entry(number) {
+            Entry::Occupied(_) => return Err(Status::AlreadyHeld.into()),
+            Entry::Vacant(place) => place.insert(Arc::clone(&inbox)),
+        };
+        let request = Request { client: client.clone(), number, inbox };
         call(number)?;
         Ok(request)
     }
 
     /// Nobody takes a grant any more, and none is kept.
     pub fn forsake(&self) {
-        let mut letters = guarded(&self.inbox.letters);
+        let mut letters = guarded(&self.inbox.0);
         letters.forsaken = true;
         let grants: Vec<_> = letters.told.iter_mut().map(|told| told.grant.take()).collect();
         drop(letters);
@@ -118,27 +108,27 @@ impl Request {
     }
 
     /// In a child of fork nothing will be told.
-    fn forked(&self) -> Option<Told> {
-        let status = Status::Forked as i32;
-        self.client
-            .is_forked()
-            .then(|| Told { event: Event { status, ..Event::default() }, grant: None })
-    }
-
-    pub fn next(&self) -> Told {
-        self.forked().unwrap_or_else(|| self.inbox.next())
-    }
-
-    pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<Told> {
-        match self.forked() {
-            Some(told) => Poll::Ready(told),
-            None => self.inbox.poll_next(context),
+    pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<Result<Told, Error>> {
+        if self.client.is_forked() {
+            return Poll::Ready(Err(Status::Forked.into()));
         }
+        let mut letters = guarded(&self.inbox.0);
+        if let Some(told) = letters.told.pop_front() {
+            return Poll::Ready(Ok(told));
+        }
+        letters.waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    pub async fn next(&self) -> Result<Told, Error> {
+        poll_fn(|context| self.poll_next(context)).await
     }
 }
 
 impl Drop for Request {
     fn drop(&mut self) {
-        self.client.leave(self.number);
+        if let Ok(mut books) = self.client.books() {
+            books.requests.remove(&self.number);
+        }
     }
 }

@@ -2,16 +2,16 @@
 
 use crate::error::Error;
 use crate::grant::{Grant, Term};
-use crate::handle::{Handle, WAIT_AS_OPTION};
+use crate::handle::Handle;
 use crate::log;
 use crate::native;
-use crate::request::{guarded, Request, Told};
+use crate::request::{block_on, guarded, Request};
 use std::fmt::Display;
 use std::future::{poll_fn, Future};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 /// What the work of a term may return: nothing, or a `Result`, whose error is told by a warning and
 /// lets the candidate pause before it stands again.
@@ -40,52 +40,37 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub fn start(handle: &Arc<Handle>, value: Option<&str>, wait_ms: i64) -> Result<Run, Error> {
-        let former = guarded(&handle.former).take();
-        if let Some(former) = former {
-            while former.next().event.goes_on() {}
-        }
-        Run::begin(handle, value, wait_ms)
-    }
-
-    pub async fn start_async(handle: &Arc<Handle>, value: Option<&str>) -> Result<Run, Error> {
-        poll_fn(|context| {
-            let mut former = guarded(&handle.former);
-            while let Some(request) = &*former {
-                match request.poll_next(context) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(told) if told.event.goes_on() => {}
-                    Poll::Ready(_) => *former = None,
-                }
-            }
-            Poll::Ready(())
-        })
-        .await;
-        Run::begin(handle, value, WAIT_AS_OPTION)
-    }
-
-    fn begin(handle: &Arc<Handle>, value: Option<&str>, wait_ms: i64) -> Result<Run, Error> {
+    pub async fn start(
+        handle: &Arc<Handle>,
+        value: Option<&str>,
+        wait_ms: i64,
+    ) -> Result<Run, Error> {
+        poll_fn(|context| Run::poll_former(handle, context)).await;
         let start = |number| handle.native().run_start(number, value, wait_ms);
-        let request = Request::numbered(&handle.client, handle.run_number(), start)?;
+        let request = Request::start(&handle.client, handle.run_number(), start)?;
         Ok(Run { handle: Arc::clone(handle), request: Some(request), term: None })
     }
 
-    /// The next term; `None` when the run was stopped.
-    pub fn next(&mut self) -> Result<Option<Term>, Error> {
-        let told = self.request.as_ref().map(Request::next);
-        told.map_or(Ok(None), |told| self.hear(told))
+    /// Ready when nothing is left of a run whose future was dropped.
+    fn poll_former(handle: &Handle, context: &mut Context<'_>) -> Poll<()> {
+        let mut former = guarded(&handle.former);
+        while let Some(request) = &*former {
+            match request.poll_next(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(told)) if told.event.goes_on() => {}
+                Poll::Ready(_) => *former = None,
+            }
+        }
+        Poll::Ready(())
     }
 
-    async fn next_async(&mut self) -> Result<Option<Term>, Error> {
+    /// The next term; `None` when the run was stopped.
+    pub async fn next(&mut self) -> Result<Option<Term>, Error> {
         let Some(request) = &self.request else {
             return Ok(None);
         };
-        let told = poll_fn(|context| request.poll_next(context)).await;
-        self.hear(told)
-    }
-
-    fn hear(&mut self, told: Told) -> Result<Option<Term>, Error> {
-        if told.event.kind == native::TERM {
+        let told = request.next().await?;
+        if told.event.kind() == native::TERM {
             self.term = told.grant;
             return Ok(self.term.clone().map(Term));
         }
@@ -105,7 +90,7 @@ impl Run {
     }
 
     pub fn lead<R: Outcome>(mut self, mut work: impl FnMut(&Term) -> R) -> Result<(), Error> {
-        while let Some(term) = self.next()? {
+        while let Some(term) = block_on(self.next())? {
             let outcome = catch_unwind(AssertUnwindSafe(|| work(&term)));
             self.done(failure(outcome));
         }
@@ -117,7 +102,7 @@ impl Run {
         F: Future,
         F::Output: Outcome,
     {
-        while let Some(term) = self.next_async().await? {
+        while let Some(term) = self.next().await? {
             let mut work = pin!(work(term));
             let outcome = poll_fn(|context| {
                 match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
