@@ -4,10 +4,11 @@
 #[macro_use]
 extern crate metaparticle_sync as sync;
 
-use std::env;
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use sync::{Handler, Lock, DEFAULT_BASE_URI};
+use std::sync::{mpsc, Mutex};
+use std::{env, panic, thread};
+use sync::{Election, Handler, Lock, DEFAULT_BASE_URI};
 
 struct Program<'a> {
     election: sync::Election<'a>,
@@ -40,6 +41,77 @@ fn locks() {
     with_macro();
     lock.lock(|| lose("a"));
     lock.lock(|| println!("after a loss"));
+    // After a loss there is nothing to release, and nothing is said.
+    lock.lock(|| {
+        lose("a");
+        lock.unlock();
+    });
+    // What the work throws comes out of the call, and the lock is free again.
+    panic::set_hook(Box::new(|_| ()));
+    let thrown = panic::catch_unwind(|| Lock::new("a", DEFAULT_BASE_URI, 10).lock(|| panic!()));
+    let _ = panic::take_hook();
+    println!("thrown {}", thrown.is_err());
+    lock.lock(|| println!("after what was thrown"));
+}
+
+// Threads that run, follow and shut down.
+fn threads() {
+    let (tell, told) = mpsc::channel();
+    let (finish, finished) = mpsc::channel::<()>();
+    let leads = tell.clone();
+    let leader = move || {
+        leads.send("one leads").unwrap();
+        finished.recv().unwrap();
+    };
+    let one = Election::new("e", DEFAULT_BASE_URI, Box::new(leader), Box::new(|| ()));
+    let running = one.clone();
+    let first = thread::spawn(move || running.run());
+    println!("{} {}", told.recv().unwrap(), one.is_running());
+    let leads = tell.clone();
+    let other = elect!("e", move || leads.send("other leads").unwrap(), move || {
+        tell.send("other follows").unwrap()
+    });
+    let running = other.clone();
+    let second = thread::spawn(move || running.run());
+    println!("{}", told.recv().unwrap());
+    one.shutdown();
+    finish.send(()).unwrap();
+    first.join().unwrap();
+    println!("{}", told.recv().unwrap());
+    second.join().unwrap();
+    println!("{} {}", one.is_running(), other.is_running());
+
+    // Whichever of two threads comes first.
+    for _ in 0..20 {
+        let election = elect!("f", || (), || ());
+        let running = election.clone();
+        let thread = thread::spawn(move || running.run());
+        election.shutdown();
+        thread.join().unwrap();
+    }
+    println!("shut down");
+}
+
+// A handler that sets handlers, and one that shuts down.
+fn handlers() {
+    let election = elect!("g");
+    let same = election.clone();
+    let (tell, told) = mpsc::channel();
+    election.add_handler(
+        Handler::Leader,
+        Box::new(move || {
+            let (again, tell) = (same.clone(), tell.clone());
+            same.add_handler(Handler::Follower, Box::new(move || {
+                println!("replaced within");
+                again.shutdown();
+                tell.send(()).unwrap();
+            }));
+            lose("g");
+            told.recv().unwrap();
+        }),
+    );
+    election.run();
+    println!("{}", election.is_running());
 }
 
 fn elections() {
@@ -56,19 +128,24 @@ fn elections() {
     println!("{} {}", terms.load(Ordering::SeqCst), election.is_running());
 
     // A handler replaces the one before; after a loss it stands again.
+    let (tell, told) = mpsc::channel();
+    let told = Mutex::new(told);
     let program = Program {
         election: sync::Election::new(
             "c",
             DEFAULT_BASE_URI,
             Box::new(|| println!("never: it is replaced")),
-            Box::new(|| println!("lost")),
+            Box::new(move || {
+                println!("lost");
+                tell.send(()).unwrap();
+            }),
         ),
     };
     let handler = || {
         println!("leads");
         if terms.fetch_add(1, Ordering::SeqCst) == 1 {
             lose("c");
-            std::thread::sleep(std::time::Duration::from_secs(10));
+            told.lock().unwrap().recv().unwrap();
         }
     };
     program.election.add_handler(Handler::Leader, Box::new(handler));
@@ -82,5 +159,7 @@ fn elections() {
 
 fn main() {
     locks();
+    threads();
+    handlers();
     elections();
 }

@@ -1,12 +1,13 @@
-//! One leads, until its term is lost or given back.
+//! Leads term after term until it is stopped; the work of a term ends when it is told to.
 
 use metaparticle_sync::{Candidate, Error, Options};
 
 fn main() -> Result<(), Error> {
     let candidate = Candidate::open("example", &Options::new())?;
-    let term = candidate.campaign("http://me:8080")?;
-    println!("leading");
-    term.release()?;
-    println!("not leading");
-    Ok(())
+    candidate.lead("http://me:8080", |term| {
+        println!("leading");
+        candidate.stop(); // as a handler of SIGTERM would
+        term.ending().wait();
+        println!("not leading");
+    })
 }
