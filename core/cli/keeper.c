@@ -28,7 +28,6 @@ struct keeper {
 	int timer;   /* on boot time, which goes on while the machine sleeps */
 	bool asked_to_end;
 	bool has_terminal;
-	bool has_led;
 	bool done;
 	int exit_code;
 	int end_signal;
@@ -162,7 +161,6 @@ static void on_held(struct keeper *keeper, const mpsync_event *event)
 	notices_clear_line(&keeper->notices);
 	notices_forget(&keeper->notices);
 	right_begin(&keeper->right, event);
-	keeper->has_led = keeper->start->election;
 	log_say(keeper->right.client, LOG_INFO, "%s is held with token %" PRIu64, name_of(keeper),
 	    keeper->right.token);
 	if (!term_begin(&keeper->term)) {
@@ -211,13 +209,9 @@ static void on_failed(struct keeper *keeper, const mpsync_event *event)
 	end(keeper, complain(exit_code_of(event->status), "%s", why));
 }
 
-/* A store that is not there at all is waited for by who said --wait, or had the name before. */
+/* A wait is also for a store that is not there yet: it is said at once, and each minute. */
 static void on_trouble(struct keeper *keeper, const mpsync_event *event)
 {
-	if (!keeper->has_led && keeper->right.wait_ms < 0) {
-		on_failed(keeper, event);
-		return;
-	}
 	notices_clear_line(&keeper->notices);
 	notices_forget(&keeper->notices);
 	if (!keeper->arguments->quiet)

@@ -232,13 +232,18 @@ class Waiting(Case):
 
     def test_wait_is_also_for_a_store_that_is_not_up_yet(self):
         port = free_port()
-        waiter = self.start([MPSYNC, "lock", "x", "--wait", "5m", "--", "echo", "ran"],
-                            {"MPSYNC_URL": f"http://127.0.0.1:{port}"}, subprocess.PIPE)
-        self.addCleanup(waiter.child.stderr.close)
-        self.assertRegex(waiter.child.stderr.readline(), "^mpsync: no elector answers .*waiting for it")
+        waiters = [self.start([MPSYNC, verb, name, *wait, "--", "echo", "ran"],
+                              {"MPSYNC_URL": f"http://127.0.0.1:{port}"}, subprocess.PIPE)
+                   for verb, name, wait in (("lock", "x", ["--wait", "5m"]), ("lock", "y", []), ("elect", "z", []))]
+        for waiter in waiters:
+            self.addCleanup(waiter.child.stderr.close)
+            self.assertRegex(waiter.child.stderr.readline(),
+                             "^mpsync: no elector answers .*start one with: mpsync elector; waiting for it")
         self.elector("memory:", port)
-        waiter.expect("ran")
-        self.assertEqual(waiter.child.wait(), 0)
+        for waiter in waiters:
+            waiter.expect("ran")
+        for waiter in waiters[:2]:
+            self.assertEqual(waiter.child.wait(), 0)
 
     def test_store_that_never_comes_up_is_122_when_the_wait_is_over(self):
         start = time.monotonic()

@@ -421,6 +421,23 @@ static void test_rides_out_a_store(void **state)
 	assert_int_equal(world.terms.end_status, MPSYNC_E_UNREACHABLE);
 }
 
+/* Goal: a wait without an end says at once that the store is away, and then each minute. */
+static void test_says_each_minute_what_it_waits_for(void **state)
+{
+	struct terms_options options = usual;
+	struct world world;
+
+	(void)state;
+	options.wait_ms = TERMS_NEVER;
+	stand(&world, &options);
+	while (world.now_ms < 125000) {
+		feed_failed(&world, MPSYNC_E_UNREACHABLE);
+		assert_int_equal(world.ends, 0);
+		pass_to_wake(&world);
+	}
+	assert_int_equal(world.troubles, 3);
+}
+
 /* Goal: what can never succeed ends at once; who has led waits for a permission to come back. */
 static void test_refusals(void **state)
 {
@@ -604,6 +621,7 @@ int main(void)
 	    cmocka_unit_test(test_stop_at_any_moment),
 	    cmocka_unit_test(test_grant_beside_the_stop),
 	    cmocka_unit_test(test_rides_out_a_store),
+	    cmocka_unit_test(test_says_each_minute_what_it_waits_for),
 	    cmocka_unit_test(test_refusals),
 	    cmocka_unit_test(test_one_term_of_a_lock),
 	    cmocka_unit_test(test_close),
