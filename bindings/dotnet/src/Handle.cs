@@ -105,8 +105,10 @@ namespace Metaparticle.Sync
             using (cancellation.Register(request.Withdraw))
                 told = await request.Ended.ConfigureAwait(false);
             if (cancellation.IsCancellationRequested)
+            {
                 request.Withdraw();
-            cancellation.ThrowIfCancellationRequested();
+                cancellation.ThrowIfCancellationRequested();
+            }
             return request.Result(told);
         }
 
