@@ -1,6 +1,8 @@
 /* Java: text as UTF-8 bytes (JNI's own encoding is another beyond the basic plane), 64 bits as long. */
 
 %include "enumtypeunsafe.swg"
+%javaconst(1);
+%javaconst(0) MPSYNC_OP_AWAITED;
 %apply long long { uint64_t, int64_t, unsigned long long };
 
 %pragma(java) jniclasscode=%{

@@ -2,25 +2,24 @@ package io.metaparticle.sync;
 
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 
 /**
  * One name that at most one candidate leads at a time.
  *
- * <p>{@link #run} is the loop of programs that act while they lead; {@link #campaign} and {@link
- * #resign} are its parts.
+ * <p>{@link #lead} does a leader's work, term after term; {@link #campaign} and {@link #resign} are
+ * its parts. {@link #run} and {@link #shutdown} are those of the first package.
  */
 public class Election implements Runnable, LockListener, AutoCloseable {
-  private static final long RETRY_MS = 1000;
-
   private final Handle handle;
   private final Runnable elected;
   private final Runnable terminate;
-  private final AtomicBoolean running = new AtomicBoolean();
-  private volatile CountDownLatch stop = new CountDownLatch(1);
+  private final Object state = new Object();
+  private long number; // of the present run, or of the next one; guarded by state
+  private boolean running;
+  private boolean closed;
+  private Thread stopper; // who has called shutdown since the last run
 
   /**
    * An election on the default URL.
@@ -46,7 +45,7 @@ public class Election implements Runnable, LockListener, AutoCloseable {
   }
 
   /**
-   * An election with options, for {@link #campaign}.
+   * An election with options, for {@link #lead} and {@link #campaign}.
    *
    * @param name 1 to 1,024 bytes of UTF-8, compared by bytes
    * @param options where the election lives, and how a term is held
@@ -64,9 +63,79 @@ public class Election implements Runnable, LockListener, AutoCloseable {
    * @param terminate what {@link #run} calls when a term has ended
    */
   public Election(String name, Options options, Runnable elected, Runnable terminate) {
-    handle = Handle.election(name, options);
+    this(Handle.election(Connection.shared(options.url), name, options), elected, terminate);
+  }
+
+  Election(Handle handle, Runnable elected, Runnable terminate) {
+    this.handle = handle;
     this.elected = elected;
     this.terminate = terminate;
+    number = handle.connection.number();
+  }
+
+  /**
+   * Stand again and again, and do this work while this candidate leads, until {@link #stop}.
+   *
+   * @param work called at each term, on a thread of the package, which is interrupted when the term
+   *     shall end; the term is given back when it has returned
+   * @throws AlreadyHeldException if this object stands or leads already
+   * @throws LockTimeoutException if the option {@code wait} ended without a term
+   * @throws InterruptedException if the calling thread was interrupted, which stops the run
+   */
+  public void lead(Work work) throws InterruptedException {
+    lead(work, null);
+  }
+
+  /**
+   * As {@link #lead(Work)}.
+   *
+   * @param work called at each term
+   * @param value what observers see of the leader, at most 16 KiB; null: nothing
+   * @throws InterruptedException if the calling thread was interrupted, which stops the run
+   */
+  public void lead(Work work, String value) throws InterruptedException {
+    play(new Run(handle, work, null), value, Calls.WAIT_AS_OPTION);
+  }
+
+  private void play(Run run, String value, long waitMs) throws InterruptedException {
+    long own = begin();
+    try {
+      handle.runStart(run, own, value, waitMs);
+      run.await(own);
+    } finally {
+      over();
+    }
+  }
+
+  private long begin() {
+    synchronized (state) {
+      if (running) {
+        throw new AlreadyHeldException("the election \"" + handle.name + "\" is running already");
+      }
+      running = true;
+      stopper = null;
+      return number;
+    }
+  }
+
+  private void over() {
+    synchronized (state) {
+      running = false;
+      number = handle.connection.number();
+      if (closed) {
+        handle.close();
+      }
+    }
+  }
+
+  /**
+   * End {@link #lead}, or the next one if none has begun: a candidate stands no more, a leader's
+   * work is told. Returns at once; the term is renewed until the work has returned.
+   */
+  public void stop() {
+    synchronized (state) {
+      handle.runStop(number);
+    }
   }
 
   /**
@@ -77,7 +146,7 @@ public class Election implements Runnable, LockListener, AutoCloseable {
    * @throws InterruptedException if the thread is interrupted; the request is withdrawn
    */
   public Held campaign(String value) throws InterruptedException {
-    return handle.takeInterruptibly(value, Handle.WAIT_AS_OPTION);
+    return handle.takeInterruptibly(value, Calls.WAIT_AS_OPTION);
   }
 
   /**
@@ -91,22 +160,32 @@ public class Election implements Runnable, LockListener, AutoCloseable {
    * @throws InterruptedException if the thread is interrupted; the request is withdrawn
    */
   public Held campaign(String value, long time, TimeUnit unit) throws InterruptedException {
-    return handle.takeInterruptibly(value, Math.max(unit.toMillis(time), 0));
+    return handle.takeInterruptibly(value, Calls.waitMs(time, unit));
   }
 
   /**
    * Stand without blocking.
    *
    * @param value what observers see of the leader, at most 16 KiB; null: nothing
-   * @return completes when this candidate leads; cancelling it withdraws the request
+   * @return completes, on a thread of the package, when this candidate leads; however else it ends,
+   *     the request is withdrawn
    */
   public CompletableFuture<Held> campaignAsync(String value) {
-    return handle.takeAsync(value, Handle.WAIT_AS_OPTION);
+    return handle.takeAsync(value, Calls.WAIT_AS_OPTION);
   }
 
-  /** End the present term, and wait until the store knows. */
+  /**
+   * End the present term, and wait until the store knows. In {@link #lead} and {@link #run} the
+   * work is told, and this does not wait.
+   *
+   * @throws NotHeldException if this candidate does not lead
+   */
   public void resign() {
-    handle.takePresent().release();
+    Held term = handle.present();
+    if (term == null) {
+      throw new NotHeldException("\"" + handle.name + "\" is not led by this candidate");
+    }
+    term.release();
   }
 
   /** End the waiting of another thread. */
@@ -120,8 +199,7 @@ public class Election implements Runnable, LockListener, AutoCloseable {
    * @return true until the term ends
    */
   public boolean isLeader() {
-    Held term = handle.present();
-    return term != null && term.isHeld();
+    return handle.isHeld();
   }
 
   /**
@@ -149,8 +227,8 @@ public class Election implements Runnable, LockListener, AutoCloseable {
   }
 
   /**
-   * Tell who leads now, and then each change, one after the other, on the common pool, until the
-   * observation is closed.
+   * Tell who leads now, and then each change, one after the other, on threads of the package, until
+   * the observation is closed.
    *
    * @param told is given the leader, or nothing when nobody leads
    * @return ends when it is closed
@@ -160,112 +238,73 @@ public class Election implements Runnable, LockListener, AutoCloseable {
   }
 
   /**
+   * Tell who leads while this candidate waits, one call after the other, on a thread of the
+   * package.
+   *
+   * @param told takes the former one's place; null: none
+   */
+  public void onWaiting(Consumer<Waiting> told) {
+    handle.onWaiting(told);
+  }
+
+  /**
    * Stand again and again until {@link #shutdown}.
    *
-   * <p>{@code elected} runs on this thread when a term begins; {@code terminate} on another when it
-   * has ended, for whatever reason: an {@code elected} that is still at work has to return then.
-   * The next term begins when both have returned.
+   * <p>At each term {@code elected} is called, on a thread of the package, and {@code terminate} on
+   * another when the term shall end, exactly once, for whatever reason: an {@code elected} that is
+   * still at work has to return then. The term is given back when both have returned.
    */
   @Override
   public void run() {
-    if (!running.compareAndSet(false, true)) {
-      throw new AlreadyHeldException("the election \"" + handle.name + "\" is running already");
+    synchronized (state) {
+      if (stopper == Thread.currentThread()) {
+        number = handle.connection.number(); // the shutdown was of a run before
+      }
     }
     try {
-      while (stop.getCount() > 0) {
-        Held term = nextTerm();
-        if (term != null) {
-          lead(term);
-        }
-      }
+      play(new Run(handle, term -> lockAcquired(), this::lockLost), null, Calls.WAIT_FOR_EVER);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-    } finally {
-      stop = new CountDownLatch(1);
-      running.set(false);
     }
   }
 
-  private Held nextTerm() throws InterruptedException {
-    try {
-      Held term = handle.takeInterruptibly(null, Handle.WAIT_FOR_EVER);
-      if (stop.getCount() > 0) {
-        return term;
-      }
-      term.letGo();
-      return null;
-    } catch (SyncException e) {
-      if (e.status() == SyncException.UNREACHABLE) {
-        System.getLogger("io.metaparticle.sync").log(System.Logger.Level.WARNING, e.getMessage());
-        stop.await(RETRY_MS, TimeUnit.MILLISECONDS);
-      } else if (e.status() != SyncException.CANCELLED) {
-        throw e;
-      }
-      return null;
-    }
-  }
-
-  private void lead(Held term) throws InterruptedException {
-    CompletableFuture<Void> over =
-        CompletableFuture.anyOf(term.lost().toCompletableFuture(), stopped())
-            .thenApply(any -> null);
-    Thread watch =
-        new Thread(
-            () -> {
-              over.join();
-              lockLost();
-            },
-            "metaparticle-sync-term");
-    watch.setDaemon(true);
-    watch.start();
-    try {
-      lockAcquired();
-      watch.join();
-    } finally {
-      term.letGo();
-    }
-  }
-
-  private CompletableFuture<Void> stopped() {
-    CountDownLatch latch = stop;
-    CompletableFuture<Void> future = new CompletableFuture<>();
-    stopping = future;
-    if (latch.getCount() == 0) {
-      future.complete(null);
-    }
-    return future;
-  }
-
-  private volatile CompletableFuture<Void> stopping = new CompletableFuture<>();
-
-  /** End {@link #run}: a leader resigns, a candidate stands no more. Returns at once. */
+  /**
+   * End {@link #run}: a leader's functions are told, a candidate stands no more. Returns at once.
+   * It counts for a run that another thread is about to begin, but not, as in the first package,
+   * for one that this thread begins afterwards.
+   */
   public void shutdown() {
-    stop.countDown();
-    handle.cancel();
-    Held term = handle.present();
-    if (term != null) {
-      term.letGo();
+    synchronized (state) {
+      if (!running) {
+        stopper = Thread.currentThread();
+      }
+      stop();
     }
-    stopping.complete(null);
   }
 
   @Override
   public void lockAcquired() {
-    Client.guard(elected);
+    elected.run();
   }
 
   @Override
   public void lockLost() {
-    Client.guard(terminate);
+    terminate.run();
   }
 
-  /** Resign, and cancel what is asked for. */
+  /**
+   * Resign, or cancel what is asked for, and use it no more. A run ends as by {@link #stop}, and is
+   * not waited for.
+   */
   @Override
   public void close() {
-    if (isLeader()) {
-      resign();
-    } else {
-      cancel();
+    synchronized (state) {
+      closed = true;
+      if (running) {
+        stop();
+        return;
+      }
     }
+    handle.end();
   }
 }

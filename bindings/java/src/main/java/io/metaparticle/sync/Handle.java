@@ -3,95 +3,165 @@ package io.metaparticle.sync;
 import io.metaparticle.sync.internal.Native;
 import io.metaparticle.sync.internal.SWIGTYPE_p_mpsync_election;
 import io.metaparticle.sync.internal.SWIGTYPE_p_mpsync_lock;
-import io.metaparticle.sync.internal.SWIGTYPE_p_mpsync_options;
-import java.lang.ref.Cleaner;
+import io.metaparticle.sync.internal.mpsync_event_type;
 import java.lang.ref.Reference;
 import java.time.Duration;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
+import java.util.function.Supplier;
 
 /**
- * A native lock or election with its present grant; freed when nobody has it any more, and so never
+ * A native lock or election, and its present grant. Freed when nobody has it any more, and so never
  * while one of its methods runs.
  */
 final class Handle {
-  static final long WAIT_AS_OPTION = -2;
-  static final long WAIT_FOR_EVER = -1;
-
-  private static final Cleaner CLEANER = Cleaner.create();
-
-  final Client client;
+  final Connection connection;
   final String name;
   private final SWIGTYPE_p_mpsync_lock lock;
   private final SWIGTYPE_p_mpsync_election election;
+  private final Runnable leave;
+  private final AtomicBoolean used = new AtomicBoolean();
+  private final Callbacks.InOrder waitings = new Callbacks.InOrder();
   private volatile Held present;
-  private volatile Held latest; // present, or being released: it may be lost yet
-  private volatile Consumer<LockLostException> onLost = lost -> {};
+  private volatile boolean closed;
+  private volatile BiConsumer<Held, LockLostException> onLost = (held, lost) -> {};
+  private volatile Consumer<Waiting> onWaiting;
 
-  private Handle(Client client, String name, boolean isElection, Options options) {
-    this.client = client;
+  private Handle(Connection connection, String name, boolean isElection, Options options) {
+    this.connection = connection;
     this.name = name;
-    byte[] bytes = Client.utf8("name", name);
-    SWIGTYPE_p_mpsync_options settings = Client.checked(Native::mpsync_options_new);
+    AtomicBoolean left = new AtomicBoolean();
+    leave =
+        () -> {
+          if (left.compareAndSet(false, true)) {
+            connection.leave();
+          }
+        };
     try {
-      for (Map.Entry<String, String> setting : options.settings.entrySet()) {
-        byte[] option = Client.utf8("option", setting.getKey());
-        byte[] value = Client.utf8(setting.getKey(), setting.getValue());
-        Client.checked(() -> Native.mpsync_options_set(settings, option, value));
-      }
+      byte[] bytes = Calls.utf8("name", name);
       lock =
           isElection
               ? null
-              : Client.checked(() -> Native.mpsync_lock_new(client.handle, bytes, settings));
+              : options.with(
+                  set -> connection.with(client -> Native.mpsync_lock_new(client, bytes, set)));
       election =
           isElection
-              ? Client.checked(() -> Native.mpsync_election_new(client.handle, bytes, settings))
+              ? options.with(
+                  set -> connection.with(client -> Native.mpsync_election_new(client, bytes, set)))
               : null;
-    } finally {
-      Native.mpsync_options_free(settings);
+    } catch (RuntimeException e) {
+      leave.run();
+      throw e;
     }
-    long id = isElection ? Native.mpsync_election_id(election) : Native.mpsync_lock_id(lock);
-    client.register(id, this);
-    CLEANER.register(this, new Freeing(client, id, lock, election));
+    Connection.CLEANER.register(this, new Freeing(lock, election, leave));
   }
 
   private record Freeing(
-      Client client, long id, SWIGTYPE_p_mpsync_lock lock, SWIGTYPE_p_mpsync_election election)
+      SWIGTYPE_p_mpsync_lock lock, SWIGTYPE_p_mpsync_election election, Runnable leave)
       implements Runnable {
     @Override
     public void run() {
-      client.unregister(id);
       if (election == null) {
         Native.mpsync_lock_free(lock);
       } else {
         Native.mpsync_election_free(election);
       }
+      leave.run();
     }
   }
 
-  static Handle lock(String name, Options options) {
-    return new Handle(Client.of(options.url), name, false, options);
+  /** Takes over the caller's use of the connection. */
+  static Handle lock(Connection connection, String name, Options options) {
+    return new Handle(connection, name, false, options);
   }
 
-  static Handle election(String name, Options options) {
-    return new Handle(Client.of(options.url), name, true, options);
+  static Handle election(Connection connection, String name, Options options) {
+    return new Handle(connection, name, true, options);
   }
 
-  void onLost(Consumer<LockLostException> listener) {
+  void onLost(BiConsumer<Held, LockLostException> listener) {
     onLost = listener;
+  }
+
+  void onWaiting(Consumer<Waiting> listener) {
+    onWaiting = listener;
+  }
+
+  /** Whether it was free for the caller's request, and now is not. */
+  boolean claim() {
+    return used.compareAndSet(false, true);
+  }
+
+  /** The present grant, or null. */
+  Held present() {
+    return present;
+  }
+
+  boolean isHeld() {
+    Held held = present;
+    return held != null && held.isHeld();
+  }
+
+  /** The present grant, which is no longer present then; null without one. */
+  synchronized Held takePresent() {
+    Held held = present;
+    present = null;
+    return held;
+  }
+
+  synchronized void hide(Held held) {
+    if (present == held) {
+      present = null;
+    }
+  }
+
+  void forget(Held held) {
+    hide(held);
+    connection.forget(held.grant);
+    used.set(false);
+  }
+
+  void begin(Held held) {
+    present = held;
+    connection.hold(held.grant, held);
+    held.lookForLoss(); // LOST may have been read before
+  }
+
+  void lost(Held held, LockLostException lost) {
+    onLost.accept(held, lost);
+  }
+
+  /** What every request of this handle tells before its end. */
+  void tell(Event event) {
+    if (event.type() == mpsync_event_type.MPSYNC_EVENT_LOG) {
+      Callbacks.warn(event.message());
+    } else if (onWaiting != null && event.type() == mpsync_event_type.MPSYNC_EVENT_WAITING) {
+      waitings.tell(() -> onWaiting.accept(event.waiting()));
+    }
   }
 
   /** A request that makes its Held where its event is read, before anybody is told. */
   private final class Taking extends Request {
     private Held held;
+    private boolean withdrawn;
+
+    @Override
+    void progress(Event event) {
+      tell(event);
+    }
 
     @Override
     void end(Event event) {
-      if (event.status() == 0) {
-        held = new Held(Handle.this, event.grant(), event.token());
-        begin(held);
+      synchronized (this) {
+        if (event.status() == 0 && !withdrawn) {
+          held = new Held(Handle.this, event.grant(), event.token(), false);
+          begin(held);
+        } else {
+          used.set(false);
+        }
       }
       super.end(event);
     }
@@ -100,104 +170,135 @@ final class Handle {
       result();
       return held;
     }
+
+    /** Leave nothing of it, whatever has become of it. */
+    void withdraw(long number) {
+      Held granted;
+      synchronized (this) {
+        withdrawn = true;
+        granted = held;
+      }
+      fencedUnlessClosed(
+          () ->
+              election == null
+                  ? Native.mpsync_lock_withdraw(lock, number)
+                  : Native.mpsync_election_withdraw(election, number));
+      if (granted != null) {
+        granted.forget();
+      }
+    }
   }
 
   private LongConsumer start(String value, long waitMs) {
-    byte[] bytes = value == null ? null : Client.utf8("value", value);
-    return number -> startNative(number, bytes, waitMs);
+    byte[] bytes = value == null ? null : Calls.utf8("value", value);
+    return number -> {
+      refuseClosed();
+      fenced(
+          () ->
+              election == null
+                  ? Native.mpsync_lock_acquire_start(lock, number, waitMs)
+                  : Native.mpsync_election_campaign_start(election, number, bytes, waitMs));
+    };
   }
 
-  private void startNative(long number, byte[] value, long waitMs) {
+  private void refuseClosed() {
+    if (closed) {
+      throw SyncException.of(SyncException.CLOSED, "\"" + name + "\" is closed");
+    }
+  }
+
+  private Wait begun(Taking request, String value, long waitMs) {
     try {
-      if (election == null) {
-        Native.mpsync_lock_acquire_start(lock, number, waitMs);
-      } else {
-        Native.mpsync_election_campaign_start(election, number, value, waitMs);
-      }
-    } finally {
-      Reference.reachabilityFence(this);
+      return new Wait(connection, request, start(value, waitMs));
+    } catch (RuntimeException e) {
+      used.set(false);
+      throw e;
     }
   }
 
   Held take(String value, long waitMs) {
     Taking request = new Taking();
-    new Waiting(client, request, start(value, waitMs)).awaitEnd();
+    begun(request, value, waitMs).awaitEnd();
     return request.taken();
   }
 
   Held takeInterruptibly(String value, long waitMs) throws InterruptedException {
     if (Thread.interrupted()) {
+      used.set(false);
       throw new InterruptedException();
     }
     Taking request = new Taking();
-    Waiting waiting = new Waiting(client, request, start(value, waitMs));
-    try {
-      waiting.awaitEndInterruptibly(this::cancel);
-    } catch (InterruptedException e) {
-      if (request.held != null) {
-        request.held.letGo();
-      }
-      throw e;
-    }
+    begun(request, value, waitMs).awaitEndInterruptibly(request::withdraw);
     return request.taken();
   }
 
-  /** Cancelling the future withdraws the request. Its dependents run on the common pool. */
+  /** However the future ends, other than with what it was made for, the request is withdrawn. */
   CompletableFuture<Held> takeAsync(String value, long waitMs) {
     Taking request = new Taking();
-    client.start(request, start(value, waitMs));
+    long number;
+    try {
+      number = connection.start(request, start(value, waitMs));
+    } catch (RuntimeException e) {
+      used.set(false);
+      throw e;
+    }
     CompletableFuture<Held> future = new CompletableFuture<>();
+    future.whenComplete(
+        (held, failure) -> {
+          if (held == null || held != request.held) {
+            request.withdraw(number);
+          }
+        });
     request.ended.thenRunAsync(
         () -> {
           try {
-            Held held = request.taken();
-            if (!future.complete(held)) {
-              held.letGo();
-            }
-          } catch (SyncException e) {
+            future.complete(request.taken());
+          } catch (RuntimeException e) {
             future.completeExceptionally(e);
           }
-        });
-    future.whenComplete(
-        (held, failure) -> {
-          if (future.isCancelled()) {
-            cancel();
-          }
-        });
+        },
+        Callbacks.POOL);
     return future;
   }
 
   void setValue(String value) {
-    byte[] bytes = Client.utf8("value", value);
-    try {
-      client.ask(number -> Native.mpsync_election_set_value_start(election, number, bytes));
-    } finally {
-      Reference.reachabilityFence(this);
-    }
+    byte[] bytes = value == null ? null : Calls.utf8("value", value);
+    connection.ask(
+        number -> fenced(() -> Native.mpsync_election_set_value_start(election, number, bytes)));
   }
 
   void cancel() {
-    try {
-      Client.checked(
-          () ->
-              election == null
-                  ? Native.mpsync_lock_cancel(lock)
-                  : Native.mpsync_election_cancel(election));
-    } finally {
-      Reference.reachabilityFence(this);
-    }
+    fencedUnlessClosed(
+        () ->
+            election == null
+                ? Native.mpsync_lock_cancel(lock)
+                : Native.mpsync_election_cancel(election));
   }
 
   void releaseStart(long number, long grant) {
-    try {
-      if (election == null) {
-        Native.mpsync_lock_release_start(lock, number, grant);
-      } else {
-        Native.mpsync_election_resign_start(election, number, grant);
-      }
-    } finally {
-      Reference.reachabilityFence(this);
-    }
+    fenced(
+        () ->
+            election == null
+                ? Native.mpsync_lock_release_start(lock, number, grant)
+                : Native.mpsync_election_resign_start(election, number, grant));
+  }
+
+  /** Ask for terms until runStop; what becomes of them is told to the request. */
+  void runStart(Request run, long number, String value, long waitMs) {
+    byte[] bytes = value == null ? null : Calls.utf8("value", value);
+    refuseClosed();
+    connection.start(
+        run,
+        number,
+        op -> fenced(() -> Native.mpsync_election_run_start(election, op, bytes, waitMs)));
+  }
+
+  void runStop(long number) {
+    fencedUnlessClosed(() -> Native.mpsync_election_run_stop(election, number));
+  }
+
+  void termDone(long grant, boolean failed) {
+    fencedUnlessClosed(() -> Native.mpsync_election_term_done(election, grant, failed ? 1 : 0));
   }
 
   boolean isHeld(long grant) {
@@ -212,71 +313,51 @@ final class Handle {
   }
 
   Duration remaining(long grant) {
-    try {
-      return Duration.ofMillis(
-          election == null
-              ? Native.mpsync_lock_remaining_ms(lock, grant)
-              : Native.mpsync_election_remaining_ms(election, grant));
-    } finally {
-      Reference.reachabilityFence(this);
-    }
-  }
-
-  /** The present grant, or null. */
-  Held present() {
-    return present;
-  }
-
-  /** The present grant, which is no longer present then. */
-  Held takePresent() {
-    synchronized (this) {
-      Held held = present;
-      present = null;
-      if (held == null) {
-        throw new NotHeldException("\"" + name + "\" is not held");
-      }
-      return held;
-    }
-  }
-
-  void forget(Held held) {
-    synchronized (this) {
-      if (present == held) {
-        present = null;
-      }
-    }
-  }
-
-  private void begin(Held held) {
-    synchronized (this) {
-      present = held;
-      latest = held;
-    }
-    held.lookForLoss(); // LOST may have been read before
-  }
-
-  /** Called by the client's thread: a grant has ended unasked. */
-  void lose(Event event) {
-    Held held = latest;
-    if (held != null && held.isOf(event)) {
-      tellLost(held, event.reason());
-    }
-  }
-
-  void tellLost(Held held, int why) {
-    forget(held);
-    String reason = Event.text(Native.mpsync_reason_text(why));
-    LockLostException lost = new LockLostException("\"" + name + "\" was lost (" + reason + ")");
-    if (held.lose(lost)) {
-      onLost.accept(lost);
-    }
+    return Duration.ofMillis(
+        fenced(
+            () ->
+                election == null
+                    ? Native.mpsync_lock_remaining_ms(lock, grant)
+                    : Native.mpsync_election_remaining_ms(election, grant)));
   }
 
   int lostReason(long grant) {
+    return fenced(
+        () ->
+            election == null
+                ? Native.mpsync_lock_lost_reason(lock, grant)
+                : Native.mpsync_election_lost_reason(election, grant));
+  }
+
+  /** Release what it has, cancel what it asks for, and close it. */
+  void end() {
+    closed = true;
+    Held held = takePresent();
+    if (held != null && held.isHeld()) {
+      held.release();
+    } else {
+      cancel();
+    }
+    close();
+  }
+
+  /** Nothing is asked of it any more, and the connection need not stay for it. */
+  void close() {
+    closed = true;
+    leave.run();
+  }
+
+  private void fencedUnlessClosed(Supplier<?> call) {
     try {
-      return election == null
-          ? Native.mpsync_lock_lost_reason(lock, grant)
-          : Native.mpsync_election_lost_reason(election, grant);
+      fenced(call);
+    } catch (SyncException e) {
+      SyncException.unlessClosed(e);
+    }
+  }
+
+  private <T> T fenced(Supplier<T> call) {
+    try {
+      return Calls.checked(call);
     } finally {
       Reference.reachabilityFence(this);
     }

@@ -1,29 +1,33 @@
 package io.metaparticle.sync;
 
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * One grant of a lock, or one term of a leader. It stays ended when it has ended. For
- * try-with-resources; safe for use by many threads.
+ * try-with-resources; safe for use by many threads. It lasts, whether or not the program still
+ * refers to it, until it is released or lost, or its client closed.
  */
 public final class Held implements AutoCloseable {
+  final long grant;
+  volatile boolean ofFirstApi; // held by a call that returns no Held to be told by
   private final Handle handle;
-  private final long grant;
   private final long token;
+  private final boolean ofRun;
   private final CompletableFuture<Void> lost = new CompletableFuture<>();
+  private final CompletableFuture<Ending> ending = new CompletableFuture<>();
   private volatile LockLostException loss;
-  private volatile boolean ended;
+  private volatile boolean released;
+  private final AtomicBoolean forgotten = new AtomicBoolean();
 
-  Held(Handle handle, long grant, long token) {
+  Held(Handle handle, long grant, long token, boolean ofRun) {
     this.handle = handle;
     this.grant = grant;
     this.token = token;
-  }
-
-  boolean isOf(Event event) {
-    return event.grant() == grant;
+    this.ofRun = ofRun;
   }
 
   /**
@@ -65,10 +69,20 @@ public final class Held implements AutoCloseable {
   /**
    * Tells of a loss.
    *
-   * @return completes, on another thread, when this grant was lost; never, when it is released
+   * @return completes, on a thread of the package, when this grant was lost; never, when it is
+   *     released
    */
   public CompletionStage<Void> lost() {
     return lost.minimalCompletionStage();
+  }
+
+  /**
+   * Tells that the work of {@link Election#lead} shall end, or that the grant was lost.
+   *
+   * @return completes, on a thread of the package, with why and how long is left
+   */
+  public CompletionStage<Ending> ending() {
+    return ending.minimalCompletionStage();
   }
 
   /** Throws {@link LockLostException} once it was lost. */
@@ -80,18 +94,25 @@ public final class Held implements AutoCloseable {
   }
 
   /**
-   * Release it and wait until the store knows, or the right has run out.
+   * Release it and wait until the store knows, or the right has run out. The term of a run ends
+   * with its work: this asks for it, and does not wait.
    *
    * @throws NotHeldException if it had ended before
    */
   public void release() {
-    ended = true;
-    handle.forget(this);
+    released = true;
+    if (ofRun) {
+      handle.releaseStart(handle.connection.number(), grant);
+      return;
+    }
+    handle.hide(this);
     try {
-      handle.client.ask(number -> handle.releaseStart(number, grant));
+      handle.connection.ask(number -> handle.releaseStart(number, grant));
     } catch (NotHeldException e) {
       lookForLoss();
       throw e;
+    } finally {
+      forget();
     }
   }
 
@@ -99,49 +120,62 @@ public final class Held implements AutoCloseable {
    * Release it, unless that was done.
    *
    * @throws LockLostException if it was lost
+   * @throws NotHeldException if its client was closed under it
    */
   @Override
   public void close() {
     check();
-    if (ended) {
+    if (released) {
       return;
     }
     try {
       release();
     } catch (NotHeldException e) {
       check();
+      throw e;
     }
   }
 
-  void letGo() {
-    ended = true;
-    handle.forget(this);
-    try {
-      Client.checked(
-          () -> {
-            handle.releaseStart(0, grant);
-            return null;
-          });
-    } catch (NotHeldException e) {
-      return; // it had ended already
+  /** Whether it has ended, as far as this process knows. */
+  boolean isOver() {
+    return released || !isHeld();
+  }
+
+  boolean isLost() {
+    return loss != null;
+  }
+
+  void forget() {
+    if (forgotten.compareAndSet(false, true)) {
+      handle.forget(this);
     }
   }
 
-  /** Tells of a loss whose event the client's thread has not come to yet. */
+  /** Tells of a loss whose event nobody has come to yet, or never will. */
   void lookForLoss() {
     int reason = handle.lostReason(grant);
     if (reason != 0) {
-      handle.tellLost(this, reason);
+      lose(reason);
     }
   }
 
-  /** Whether this is the first to say so. */
-  synchronized boolean lose(LockLostException why) {
-    if (loss != null) {
-      return false;
+  void end(Ending why) {
+    Callbacks.tell(() -> ending.complete(why));
+  }
+
+  void lose(int reason) {
+    Ending why = Ending.of(reason, Optional.of(Duration.ZERO));
+    LockLostException told =
+        new LockLostException("\"" + handle.name + "\" was lost (" + why.reason() + ")");
+    synchronized (this) {
+      if (loss != null) {
+        return;
+      }
+      loss = told;
     }
-    loss = why;
-    lost.completeAsync(() -> null);
-    return true;
+    forget();
+    Callbacks.tell(() -> lost.complete(null));
+    end(why);
+    handle.lost(this, told);
   }
 }

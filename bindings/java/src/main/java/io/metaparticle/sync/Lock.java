@@ -3,21 +3,24 @@ package io.metaparticle.sync;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
 
 /**
  * One name that at most one holder has at a time, on however many machines.
  *
- * <p>It is held by this object, not by a thread: any thread may release it, and locking it twice is
- * an error. Waiting threads may be interrupted where {@link java.util.concurrent.locks.Lock} says
- * so; virtual threads are not pinned while they wait. All exceptions are {@link SyncException}s.
+ * <p>Threads that share the object wait for one another; a thread that holds it and locks it again
+ * is in error. Any thread may release it. Waiting threads may be interrupted where {@link
+ * java.util.concurrent.locks.Lock} says so; virtual threads are not pinned while they wait. What is
+ * held lasts until it is released or lost, whether or not the program still refers to this object.
  */
 public class Lock implements java.util.concurrent.locks.Lock, AutoCloseable {
   /** Where the elector next to this program listens; as a URL it means the default. */
-  public static final String DEFAULT_BASE_URI = Client.DEFAULT_BASE_URI;
+  public static final String DEFAULT_BASE_URI = Connection.DEFAULT_BASE_URI;
 
-  private final Handle handle;
+  private final Owners owners;
   private volatile LockListener listener;
-  private volatile boolean ofFirstApi; // held by a call that returns no Held to be told by
+  private volatile Consumer<Waiting> onWaiting;
 
   /**
    * A lock on the default URL.
@@ -45,25 +48,41 @@ public class Lock implements java.util.concurrent.locks.Lock, AutoCloseable {
    * @param options where the lock lives, and how it is held
    */
   public Lock(String name, Options options) {
-    handle = Handle.lock(name, options);
-    handle.onLost(
-        lost -> {
-          LockListener told = listener;
-          if (told != null) {
-            Client.report(told::lockLost);
-          } else if (ofFirstApi) {
-            Client.report(
-                () -> {
-                  throw lost;
-                });
-          }
-        });
+    this(maker(name, options.copy()));
+  }
+
+  private static Supplier<Handle> maker(String name, Options options) {
+    return () -> Handle.lock(Connection.shared(options.url), name, options);
+  }
+
+  Lock(Supplier<Handle> maker) {
+    owners =
+        new Owners(
+            () -> {
+              Handle handle = maker.get();
+              handle.onLost(this::lost);
+              handle.onWaiting(onWaiting);
+              return handle;
+            });
+  }
+
+  private void lost(Held held, LockLostException lost) {
+    LockListener told = listener;
+    if (told != null) {
+      Callbacks.tell(told::lockLost);
+    } else if (held.ofFirstApi) {
+      Callbacks.POOL.execute(
+          () -> {
+            throw lost; // uncaught, on a thread of its own
+          });
+    }
   }
 
   /**
-   * Tell a listener when the lock is acquired or lost. Without one the loss of what {@link #lock},
-   * {@link #lockInterruptibly} or {@code tryLock} acquired is an uncaught {@link LockLostException}
-   * on a thread of its own.
+   * Tell a listener when the lock is acquired or lost; and, of what {@link #lock}, {@link
+   * #lockInterruptibly} or {@code tryLock} acquired, when it is unlocked, as the first package did.
+   * Without a listener the loss of what these acquired is an uncaught {@link LockLostException} on
+   * a thread of its own.
    *
    * @param listener takes the former one's place; null: none
    */
@@ -71,17 +90,48 @@ public class Lock implements java.util.concurrent.locks.Lock, AutoCloseable {
     this.listener = listener;
   }
 
+  /**
+   * Tell who has the lock while requests wait for it, one call after the other, on a thread of the
+   * package.
+   *
+   * @param told takes the former one's place; null: none
+   */
+  public void onWaiting(Consumer<Waiting> told) {
+    onWaiting = told;
+    owners.forEach(handle -> handle.onWaiting(told));
+  }
+
+  /**
+   * For calls that return no Held. What the listener throws comes out of them, without the lock.
+   */
   private void tellFirstApi(Held held) {
-    ofFirstApi = true;
-    tell(held);
+    held.ofFirstApi = true;
+    LockListener told = listener;
+    if (told == null) {
+      return;
+    }
+    try {
+      told.lockAcquired();
+    } catch (Throwable e) {
+      owners.take().release();
+      throw e;
+    }
   }
 
   private Held tell(Held held) {
     LockListener told = listener;
     if (told != null) {
-      Client.guard(told::lockAcquired);
+      Callbacks.guard(told::lockAcquired);
     }
     return held;
+  }
+
+  private Held take(long waitMs) {
+    return owners.own(owners.claim().take(null, waitMs));
+  }
+
+  private Held takeInterruptibly(long waitMs) throws InterruptedException {
+    return owners.own(owners.claim().takeInterruptibly(null, waitMs));
   }
 
   /**
@@ -91,8 +141,7 @@ public class Lock implements java.util.concurrent.locks.Lock, AutoCloseable {
    * @throws InterruptedException if the thread is interrupted; the request is withdrawn
    */
   public Held acquire() throws InterruptedException {
-    ofFirstApi = false;
-    return tell(handle.takeInterruptibly(null, Handle.WAIT_AS_OPTION));
+    return tell(takeInterruptibly(Calls.WAIT_AS_OPTION));
   }
 
   /**
@@ -105,33 +154,34 @@ public class Lock implements java.util.concurrent.locks.Lock, AutoCloseable {
    * @throws InterruptedException if the thread is interrupted; the request is withdrawn
    */
   public Held acquire(long time, TimeUnit unit) throws InterruptedException {
-    ofFirstApi = false;
-    return tell(handle.takeInterruptibly(null, Math.max(unit.toMillis(time), 0)));
+    return tell(takeInterruptibly(Calls.waitMs(time, unit)));
   }
 
   /**
-   * Ask without blocking.
+   * Ask without blocking. The grant is no thread's own, so each call waits behind the others.
    *
-   * @return completes when the lock is held; cancelling it withdraws the request
+   * @return completes, on a thread of the package, when the lock is held; however else it ends, by
+   *     {@code cancel}, {@code orTimeout} or {@code completeExceptionally}, the request is
+   *     withdrawn
    */
   public CompletableFuture<Held> acquireAsync() {
-    return handle.takeAsync(null, Handle.WAIT_AS_OPTION);
+    return owners.claimForFuture().takeAsync(null, Calls.WAIT_AS_OPTION);
   }
 
   @Override
   public void lock() {
-    tellFirstApi(handle.take(null, Handle.WAIT_AS_OPTION));
+    tellFirstApi(take(Calls.WAIT_AS_OPTION));
   }
 
   @Override
   public void lockInterruptibly() throws InterruptedException {
-    tellFirstApi(handle.takeInterruptibly(null, Handle.WAIT_AS_OPTION));
+    tellFirstApi(takeInterruptibly(Calls.WAIT_AS_OPTION));
   }
 
   @Override
   public boolean tryLock() {
     try {
-      tellFirstApi(handle.take(null, 0));
+      tellFirstApi(take(0));
       return true;
     } catch (LockTimeoutException e) {
       return false;
@@ -141,7 +191,7 @@ public class Lock implements java.util.concurrent.locks.Lock, AutoCloseable {
   @Override
   public boolean tryLock(long time, TimeUnit unit) throws InterruptedException {
     try {
-      tellFirstApi(handle.takeInterruptibly(null, Math.max(unit.toMillis(time), 0)));
+      tellFirstApi(takeInterruptibly(Calls.waitMs(time, unit)));
       return true;
     } catch (LockTimeoutException e) {
       return false;
@@ -149,13 +199,26 @@ public class Lock implements java.util.concurrent.locks.Lock, AutoCloseable {
   }
 
   /**
-   * Release it, and wait until the store knows.
+   * Release what this thread has, or else another thread, and wait until the store knows. After a
+   * loss that a listener was told of there is nothing to do.
    *
    * @throws NotHeldException (an IllegalStateException) if it is not held
    */
   @Override
   public void unlock() {
-    handle.takePresent().release();
+    Held held = owners.take();
+    LockListener told = listener;
+    try {
+      held.release();
+    } catch (NotHeldException e) {
+      if (told == null || !held.isLost()) {
+        throw e;
+      }
+      return;
+    }
+    if (told != null && held.ofFirstApi) {
+      Callbacks.guard(told::lockLost);
+    }
   }
 
   /** Conditions are not offered. */
@@ -164,9 +227,9 @@ public class Lock implements java.util.concurrent.locks.Lock, AutoCloseable {
     throw new UnsupportedOperationException("a distributed lock has no conditions");
   }
 
-  /** End the waiting of another thread, which then throws a SyncException of status -6. */
+  /** End the waiting of other threads, which then throw a SyncException of status -6. */
   public void cancel() {
-    handle.cancel();
+    owners.forEach(Handle::cancel);
   }
 
   /**
@@ -176,8 +239,7 @@ public class Lock implements java.util.concurrent.locks.Lock, AutoCloseable {
    * @return true until the right ends
    */
   public boolean isHeld() {
-    Held held = handle.present();
-    return held != null && held.isHeld();
+    return owners.present() != null;
   }
 
   /**
@@ -186,17 +248,13 @@ public class Lock implements java.util.concurrent.locks.Lock, AutoCloseable {
    * @return unsigned; 0 when the lock is not held
    */
   public long token() {
-    Held held = handle.present();
-    return held != null && held.isHeld() ? held.token() : 0;
+    Held held = owners.present();
+    return held == null ? 0 : held.token();
   }
 
-  /** Release what it holds, and cancel what it asks for. */
+  /** Release what it holds, cancel what it asks for, and use it no more. */
   @Override
   public void close() {
-    if (isHeld()) {
-      unlock();
-    } else {
-      cancel();
-    }
+    owners.forEach(Handle::end);
   }
 }

@@ -3,38 +3,50 @@ package io.metaparticle.sync;
 import io.metaparticle.sync.internal.Native;
 import io.metaparticle.sync.internal.mpsync_event_type;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 
-/** Goes on until it is closed. */
+/** Goes on until it is closed, or its client. */
 public final class Observation implements AutoCloseable {
-  private final Client client;
+  private final Handle handle; // its client stays for it
   private final long number;
-  // Each change is told when the one before has been: in order, and never on the client's thread.
-  private CompletableFuture<Void> tail = CompletableFuture.completedFuture(null);
 
   Observation(Handle handle, Consumer<Optional<Leader>> told) {
-    client = handle.client;
-    byte[] name = Client.utf8("name", handle.name);
+    this.handle = handle;
+    byte[] name = Calls.utf8("name", handle.name);
     number =
-        client.start(
-            Client.watching(event -> tell(event, told)),
-            op -> Native.mpsync_client_observe_start(client.handle, op, name));
+        handle.connection.start(
+            new Watching(this, told),
+            op ->
+                handle.connection.with(
+                    client -> Native.mpsync_client_observe_start(client, op, name)));
   }
 
-  private synchronized void tell(Event event, Consumer<Optional<Leader>> told) {
-    if (event.type() != mpsync_event_type.MPSYNC_EVENT_LEADER) {
-      return;
+  private static final class Watching extends Request {
+    private final Observation observation; // reachable for as long as there is something to tell
+    private final Consumer<Optional<Leader>> told;
+    private final Callbacks.InOrder changes = new Callbacks.InOrder();
+
+    Watching(Observation observation, Consumer<Optional<Leader>> told) {
+      this.observation = observation;
+      this.told = told;
     }
-    Optional<Leader> leader =
-        event.holder() == null
-            ? Optional.empty()
-            : Optional.of(new Leader(event.holder(), event.value(), event.token()));
-    tail = tail.thenRunAsync(() -> Client.guard(() -> told.accept(leader)));
+
+    @Override
+    void progress(Event event) {
+      if (event.type() == mpsync_event_type.MPSYNC_EVENT_LEADER) {
+        changes.tell(() -> told.accept(Leader.of(event)));
+      } else {
+        observation.handle.tell(event);
+      }
+    }
   }
 
   @Override
   public void close() {
-    Client.checked(() -> Native.mpsync_client_observe_stop(client.handle, number));
+    try {
+      handle.connection.with(client -> Native.mpsync_client_observe_stop(client, number));
+    } catch (SyncException e) {
+      SyncException.unlessClosed(e);
+    }
   }
 }

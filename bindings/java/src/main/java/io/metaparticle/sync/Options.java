@@ -1,8 +1,11 @@
 package io.metaparticle.sync;
 
+import io.metaparticle.sync.internal.Native;
+import io.metaparticle.sync.internal.SWIGTYPE_p_mpsync_options;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.Function;
 
 /** Where the locks live, and how they are held. Not safe for concurrent changes. */
 public final class Options {
@@ -30,17 +33,32 @@ public final class Options {
    * @return these options
    */
   public Options ttl(Duration ttl) {
-    return set("ttl", ttl.toMillis() + "ms");
+    return set("ttl", Calls.waitMs(ttl) + "ms");
   }
 
   /**
    * How long to wait at most.
    *
-   * @param wait zero tries once; for ever by default
+   * @param wait zero tries once; for ever by default, and from some centuries on
    * @return these options
    */
   public Options waitFor(Duration wait) {
-    return set("wait", wait.toMillis() + "ms");
+    long ms = Calls.waitMs(wait);
+    if (ms != Calls.WAIT_FOR_EVER) {
+      return set("wait", ms + "ms");
+    }
+    settings.remove("wait");
+    return this;
+  }
+
+  /**
+   * How long the work of a term may take to end while its right is renewed.
+   *
+   * @param limit then the right is given back under it; by default there is no limit
+   * @return these options
+   */
+  public Options drain(Duration limit) {
+    return set("drain", Calls.waitMs(limit) + "ms");
   }
 
   /**
@@ -63,5 +81,26 @@ public final class Options {
   public Options set(String name, String value) {
     settings.put(name, value);
     return this;
+  }
+
+  Options copy() {
+    Options copy = new Options().url(url);
+    copy.settings.putAll(settings);
+    return copy;
+  }
+
+  /** Make a call with the options of C. */
+  <T> T with(Function<SWIGTYPE_p_mpsync_options, T> call) {
+    SWIGTYPE_p_mpsync_options made = Calls.checked(Native::mpsync_options_new);
+    try {
+      for (Map.Entry<String, String> setting : settings.entrySet()) {
+        byte[] name = Calls.utf8("option", setting.getKey());
+        byte[] value = Calls.utf8(setting.getKey(), setting.getValue());
+        Calls.checked(() -> Native.mpsync_options_set(made, name, value));
+      }
+      return Calls.checked(() -> call.apply(made));
+    } finally {
+      Native.mpsync_options_free(made);
+    }
   }
 }

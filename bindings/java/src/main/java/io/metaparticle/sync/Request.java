@@ -4,8 +4,16 @@ import java.util.concurrent.CompletableFuture;
 
 /** A call under way, for a thread or a future to wait for. */
 class Request {
-  /** Completed by the client's thread, so nothing of the program may hang on it directly. */
+  /** Completed by who reads the event, so nothing of the program may hang on it directly. */
   final CompletableFuture<Event> ended = new CompletableFuture<>();
+
+  final void take(Event event) {
+    if (event.goesOn()) {
+      progress(event);
+    } else {
+      end(event);
+    }
+  }
 
   /** Called by who reads the event, for what comes before the end. */
   void progress(Event event) {}
@@ -18,7 +26,7 @@ class Request {
   /** The event that ended it, or the exception that it stands for. */
   Event result() {
     Event event = ended.join();
-    SyncException failure = event.failure();
+    RuntimeException failure = event.failure();
     if (failure != null) {
       throw failure;
     }

@@ -1,8 +1,6 @@
 package io.metaparticle.sync;
 
-import io.metaparticle.sync.internal.NativeException;
-
-/** Base of everything that this package throws. */
+/** What this package throws, apart from what Java has exceptions of its own for. */
 public class SyncException extends IllegalStateException {
   private static final long serialVersionUID = 1;
 
@@ -31,15 +29,13 @@ public class SyncException extends IllegalStateException {
   static final int CANCELLED = -6;
   static final int NOT_HELD = -7;
   static final int ALREADY_HELD = -8;
+  static final int CLOSED = -12;
 
-  static SyncException of(NativeException failure) {
-    return of(failure.status, failure.getMessage());
-  }
-
-  static SyncException of(int status, String message) {
+  /** A SyncException, or an IllegalArgumentException for what breaks the contract. */
+  static RuntimeException of(int status, String message) {
     switch (status) {
       case INVALID:
-        return new InvalidArgumentException(message);
+        return new IllegalArgumentException(message);
       case HELD:
       case TIMEOUT:
         return new LockTimeoutException(status, message);
@@ -56,6 +52,13 @@ public class SyncException extends IllegalStateException {
         return new StoreException(status, message);
       default:
         return new SyncException(status, message);
+    }
+  }
+
+  /** What a closed client can no longer end has ended with it. */
+  static void unlessClosed(SyncException e) {
+    if (e.status() != CLOSED) {
+      throw e;
     }
   }
 }

@@ -1,0 +1,98 @@
+package io.metaparticle.sync;
+
+import io.metaparticle.sync.internal.Native;
+import java.time.Duration;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Timeout;
+
+/** A store in the memory of this process, another one for each test. */
+@Timeout(60)
+abstract class Store {
+  private static final AtomicInteger STORES = new AtomicInteger();
+
+  String url;
+
+  @BeforeEach
+  void aStoreThatNobodyElseHas() {
+    url = "memory:" + STORES.incrementAndGet();
+  }
+
+  Lock lock() {
+    return new Lock("x", url);
+  }
+
+  Options options() {
+    return new Options().url(url);
+  }
+
+  Options brief() {
+    return options().ttl(Duration.ofSeconds(1));
+  }
+
+  void takeByForce() {
+    Connection connection = Connection.shared(url);
+    connection.with(
+        client -> Native.mpsync_client_force_release(client, Calls.utf8("name", "x"), 1));
+    connection.leave();
+  }
+
+  /** The next thing told, which does not stay out. */
+  static <T> T next(BlockingQueue<T> told) throws InterruptedException {
+    T next = told.poll(30, TimeUnit.SECONDS);
+    if (next == null) {
+      throw new AssertionError("nothing was told");
+    }
+    return next;
+  }
+
+  interface Body {
+    void run() throws Exception;
+  }
+
+  /** A thread whose exceptions its join throws. */
+  static final class Beside {
+    private final Thread thread;
+    private Throwable thrown;
+
+    Beside(Body body) {
+      thread =
+          new Thread(
+              () -> {
+                try {
+                  body.run();
+                } catch (Throwable e) {
+                  thrown = e;
+                }
+              });
+      thread.start();
+    }
+
+    void interrupt() {
+      thread.interrupt();
+    }
+
+    boolean isAlive() {
+      return thread.isAlive();
+    }
+
+    /** What it threw, or null. */
+    Throwable thrown() throws InterruptedException {
+      thread.join(30000);
+      if (thread.isAlive()) {
+        AssertionError hangs = new AssertionError("it does not end");
+        hangs.setStackTrace(thread.getStackTrace());
+        throw hangs;
+      }
+      return thrown;
+    }
+
+    void join() throws InterruptedException {
+      if (thrown() != null) {
+        throw new AssertionError(thrown);
+      }
+    }
+  }
+}
