@@ -1,11 +1,13 @@
+import io.metaparticle.sync.Client;
 import io.metaparticle.sync.Election;
+import io.metaparticle.sync.Ending;
 import io.metaparticle.sync.Held;
 import io.metaparticle.sync.Leader;
 import io.metaparticle.sync.Lock;
-import io.metaparticle.sync.LockListener;
 import io.metaparticle.sync.LockTimeoutException;
 import io.metaparticle.sync.Options;
 import io.metaparticle.sync.SyncException;
+import io.metaparticle.sync.Waiting;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -15,13 +17,64 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 
 /** The runner of the conformance scenarios over the Java package; see README.md. */
 public final class Runner {
   private static final PrintStream OUT = new PrintStream(System.out, true, StandardCharsets.UTF_8);
-  private static final Map<String, Object> HANDLES = new ConcurrentHashMap<>();
+  private static final Map<String, Actor> ACTORS = new ConcurrentHashMap<>();
+  private static Client client;
+
+  /** A handle, and the one thread that acquires with it: a thread that holds may not lock again. */
+  private static final class Actor {
+    final String key;
+    final Object handle;
+    final BlockingQueue<String> done = new LinkedBlockingQueue<>();
+    volatile boolean works;
+    private final ExecutorService thread =
+        Executors.newSingleThreadExecutor(
+            body -> {
+              Thread made = new Thread(body);
+              made.setDaemon(true);
+              return made;
+            });
+    volatile Future<?> asked;
+
+    Actor(String key, Object handle) {
+      this.key = key;
+      this.handle = handle;
+    }
+
+    Lock lock() {
+      return (Lock) handle;
+    }
+
+    Election election() {
+      return (Election) handle;
+    }
+
+    /** Returns when it has begun, so that it can be interrupted. */
+    void run(Action action) {
+      CountDownLatch begun = new CountDownLatch(1);
+      asked =
+          thread.submit(
+              () -> {
+                begun.countDown();
+                attempt(key, action);
+              });
+      while (begun.getCount() > 0) {
+        Thread.onSpinWait();
+      }
+    }
+  }
 
   private interface Action {
     void run() throws Exception;
@@ -42,6 +95,10 @@ public final class Runner {
       tell(key, "busy");
     } catch (SyncException e) {
       tell(key, "error", e.status());
+    } catch (InterruptedException e) {
+      tell(key, "cut");
+    } catch (IllegalArgumentException e) {
+      tell(key, "error", -1);
     } catch (Exception e) {
       tell(key, "error", e);
     }
@@ -52,74 +109,107 @@ public final class Runner {
     if (!ttl.equals("-")) {
       options.set("ttl", ttl);
     }
-    if (verb.equals("election")) {
-      HANDLES.put(key, new Election(name, options));
-      tell(key, "ok");
-      return;
+    if (client == null) {
+      client = new Client(new Options());
     }
-    Lock lock = new Lock(name, options);
-    lock.setLockListener(
-        new LockListener() {
-          @Override
-          public void lockAcquired() {}
-
-          @Override
-          public void lockLost() {
-            tell(key, "lost");
-          }
-        });
-    HANDLES.put(key, lock);
+    ACTORS.put(
+        key,
+        new Actor(
+            key, verb.equals("lock") ? client.lock(name, options) : client.election(name, options)));
     tell(key, "ok");
   }
 
-  private static Held take(Object handle, String value, long waitMs) throws InterruptedException {
-    if (handle instanceof Lock lock) {
+  private static Held take(Actor actor, String value, long waitMs) throws InterruptedException {
+    if (actor.handle instanceof Lock lock) {
       return waitMs < 0 ? lock.acquire() : lock.acquire(waitMs, TimeUnit.MILLISECONDS);
     }
-    Election election = (Election) handle;
     return waitMs < 0
-        ? election.campaign(value)
-        : election.campaign(value, waitMs, TimeUnit.MILLISECONDS);
+        ? actor.election().campaign(value)
+        : actor.election().campaign(value, waitMs, TimeUnit.MILLISECONDS);
   }
 
-  private static void acquire(String key, String value, String waitMs) throws Exception {
-    Held held = take(HANDLES.get(key), value, Long.parseLong(waitMs));
-    tell(key, "held", held.token());
-    if (HANDLES.get(key) instanceof Election) {
-      held.lost().thenRun(() -> tell(key, "lost"));
+  private static void acquire(Actor actor, String value, String waitMs) throws Exception {
+    Held held = take(actor, value, Long.parseLong(waitMs));
+    tell(actor.key, "held", held.token());
+    held.lost().thenRun(() -> tell(actor.key, "lost"));
+  }
+
+  /** On a thread of its own, for a second one is to be refused. */
+  private static void beginToLead(Actor actor, String value) {
+    Thread thread = new Thread(() -> attempt(actor.key, () -> lead(actor, value)));
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  private static void lead(Actor actor, String value) throws InterruptedException {
+    actor.election().lead(term -> work(actor, term), value);
+    tell(actor.key, "over");
+  }
+
+  private static void work(Actor actor, Held term) throws Exception {
+    actor.done.clear();
+    actor.works = true;
+    tell(actor.key, "term", term.token());
+    term.ending().thenAccept(ending -> tellEnding(actor, ending));
+    boolean failed = takeUninterruptibly(actor.done).equals("fail");
+    synchronized (actor) {
+      actor.works = false;
+    }
+    if (failed) {
+      throw new IOException("the work failed, as it was told to");
     }
   }
 
-  private static void release(String key) {
-    Object handle = HANDLES.get(key);
-    if (handle instanceof Lock lock) {
+  private static void tellEnding(Actor actor, Ending ending) {
+    String left =
+        ending.left().map(time -> time.isZero() ? "none" : "some").orElse("all");
+    synchronized (actor) {
+      if (actor.works) {
+        tell(actor.key, "ending", ending.reason(), left);
+      }
+    }
+  }
+
+  private static String takeUninterruptibly(BlockingQueue<String> done) {
+    while (true) {
+      try {
+        return done.take();
+      } catch (InterruptedException e) {
+        continue; // it ends when it is told
+      }
+    }
+  }
+
+  private static void release(Actor actor) {
+    if (actor.handle instanceof Lock lock) {
       lock.unlock();
     } else {
-      ((Election) handle).resign();
+      actor.election().resign();
     }
-    tell(key, "released");
+    tell(actor.key, "released");
   }
 
-  private static void cancel(Object handle) {
-    if (handle instanceof Lock lock) {
+  private static void cancel(Actor actor) {
+    if (actor.handle instanceof Lock lock) {
       lock.cancel();
     } else {
-      ((Election) handle).cancel();
+      actor.election().cancel();
     }
   }
 
-  private static void held(String key) {
-    Object handle = HANDLES.get(key);
-    boolean held = handle instanceof Lock lock ? lock.isHeld() : ((Election) handle).isLeader();
-    tell(key, held ? "yes" : "no");
+  private static void held(Actor actor) {
+    boolean held =
+        actor.handle instanceof Lock lock ? lock.isHeld() : actor.election().isLeader();
+    tell(actor.key, held ? "yes" : "no");
   }
 
-  private static void leader(String key) {
-    Optional<Leader> leader = ((Election) HANDLES.get(key)).leader();
+  private static void leader(Actor actor) {
+    Optional<Leader> leader = actor.election().leader();
     if (leader.isPresent()) {
-      tell(key, "leader", leader.get().holder(), leader.get().value(), leader.get().token());
+      Leader seen = leader.get();
+      tell(actor.key, "leader", seen.holder(), seen.value(), seen.token());
     } else {
-      tell(key, "leader", "-");
+      tell(actor.key, "leader", "-");
     }
   }
 
@@ -131,20 +221,34 @@ public final class Runner {
     }
   }
 
-  private static void count(String key, Path file, int times) throws Exception {
-    Lock lock = (Lock) HANDLES.get(key);
-    for (int turn = 0; turn < times; turn++) {
-      try (Held held = lock.acquire()) {
-        long number = Long.parseLong(Files.readString(file).trim());
-        Files.writeString(file, Long.toString(number + 1));
-        tell(key, "turn", held.token());
-      }
+  private static void waits(Actor actor) {
+    Consumer<Waiting> told =
+        waiting ->
+            tell(
+                actor.key,
+                "waits",
+                waiting.holder() == null ? "-" : waiting.holder(),
+                waiting.position());
+    if (actor.handle instanceof Lock lock) {
+      lock.onWaiting(told);
+    } else {
+      actor.election().onWaiting(told);
     }
-    tell(key, "done");
   }
 
-  private static void speed(String key, int times) throws Exception {
-    try (Held held = ((Lock) HANDLES.get(key)).acquire()) {
+  private static void count(Actor actor, Path file, int times) throws Exception {
+    for (int turn = 0; turn < times; turn++) {
+      try (Held held = actor.lock().acquire()) {
+        long number = Long.parseLong(Files.readString(file).trim());
+        Files.writeString(file, Long.toString(number + 1));
+        tell(actor.key, "turn", held.token());
+      }
+    }
+    tell(actor.key, "done");
+  }
+
+  private static void speed(Actor actor, int times) throws Exception {
+    try (Held held = actor.lock().acquire()) {
       for (int call = 0; call < times; call++) {
         held.isHeld(); // compiled by the time that counts
       }
@@ -152,16 +256,16 @@ public final class Runner {
       for (int call = 0; call < times; call++) {
         held.isHeld();
       }
-      tell(key, "ns", (System.nanoTime() - began) / times);
+      tell(actor.key, "ns", (System.nanoTime() - began) / times);
     }
   }
 
-  private static void pass(String key, int times) throws Exception {
+  private static void pass(Actor actor, int times) throws Exception {
     Object[] seen = new Object[2 + 2 * times];
-    seen[0] = key;
+    seen[0] = actor.key;
     seen[1] = "times";
     for (int turn = 0; turn < times; turn++) {
-      try (Held held = ((Lock) HANDLES.get(key)).acquire()) {
+      try (Held held = actor.lock().acquire()) {
         seen[2 + 2 * turn] = System.nanoTime();
         Thread.sleep(3);
         held.check();
@@ -172,42 +276,49 @@ public final class Runner {
     tell(seen);
   }
 
-  private static void drop(String key) {
-    HANDLES.remove(key);
-    System.gc();
-    tell(key, "dropped");
-  }
-
-  private static void inBackground(String key, Action action) {
-    Thread thread = new Thread(() -> attempt(key, action));
-    thread.setDaemon(true);
-    thread.start();
+  private static void forget(String key, String word) {
+    ACTORS.remove(key).thread.shutdown();
+    for (int times = 0; times < 3; times++) {
+      System.gc();
+    }
+    tell(key, word);
   }
 
   private static void obey(String[] words) {
-    String key = words[1];
+    String key = words.length > 1 ? words[1] : "0";
+    Actor actor = ACTORS.get(key);
     switch (words[0]) {
       case "lock", "election" -> attempt(key, () -> make(words[0], key, words[2], words[3]));
-      case "acquire" -> inBackground(key, () -> acquire(key, null, words[2]));
-      case "campaign" -> inBackground(key, () -> acquire(key, words[2], words[3]));
-      case "cancel" -> cancel(HANDLES.get(key));
-      case "release" -> attempt(key, () -> release(key));
-      case "held" -> held(key);
+      case "acquire" -> actor.run(() -> acquire(actor, null, words[2]));
+      case "campaign" -> actor.run(() -> acquire(actor, words[2], words[3]));
+      case "lead" -> beginToLead(actor, words[2]);
+      case "done" -> actor.done.add(words.length > 2 ? words[2] : "");
+      case "stop" -> actor.election().stop();
+      case "resign" -> attempt(key, () -> actor.election().resign());
+      case "cancel" -> cancel(actor);
+      case "cut" -> actor.asked.cancel(true);
+      case "release" -> attempt(key, () -> release(actor));
+      case "held" -> held(actor);
       case "value" ->
           attempt(
               key,
               () -> {
-                ((Election) HANDLES.get(key)).setValue(words[2]);
+                actor.election().setValue(words[2]);
                 tell(key, "done");
               });
-      case "leader" -> attempt(key, () -> leader(key));
-      case "observe" ->
-          attempt(key, () -> ((Election) HANDLES.get(key)).observe(seen -> sees(key, seen)));
-      case "count" ->
-          inBackground(key, () -> count(key, Path.of(words[2]), Integer.parseInt(words[3])));
-      case "speed" -> inBackground(key, () -> speed(key, Integer.parseInt(words[2])));
-      case "pass" -> inBackground(key, () -> pass(key, Integer.parseInt(words[2])));
-      case "drop" -> drop(key);
+      case "leader" -> attempt(key, () -> leader(actor));
+      case "observe" -> attempt(key, () -> actor.election().observe(seen -> sees(key, seen)));
+      case "waits" -> waits(actor);
+      case "count" -> actor.run(() -> count(actor, Path.of(words[2]), Integer.parseInt(words[3])));
+      case "speed" -> actor.run(() -> speed(actor, Integer.parseInt(words[2])));
+      case "pass" -> actor.run(() -> pass(actor, Integer.parseInt(words[2])));
+      case "drop" -> forget(key, "dropped");
+      case "collect" -> forget(key, "collected");
+      case "close" -> {
+        client.close();
+        tell("0", "closed");
+      }
+      case "exit" -> System.exit(0);
       default -> throw new IllegalArgumentException(words[0]);
     }
   }
@@ -217,6 +328,9 @@ public final class Runner {
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     for (String line = lines.readLine(); line != null; line = lines.readLine()) {
       obey(line.split("\t", -1));
+    }
+    if (client != null) {
+      client.close();
     }
   }
 }

@@ -82,6 +82,8 @@ public class Locks {
     told.lock();
     lose("b");
     System.out.println("lost " + lost.await(60, TimeUnit.SECONDS));
+    told.unlock(); // after a loss
+    misused(told::unlock);
     told.lock();
     told.unlock();
 
@@ -96,6 +98,72 @@ public class Locks {
     untold.lock();
     lose("c");
     System.out.println(uncaught.await(60, TimeUnit.SECONDS));
+  }
+
+  static class Telling implements LockListener {
+    private final boolean throwing;
+
+    Telling(boolean throwing) {
+      this.throwing = throwing;
+    }
+
+    @Override
+    public void lockAcquired() {
+      System.out.println("told acquired");
+      if (throwing) {
+        throw new IllegalStateException("the listener's own");
+      }
+    }
+
+    @Override
+    public void lockLost() {
+      System.out.println("told lost");
+    }
+  }
+
+  /** An unlock calls lockLost; what lockAcquired throws comes out of lock(), which holds nothing then. */
+  static void listeners() {
+    Lock lock = new Lock("e");
+    lock.setLockListener(new Telling(false));
+    lock.lock();
+    lock.unlock();
+    System.out.println("unlocked");
+    lock.setLockListener(new Telling(true));
+    misused(lock::lock);
+    misused(lock::tryLock);
+    lock.setLockListener(null);
+    System.out.println(lock.tryLock());
+    lock.unlock();
+  }
+
+  /** One lock for several threads, which wait for one another; any of them unlocks. */
+  static void threads() throws Exception {
+    Lock shared = new Lock("f");
+    shared.lock();
+    Thread other = new Thread(shared::lock);
+    other.start();
+    shared.unlock();
+    other.join();
+    System.out.println("the other has it");
+    shared.unlock();
+  }
+
+  static Election again;
+
+  /** A shutdown before run has no effect; afterwards it runs again; elected may call it. */
+  static void shutdowns() {
+    again =
+        new Election(
+            "g",
+            "http://localhost:13131",
+            () -> {
+              System.out.println("elected");
+              again.shutdown();
+            },
+            () -> System.out.println("terminate"));
+    again.shutdown();
+    again.run();
+    again.run();
   }
 
   static void elections() throws Exception {
@@ -113,6 +181,9 @@ public class Locks {
   public static void main(String[] arguments) throws Exception {
     locks();
     losses();
+    listeners();
+    threads();
+    shutdowns();
     elections();
     System.exit(7);
   }
