@@ -1,41 +1,42 @@
 using System;
+using System.Threading.Tasks;
 
 namespace Metaparticle.Sync
 {
-    /// <summary>Tells who leads, and each change, on the connection's thread, until it is disposed.</summary>
+    /// <summary>Tells each change, in order, on the thread pool, until it is disposed.</summary>
     internal sealed class Observation : IDisposable
     {
-        private readonly Connection connection;
-        private readonly Request request;
+        private readonly Client client;
+        private readonly ulong number;
+        private readonly Action<Leader> told;
+        private readonly object mutex = new object();
+        private Task tail = Task.FromResult(true);
 
-        internal Observation(Handle handle, Action<Leader> told, Action over)
+        internal Observation(Handle handle, Action<Leader> told)
         {
-            connection = handle.Connection;
+            if (told == null)
+                throw new InvalidArgumentException("told: null is given");
+            client = handle.Client;
+            this.told = told;
             var name = Text.ToC("name", handle.Name);
-            request = new Request
-            {
-                Progress = change => told(
-                    change.Holder == null ? null : new Leader(change.Holder, change.Value, change.Token)),
-                Over = () =>
-                {
-                    connection.Leave();
-                    over();
-                }
-            };
-            connection.Enter();
-            try
-            {
-                connection.With(client =>
-                    connection.Start(request, number => Native.mpsync_client_observe_start(client, number, name)));
-            }
-            catch
-            {
-                connection.Leave();
-                throw;
-            }
+            number = client.Start(
+                new Request { Progress = Tell },
+                op => Native.mpsync_client_observe_start(client.Handle, op, name));
         }
 
-        public void Dispose() => SyncException.IfOpen(
-            () => connection.With(client => Native.mpsync_client_observe_stop(client, request.Number)));
+        private void Tell(Event change)
+        {
+            if (change.Type != mpsync_event_type.MPSYNC_EVENT_LEADER)
+                return;
+            var leader = change.Holder == null ? null : new Leader(change.Holder, change.Value, change.Token);
+            lock (mutex)
+                tail = tail.ContinueWith(
+                    before => Client.Guard(() => told(leader)), TaskScheduler.Default);
+        }
+
+        public void Dispose()
+        {
+            Native.mpsync_client_observe_stop(client.Handle, number);
+        }
     }
 }
