@@ -256,6 +256,13 @@ built_for() { # LANGUAGE: what its tier leaves behind
 	esac
 }
 
+# The programs of the first packages once more, with what the tiers left behind.
+all_compatible() {
+	compatibility python "$tools/bin/python" -bb -W error tests/compatibility/python/{}.py && node_compatibility &&
+		java_compatibility && compatibility dotnet mono build/dotnet/{}.exe &&
+		compatibility rust build/rust/debug/{} && compatibility go build/go/compatibility
+}
+
 # Languages whose runner is not built yet are built first: the tier can be run alone.
 tier_conformance() (
 	installed || exit 1
@@ -263,7 +270,7 @@ tier_conformance() (
 	for language in python node java dotnet rust go; do
 		[ -e "$(built_for "$language")" ] || { echo "building $language first"; "tier_$language" >/dev/null; } || exit 1
 	done
-	build_examples && tier_programs || exit 1
+	build_examples && tier_programs && all_compatible || exit 1
 	MPSYNC_RUNNERS=$(runners)
 	MPSYNC_EXAMPLES=$(examples)
 	KUBEBUILDER_ASSETS="${KUBEBUILDER_ASSETS:-$root/build/kubernetes}"
