@@ -46,8 +46,14 @@ class Electors(EtcdCase):
         one, other = self.elector(self.url), self.elector(self.url)
         token = self.taken(one, FIRST)
         self.assertEqual(self.put(other, SECOND, holder="h2", wait="0.1s")[0], 409)
-        self.until(lambda: len(self.places()) == 2)
-        pretended = str(self.places()[1])
+        places = []
+
+        def both_are_there():
+            places[:] = self.places()
+            return len(places) == 2
+
+        self.until(both_are_there)  # the second one is kept for a moment only
+        pretended = str(places[1])
         status, answer = self.put(one, SECOND, holder="h2", token=pretended)
         self.assertEqual((status, answer.get("code")), (409, "lost"), answer)
         status, lock = self.put(one, FIRST, token=token)
