@@ -5,11 +5,14 @@
  * claim, record, records and engine.
  *
  *   crowd [--contenders N] [--hold MS] [--way US] [--fan-out US] [--stutter PERCENT] [--first US]
- *         [--once 1] [--seed S]
+ *         [--once 1] [--apart US] [--seed S]
  *
- * --way: how long each message is under way. --fan-out: the events of one write reach those who
- * watch within so long for each of them. --stutter: so many messages take up to thirty times as
- * long. --first: a process's first answer comes so much later, for it connects.
+ * --way: how long each message is under way. --fan-out: the store takes so long to tell one of
+ * those who watch, and tells one after the other. --stutter: so many messages take up to thirty
+ * times as long. --first: a process's first answer comes so much later, for it connects.
+ * --once: all wait, as in bench's drain; each holds once, for no time. Otherwise they contend as in
+ * bench's contend: one program has them all, and asks for none while one of them holds. --apart:
+ * each is a program of its own, as in bench's handoff, and asks again so long after its release.
  * --most-floors TENTHS, --most-writes TENTHS: fails if it takes more of them.
  */
 #include "base/identity.h"
@@ -28,15 +31,20 @@ struct contender {
 	struct sim_node *node;
 	struct engine_claim *claim;
 	unsigned grants;
+	bool waits;
 };
 
 struct crowd {
 	struct sim *sim;
 	struct contender *contenders;
 	int count;
+	int waiting;
 	bool once;
+	bool apart;
+	uint64_t rest_us; /* after a release, where they are apart */
 	uint64_t hold_us;
-	uint64_t released_us; /* 0: nobody has yet */
+	uint64_t busy_until_us; /* the one program that has them all sleeps while one holds */
+	uint64_t released_us;   /* 0: nobody has yet */
 	uint64_t took_us[MOST_TURNS];
 	size_t turns;
 	size_t warm; /* turns that do not count */
@@ -60,7 +68,7 @@ static void ask(struct sim *sim, void *argument)
 
 	for (size_t i = 0; i < sizeof wish.secret.bytes; i++)
 		wish.secret.bytes[i] = (uint8_t)sim_random(sim, 256);
-	if (crowd->turns < crowd->warm + MOST_TURNS &&
+	if (crowd->turns < crowd->warm + MOST_TURNS && !contender->claim &&
 	    !engine_acquire(contender->node->engine, &wish, &contender->claim))
 		abort();
 }
@@ -91,24 +99,44 @@ static void on_held(struct contender *contender)
 		if (crowd->turns > crowd->warm && crowd->turns - crowd->warm <= MOST_TURNS)
 			crowd->took_us[crowd->turns - crowd->warm - 1] = sim->now_us - crowd->released_us;
 	} else if (crowd->once) {
-		hold_us = 30000000; /* until all the others wait */
+		return; /* until all the others wait */
 	}
-	sim_at(sim, sim->now_us + hold_us, contender->node, let_go, contender, NULL);
+	crowd->busy_until_us = sim->now_us + hold_us;
+	sim_at(sim, crowd->busy_until_us, contender->node, let_go, contender, NULL);
+}
+
+/* The first holds until all the others wait. */
+static void on_waiting(struct contender *contender)
+{
+	struct crowd *crowd = crowd_of(contender);
+
+	crowd->waiting += !contender->waits;
+	if (!contender->waits && crowd->waiting == crowd->count - 1 && crowd->once)
+		let_go(crowd->sim, crowd->contenders);
+	contender->waits = true;
 }
 
 static void on_event(void *owner, const struct engine_event *event)
 {
 	if (event->type == MPSYNC_EVENT_HELD)
 		on_held(owner);
+	else if (event->type == MPSYNC_EVENT_WAITING)
+		on_waiting(owner);
 }
 
 static void on_ended(void *owner)
 {
 	struct contender *contender = owner;
 
+	const struct crowd *crowd = crowd_of(contender);
+	struct sim *sim = contender->node->sim;
+	uint64_t at_us = sim->now_us + crowd->rest_us;
+
 	contender->claim = NULL;
-	if (!crowd_of(contender)->once)
-		ask(contender->node->sim, contender);
+	if (!crowd->apart && at_us < crowd->busy_until_us)
+		at_us = crowd->busy_until_us + 1;
+	if (!crowd->once)
+		sim_at(sim, at_us, contender->node, ask, contender, NULL);
 }
 
 static void start(struct crowd *crowd, int i)
@@ -130,8 +158,9 @@ static void start(struct crowd *crowd, int i)
 	node->engine = engine_new(&host, sim_backend_new(node));
 	if (!node->engine)
 		abort();
-	sim_at(sim, sim->now_us + (is_first(contender) ? 0 : 1000000 + sim_random(sim, 1000000)), node,
-	    ask, contender, NULL);
+	/* A program opens one after the other. */
+	sim_at(sim, sim->now_us + (is_first(contender) ? 0 : 1000000 + 1000 * (uint64_t)i), node, ask,
+	    contender, NULL);
 }
 
 static int compare(const void *a, const void *b)
@@ -165,7 +194,7 @@ static void show(struct crowd *crowd, uint64_t way_us, double *floors, double *w
 	*writes = (double)(crowd->sim->writes - crowd->writes_before) / (double)turns;
 	printf("%d contenders, floor %.1f ms%s: hand-off %.1f ms, %.2f of the floor (p99 %.1f), "
 	       "%.2f writes, fairness %.3f, of %zu\n",
-	    crowd->count, floor_us / 1000, crowd->once ? ", each once" : "",
+	    crowd->count - crowd->once, floor_us / 1000, crowd->once ? ", each once" : "",
 	    (double)crowd->took_us[turns / 2] / 1000, *floors,
 	    (double)crowd->took_us[turns * 99 / 100] / floor_us, *writes, fairness(crowd), turns);
 }
@@ -197,8 +226,11 @@ int main(int argc, char **argv)
 	sim.ttl_ms = TTL_MS;
 	sim.faults = FAULT_FOREIGN; /* of which nobody comes: messages are not counted */
 	crowd.sim = &sim;
-	crowd.count = (int)number_of(argc, argv, "--contenders", 100);
 	crowd.once = number_of(argc, argv, "--once", 0);
+	/* Beside the first holder of all. */
+	crowd.count = (int)number_of(argc, argv, "--contenders", 100) + crowd.once;
+	crowd.rest_us = number_of(argc, argv, "--apart", 0);
+	crowd.apart = crowd.rest_us > 0;
 	crowd.warm = crowd.once ? 0 : WARM_TURNS;
 	crowd.hold_us = crowd.once ? 0 : 1000 * number_of(argc, argv, "--hold", 15);
 	crowd.contenders = calloc((size_t)crowd.count, sizeof *crowd.contenders);

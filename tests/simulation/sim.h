@@ -161,7 +161,7 @@ struct sim_options {
 	int mode;                /* -1: any */
 	uint32_t only;           /* faults that may be chosen */
 	uint64_t way_us;         /* how long each message is under way; 0: by the ttl */
-	uint64_t fan_out_us;     /* events of one write come within so long for each who watches */
+	uint64_t fan_out_us;     /* how long it takes to tell one of those who watch */
 	unsigned stutter;        /* percent of messages that take up to thirty times as long */
 	uint64_t first_us;       /* a process's first answer comes so much later: it connects */
 	bool trace;
@@ -195,7 +195,8 @@ struct sim {
 	struct sim_connection *connections;
 	uint64_t connection_count;
 	uint64_t calls;
-	uint64_t writes; /* that the store was asked for, done or not */
+	uint64_t telling_us; /* until when the store tells others of what was written */
+	uint64_t writes;     /* that the store was asked for, done or not */
 	int sites;
 	int current[SIM_SITES]; /* which of a site's two electors is asked */
 	struct sim_belief *beliefs;

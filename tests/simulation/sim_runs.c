@@ -27,7 +27,8 @@ struct sim_run {
 	bool at_work;
 	bool told;
 	bool lost;
-	int64_t left_ms; /* as it was told */
+	enum mpsync_reason lost_for; /* may be another than the function was told: a hand was there */
+	int64_t left_ms;             /* as it was told */
 	uint64_t told_ms;
 	uint64_t until_ms; /* of the right, also when it has ended */
 };
@@ -132,7 +133,8 @@ static bool is_late(const struct sim_run *run)
 {
 	if (!run->told)
 		return false;
-	if (run->lost && run->terms.reason != MPSYNC_REASON_EXPIRED)
+	if (run->lost &&
+	    (run->terms.reason != MPSYNC_REASON_EXPIRED || run->lost_for != MPSYNC_REASON_EXPIRED))
 		return true;
 	if (run->left_ms < 0)
 		return false;
@@ -330,6 +332,7 @@ void sim_run_event(struct sim_run *run, const struct engine_event *event)
 			sim_violate(run->sim, "P23", "node %d lost %s without a notice", run->node->number,
 			    sim_name(run->name));
 		run->lost = true;
+		run->lost_for = event->reason;
 		input.event = TERMS_LOST;
 		break;
 	case MPSYNC_EVENT_RELEASED:

@@ -249,14 +249,17 @@ static void on_watch_event(struct sim *sim, void *argument)
 	free_message(sim, message);
 }
 
-/* Where the store has a speed, it tells one after the other, in no order, but each in order. */
+/* Where the store has a speed, it tells one after the other, and each in order. */
 static uint64_t event_at_us(struct sim *sim, struct sim_node *node)
 {
-	const uint64_t most_us = sim->options.fan_out_us * (uint64_t)sim->node_count;
-	const uint64_t at_us = sim->now_us + sim_latency_us(sim) + sim_random(sim, most_us);
+	uint64_t at_us;
 
 	if (sim->options.way_us == 0)
-		return at_us;
+		return sim->now_us + sim_latency_us(sim);
+	if (sim->telling_us < sim->now_us)
+		sim->telling_us = sim->now_us;
+	sim->telling_us += sim->options.fan_out_us;
+	at_us = sim->telling_us + sim_latency_us(sim);
 	if (at_us > node->told_us)
 		node->told_us = at_us;
 	return node->told_us;
@@ -278,8 +281,10 @@ static void send_watch_event(struct sim *sim, struct sim_node *node, int name)
 
 static void notify(struct sim *sim, int name)
 {
+	const int first = sim->options.way_us ? (int)sim_random(sim, (uint64_t)sim->node_count) : 0;
+
 	for (int i = 0; i < sim->node_count; i++) {
-		struct sim_node *node = &sim->nodes[i];
+		struct sim_node *node = &sim->nodes[(first + i) % sim->node_count];
 
 		if (!node->alive || !node->backend ||
 		    (node->backend->cached[name].watchers == 0 && !node->backend->base.sees_all))
@@ -673,7 +678,8 @@ static uint64_t answer_us(struct sim *sim, const struct message *message)
 
 	const bool first = message->number == 1;
 
-	return sim_answer_us(sim) + (late ? A_MINUTE_US : 0) + (first ? sim->options.first_us : 0);
+	return sim_answer_us(sim) + (late ? A_MINUTE_US : 0) +
+	       (first ? sim_random(sim, 2 * sim->options.first_us) : 0);
 }
 
 static void on_answer(struct sim *sim, void *argument)

@@ -3,13 +3,13 @@
 /* Averages are kept in these parts of a millisecond, and of a rival. */
 #define PARTS 64
 /*
- * The weight of a new time in the average is one part of so many: where it is longer, where it is
- * shorter (a client that writes seldom soon forgets how long connecting took), and where it is the
- * time of another client's write.
+ * The weight of a new time in the average is one part of so many: where it is longer, and where it
+ * is shorter (a client that writes seldom soon forgets how long it waited for a busy machine).
  */
 #define RISING  8
 #define FALLING 4
-#define OUTRUN  128
+/* The first answer waits for the connection too: there and back for TCP, for TLS twice. */
+#define FIRST 4
 
 /*
  * The clock counts whole milliseconds, so a round is at least one; and places do not wait longer
@@ -22,18 +22,23 @@
  * How many rounds a place lasts: for the event, the write, its event, and one for a busy machine.
  */
 #define PLACE_ROUNDS   4
-#define LEAST_PLACE_MS 20
+#define LEAST_PLACE_MS 10
 #define MOST_PLACE_MS  2000
 /* How long a place lasts before anything was measured. */
 #define PLACE_MS 50
 
-/* The most that one quick write adds to the number of rivals, besides its share. */
-#define RISE        8
 #define MOST_RIVALS 256
+/* The part of the rivals that a race takes away, and that one takes in which nobody writes. */
+#define PASSED 128
+#define SILENT 4
+/* After so many races without a rival there is none. */
+#define UNMET 4
 /* After so many rounds in which nobody wrote, twice as many contenders write in the same time. */
-#define HASTE_ROUNDS   8
+#define HASTE_ROUNDS   4
 #define MOST_WINDOW_MS 5000
 /* So many contenders may have come together before any of them could know of the others. */
+#define TOGETHER 4
+/* Where all places are taken, there are at least so many. */
 #define CROWD 16
 
 static uint64_t between(uint64_t least, uint64_t value, uint64_t most)
@@ -47,7 +52,7 @@ static uint64_t between(uint64_t least, uint64_t value, uint64_t most)
  * A busy machine is late now and then by a hundred times as much: such a time counts as twice the
  * average only.
  */
-static void follow(uint32_t *average, uint64_t took_ms, uint32_t falling)
+static void follow(uint32_t *average, uint64_t took_ms)
 {
 	const uint32_t took = (uint32_t)between(0, took_ms, MOST_ROUND_MS) * PARTS;
 	const uint32_t most = 2 * *average + PARTS;
@@ -55,36 +60,59 @@ static void follow(uint32_t *average, uint64_t took_ms, uint32_t falling)
 	if (*average == 0)
 		*average = took + 1;
 	else if (took < *average)
-		*average -= (*average - took) / falling;
+		*average -= (*average - took) / FALLING;
 	else
 		*average += ((took < most ? took : most) - *average) / RISING;
 }
 
+/* If the first answer did not wait for the connection, the second makes up for it. */
 void pace_answered(struct pace *pace, uint64_t took_ms)
 {
-	follow(&pace->answer, took_ms, FALLING);
+	if (pace->answers < 2)
+		pace->answer = 0;
+	follow(&pace->answer, pace->answers == 0 ? took_ms / FIRST : took_ms);
+	pace->answers += pace->answers < 2;
 }
 
 void pace_echoed(struct pace *pace, uint64_t took_ms)
 {
-	follow(&pace->echo, took_ms, FALLING);
+	follow(&pace->echo, took_ms);
 }
 
 void pace_outrun(struct pace *pace, uint64_t took_ms)
 {
-	const uint32_t took = (uint32_t)between(LEAST_ROUND_MS, took_ms, MOST_ROUND_MS) * PARTS;
-
-	if (took < pace->answer)
-		follow(&pace->answer, took_ms, OUTRUN);
-	if (took < pace->echo)
-		follow(&pace->echo, took_ms, OUTRUN);
+	pace->others[pace->newest++ % PACE_OTHERS] =
+	    (uint32_t)between(LEAST_ROUND_MS, took_ms, MOST_ROUND_MS);
 }
 
-/* In parts of a millisecond. */
+/*
+ * A time may be short because the first of its two events was late, so the longest of a few counts.
+ * 0: not known yet.
+ */
+static uint32_t others_round(const struct pace *pace)
+{
+	uint32_t longest_ms = 0;
+
+	for (int i = 0; i < PACE_OTHERS; i++) {
+		if (pace->others[i] == 0)
+			return 0;
+		if (pace->others[i] > longest_ms)
+			longest_ms = pace->others[i];
+	}
+	return longest_ms * PARTS;
+}
+
+/*
+ * In parts of a millisecond. The time of one event is not to be trusted where it is much longer
+ * than an answer's: the machine was busy.
+ */
 static uint64_t round_of(const struct pace *pace)
 {
-	return between(LEAST_ROUND_MS * PARTS, pace->echo > pace->answer ? pace->echo : pace->answer,
-	    MOST_ROUND_MS * PARTS);
+	const uint32_t own = (uint32_t)between(pace->answer, pace->echo, 2 * (uint64_t)pace->answer);
+	const uint32_t others = others_round(pace);
+
+	return between(
+	    LEAST_ROUND_MS * PARTS, others > 0 && others < own ? others : own, MOST_ROUND_MS * PARTS);
 }
 
 uint64_t pace_round_ms(const struct pace *pace)
@@ -99,9 +127,23 @@ uint64_t pace_place_ms(const struct pace *pace)
 	return between(LEAST_PLACE_MS, round_of(pace) * PLACE_ROUNDS / PARTS, MOST_PLACE_MS);
 }
 
-static void add(struct rivals *rivals, uint32_t count)
+/*
+ * Doubled by each race that is lost, and taken away by a share: each contender's window becomes as
+ * long as the others', whatever it began with, and however it measures a round.
+ */
+void rivals_met(struct rivals *rivals)
 {
-	rivals->count = (uint32_t)between(PARTS, rivals->count + count, MOST_RIVALS * PARTS);
+	rivals->unmet = 0;
+	rivals->count = (uint32_t)between(0, 2 * rivals->count + PARTS, MOST_RIVALS * PARTS);
+}
+
+void rivals_unmet(struct rivals *rivals)
+{
+	if (++rivals->unmet < UNMET)
+		return;
+	rivals->count /= 2;
+	if (rivals->count < PARTS)
+		rivals->count = 0;
 }
 
 void rivals_crowd(struct rivals *rivals)
@@ -112,21 +154,24 @@ void rivals_crowd(struct rivals *rivals)
 
 /*
  * If each of n contenders writes at a random moment of a window of n × 2/3 rounds, the first write
- * comes after 2/3 of a round on average, and is heard of one round later. A write that is heard of
- * sooner means more rivals, a later one means fewer. The estimate grows by a sum and a share and
- * shrinks by a share alone: all contenders see much the same, so their estimates converge whatever
- * each began with.
+ * comes after 2/3 of a round on average, and is heard of one round later. Where it comes later,
+ * there are fewer. Where it comes sooner there need not be more: one contender that knows of no
+ * other writes at once.
  */
+void rivals_silent(
+    struct rivals *rivals, const struct pace *pace, uint64_t for_ms, uint32_t windows)
+{
+	const uint64_t expected = (3 + 2 * windows) * round_of(pace) / 3;
+	const uint64_t silent = between(expected, for_ms * PARTS, 2 * expected);
+
+	rivals->count -= (uint32_t)(rivals->count / SILENT * (silent - expected) / expected);
+}
+
 void rivals_seen(
     struct rivals *rivals, const struct pace *pace, uint64_t after_ms, uint32_t windows)
 {
-	const int64_t expected = (int64_t)((3 + 2 * windows) * round_of(pace) / 3);
-	const int64_t early = expected - (int64_t)between(0, after_ms * PARTS, 2 * (uint64_t)expected);
-
-	if (early > 0)
-		add(rivals, (uint32_t)((RISE * PARTS + rivals->count / 64) * early / expected));
-	else
-		rivals->count -= (uint32_t)(rivals->count / 8 * -early / expected);
+	rivals_silent(rivals, pace, after_ms, windows);
+	rivals->count -= rivals->count / PASSED;
 }
 
 static uint64_t window_ms(uint64_t rivals, const struct pace *pace, uint64_t times)
@@ -160,7 +205,7 @@ uint64_t rivals_hasten_ms(const struct pace *pace, uint64_t moment_ms)
 uint64_t rivals_reserve_window_ms(
     const struct rivals *rivals, const struct pace *pace, uint32_t taken)
 {
-	const uint64_t least = CROWD * PARTS;
+	const uint64_t least = TOGETHER * PARTS;
 
 	return window_ms(rivals->count > least ? rivals->count : least, pace, 2 * (1 + taken));
 }

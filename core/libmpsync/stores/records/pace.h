@@ -8,16 +8,25 @@
 
 #include <stdint.h>
 
+/* So many hand-offs between others are remembered. */
+#define PACE_OTHERS 4
+
 /* All zero at first: nothing was measured. */
 struct pace {
-	uint32_t answer; /* from a request to its answer: an average, in parts of a ms */
-	uint32_t echo;   /* from a write to its event: likewise */
+	uint32_t answers;             /* how many there were, up to two */
+	uint32_t answer;              /* from a request to its answer: an average, in parts of a ms */
+	uint32_t echo;                /* from a write to its event: likewise */
+	uint32_t others[PACE_OTHERS]; /* from the event of a release to that of a grant, in ms */
+	uint32_t newest;
 };
 
 void pace_answered(struct pace *pace, uint64_t took_ms);
 void pace_echoed(struct pace *pace, uint64_t took_ms);
 
-/* Another client's write was made and heard of within this time: a round is no longer than that. */
+/*
+ * Another client took a name that had been released, and this client heard of both, so much time in
+ * between: a round is no longer than that.
+ */
 void pace_outrun(struct pace *pace, uint64_t took_ms);
 
 /* The longest time in which a client that writes cannot know of another's write. */
@@ -26,19 +35,27 @@ uint64_t pace_round_ms(const struct pace *pace);
 uint64_t pace_place_ms(const struct pace *pace);
 
 /*
- * An estimate of how many other contenders want a name, from how soon one of them writes when all
- * of them may. All zero at first: none.
+ * An estimate of how many other contenders want a name: a race that is lost is evidence of them,
+ * and silence while all of them may write is evidence of nobody. All zero at first: none.
  */
 struct rivals {
 	uint32_t count; /* in parts */
+	uint32_t unmet; /* races that were won since one was lost or seen */
 };
 
+/* Another contender's write was quicker than this client's. */
+void rivals_met(struct rivals *rivals);
+/* This client's write was the first. */
+void rivals_unmet(struct rivals *rivals);
 /*
  * The first write came so long after all contenders were allowed to write, as this client heard of
  * it; they were spread over `windows` times rivals_window_ms.
  */
 void rivals_seen(
     struct rivals *rivals, const struct pace *pace, uint64_t after_ms, uint32_t windows);
+/* They were allowed to for so long, and nobody wrote. */
+void rivals_silent(
+    struct rivals *rivals, const struct pace *pace, uint64_t for_ms, uint32_t windows);
 /* All places are taken, so there are at least as many rivals as places. */
 void rivals_crowd(struct rivals *rivals);
 

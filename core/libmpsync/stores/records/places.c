@@ -59,42 +59,91 @@ static void begin_race(struct watched_name *watched, uint64_t at_ms, uint32_t wi
 {
 	watched->open_at_ms = at_ms;
 	watched->windows = windows;
+	/* Who only looks on, as a former holder does, cannot tell one contender from many. */
+	watched->racing = watched->waiting;
 }
 
-static void end_race(struct records *records, struct watched_name *watched)
+static void end_race(struct records *records, struct watched_name *watched, bool own)
 {
 	const uint64_t now = records_now(records);
 	const uint64_t after_ms = now > watched->open_at_ms ? now - watched->open_at_ms : 0;
 
-	if (watched->open_at_ms)
+	if (watched->open_at_ms && watched->racing) {
 		rivals_seen(&watched->rivals, &records->pace, after_ms, watched->windows);
-	if (watched->open_at_ms && watched->windows == 1)
-		pace_outrun(&records->pace, after_ms);
+		if (own)
+			rivals_unmet(&watched->rivals);
+		else
+			watched->rivals.unmet = 0;
+	}
 	watched->open_at_ms = 0;
 }
 
 /*
- * A holder that keeps the name for less than this is not disturbed: the place would come too late,
- * and its write would make the release lose a race.
+ * Holders keep a name for much the same time. A place that is written so shortly before the release
+ * that the holder does not know of it makes the release lose a race.
  */
-static uint64_t reserve_from_ms(const struct records *records, const struct watched_name *watched)
+static uint64_t beside_release(
+    const struct records *records, const struct watched_name *watched, uint64_t at_ms)
 {
-	return watched->held_at_ms + pace_round_ms(&records->pace) / 2;
+	const uint64_t round_ms = pace_round_ms(&records->pace);
+	const uint64_t hold_ms = watched->hold_ms;
+	const uint64_t from_ms = watched->held_at_ms + (hold_ms > round_ms ? hold_ms - round_ms : 0);
+	const uint64_t until_ms = watched->held_at_ms + hold_ms + round_ms;
+
+	if (at_ms < from_ms || at_ms >= until_ms)
+		return at_ms;
+	return until_ms;
+}
+
+static bool has_own_place(const struct watched_name *watched, const char *next)
+{
+	for (const struct task *task = watched->waiting; task; task = task->next)
+		if (record_next_lists(next, &task->claim->digest))
+			return true;
+	return false;
 }
 
 static void see_places(struct records *records, struct watched_name *watched,
     const struct record *before, const struct record *record)
 {
 	const uint32_t taken = record_next_count(record->next);
-	const uint64_t from_ms = reserve_from_ms(records, watched);
-	const uint64_t now = records_now(records);
+	const bool own = has_own_place(watched, record->next) && !has_own_place(watched, before->next);
 
 	if (record_next_count(before->next) < taken)
-		end_race(records, watched);
+		end_race(records, watched, own);
 	if (taken < RECORD_MOST_NEXT)
-		begin_race(watched, from_ms > now ? from_ms : now, 1 + taken);
+		begin_race(watched, beside_release(records, watched, records_now(records)), 1 + taken);
 	else
 		rivals_crowd(&watched->rivals);
+}
+
+static void see_holder(struct records *records, struct watched_name *watched,
+    const struct record *before, const struct record *record)
+{
+	const bool own = id_equal(&record->instance, &records->instance);
+	const uint64_t now = records_now(records);
+
+	if (watched->free_at_ms > 0 && !own)
+		pace_outrun(&records->pace, now - watched->free_at_ms);
+	if (!before || !before->holder)
+		end_race(records, watched, own);
+	watched->free_at_ms = 0;
+	watched->held_at_ms = now;
+	begin_race(watched, beside_release(records, watched, now), 1 + record_next_count(record->next));
+}
+
+static void see_release(struct records *records, struct watched_name *watched,
+    const struct record *before, const struct record *record)
+{
+	const uint64_t now = records_now(records);
+	const uint64_t from_ms = watched->open_at_ms + pace_round_ms(&records->pace);
+
+	if (watched->open_at_ms && watched->racing && now > from_ms)
+		rivals_silent(&watched->rivals, &records->pace, now - from_ms, watched->windows);
+	watched->hold_ms = (3 * watched->hold_ms + now - watched->held_at_ms) / 4;
+	watched->let_go = id_equal(&before->instance, &records->instance);
+	watched->free_at_ms = now;
+	begin_race(watched, record && record_next_count(record->next) ? 0 : now, 1);
 }
 
 void places_see(struct records *records, struct watched_name *watched, const struct record *before,
@@ -107,13 +156,9 @@ void places_see(struct records *records, struct watched_name *watched, const str
 		if (!text_same(before->next, record->next))
 			see_places(records, watched, before, record);
 	} else if (held) {
-		if (!was_held)
-			end_race(records, watched);
-		watched->held_at_ms = records_now(records);
-		begin_race(watched, reserve_from_ms(records, watched), 1 + record_next_count(record->next));
+		see_holder(records, watched, before, record);
 	} else if (was_held) {
-		begin_race(
-		    watched, record && record_next_count(record->next) ? 0 : records_now(records), 1);
+		see_release(records, watched, before, record);
 	}
 }
 
@@ -125,6 +170,8 @@ void places_written(struct task *task, const struct record *record)
 
 void places_lost(struct task *task)
 {
+	if (task->watched && task->watched->waiting)
+		rivals_met(&task->watched->rivals);
 	await_echo(task, task->request.version + 1);
 }
 
@@ -147,7 +194,7 @@ static uint64_t reserving_place_ms(const struct task *task, const struct record 
 	/*
 	 * The former holder knows of its release before anybody else does, so it waits a place's time.
 	 */
-	if (taken == 0 && window_ms > 0 && !task->queued)
+	if (taken == 0 && window_ms > 0 && !task->queued && task->watched->let_go)
 		before_ms = place_ms;
 	return before_ms + rivals_hasten_ms(&records->pace, random_below(records, window_ms));
 }
@@ -181,10 +228,9 @@ uint64_t places_reserve_at_ms(const struct task *task, const struct record *reco
 {
 	const struct records *records = task->records;
 	const struct watched_name *watched = task->watched;
-	const uint64_t now = records_now(records);
-	const uint64_t from_ms = reserve_from_ms(records, watched);
+	const uint64_t from_ms = beside_release(records, watched, records_now(records));
 	const uint64_t window_ms =
 	    rivals_reserve_window_ms(&watched->rivals, &records->pace, record_next_count(record->next));
 
-	return (from_ms > now ? from_ms : now) + random_below(records, window_ms);
+	return beside_release(records, watched, from_ms + random_below(records, window_ms));
 }

@@ -50,8 +50,12 @@ struct watched_name {
 	char *unheard;       /* why changes of the name are not told; NULL: they are */
 	enum mpsync_status unheard_status;
 	uint64_t held_at_ms; /* when its present holder was seen first */
+	uint64_t hold_ms;    /* how long its holders keep it: an average */
+	uint64_t free_at_ms; /* since when it is free, as this client heard of it; 0: it is held */
+	bool let_go;         /* this client held it last */
 	uint64_t open_at_ms; /* since when all contenders may write; 0: they may not yet */
 	uint32_t windows;    /* they are spread over so many windows */
+	bool racing;         /* this client is one of them */
 	struct rivals rivals;
 };
 
