@@ -1,221 +1,147 @@
 package mpsync
 
 // #cgo pkg-config: mpsync
-// #include <mpsync.h>
-// #include <stdlib.h>
-//
-// /* Frees the events that were taken before, and takes those that there are. */
-// static int32_t exchange(mpsync_queue *queue, mpsync_event **events, int32_t taken, int32_t room)
-// {
-//	while (taken > 0)
-//		mpsync_event_free(events[--taken]);
-//	while (taken < room && (events[taken] = mpsync_queue_next(queue)))
-//		taken++;
-//	return taken;
-// }
+// #include "native.h"
 import "C"
 
 import (
+	"log/slog"
+	"maps"
 	"os"
-	"strings"
+	"runtime"
 	"sync"
-	"sync/atomic"
-	"syscall"
-	"unsafe"
 	"weak"
 )
 
-// event is mpsync_event as Go has it.
-type event struct {
-	kind    int
-	status  Status
-	reason  int
-	op      uint64
-	lock    uint64
-	grant   uint64
-	token   uint64
-	holder  string
-	value   string
-	message string
-	nobody  bool
+// Client is a connection to one place where locks live, with a thread of the C library and a
+// goroutine of its own. The locks of a URL share one that ends with the last of them; make one that
+// is to be closed at a known moment.
+type Client struct{ core *core }
+
+// core is what the goroutine refers to: it does not keep the Client from being collected.
+type core struct {
+	*pump
+	using  sync.RWMutex // native is not dropped while somebody calls with it
+	native *C.mpsync_client
+	queue  *C.mpsync_queue
+	file   *os.File // of the queue's events
+	ended  chan struct{}
 }
 
-func eventOf(e *C.mpsync_event) event {
-	return event{
-		kind: int(e._type), status: Status(e.status), reason: int(e.reason), op: uint64(e.op_id),
-		lock: uint64(e.lock), grant: uint64(e.grant), token: uint64(e.token),
-		holder: C.GoString(e.holder), value: C.GoString(e.value), message: C.GoString(e.message),
-		nobody: e.holder == nil,
-	}
-}
-
-// err is what the event says, nil for success.
-func (e event) err() error {
-	if e.status == C.MPSYNC_OK {
-		return nil
-	}
-	message := e.message
-	if message == "" {
-		message = C.GoString(C.mpsync_status_text(C.int32_t(e.status)))
-		if !e.nobody {
-			message += ": " + e.holder + " has it"
-		}
-	}
-	return &Error{e.status, message}
-}
-
-// request is a call under way. Its end is sent once; progress, where it is wanted, before.
-type request struct {
-	handle   *handle
-	held     *Held
-	end      chan event
-	progress func(event)
-}
-
-// client is the process's connection to one URL, and the goroutine that hands out its events.
-type client struct {
-	native   *C.mpsync_client
-	queue    *C.mpsync_queue
-	readable syscall.RawConn // the queue's descriptor
-	numbers  atomic.Uint64
-	mutex    sync.Mutex
-	requests map[uint64]*request
-	handles  map[uint64]weak.Pointer[handle]
+type clientKey struct {
+	url         string
+	environment string // what the environment said when it was opened, as a program's tests change that
+	logger      *slog.Logger
 }
 
 var clients = struct {
 	sync.Mutex
-	byURL map[string]*client
-}{byURL: map[string]*client{}}
+	open map[clientKey]weak.Pointer[Client]
+}{open: map[clientKey]weak.Pointer[Client]{}}
 
-// clientOf is kept for the life of the process: a program has few URLs.
-func clientOf(url string) (*client, error) {
-	if strings.TrimSuffix(url, "/")+"/" == BaseLockURL {
-		url = ""
+// Open connects to where the URL says; "" is the default. The options hold for all locks of the
+// client that say nothing else.
+func Open(url string, options ...Option) (*Client, error) {
+	return open(settingsOf(append([]Option{WithURL(url)}, options...)))
+}
+
+// clientOf is the one of [WithClient], or else the one that all of a URL share.
+func clientOf(s *settings) (*Client, error) {
+	if s.client != nil {
+		return s.client, nil
 	}
 	clients.Lock()
 	defer clients.Unlock()
-	if c := clients.byURL[url]; c != nil {
+	key := clientKey{s.url, os.Getenv("MPSYNC_URL"), s.logger}
+	if c := clients.open[key].Value(); c != nil {
 		return c, nil
 	}
-	c, err := open(url)
+	maps.DeleteFunc(clients.open, func(_ clientKey, c weak.Pointer[Client]) bool { return c.Value() == nil })
+	c, err := open(&settings{url: s.url, logger: s.logger})
 	if err == nil {
-		clients.byURL[url] = c
+		clients.open[key] = weak.Make(c)
 	}
 	return c, err
 }
 
-func open(url string) (*client, error) {
+func open(s *settings) (*Client, error) {
 	var e C.mpsync_error
-	var curl *C.char
-	if url != "" {
-		var err error
-		if curl, err = text("url", url); err != nil {
-			return nil, err
-		}
-		defer C.free(unsafe.Pointer(curl))
-	}
-	queue := C.mpsync_queue_new(&e)
-	if queue == nil {
-		return nil, errorOf(&e)
-	}
-	native := C.mpsync_client_open(curl, nil, queue, &e)
-	if native == nil {
-		C.mpsync_queue_free(queue)
-		return nil, errorOf(&e)
-	}
-	// Only now, for the runtime would close the descriptor of a queue that is freed.
-	readable, err := os.NewFile(uintptr(C.mpsync_queue_fd(queue)), "mpsync").SyscallConn()
+	options, err := s.native()
 	if err != nil {
-		C.mpsync_client_close(native)
 		return nil, err
 	}
-	c := &client{
-		native: native, queue: queue, readable: readable,
-		requests: map[uint64]*request{}, handles: map[uint64]weak.Pointer[handle]{},
+	defer C.mpsync_options_free(options)
+	c := &core{pump: newPump(s.logger), ended: make(chan struct{})}
+	if c.queue = C.mpsync_queue_new(&e); c.queue == nil {
+		return nil, errorOf(&e)
 	}
-	go c.pump()
-	return c, nil
-}
-
-// start gives the request a number and makes the call with it.
-func (c *client) start(r *request, call func(op C.uint64_t, e *C.mpsync_error)) (uint64, error) {
-	var e C.mpsync_error
-	op := c.numbers.Add(1)
-	c.mutex.Lock()
-	c.requests[op] = r
-	c.mutex.Unlock()
-	call(C.uint64_t(op), &e)
-	if err := errorOf(&e); err != nil {
-		c.mutex.Lock()
-		delete(c.requests, op)
-		c.mutex.Unlock()
-		return 0, err
-	}
-	return op, nil
-}
-
-// ask makes a call that ends soon, and waits for its end.
-func (c *client) ask(call func(op C.uint64_t, e *C.mpsync_error)) error {
-	r := &request{end: make(chan event, 1)}
-	if _, err := c.start(r, call); err != nil {
-		return err
-	}
-	return (<-r.end).err()
-}
-
-// pump waits in the runtime's poller, as for a socket: no thread stands still in C, and from the
-// event to the goroutine that it is for there is no other thread to wake. What has been handed out
-// is freed with the next call into C, so that the goroutine does not wait for that either.
-func (c *client) pump() {
-	var events [16]*C.mpsync_event
-	var taken C.int32_t
-	handOut := func(uintptr) bool {
-		for {
-			taken = C.exchange(c.queue, &events[0], taken, C.int32_t(len(events)))
-			for _, native := range events[:taken] {
-				c.dispatch(eventOf(native))
-			}
-			if int(taken) < len(events) {
-				return false
-			}
+	err = withText(func(url ...*C.char) {
+		if s.url == "" {
+			url[0] = nil
 		}
+		c.native = C.mpsync_client_open(url[0], options, c.queue, &e)
+	}, s.url)
+	if err == nil {
+		err = errorOf(&e)
 	}
-	panic(c.readable.Read(handOut)) // the descriptor is never closed
+	if err == nil {
+		c.file, err = fileOf(C.mpsync_queue_fd(c.queue))
+	}
+	if err != nil {
+		c.drop()
+		return nil, err
+	}
+	go c.run()
+	client := &Client{c}
+	runtime.AddCleanup(client, func(c *core) { go c.close() }, c)
+	return client, nil
 }
 
-func (c *client) dispatch(e event) {
-	if e.kind == C.MPSYNC_EVENT_LOST {
-		c.lose(e)
-		return
+// drop leaves nothing of it; locks that are still there know by themselves that it is closed.
+func (c *core) drop() {
+	c.using.Lock()
+	defer c.using.Unlock()
+	C.mpsync_client_close(c.native)
+	C.mpsync_queue_free(c.queue)
+	if c.file != nil {
+		_ = c.file.Close()
 	}
-	progress := e.kind == C.MPSYNC_EVENT_WAITING || e.kind == C.MPSYNC_EVENT_LEADER ||
-		e.kind == C.MPSYNC_EVENT_LOG
-	c.mutex.Lock()
-	r := c.requests[e.op]
-	if !progress {
-		delete(c.requests, e.op)
-	}
-	c.mutex.Unlock()
-	switch {
-	case r == nil:
-	case progress:
-		if r.progress != nil {
-			r.progress(e)
-		}
-	default:
-		if e.kind == C.MPSYNC_EVENT_HELD {
-			r.held = r.handle.begin(e)
-		}
-		r.end <- e
-	}
+	c.native, c.queue = nil, nil
 }
 
-func (c *client) lose(e event) {
-	c.mutex.Lock()
-	h := c.handles[e.lock].Value()
-	c.mutex.Unlock()
-	if h != nil {
-		h.lose(e)
+// with makes a call with the native client, if it is still open.
+func (c *core) with(call func(*C.mpsync_client) error) error {
+	c.using.RLock()
+	defer c.using.RUnlock()
+	if c.native == nil {
+		return failure(StatusClosed, "the client is closed")
 	}
+	return call(c.native)
+}
+
+// Close gives back all that is held, ends all waits, and leaves no goroutine, thread or descriptor.
+// Work that goes on under a lock is told by its context, and not waited for.
+func (c *Client) Close() error {
+	defer runtime.KeepAlive(c)
+	return c.core.close()
+}
+
+func (c *core) close() error {
+	err := c.with(func(native *C.mpsync_client) error {
+		return c.start(&request{closes: true}, func(op C.uint64_t, e *C.mpsync_error) {
+			C.mpsync_client_close_start(native, op, e)
+		})
+	})
+	if err == nil {
+		<-c.ended
+	}
+	return err
+}
+
+// run hands out events until the client is closed.
+func (c *core) run() {
+	c.pumpFrom(c.queue, c.file)
+	c.drop()
+	c.failAll()
+	close(c.ended)
 }

@@ -6,9 +6,12 @@
 //		return charge(ctx)
 //	}, mpsync.WithURL("file:locks.db"))
 //
-// [Lock] and [Candidate] are its parts. Where the locks live is said by [WithURL], else by the
-// environment's MPSYNC_URL, else it is the elector next to this program.
+// [Candidate.Lead] runs a function while this program leads, term after term. [Lock] and [Candidate]
+// are the parts of both. Where the locks live is said by [WithURL], else by the environment's
+// MPSYNC_URL, else it is the elector next to this program.
 //
-// The package needs the C library libmpsync, found by pkg-config. Everything is safe for concurrent
-// use. One thread of the process waits for events, however many goroutines wait for locks.
+// What is held stays held until it is given back, lost, or its [Client] is closed, whether or not
+// anything refers to it. The package needs the C library libmpsync, found by pkg-config; with the
+// build tag mpsync_static it is linked statically. Everything is safe for concurrent use. One
+// goroutine waits for the events of a URL, however many wait for locks.
 package mpsync

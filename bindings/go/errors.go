@@ -1,9 +1,12 @@
 package mpsync
 
-// #include <mpsync.h>
+// #include "native.h"
 import "C"
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Status says what a call came to; its numbers are those of the C library.
 type Status int
@@ -56,6 +59,36 @@ func (e *Error) Is(target error) bool {
 	other, ok := target.(*Error)
 	return ok && other.Status == e.Status
 }
+
+// Ending is why work is to end: the [context.Cause] of its context, unless the caller's own context
+// has ended. It is [ErrLost] if the right was lost, or is about to be.
+type Ending struct {
+	Name   string        // of the lock or the election
+	Reason string        // "stopped", "asked", "closed", "returned", or of a loss "expired", "taken", …
+	Left   time.Duration // how long it stays held meanwhile; below 0: until the work has ended; 0: not any more
+	loss   bool
+}
+
+// Error is a sentence that names the lock and the reason.
+func (e *Ending) Error() string {
+	switch {
+	case e.isLost():
+		return fmt.Sprintf("%q was lost (%s)", e.Name, e.Reason)
+	case e.loss:
+		return fmt.Sprintf("%q is lost in %v (%s)", e.Name, e.Left, e.Reason)
+	}
+	return fmt.Sprintf("%q is to be given back (%s)", e.Name, e.Reason)
+}
+
+// Unwrap is an error of this package.
+func (e *Ending) Unwrap() error {
+	if e.loss {
+		return &Error{StatusLost, e.Error()}
+	}
+	return &Error{StatusCancelled, e.Error()}
+}
+
+func (e *Ending) isLost() bool { return e.loss && e.Left == 0 }
 
 func failure(status Status, format string, arguments ...any) *Error {
 	return &Error{status, fmt.Sprintf(format, arguments...)}

@@ -1,62 +1,49 @@
+//go:build cgo
+
 package mpsync
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 )
 
-// WorkFn is work that is done while a lock is held. Its context ends when the lock is lost, and
-// [context.Cause] says why; the work has to stop then.
+// WorkFn is work that is done while a lock is held. Its context ends when the work is to stop, and
+// [context.Cause] says why: an [*Ending], or what ended the caller's context. What is not lost yet
+// stays held until the work has returned.
 type WorkFn func(context.Context) error
-
-// A Locker runs work under a lock.
-type Locker interface {
-	// Lock acquires the lock, runs the work, and releases it.
-	Lock(ctx context.Context, work WorkFn) error
-}
-
-// DEFAULT_INTERVAL is the interval that earlier programs gave, in milliseconds.
-const DEFAULT_INTERVAL = 10000 //nolint:revive // the name that programs know
 
 // Lock is one name that at most one holder has at a time. One Lock has or asks for one grant at a
 // time; make one for each goroutine that is to take its turn.
 type Lock struct {
-	name     string
-	interval time.Duration
-	options  []Option
-	mutex    sync.Mutex
-	handle   *handle
+	name    string
+	options []Option
+	first   first
+	mutex   sync.Mutex
+	handle  *handle
 }
 
 // New makes a lock and checks its arguments.
 func New(name string, options ...Option) (*Lock, error) {
-	l := &Lock{name: name, interval: DEFAULT_INTERVAL * time.Millisecond, options: options}
-	_, err := l.open()
+	l := &Lock{name: name, options: options, first: first{intervalMS: DEFAULT_INTERVAL}}
+	_, err := l.open(false)
 	return l, err
 }
 
-// NewLock makes a lock as earlier programs do. The interval, in milliseconds, is how often they
-// renewed: the ttl is one and a half times as long, as the defaults are. What is wrong with the
-// name is told by the first call.
-func NewLock(name string, intervalMs int64) *Lock {
-	l := &Lock{name: name, interval: time.Duration(intervalMs) * time.Millisecond}
-	if intervalMs <= 0 {
-		l.interval = DEFAULT_INTERVAL * time.Millisecond
-	}
-	l.options = []Option{WithTTL(max(l.interval*3/2, time.Second))}
-	return l
-}
-
-func (l *Lock) open() (*handle, error) {
+// open makes the handle. What has led an election is an election: for others there is no difference.
+func (l *Lock) open(election bool) (*handle, error) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
-	if l.handle != nil {
+	if l.handle != nil && (!election || l.handle.native.election != nil) {
 		return l.handle, nil
 	}
-	h, err := newHandle(l.name, false, settingsOf(l.options))
-	l.handle = h
+	if l.handle != nil && l.handle.isHeld() {
+		return nil, failure(StatusAlreadyHeld, "%q is held already by this lock", l.name)
+	}
+	h, err := newHandle(l.name, election, settingsOf(l.options))
+	if err == nil {
+		l.handle = h
+	}
 	return h, err
 }
 
@@ -73,92 +60,43 @@ func (l *Lock) AcquireTimeout(ctx context.Context, timeout time.Duration) (*Held
 func (l *Lock) TryAcquire(ctx context.Context) (*Held, error) { return l.take(ctx, 0) }
 
 func (l *Lock) take(ctx context.Context, waitMS int64) (*Held, error) {
-	h, err := l.open()
+	h, err := l.open(false)
 	if err != nil {
 		return nil, err
 	}
-	return h.take(ctx, nil, waitMS)
+	return h.take(ctx, "", waitMS)
 }
 
-// Release gives back what this lock holds; [ErrNotHeld] without it.
+// Release gives back what this lock holds, as [Held.Release]; [ErrNotHeld] without it.
 func (l *Lock) Release() error {
-	h, err := l.open()
+	h, err := l.open(false)
 	if err != nil {
 		return err
 	}
-	held := h.current()
-	if held == nil {
-		return failure(StatusNotHeld, "%q is not held", l.name)
-	}
-	return held.Release()
+	return h.release()
 }
 
-// Do waits for the lock, runs the work, and releases it.
+// Do waits for the lock, runs the work, and releases it when the work has returned. The error is the
+// work's, joined with [ErrLost] if the lock was lost.
 func (l *Lock) Do(ctx context.Context, work WorkFn) error { return l.do(ctx, work, waitAsOption) }
 
 func (l *Lock) do(ctx context.Context, work WorkFn, waitMS int64) error {
-	held, err := l.take(ctx, waitMS)
+	h, err := l.open(false)
 	if err != nil {
 		return err
 	}
-	return held.run(ctx, work)
-}
-
-type retriesKey struct{}
-
-// WithRetry lets each [Lock.Lock] with this context wait as long as n tries in the lock's interval
-// would take; fewer than one waits for ever.
-func WithRetry(ctx context.Context, n int) context.Context {
-	return context.WithValue(ctx, retriesKey{}, n)
-}
-
-// Lock waits for one interval, or as [WithRetry] says, runs the work, and releases. The error is
-// [ErrTimeout] when another holder had it all the time.
-func (l *Lock) Lock(ctx context.Context, work WorkFn) error {
-	n, given := ctx.Value(retriesKey{}).(int)
-	if !given {
-		n = 1
-	}
-	waitMS := int64(waitForEver)
-	if n > 0 {
-		waitMS = int64(n) * milliseconds(l.interval)
-	}
-	held, err := l.take(ctx, waitMS)
-	if errors.Is(err, ErrTimeout) {
-		return failure(StatusTimeout, "could not obtain a lock after %d attempt(s): %v", n, err)
-	}
-	if err != nil {
-		return err
-	}
-	return held.run(ctx, work)
+	return (&run{waitMS: waitMS, work: work}).once(ctx, h)
 }
 
 // Locked tells whether this lock holds it now.
 func (l *Lock) Locked() bool {
+	if l.first.mock != nil {
+		return l.first.mock.locked.Load()
+	}
 	l.mutex.Lock()
 	h := l.handle
 	l.mutex.Unlock()
-	if h == nil {
-		return false
-	}
-	held := h.current()
-	return held != nil && held.IsHeld()
-}
-
-// WithRetry is a Locker whose [Lock.Lock] waits as [WithRetry] says, at most as long as both contexts.
-func (l *Lock) WithRetry(ctx context.Context, n int) Locker { return &retrying{l, ctx, n} }
-
-type retrying struct {
-	lock *Lock
-	ctx  context.Context
-	n    int
-}
-
-func (r *retrying) Lock(ctx context.Context, work WorkFn) error {
-	joined, stop := context.WithCancelCause(WithRetry(ctx, r.n))
-	defer stop(nil)
-	defer context.AfterFunc(r.ctx, func() { stop(context.Cause(r.ctx)) })()
-	return r.lock.Lock(joined, work)
+	return h != nil && h.isHeld()
 }
 
 // Do waits for the lock of that name, runs the work while it is held, and releases it.

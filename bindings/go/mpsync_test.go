@@ -4,29 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 )
 
-// fresh is a store of one test's own.
-func fresh(t *testing.T) Option {
-	return WithURL("file:" + filepath.Join(t.TempDir(), "locks.db"))
-}
-
-func must[T any](value T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return value
-}
-
 // Work has the lock alone, and its goroutines all get their turn.
 func TestDoTakesTurns(t *testing.T) {
+	t.Parallel()
 	store := fresh(t)
 	inside, turns := 0, 0
 	var all sync.WaitGroup
@@ -56,6 +42,7 @@ func TestDoTakesTurns(t *testing.T) {
 
 // The error of the work comes back, and the lock is free although it failed or panicked.
 func TestDoReleasesWhateverTheWorkDoes(t *testing.T) {
+	t.Parallel()
 	lock := must(New("x", fresh(t)))
 	broken := errors.New("broken")
 	if err := lock.Do(context.Background(), func(context.Context) error { return broken }); err != broken {
@@ -73,6 +60,7 @@ func TestDoReleasesWhateverTheWorkDoes(t *testing.T) {
 
 // A context that ends stops the waiting with its own cause, and the lock can be asked for again.
 func TestCancellingAWait(t *testing.T) {
+	t.Parallel()
 	store := fresh(t)
 	holder, waiter := must(New("x", store)), must(New("x", store))
 	held := must(holder.Acquire(context.Background()))
@@ -95,6 +83,7 @@ func TestCancellingAWait(t *testing.T) {
 
 // Misuse and bad arguments are told by their status, with a message.
 func TestErrors(t *testing.T) {
+	t.Parallel()
 	store := fresh(t)
 	lock := must(New("x", store))
 	if err := lock.Release(); !errors.Is(err, ErrNotHeld) {
@@ -117,16 +106,9 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// An elector that is not there is an error that says how to start one.
-func TestNoElector(t *testing.T) {
-	err := Do(context.Background(), "x", nil, WithURL("http://127.0.0.1:1"))
-	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "mpsync elector") {
-		t.Errorf("%v came back", err)
-	}
-}
-
 // A release gives a new grant a new, higher token; the old one is never held again.
 func TestGrantsAreApart(t *testing.T) {
+	t.Parallel()
 	lock := must(New("x", fresh(t)))
 	first := must(lock.Acquire(context.Background()))
 	if !first.IsHeld() || first.Remaining() <= 0 {
@@ -144,107 +126,9 @@ func TestGrantsAreApart(t *testing.T) {
 	}
 }
 
-// A loss ends the work's context, whose cause says why, and is what Do returns.
-func TestLossEndsTheWork(t *testing.T) {
-	lock := must(New("x", fresh(t)))
-	err := lock.Do(context.Background(), func(ctx context.Context) error {
-		held := lock.handle.current()
-		lock.handle.lose(event{grant: uint64(held.grant), reason: 2})
-		<-ctx.Done()
-		if cause := context.Cause(ctx); !errors.Is(cause, ErrLost) || !strings.Contains(cause.Error(), "taken") {
-			t.Errorf("the cause is %v", cause)
-		}
-		return nil
-	})
-	if !errors.Is(err, ErrLost) {
-		t.Errorf("%v came back", err)
-	}
-}
-
-// A loss that comes while the release is under way is a loss, not a release of nothing.
-func TestLossDuringTheRelease(t *testing.T) {
-	lock := must(New("x", fresh(t)))
-	held := must(lock.Acquire(context.Background()))
-	held.forget()
-	lock.handle.lose(event{grant: uint64(held.grant), reason: 1})
-	if err := held.Err(); !errors.Is(err, ErrLost) {
-		t.Errorf("%v came back", err)
-	}
-}
-
-// The names of earlier programs.
-func TestEarlierPrograms(t *testing.T) {
-	store := "file:" + filepath.Join(t.TempDir(), "locks.db")
-	t.Setenv("MPSYNC_URL", store)
-	lock := NewLock("x", DEFAULT_INTERVAL)
-	ran := false
-	var quick int64 = 1000
-	work := func(ctx context.Context) error {
-		ran = lock.Locked()
-		return NewLock("x", quick).Lock(WithRetry(ctx, 2), nil)
-	}
-	err := lock.Lock(context.Background(), work)
-	if !errors.Is(err, ErrTimeout) || !ran || !strings.HasPrefix(err.Error(), "could not obtain a lock after 2 attempt(s)") {
-		t.Errorf("%v came back", err)
-	}
-	if err := lock.WithRetry(context.Background(), 3).Lock(context.Background(),
-		func(context.Context) error { return nil }); err != nil {
-		t.Error(err)
-	}
-	if err := NewLock("", DEFAULT_INTERVAL).Lock(context.Background(), work); !errors.Is(err, ErrInvalid) {
-		t.Errorf("%v came back", err)
-	}
-}
-
-// Of two elections one leads; when it ends, the follower of the other stops following and leads.
-func TestElectionsTakeOver(t *testing.T) {
-	store := fresh(t)
-	led := make(chan int, 2)
-	finish := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
-	var all sync.WaitGroup
-	for i := range 2 {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			leader := func(ctx context.Context) error {
-				led <- i
-				<-finish[i]
-				return nil
-			}
-			follower := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-			election := NewElection(must(New("x", store)), leader, follower)
-			if err := election.Run(context.Background()); err != nil {
-				t.Error(err)
-			}
-		}()
-	}
-	first := <-led
-	close(finish[first])
-	if second := <-led; second == first {
-		t.Error("the same led twice")
-	}
-	close(finish[1-first])
-	all.Wait()
-}
-
-// A context's end and the leader's error end Run, not what a follower returns.
-func TestElectionsEnd(t *testing.T) {
-	store := fresh(t)
-	broken := errors.New("broken")
-	fails := func(context.Context) error { return broken }
-	if err := NewElection(must(New("x", store)), fails, nil).Run(context.Background()); err != broken {
-		t.Errorf("%v came back", err)
-	}
-	must(must(New("x", store)).Acquire(context.Background()))
-	ctx, cancel := context.WithCancel(context.Background())
-	follower := func(context.Context) error { cancel(); return broken }
-	if err := NewElection(must(New("x", store)), nil, follower).Run(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v came back", err)
-	}
-}
-
 // Observers see nobody, the leader and its value, and the change of it.
 func TestObserving(t *testing.T) {
+	t.Parallel()
 	store := fresh(t)
 	candidate := must(NewCandidate("x", store))
 	step := 0
@@ -277,71 +161,6 @@ func TestObserving(t *testing.T) {
 				t.Errorf("%v is seen", leader)
 			}
 			return
-		}
-	}
-}
-
-// A thousand waiting locks have no goroutine or descriptor left when they are cancelled.
-func TestNothingIsLeft(t *testing.T) {
-	store := fresh(t)
-	holder := must(New("x", store))
-	must(holder.Acquire(context.Background()))
-	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	var all sync.WaitGroup
-	for range 1000 {
-		lock := must(New("x", store))
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			if _, err := lock.Acquire(ctx); !errors.Is(err, context.Canceled) {
-				t.Error(err)
-			}
-		}()
-	}
-	threads := len(must(os.ReadDir("/proc/self/task")))
-	if threads > 100 {
-		t.Errorf("%d threads wait", threads)
-	}
-	cancel()
-	all.Wait()
-	// The last of them have said that they are done, and end in a moment.
-	for end := time.Now().Add(time.Minute); runtime.NumGoroutine() > goroutines && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
-	}
-	if n := runtime.NumGoroutine(); n > goroutines {
-		t.Errorf("%d goroutines, %d before", n, goroutines)
-	}
-	if n := openDescriptors(t); n > descriptors {
-		t.Errorf("%d descriptors, %d before", n, descriptors)
-	}
-}
-
-func openDescriptors(t *testing.T) int {
-	t.Helper()
-	return len(must(os.ReadDir("/proc/self/fd")))
-}
-
-// Handles that are dropped free what they hold.
-func TestDroppedHandles(t *testing.T) {
-	store := fresh(t)
-	func() { must(must(New("x", store)).Acquire(context.Background())) }()
-	lock := must(New("x", store))
-	got := make(chan error, 1)
-	go func() {
-		_, err := lock.Acquire(context.Background())
-		got <- err
-	}()
-	for {
-		runtime.GC()
-		select {
-		case err := <-got:
-			if err != nil {
-				t.Error(err)
-			}
-			return
-		default:
-			runtime.Gosched()
 		}
 	}
 }

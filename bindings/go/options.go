@@ -1,11 +1,11 @@
 package mpsync
 
-// #include <mpsync.h>
-// #include <stdlib.h>
+// #include "native.h"
 import "C"
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 	"unsafe"
@@ -14,23 +14,22 @@ import (
 // BaseLockURL is where the elector next to this program listens; as a URL it means the default.
 const BaseLockURL = "http://localhost:13131/"
 
-// What an elector answers to the first wire: it is held by who asks, free, or held by another.
-const (
-	OK       = 200 // there is such a lock, or it is ours
-	NOTFOUND = 404 // nobody holds it
-	CONFLICT = 409 // another holder has it
-)
-
 type settings struct {
-	url  string
-	text map[string]string
+	url     string
+	text    map[string]string
+	client  *Client
+	logger  *slog.Logger
+	waiting func(Waiting)
 }
 
-// An Option of a lock or a candidate.
+// An Option of a lock, a candidate or a client.
 type Option func(*settings)
 
 // WithURL says where the locks live: "file:locks.db", "http://…", "kubernetes:", "etcd://…", "memory:".
 func WithURL(url string) Option { return func(s *settings) { s.url = url } }
+
+// WithClient says by which client, which can be closed, instead of one that all of a URL share.
+func WithClient(c *Client) Option { return func(s *settings) { s.client = c } }
 
 // WithTTL says how long a right lasts without renewal.
 func WithTTL(ttl time.Duration) Option { return withDuration("ttl", ttl) }
@@ -41,6 +40,15 @@ func WithWait(wait time.Duration) Option { return withDuration("wait", wait) }
 // WithIdentity says how others see this holder.
 func WithIdentity(identity string) Option { return WithSetting("identity", identity) }
 
+// WithLogger says where troubles are told, as that a store does not answer: else to [slog.Default].
+// With [WithClient] it is the client's logger that counts.
+func WithLogger(logger *slog.Logger) Option { return func(s *settings) { s.logger = logger } }
+
+// WithWaiting has the function called while a lock or a candidate waits: once when the wait begins,
+// and whenever what is known of it changes. It is called by a goroutine of the package, one call
+// after another.
+func WithWaiting(told func(Waiting)) Option { return func(s *settings) { s.waiting = told } }
+
 // WithSetting sets any option by name, as URLs and the environment do.
 func WithSetting(name, value string) Option {
 	return func(s *settings) { s.text[name] = value }
@@ -50,15 +58,25 @@ func withDuration(name string, value time.Duration) Option {
 	return WithSetting(name, fmt.Sprintf("%dms", milliseconds(value)))
 }
 
+// longestMS is the longest that an option may say: a thousand hours.
+const longestMS = 1000 * 3600 * 1000
+
 // milliseconds rounds up, so that a short wait is never none.
 func milliseconds(d time.Duration) int64 {
-	return int64((d + time.Millisecond - 1) / time.Millisecond)
+	ms := int64(d / time.Millisecond)
+	if d%time.Millisecond > 0 {
+		ms++
+	}
+	return min(ms, longestMS)
 }
 
 func settingsOf(options []Option) *settings {
-	s := &settings{url: BaseLockURL, text: map[string]string{}}
+	s := &settings{text: map[string]string{}}
 	for _, option := range options {
 		option(s)
+	}
+	if strings.TrimSuffix(s.url, "/")+"/" == BaseLockURL {
+		s.url = ""
 	}
 	return s
 }
@@ -67,38 +85,33 @@ func settingsOf(options []Option) *settings {
 func (s *settings) native() (*C.mpsync_options, error) {
 	var e C.mpsync_error
 	options := C.mpsync_options_new(&e)
-	if options == nil {
-		return nil, errorOf(&e)
-	}
 	for name, value := range s.text {
-		if err := setOption(options, name, value); err != nil {
+		if e.status != C.MPSYNC_OK {
+			break
+		}
+		if err := withText(func(text ...*C.char) { C.mpsync_options_set(options, text[0], text[1], &e) },
+			name, value); err != nil {
 			C.mpsync_options_free(options)
 			return nil, err
 		}
 	}
+	if err := errorOf(&e); err != nil {
+		C.mpsync_options_free(options)
+		return nil, err
+	}
 	return options, nil
 }
 
-func setOption(options *C.mpsync_options, name, value string) error {
-	var e C.mpsync_error
-	cname, err := text("option", name)
-	if err != nil {
-		return err
+// withText makes the call with C strings. C would not see what follows a NUL.
+func withText(call func(text ...*C.char), text ...string) error {
+	native := make([]*C.char, len(text))
+	for i, s := range text {
+		if strings.IndexByte(s, 0) >= 0 {
+			return failure(StatusInvalid, "%q has a NUL character in it", s)
+		}
+		native[i] = C.CString(s)
+		defer C.free(unsafe.Pointer(native[i]))
 	}
-	defer C.free(unsafe.Pointer(cname))
-	cvalue, err := text(name, value)
-	if err != nil {
-		return err
-	}
-	defer C.free(unsafe.Pointer(cvalue))
-	C.mpsync_options_set(options, cname, cvalue, &e)
-	return errorOf(&e)
-}
-
-// text is a C string, to be freed; C would not see what follows a NUL.
-func text(what, s string) (*C.char, error) {
-	if strings.IndexByte(s, 0) >= 0 {
-		return nil, failure(StatusInvalid, "%s: %q has a NUL character in it", what, s)
-	}
-	return C.CString(s), nil
+	call(native...)
+	return nil
 }

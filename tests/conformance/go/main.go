@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mpsync "github.com/metaparticle-io/sync/go/sync"
@@ -19,11 +20,15 @@ import (
 type handle struct {
 	lock      *mpsync.Lock
 	candidate *mpsync.Candidate
-	held      *mpsync.Held
 	cancel    context.CancelCauseFunc
+	done      chan error  // ends the work of a term
+	waits     atomic.Bool // is its waiting to be told?
 }
 
+var errCut = errors.New("cut")
+
 var (
+	client  *mpsync.Client
 	handles = map[string]*handle{}
 	writing sync.Mutex
 )
@@ -37,6 +42,8 @@ func tell(words ...string) {
 func tellError(key string, err error) {
 	var failed *mpsync.Error
 	switch {
+	case errors.Is(err, errCut):
+		tell(key, "cut")
 	case errors.Is(err, mpsync.ErrBusy), errors.Is(err, mpsync.ErrTimeout):
 		tell(key, "busy")
 	case errors.As(err, &failed):
@@ -47,11 +54,15 @@ func tellError(key string, err error) {
 }
 
 func makeHandle(kind, key, name, ttl string) {
-	var options []mpsync.Option
+	h := &handle{done: make(chan error)}
+	options := []mpsync.Option{mpsync.WithClient(client), mpsync.WithWaiting(func(w mpsync.Waiting) {
+		if h.waits.Load() {
+			tell(key, "waits", w.Holder, strconv.Itoa(w.Position))
+		}
+	})}
 	if ttl != "-" {
 		options = append(options, mpsync.WithSetting("ttl", ttl))
 	}
-	h := &handle{}
 	var err error
 	if kind == "lock" {
 		h.lock, err = mpsync.New(name, options...)
@@ -86,13 +97,48 @@ func take(h *handle, ctx context.Context, key, value, wait string) {
 		tellError(key, err)
 		return
 	}
-	h.held = held
 	tell(key, "held", strconv.FormatUint(held.Token(), 10))
 	lost := held.Lost()
 	go func() {
 		<-lost
 		tell(key, "lost")
 	}()
+}
+
+func lead(h *handle, ctx context.Context, key, value string) {
+	err := h.candidate.Lead(ctx, value, func(_ context.Context, term *mpsync.Held) error {
+		tell(key, "term", strconv.FormatUint(term.Token(), 10))
+		select {
+		case end := <-h.done:
+			return end
+		case <-term.Ending():
+		}
+		left := map[bool]string{true: "all", false: "some"}[term.Why().Left < 0]
+		if term.Why().Left == 0 {
+			left = "none"
+		}
+		tell(key, "ending", term.Why().Reason, left)
+		return <-h.done
+	})
+	if err != nil {
+		tellError(key, err)
+		return
+	}
+	tell(key, "over")
+}
+
+func done(h *handle, failed bool) {
+	var err error
+	if failed {
+		err = errors.New("it was told to fail")
+	}
+	h.done <- err
+}
+
+func resign(h *handle, key string) {
+	if err := h.candidate.Resign(); err != nil {
+		tellError(key, err)
+	}
 }
 
 func release(h *handle, key string) {
@@ -215,29 +261,61 @@ func pass(h *handle, key, times string) {
 	tell(seen...)
 }
 
-// drop forgets the handle and has the collector find it.
-func drop(key string) {
+// forget has the collector find the handle.
+func forget(key, word string) {
 	delete(handles, key)
 	runtime.GC()
-	tell(key, "dropped")
+	runtime.GC()
+	tell(key, word)
+}
+
+// begin is what takes its time, and how to end it.
+func begin(h *handle, words []string) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	h.cancel = cancel
+	switch key := words[1]; words[0] {
+	case "acquire":
+		go take(h, ctx, key, "", words[2])
+	case "campaign":
+		go take(h, ctx, key, words[2], words[3])
+	case "lead":
+		go lead(h, ctx, key, words[2])
+	}
+}
+
+func closeClient() {
+	if err := client.Close(); err != nil {
+		tellError("0", err)
+		return
+	}
+	tell("0", "closed")
 }
 
 func obey(words []string) {
+	words = append(words, "", "")
 	verb, key := words[0], words[1]
 	h := handles[key]
 	switch verb {
 	case "lock", "election":
 		makeHandle(verb, key, words[2], words[3])
-	case "acquire", "campaign":
-		ctx, cancel := context.WithCancelCause(context.Background())
-		h.cancel = cancel
-		value := ""
-		if verb == "campaign" {
-			value = words[2]
-		}
-		go take(h, ctx, key, value, words[len(words)-1])
+	case "acquire", "campaign", "lead":
+		begin(h, words)
 	case "cancel":
 		h.cancel(mpsync.ErrCancelled)
+	case "cut":
+		h.cancel(errCut)
+	case "stop":
+		h.cancel(context.Canceled)
+	case "done":
+		done(h, words[2] == "fail")
+	case "resign":
+		resign(h, key)
+	case "waits":
+		h.waits.Store(true)
+	case "close":
+		closeClient()
+	case "exit":
+		os.Exit(0)
 	case "release":
 		release(h, key)
 	case "held":
@@ -255,12 +333,17 @@ func obey(words []string) {
 	case "pass":
 		go pass(h, key, words[2])
 	case "drop":
-		h = nil
-		drop(key)
+		forget(key, "dropped")
+	case "collect":
+		forget(key, "collected")
 	}
 }
 
 func main() {
+	var err error
+	if client, err = mpsync.Open(""); err != nil {
+		panic(err)
+	}
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		obey(strings.Split(lines.Text(), "\t"))
