@@ -23,8 +23,7 @@ static inline void run(native n, uint64_t op, const char *value, int64_t wait_ms
 
 static inline void run_stop(native n, uint64_t op)
 {
-	EITHER(
-	    mpsync_election_run_stop(n.election, op, NULL), mpsync_lock_run_stop(n.lock, op, NULL));
+	EITHER(mpsync_election_run_stop(n.election, op, NULL), mpsync_lock_run_stop(n.lock, op, NULL));
 }
 
 static inline void term_done(native n, uint64_t grant, int32_t failed)
@@ -35,8 +34,7 @@ static inline void term_done(native n, uint64_t grant, int32_t failed)
 
 static inline void withdraw(native n, uint64_t op)
 {
-	EITHER(
-	    mpsync_election_withdraw(n.election, op, NULL), mpsync_lock_withdraw(n.lock, op, NULL));
+	EITHER(mpsync_election_withdraw(n.election, op, NULL), mpsync_lock_withdraw(n.lock, op, NULL));
 }
 
 static inline void release(native n, uint64_t op, uint64_t grant, mpsync_error *e)
@@ -47,8 +45,7 @@ static inline void release(native n, uint64_t op, uint64_t grant, mpsync_error *
 
 static inline int32_t is_held(native n, uint64_t grant)
 {
-	return EITHER(
-	    mpsync_election_is_leader(n.election, grant), mpsync_lock_is_held(n.lock, grant));
+	return EITHER(mpsync_election_is_leader(n.election, grant), mpsync_lock_is_held(n.lock, grant));
 }
 
 static inline int64_t remaining_ms(native n, uint64_t grant)

@@ -20,9 +20,18 @@ import (
 type handle struct {
 	lock      *mpsync.Lock
 	candidate *mpsync.Candidate
-	cancel    context.CancelCauseFunc
-	done      chan error  // ends the work of a term
-	waits     atomic.Bool // is its waiting to be told?
+	cancels   []context.CancelCauseFunc // of what was begun
+	stopped   bool                      // before anything was begun
+	done      chan error                // ends the work of a term
+	waits     atomic.Bool               // is its waiting to be told?
+}
+
+func (h *handle) cancel(cause error) {
+	h.stopped = len(h.cancels) == 0
+	for _, cancel := range h.cancels {
+		cancel(cause)
+	}
+	h.cancels = nil
 }
 
 var errCut = errors.New("cut")
@@ -272,7 +281,11 @@ func forget(key, word string) {
 // begin is what takes its time, and how to end it.
 func begin(h *handle, words []string) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	h.cancel = cancel
+	h.cancels = append(h.cancels, cancel)
+	if h.stopped {
+		h.stopped = false
+		h.cancel(context.Canceled)
+	}
 	switch key := words[1]; words[0] {
 	case "acquire":
 		go take(h, ctx, key, "", words[2])
