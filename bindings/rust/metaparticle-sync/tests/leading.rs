@@ -218,3 +218,28 @@ fn a_dropped_future_gives_back() {
     assert_eq!(led, Ok(()));
     assert!(lock(&options).acquire_timeout(Duration::from_secs(60)).is_ok());
 }
+
+/// Work that does not end when it is told to has as long as the option `drain` says.
+#[test]
+fn work_that_never_returns() {
+    let options = fresh();
+    let (one, next) = (candidate(&options.clone().set("drain", "100ms")), lock(&options));
+    let (tell, told) = mpsc::channel();
+    let (finish, finished) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let leading = &one;
+        scope.spawn(move || {
+            leading.lead("", |term| {
+                leading.stop();
+                tell.send((term.ending().wait().left, term.clone())).unwrap();
+                finished.recv().unwrap();
+            })
+        });
+        let (left, term) = told.recv().unwrap();
+        assert!(left.unwrap() <= Duration::from_millis(100));
+        let guard = next.acquire_timeout(Duration::from_secs(60)).unwrap();
+        assert!(guard.is_held() && !term.is_held());
+        finish.send(()).unwrap();
+    });
+    assert!(!one.is_leader());
+}
