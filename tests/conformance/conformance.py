@@ -22,11 +22,11 @@ SCENARIOS = json.loads((pathlib.Path(__file__).parent / "scenarios.json").read_t
 RUNNERS = json.loads(os.environ["MPSYNC_RUNNERS"])
 # What languages are, for scenarios that not all can play.
 ARE = {
-    "fork": {"c", "python"},
+    "fork": {"c", "python", "rust"},
     "scopes": {"python", "asyncio", "rust"},
     "collector": {"node", "java", "mono", "dotnet", "go"},
     "c": {"c"},
-    "lead": {"c", "java", "go"},  # those whose runner has all of README.md's commands
+    "lead": {"c", "java", "go", "mono", "dotnet", "rust"},  # those whose runner has all of README.md's commands
 }
 TIMES = 25
 

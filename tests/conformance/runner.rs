@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::future::{poll_fn, Future};
 use std::io::BufRead;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{mpsc, Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -24,6 +25,10 @@ enum Claimant {
 struct Cut(Mutex<(bool, Option<Waker>)>);
 
 impl Cut {
+    fn begin(&self) {
+        self.0.lock().unwrap().0 = false;
+    }
+
     fn cut(&self) {
         let mut cut = self.0.lock().unwrap();
         cut.0 = true;
@@ -79,7 +84,8 @@ struct Handle {
     claimant: Claimant,
     guard: Arc<Mutex<Option<Guard>>>,
     cut: Arc<Cut>,
-    done: Arc<Mutex<Option<mpsc::Sender<bool>>>>,
+    done: Arc<Mutex<Option<mpsc::Sender<bool>>>>, // while work is under way
+    token: Arc<AtomicU64>,                        // of its term
 }
 
 fn now_ns() -> String {
@@ -128,6 +134,7 @@ fn make(client: &Client, words: &[String]) -> Result<Handle, Error> {
         guard: Arc::default(),
         cut: Arc::default(),
         done: Arc::default(),
+        token: Arc::default(),
     })
 }
 
@@ -174,26 +181,28 @@ impl Handle {
         let (tell_done, done) = mpsc::channel();
         *self.done.lock().unwrap() = Some(tell_done);
         tell(&[&self.key, "term", &term.token().to_string()]);
-        let (key, ending) = (self.key.clone(), term.ending());
-        let finished = Arc::new(Mutex::new(false));
-        let over = Arc::clone(&finished);
+        let (key, ending, done_place) = (self.key.clone(), term.ending(), Arc::clone(&self.done));
+        let token = term.token();
+        let at_work = Arc::clone(&self.token);
+        at_work.store(token, Ordering::SeqCst);
         thread::spawn(move || {
             let end = ending.wait();
             let left = end
                 .left
                 .map_or("all", |left| if left.is_zero() { "none" } else { "some" });
-            if !*over.lock().unwrap() {
+            let at_work_still = done_place.lock().unwrap();
+            if at_work_still.is_some() && at_work.load(Ordering::SeqCst) == token {
                 tell(&[&key, "ending", &end.reason.to_string(), left]);
             }
         });
         let good = done.recv().unwrap();
-        *finished.lock().unwrap() = true;
         good.then_some(()).ok_or("it was told to")
     }
 
     fn tell_done(&self, good: bool) {
-        let done = self.done.lock().unwrap().take();
-        done.expect("no term").send(good).unwrap();
+        if let Some(done) = self.done.lock().unwrap().take() {
+            done.send(good).unwrap();
+        }
     }
 
     fn resign(&self) {
@@ -205,12 +214,8 @@ impl Handle {
     fn waits(&self) {
         let key = self.key.clone();
         let told = move |waiting: &metaparticle_sync::Waiting| {
-            tell(&[
-                &key,
-                "waits",
-                &waiting.holder,
-                &waiting.position.to_string(),
-            ])
+            let holder = waiting.holder.as_deref().unwrap_or("-");
+            tell(&[&key, "waits", holder, &waiting.position.to_string()])
         };
         match &self.claimant {
             Claimant::Lock(lock) => lock.on_waiting(told),
@@ -354,7 +359,10 @@ fn obey(client: &Client, handles: &mut HashMap<String, Handle>, words: &[String]
     let handle = handles[key].clone();
     let words = words.to_vec();
     match verb {
-        "acquire" => drop(thread::spawn(move || handle.acquire("", &words[2]))),
+        "acquire" => {
+            handle.cut.begin();
+            thread::spawn(move || handle.acquire("", &words[2]));
+        }
         "campaign" => drop(thread::spawn(move || handle.acquire(&words[2], &words[3]))),
         "lead" => drop(thread::spawn(move || handle.lead(&words[2]))),
         "observe" => drop(thread::spawn(move || handle.observe())),
@@ -393,4 +401,5 @@ fn main() {
         let words: Vec<String> = line.unwrap().split('\t').map(str::to_owned).collect();
         obey(&client, &mut handles, &words);
     }
+    client.close();
 }

@@ -27,6 +27,7 @@ pub struct End {
 struct Life {
     ending: Option<End>,
     lost: Option<Reason>,
+    dropped: bool,
     over: bool,
     wakers: HashMap<usize, Waker>,
     moments: usize,
@@ -111,13 +112,22 @@ impl Grant {
     }
 
     fn loss(&self) -> Option<Error> {
-        let known = guarded(&self.life).lost;
-        let lost = known.or_else(|| match self.handle.native().lost_reason(self.number) {
-            0 => None,
-            reason => Some(Reason::of(reason)),
-        })?;
-        let message = format!("\"{}\" was lost ({lost})", self.handle.name);
+        let life = guarded(&self.life);
+        if life.dropped {
+            return Some(Error::new(Status::NotHeld, self.said_of_drop()));
+        }
+        let known =
+            life.lost.map_or_else(|| self.handle.native().lost_reason(self.number), |r| r as i32);
+        let reason = (known != 0).then(|| Reason::of(known))?;
+        let message = format!("\"{}\" was lost ({reason})", self.handle.name);
         Some(Error::new(Status::Lost, message))
+    }
+
+    fn said_of_drop(&self) -> String {
+        let name = &self.handle.name;
+        format!(
+            "\"{name}\" was released, as its guard was dropped; keep the guard, or release() it"
+        )
     }
 
     fn ending(&self) -> End {
@@ -205,8 +215,8 @@ impl fmt::Debug for Term {
 ///
 /// Dropping it waits until the store knows of the release, or the right has run out; a guard that
 /// an asynchronous call gave does not wait, so that no executor's thread stands still. A guard that
-/// is dropped while its [`Lost`] or [`Term`] is still in use is told of with a warning, for whoever
-/// has these may believe that it holds.
+/// is dropped while its [`Lost`] or [`Term`] is still in use is told of by these, and with a warning,
+/// for whoever has them may believe that it holds.
 #[must_use = "the lock is released when its guard is dropped"]
 #[derive(Debug)]
 pub struct Guard {
@@ -264,12 +274,11 @@ impl Drop for Guard {
             return;
         }
         let held = grant.is_held();
+        if held {
+            grant.change(|life| life.dropped = true);
+        }
         if held && Arc::strong_count(grant) > 1 && !std::thread::panicking() {
-            log::warn(&format!(
-                "\"{}\" is released, as its guard is dropped, while its loss is still waited for; \
-                 keep the guard, or release() it",
-                grant.handle.name
-            ));
+            log::warn(&grant.said_of_drop());
         }
         if held && !self.in_background {
             let _ = grant.release();
@@ -288,7 +297,8 @@ pub struct Moment<T> {
     what: fn(&Grant) -> T,
 }
 
-/// The end of a grant, lost or released: `Some` error says that it was lost, and why.
+/// The end of a grant: `None` when it was released, else why it was lost, or, with
+/// [`Status::NotHeld`], that its guard was dropped.
 pub type Lost = Moment<Option<Error>>;
 
 /// That the work of a term has to end.

@@ -19,8 +19,8 @@ pub(crate) const WAIT_FOR_EVER: i64 = -1;
 /// What a request waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// Who has it.
-    pub holder: String,
+    /// Who has it; `None`: nobody, and the store does not answer.
+    pub holder: Option<String>,
     /// 1 is next; 0 is not known.
     pub position: u32,
     /// How long the holder's record has been seen unchanged.
@@ -111,11 +111,11 @@ impl Handle {
     }
 
     pub fn tell_waiting(&self, event: &Event) {
-        let (Some(told), Some(holder)) = (guarded(&self.on_waiting).clone(), event.holder()) else {
+        let Some(told) = guarded(&self.on_waiting).clone() else {
             return;
         };
         let waiting = Waiting {
-            holder,
+            holder: event.holder(),
             position: event.position,
             unchanged: Duration::from_millis(event.unchanged_ms.max(0) as u64),
         };

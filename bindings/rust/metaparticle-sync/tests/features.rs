@@ -78,8 +78,8 @@ fn what_is_traced() {
     wait_for(&["DEBUG", "held", "name=\"x\"", &format!("token={}", guard.token())]);
     let lost = guard.lost();
     drop(guard);
-    wait_for(&["WARN", "\"x\" is released, as its guard is dropped"]);
-    assert!(lost.wait().is_none());
+    wait_for(&["WARN", "\"x\" was released, as its guard was dropped"]);
+    assert!(lost.wait().is_some());
     let guard = lock(&options).acquire().unwrap();
     take_away(&url);
     wait_for(&["WARN", "lost", "name=\"x\"", "reason="]);

@@ -222,12 +222,12 @@ fn waiting_is_told() {
     blocking.on_waiting(move |waiting| tell.send(waiting.clone()).unwrap());
     waiting.on_waiting(move |waiting| tell_async.send(waiting.clone()).unwrap());
     assert!(blocking.acquire_timeout(Duration::from_millis(10)).is_err());
-    assert_eq!(told.recv().unwrap().holder, "holder");
+    assert_eq!(told.recv().unwrap().holder.as_deref(), Some("holder"));
     let asking = waiting.acquire_async();
     let seen = AtomicUsize::new(0);
     drive(pin!(asking), || {
         seen.fetch_add(
-            told.try_iter().filter(|told| told.holder == "holder").count(),
+            told.try_iter().filter(|told| told.holder.as_deref() == Some("holder")).count(),
             Ordering::Relaxed,
         );
         seen.load(Ordering::Relaxed) > 0
@@ -269,6 +269,17 @@ fn a_loss_is_told() {
     let lost = guard.lost();
     assert_eq!(one.release(), Ok(()));
     assert_eq!(lost.wait(), None, "it was released");
+}
+
+/// Who keeps the loss of a grant, but not its guard, holds nothing, and is told so.
+#[test]
+fn a_dropped_guard_is_told() {
+    let options = fresh();
+    let lost = lock(&options).acquire().unwrap().lost();
+    let told = lost.wait().unwrap();
+    assert_eq!(told.status(), Status::NotHeld);
+    assert!(told.to_string().contains("\"x\" was released, as its guard was dropped"), "{told}");
+    assert!(lock(&options).try_acquire().is_ok());
 }
 
 /// A `select!` loop over `Lost` keeps one waker, and none when it is over.
