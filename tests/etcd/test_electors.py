@@ -2,16 +2,33 @@
 import concurrent.futures
 import json
 import signal
+import threading
+import time
 import unittest
 
 from cases import EtcdCase
 from old_clients import OldClients
+from support import free_port
 
 FIRST, SECOND = "1" * 32, "2" * 32
 
 
 class OldClientsOverEtcd(OldClients, EtcdCase):
-    pass
+    def token(self, port):
+        return self.http(port, "GET", "/locks/old/a")[1]["spec"]["token"]
+
+    def test_an_etcd_that_comes_back_just_before_a_right_ends_saves_it(self):
+        """The right of an old client's request is 30 s, whatever it does meanwhile."""
+        port, asked = free_port(), time.monotonic()
+        self.elector_at(port, {"HOME": self.folder})
+        self.assertEqual(self.old_put(port), 200)
+        token = self.token(port)
+        self.cluster[0].kill()
+        threading.Event().wait(asked + 27 - time.monotonic())
+        self.cluster[0].start()
+        threading.Event().wait(asked + 32 - time.monotonic())
+        self.until(lambda: self.old_put(port) == 200)
+        self.assertEqual(self.token(port), token, "it was lost, and taken anew")
 
 
 class Electors(EtcdCase):
