@@ -68,7 +68,7 @@ class LifetimeTest extends Store {
     while (threads() > 0) {
       Thread.sleep(1);
     }
-    lock().tryLock(); // held, so it stays
+    new Lock("x", brief()).tryLock(); // held, so it stays
     assertTrue(threads() > 0);
     takeByForce();
     collectUntil(() -> threads() == 0);

@@ -5,6 +5,7 @@ import java.time.Duration;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Timeout;
 
@@ -18,6 +19,13 @@ abstract class Store {
   @BeforeEach
   void aStoreThatNobodyElseHas() {
     url = "memory:" + STORES.incrementAndGet();
+  }
+
+  @AfterEach
+  void nothingIsLeft() {
+    Connection connection = Connection.shared(url);
+    connection.close();
+    connection.leave();
   }
 
   Lock lock() {
