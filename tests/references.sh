@@ -34,7 +34,8 @@ reference_java() {
 }
 
 reference_dotnet() {
-	swig_sources "$references/dotnet-swig" -csharp -namespace Metaparticle.Sync -dllimport mpsync_dotnet &&
+	swig_sources "$references/dotnet-swig" -csharp -DSWIG_CSHARP_NO_EXCEPTION_HELPER -DSWIG_CSHARP_NO_STRING_HELPER \
+		-namespace Metaparticle.Sync -dllimport mpsync_dotnet &&
 		mcs -langversion:7 -warnaserror+ -target:library -doc:"$references/Metaparticle.Sync.xml" \
 			-out:"$references/Metaparticle.Sync.dll" -recurse:'bindings/dotnet/src/*.cs' "$references/dotnet-swig/*.cs"
 }

@@ -1,18 +1,23 @@
-/* C#: text as UTF-8 bytes, errors by way of a callback, and nothing of it public. */
+/* C#: text as UTF-8 bytes, errors by the call's own thread, and nothing of it public. */
 
+/*
+ * A call that fails leaves its error with its thread, which throws it as soon as the call has returned. Nothing of it
+ * belongs to the process: load contexts that share this library would take each other's exceptions. Hence SWIG's own
+ * helpers, which are callbacks, are left out as well (SWIG_CSHARP_NO_EXCEPTION_HELPER, SWIG_CSHARP_NO_STRING_HELPER).
+ */
 %{
-#include <stdlib.h>
-%}
-
-%insert(runtime) %{
-#include <stdint.h>
-typedef void (SWIGSTDCALL *error_callback)(int32_t status, const char *message);
-static error_callback set_pending_error;
+static __thread mpsync_error failure;
 %}
 %wrapper %{
-SWIGEXPORT void SWIGSTDCALL mpsync_register_error(error_callback callback)
+SWIGEXPORT int32_t SWIGSTDCALL mpsync_failure(void)
 {
-	set_pending_error = callback;
+	return failure.status;
+}
+
+SWIGEXPORT const char *SWIGSTDCALL mpsync_take_failure(void)
+{
+	failure.status = MPSYNC_OK;
+	return failure.message;
 }
 %}
 
@@ -22,33 +27,52 @@ SWIGEXPORT void SWIGSTDCALL mpsync_register_error(error_callback callback)
 %typemap(csclassmodifiers) enum SWIGTYPE "internal enum"
 
 %pragma(csharp) imclasscode=%{
-  private delegate void ErrorCallback(int status, global::System.IntPtr message);
+  [global::System.Runtime.InteropServices.DllImport("mpsync_dotnet")]
+  private static extern int mpsync_failure();
 
   [global::System.Runtime.InteropServices.DllImport("mpsync_dotnet")]
-  private static extern void mpsync_register_error(ErrorCallback callback);
+  private static extern global::System.IntPtr mpsync_take_failure();
 
-  // Kept, for the native side calls it as long as the process lives.
-  private static readonly ErrorCallback errorCallback = SetPendingError;
+  internal static class SWIGPendingException {
+    internal static bool Pending {
+      get { return mpsync_failure() != 0; }
+    }
 
-  private static void SetPendingError(int status, global::System.IntPtr message) {
-    SWIGPendingException.Set(SyncException.Of(status, Text.Of(message)));
-  }
-
-  private sealed class Registration {
-    internal Registration() {
-      mpsync_register_error(errorCallback);
+    internal static global::System.Exception Retrieve() {
+      int status = mpsync_failure();
+      return SyncException.Of(status, Text.Of(mpsync_take_failure()));
     }
   }
-
-  internal static readonly object registration = new Registration();
 %}
 
 %typemap(argout, canthrow = 1) mpsync_error *error {
 	if ($1->status != MPSYNC_OK) {
-		set_pending_error($1->status, $1->message);
+		failure = *$1;
 		return $null;
 	}
 }
+
+/* The collector frees a handle that no call uses; at the end of the process nothing is given up. */
+%define FREED(TYPE)
+%typemap(csbody) struct TYPE * %{
+  private readonly global::System.Runtime.InteropServices.HandleRef handle;
+
+  internal $csclassname(global::System.IntPtr pointer, bool futureUse) {
+    handle = new global::System.Runtime.InteropServices.HandleRef(this, pointer);
+  }
+
+  internal static global::System.Runtime.InteropServices.HandleRef getCPtr($csclassname given) {
+    return given.handle;
+  }
+
+  ~$csclassname() {
+    if (!global::System.Environment.HasShutdownStarted)
+      Native.TYPE ## _free(this);
+  }
+%}
+%enddef
+FREED(mpsync_lock)
+FREED(mpsync_election)
 
 /* Ending in NUL; null is NULL. */
 %typemap(imtype) const char * "byte[]"

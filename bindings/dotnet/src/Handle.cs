@@ -4,249 +4,140 @@ using System.Threading.Tasks;
 
 namespace Metaparticle.Sync
 {
-    /// <summary>A native lock or election with its present grant; freed when nobody has it any more.</summary>
+    /// <summary>What a lock and an election are: a handle of the C library with its present grant.</summary>
     internal sealed class Handle
     {
         internal const long WaitAsOption = -2;
         internal const long WaitForEver = -1;
 
-        internal readonly Client Client;
+        internal readonly Connection Connection;
         internal readonly string Name;
-        private readonly SWIGTYPE_p_mpsync_lock nativeLock;
-        private readonly SWIGTYPE_p_mpsync_election election;
-        private readonly ulong id;
-        private readonly object mutex = new object();
-        private Held present;
-        private Held latest; // present, or being released: it may be lost yet
+        internal readonly long WaitMs;
+        internal readonly Natives Calls;
+        internal readonly Teller Teller = new Teller();
+        private volatile Held present;
+        private Request latest; // what asks for the name, or asked last
+        private bool disposed;
 
-        internal Handle(string name, bool isElection, Options options)
+        /// <summary>On the connection, with a user more, that the caller gives.</summary>
+        internal Handle(
+            string name, Connection connection, Options options,
+            Func<SWIGTYPE_p_mpsync_client, byte[], SWIGTYPE_p_mpsync_options, Natives> create)
         {
             Name = name;
-            var text = Text.ToC("name", name);
-            if (options == null)
-                throw new InvalidArgumentException("options: null is given");
-            Client = Client.Of(options.Url);
-            var settings = Native.mpsync_options_new();
+            WaitMs = options.WaitMs;
+            SWIGTYPE_p_mpsync_options settings = null;
             try
             {
-                foreach (var setting in options.Settings)
-                    Native.mpsync_options_set(
-                        settings, Text.ToC("option", setting.Key), Text.ToC(setting.Key, setting.Value));
-                if (isElection)
-                    election = Native.mpsync_election_new(Client.Handle, text, settings);
-                else
-                    nativeLock = Native.mpsync_lock_new(Client.Handle, text, settings);
+                var text = Text.ToC("name", name);
+                settings = options.ToC();
+                Natives made = null;
+                connection.With(client => made = create(client, text, settings));
+                Calls = made;
+                Connection = connection;
             }
             finally
             {
                 Native.mpsync_options_free(settings);
+                if (Connection == null)
+                    connection.Leave();
             }
-            id = isElection ? Native.mpsync_election_id(election) : Native.mpsync_lock_id(nativeLock);
-            Client.Register(id, this);
         }
 
         ~Handle()
         {
-            if (Client != null)
-                Client.Unregister(id);
-            if (nativeLock != null)
-                Native.mpsync_lock_free(nativeLock);
-            if (election != null)
-                Native.mpsync_election_free(election);
+            if (Connection != null && !disposed && !Environment.HasShutdownStarted)
+                Connection.Leave();
         }
 
-        /// <summary>Told of a loss by the client's thread.</summary>
-        internal Action<LockLostException> OnLost { get; set; }
+        /// <summary>Called where a loss is read, or that a request waits.</summary>
+        internal Action OnLost { get; set; }
+        internal Action<WaitingEventArgs> OnWaiting { get; set; }
 
-        /// <summary>A request that makes its Held where its event is read, before anybody is told.</summary>
-        private sealed class Taking : Request
+        internal void Waits(Event told) =>
+            OnWaiting(new WaitingEventArgs(told.Holder, told.Position, told.Unchanged));
+
+        /// <summary>Make a grant's <see cref="Held"/>.</summary>
+        internal Held Begin(Event told, Run run)
         {
-            private readonly Handle handle;
-
-            internal Taking(Handle handle)
+            var held = new Held(this, run, told.Grant, told.Token);
+            present = held;
+            if (run == null)
             {
-                this.handle = handle;
+                Connection.Keep(told.Grant, held);
+                held.LookForLoss(); // LOST may have been read before
             }
-
-            internal Held Held { get; private set; }
-
-            internal override void End(Event told)
-            {
-                if (told.Status == 0)
-                    Held = handle.Begin(told);
-                base.End(told);
-            }
-        }
-
-        private Held Begin(Event told)
-        {
-            var held = new Held(this, told.Grant, told.Token);
-            lock (mutex)
-            {
-                present = held;
-                latest = held;
-            }
-            held.LookForLoss(); // LOST may have been read before
             return held;
         }
 
-        private Action<ulong> Asking(string value, long waitMs)
+        internal void End(Held held)
         {
-            var text = value == null ? null : Text.ToC("value", value);
-            return number =>
-            {
-                if (election == null)
-                    Native.mpsync_lock_acquire_start(nativeLock, number, waitMs);
-                else
-                    Native.mpsync_election_campaign_start(election, number, text, waitMs);
-            };
+            if (present == held)
+                present = null;
         }
 
-        internal Held Take(string value, long waitMs)
+        /// <summary>Start what asks for the name, unless this is disposed.</summary>
+        internal void Ask(Request request, Action start)
+        {
+            lock (this)
+            {
+                if (disposed)
+                    throw SyncException.Of(SyncException.Closed, "\"" + Name + "\" is disposed");
+                start();
+                latest = request;
+            }
+        }
+
+        internal Held Take(byte[] value, long waitMs)
         {
             var request = new Taking(this);
-            Client.Await(request, Asking(value, waitMs));
-            return request.Held;
+            Ask(request, () => Connection.StartAwaited(request, number => Calls.Take(number, value, waitMs)));
+            return request.Result(Connection.Await(request));
         }
 
-        /// <summary>Cancelling withdraws the request.</summary>
-        internal async Task<Held> TakeAsync(string value, long waitMs, CancellationToken cancellation)
+        /// <summary>Cancelling withdraws this very request.</summary>
+        internal async Task<Held> TakeAsync(byte[] value, long waitMs, CancellationToken cancellation)
         {
             cancellation.ThrowIfCancellationRequested();
             var request = new Taking(this);
-            Client.Start(request, Asking(value, waitMs));
-            using (cancellation.Register(Cancel))
+            Ask(request, () => Connection.Start(request, number => Calls.Take(number, value, waitMs)));
+            Event told;
+            using (cancellation.Register(request.Withdraw))
+                told = await request.Ended.ConfigureAwait(false);
+            if (cancellation.IsCancellationRequested)
             {
-                var told = await request.Ended.ConfigureAwait(false);
-                if (cancellation.IsCancellationRequested)
-                {
-                    if (request.Held != null)
-                        request.Held.LetGo();
-                    cancellation.ThrowIfCancellationRequested();
-                }
-                Request.Check(told);
+                request.Withdraw();
+                cancellation.ThrowIfCancellationRequested();
             }
-            return request.Held;
-        }
-
-        internal void Cancel()
-        {
-            if (election == null)
-                Native.mpsync_lock_cancel(nativeLock);
-            else
-                Native.mpsync_election_cancel(election);
-            GC.KeepAlive(this);
-        }
-
-        internal void ReleaseStart(ulong number, ulong grant)
-        {
-            if (election == null)
-                Native.mpsync_lock_release_start(nativeLock, number, grant);
-            else
-                Native.mpsync_election_resign_start(election, number, grant);
-            GC.KeepAlive(this);
-        }
-
-        internal void SetValue(string value)
-        {
-            var text = Text.ToC("value", value);
-            Client.Await(
-                new Request(),
-                number => Native.mpsync_election_set_value_start(election, number, text));
-            GC.KeepAlive(this);
-        }
-
-        internal bool IsHeld(ulong grant)
-        {
-            var held = election == null
-                ? Native.mpsync_lock_is_held(nativeLock, grant)
-                : Native.mpsync_election_is_leader(election, grant);
-            GC.KeepAlive(this);
-            return held != 0;
-        }
-
-        internal TimeSpan Remaining(ulong grant)
-        {
-            var ms = election == null
-                ? Native.mpsync_lock_remaining_ms(nativeLock, grant)
-                : Native.mpsync_election_remaining_ms(election, grant);
-            GC.KeepAlive(this);
-            return TimeSpan.FromMilliseconds(ms);
+            return request.Result(told);
         }
 
         /// <summary>The present grant, or null.</summary>
-        internal Held Present
-        {
-            get
-            {
-                lock (mutex)
-                    return present;
-            }
-        }
+        internal Held Present => present;
 
-        internal bool IsHeldNow
-        {
-            get
-            {
-                var held = Present;
-                return held != null && held.IsHeld;
-            }
-        }
+        internal bool IsHeldNow => present?.IsHeld ?? false;
 
         /// <summary>The present grant, or the exception of the first API.</summary>
-        internal Held RequirePresent()
-        {
-            var held = Present;
-            if (held == null)
-                throw new NotHeldException("\"" + Name + "\" is not held");
-            return held;
-        }
+        internal Held RequirePresent() =>
+            present ?? throw new NotHeldException("\"" + Name + "\" is not held");
 
-        /// <summary>Releases what it holds, cancels what it asks for.</summary>
-        internal void Dismiss()
+        /// <summary>Releases what it holds, takes back what it asks for, and leaves the connection.</summary>
+        internal void Dispose()
         {
-            var held = Present;
-            if (held != null)
+            Request asked;
+            lock (this)
+            {
+                if (disposed)
+                    return;
+                disposed = true;
+                asked = latest;
+            }
+            var held = present;
+            if (held != null && !held.IsTerm)
                 held.Dispose();
             else
-                Cancel();
-        }
-
-        internal void Forget(Held held)
-        {
-            lock (mutex)
-            {
-                if (present == held)
-                    present = null;
-            }
-        }
-
-        /// <summary>Called by the client's thread: a grant has ended unasked.</summary>
-        internal void Lose(Event told)
-        {
-            Held held;
-            lock (mutex)
-                held = latest;
-            if (held != null && held.IsOf(told))
-                TellLost(held, told.Reason);
-        }
-
-        internal void TellLost(Held held, int why)
-        {
-            Forget(held);
-            var reason = Text.Of(Native.mpsync_reason_text(why));
-            var lost = new LockLostException("\"" + Name + "\" was lost (" + reason + ")");
-            if (held.Lose(lost) && OnLost != null)
-                OnLost(lost);
-        }
-
-        internal int LostReason(ulong grant)
-        {
-            var reason = election == null
-                ? Native.mpsync_lock_lost_reason(nativeLock, grant)
-                : Native.mpsync_election_lost_reason(election, grant);
-            GC.KeepAlive(this);
-            return reason;
+                asked?.Withdraw();
+            Connection.Leave();
         }
     }
 }

@@ -1,42 +1,41 @@
 using System;
-using System.Threading.Tasks;
 
 namespace Metaparticle.Sync
 {
-    /// <summary>Tells each change, in order, on the thread pool, until it is disposed.</summary>
+    /// <summary>Tells who leads, and each change, on the connection's thread, until it is disposed.</summary>
     internal sealed class Observation : IDisposable
     {
-        private readonly Client client;
-        private readonly ulong number;
-        private readonly Action<Leader> told;
-        private readonly object mutex = new object();
-        private Task tail = Task.FromResult(true);
+        private readonly Connection connection;
+        private readonly Request request;
 
-        internal Observation(Handle handle, Action<Leader> told)
+        internal Observation(Handle handle, Action<Leader> told, Action over)
         {
-            if (told == null)
-                throw new InvalidArgumentException("told: null is given");
-            client = handle.Client;
-            this.told = told;
+            connection = handle.Connection;
             var name = Text.ToC("name", handle.Name);
-            number = client.Start(
-                new Request { Progress = Tell },
-                op => Native.mpsync_client_observe_start(client.Handle, op, name));
+            request = new Request
+            {
+                Progress = change => told(
+                    change.Holder == null ? null : new Leader(change.Holder, change.Value, change.Token)),
+                Over = () =>
+                {
+                    connection.Leave();
+                    over();
+                }
+            };
+            connection.Enter();
+            try
+            {
+                connection.With(client =>
+                    connection.Start(request, number => Native.mpsync_client_observe_start(client, number, name)));
+            }
+            catch
+            {
+                connection.Leave();
+                throw;
+            }
         }
 
-        private void Tell(Event change)
-        {
-            if (change.Type != mpsync_event_type.MPSYNC_EVENT_LEADER)
-                return;
-            var leader = change.Holder == null ? null : new Leader(change.Holder, change.Value, change.Token);
-            lock (mutex)
-                tail = tail.ContinueWith(
-                    before => Client.Guard(() => told(leader)), TaskScheduler.Default);
-        }
-
-        public void Dispose()
-        {
-            Native.mpsync_client_observe_stop(client.Handle, number);
-        }
+        public void Dispose() => SyncException.IfOpen(
+            () => connection.With(client => Native.mpsync_client_observe_stop(client, request.Number)));
     }
 }

@@ -2,7 +2,10 @@ using System;
 
 namespace Metaparticle.Sync
 {
-    /// <summary>Base of everything that this library throws.</summary>
+    /// <summary>
+    /// Base of what this library throws, but for arguments that break the contract, which are
+    /// <see cref="ArgumentException"/>s.
+    /// </summary>
     public class SyncException : InvalidOperationException
     {
         internal const int Invalid = -1;
@@ -13,6 +16,7 @@ namespace Metaparticle.Sync
         internal const int Cancelled = -6;
         internal const int NotHeld = -7;
         internal const int AlreadyHeld = -8;
+        internal const int Closed = -12;
 
         internal SyncException(int status, string message)
             : base(message)
@@ -23,12 +27,12 @@ namespace Metaparticle.Sync
         /// <summary>The C library's number, for example -4 for a store that does not answer.</summary>
         public int Status { get; }
 
-        internal static SyncException Of(int status, string message)
+        internal static Exception Of(int status, string message)
         {
             switch (status)
             {
                 case Invalid:
-                    return new InvalidArgumentException(message);
+                    return new ArgumentException(message);
                 case Held:
                 case Timeout:
                     return new LockTimeoutException(status, message);
@@ -47,12 +51,19 @@ namespace Metaparticle.Sync
                     return new SyncException(status, message);
             }
         }
-    }
 
-    /// <summary>A name, an option or a URL breaks the contract; the message says which and why.</summary>
-    public sealed class InvalidArgumentException : SyncException
-    {
-        internal InvalidArgumentException(string message) : base(Invalid, message) { }
+        /// <summary>Of what has ended, or is closed, nothing is left to ask.</summary>
+        internal static void IfOpen(Action call)
+        {
+            try
+            {
+                call();
+            }
+            catch (SyncException over) when (over.Status == Closed || over.Status == NotHeld)
+            {
+                return;
+            }
+        }
     }
 
     /// <summary>The wait ended without the lock; the message names the holder.</summary>

@@ -13,16 +13,16 @@ namespace Metaparticle.Sync
         internal static byte[] ToC(string what, string text)
         {
             if (text == null)
-                throw new InvalidArgumentException(what + ": null is given");
+                throw new ArgumentNullException(what);
             if (text.IndexOf('\0') >= 0)
-                throw new InvalidArgumentException(what + ": \"" + text + "\" has a NUL character in it");
+                throw new ArgumentException(what + ": \"" + text + "\" has a NUL character in it");
             try
             {
                 return Strict.GetBytes(text + '\0');
             }
             catch (EncoderFallbackException)
             {
-                throw new InvalidArgumentException(what + ": \"" + text + "\" is not valid Unicode");
+                throw new ArgumentException(what + ": \"" + text + "\" is not valid Unicode");
             }
         }
 

@@ -9,11 +9,16 @@ using System.Threading.Tasks;
 using Metaparticle.Sync;
 using Lock = Metaparticle.Sync.Lock; // System.Threading has one of its own
 
-/// <summary>Runs each method of <see cref="SyncTests"/>, or those that are named, and says what failed.</summary>
+/// <summary>
+/// Runs each method of <see cref="SyncTests"/>, or those that are named, and says what failed. With an end and a URL it
+/// is a program of <see cref="Endings"/>.
+/// </summary>
 internal static class Program
 {
     private static int Main(string[] names)
     {
+        if (names.Length > 1 && names[0] == "end")
+            return Endings.Play(names[1], names[2]);
         var failed = 0;
         var tests = typeof(SyncTests).GetMethods(
             BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly)
@@ -67,15 +72,31 @@ internal sealed partial class SyncTests
         throw new Exception(typeof(T).Name + " was not thrown");
     }
 
+    private const int Patience = 60000;
+
+    /// <summary>The next that is told, within the patience of a test.</summary>
+    private static T Next<T>(BlockingCollection<T> told)
+    {
+        True(told.TryTake(out var next, Patience), "something is told");
+        return next;
+    }
+
+    private static void Joined(Thread thread)
+    {
+        True(thread.Join(Patience), "the thread ends");
+    }
+
     private Lock NewLock()
     {
         return new Lock("x", url);
     }
 
     /// <summary>Takes the lock from its holder, as an operator would.</summary>
-    private void ForceRelease()
+    private void ForceRelease(string name = "x")
     {
-        Native.mpsync_client_force_release(Client.Of(url).Handle, Text.ToC("name", "x"), 1);
+        var connection = Connection.Of(url);
+        connection.With(client => Native.mpsync_client_force_release(client, Text.ToC("name", name), 1));
+        connection.Leave();
     }
 
     private Options NewOptions()
@@ -117,13 +138,13 @@ internal sealed partial class SyncTests
     public void BadArguments()
     {
         foreach (var name in new[] { "", "a\0b", "\ud800", new string('n', 1025), null })
-            Throws<InvalidArgumentException>(() => new Lock(name, url));
-        Throws<InvalidArgumentException>(() => new Lock("x", (Options)null));
-        Throws<InvalidArgumentException>(() => new Election("x", NewOptions()).Observe(null));
-        Throws<InvalidArgumentException>(() => new Lock("x", "gopher:x"));
-        Throws<InvalidArgumentException>(() => new Lock("x", NewOptions().Set("colour", "red")));
-        Throws<InvalidArgumentException>(() => NewLock().Acquire(TimeSpan.FromSeconds(-1)));
-        var nobody = Throws<StoreException>(new Lock("x", "http://127.0.0.1:1").WaitOne);
+            Throws<ArgumentException>(() => new Lock(name, url));
+        Throws<ArgumentNullException>(() => new Lock("x", (Options)null));
+        Throws<ArgumentNullException>(() => new Election("x", NewOptions()).Observe(null));
+        Throws<ArgumentException>(() => new Lock("x", "gopher:x"));
+        Throws<ArgumentException>(() => new Lock("x", NewOptions().Set("colour", "red")));
+        Throws<ArgumentException>(() => NewLock().Acquire(TimeSpan.FromSeconds(-1)));
+        var nobody = Throws<StoreException>(() => new Lock("x", "http://127.0.0.1:1").TryWait());
         True(nobody.Status == -4 && nobody.Message.Contains("mpsync elector"), nobody.Message);
     }
 
@@ -158,6 +179,11 @@ internal sealed partial class SyncTests
     {
         internal readonly BlockingCollection<string> Told = new BlockingCollection<string>();
 
+        internal string Take()
+        {
+            return Next(Told);
+        }
+
         public void LockAcquired()
         {
             Told.Add("acquired");
@@ -170,56 +196,23 @@ internal sealed partial class SyncTests
         }
     }
 
-    /// <summary>The listener is told of both ends; a loss cancels a token, and throws at the end of its block.</summary>
+    /// <summary>The listener is told of both ends; a loss cancels a token, and <c>Check</c> throws.</summary>
     public void Losses()
     {
         var listener = new Listener();
         var one = new Lock("x", new Options { Url = url, Ttl = TimeSpan.FromSeconds(1) }) { Listener = listener };
-        Throws<LockLostException>(() =>
+        using (var held = one.Acquire())
         {
-            using (var held = one.Acquire())
-            {
-                Equal("acquired", listener.Told.Take());
-                ForceRelease();
-                held.Lost.WaitHandle.WaitOne();
-                True(!held.IsHeld, "it is not held any more");
-            }
-        });
-        Equal("lost", listener.Told.Take());
-        one.WaitOne();
-        one.Release();
-    }
-
-    /// <summary>An election of the first API is told at both ends of a term, and again after a loss.</summary>
-    public void Elections()
-    {
-        var told = new BlockingCollection<string>();
-        var options = new Options { Url = url, Ttl = TimeSpan.FromSeconds(1) };
-        var election = new Election("x", options, () => told.Add("elected"), () => told.Add("terminate"));
-        var thread = new Thread(election.Run);
-        thread.Start();
-        Equal("elected", told.Take());
-        Throws<InvalidOperationException>(election.Run);
-        ForceRelease();
-        Equal("terminate", told.Take());
-        Equal("elected", told.Take());
-        election.Shutdown();
-        thread.Join();
-        Equal("terminate", told.Take());
-        True(NewLock().TryWait(), "it resigned");
-    }
-
-    /// <summary>Shutting down ends the waiting of a candidate.</summary>
-    public void ShutdownOfACandidate()
-    {
-        NewLock().WaitOne();
-        var election = new Election("x", url, () => { }, () => { });
-        var thread = new Thread(election.Run);
-        thread.Start();
-        do
-            election.Shutdown();
-        while (!thread.Join(1));
-        True(!election.IsLeader, "it does not lead");
+            Equal("acquired", listener.Take());
+            ForceRelease();
+            True(held.Lost.WaitHandle.WaitOne(Patience), "a token is cancelled");
+            True(!held.IsHeld && !one.IsHeld, "it is not held any more");
+            Throws<LockLostException>(held.Check);
+            Throws<NotHeldException>(held.Release);
+        }
+        Equal("lost", listener.Take());
+        one.Acquire().Dispose();
+        Equal(0, listener.Told.Count(told => told == "lost"));
     }
 
     /// <summary>Observers see nobody, the leader, its new value, and nobody again.</summary>
@@ -240,21 +233,5 @@ internal sealed partial class SyncTests
             Equal(null, seen.Take()[0]);
         }
         Throws<NotHeldException>(() => election.SetValue("three"));
-    }
-
-    /// <summary>Handles that nobody has any more are freed, and what they hold is released.</summary>
-    public void DroppedHandles()
-    {
-        // On a thread of its own, so that no stack remembers it.
-        var dropping = new Thread(() => NewLock().WaitOne());
-        dropping.Start();
-        dropping.Join();
-        var next = NewLock().AcquireAsync();
-        while (!next.IsCompleted)
-        {
-            GC.Collect();
-            Thread.Yield();
-        }
-        next.Result.Release();
     }
 }

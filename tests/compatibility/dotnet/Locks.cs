@@ -42,6 +42,62 @@ public static class Locks
         }
     }
 
+    /// <summary>Its exceptions come out of the call, and the call has done what it says.</summary>
+    private class Throwing : LockListener
+    {
+        public void LockAcquired()
+        {
+            throw new NotImplementedException();
+        }
+
+        public void LockLost()
+        {
+            throw new NotSupportedException();
+        }
+    }
+
+    private static void Thrown(Action call)
+    {
+        try
+        {
+            call();
+        }
+        catch (Exception thrown)
+        {
+            Console.WriteLine(thrown.GetType().Name);
+        }
+    }
+
+    private static void OfListeners()
+    {
+        var told = new Told();
+        var listened = new Lock("c") { Listener = told };
+        listened.WaitOne();
+        Console.WriteLine("told before " + told.Lost.WaitOne(0));
+        listened.Release();
+        Console.WriteLine("told of the release " + told.Lost.WaitOne(0));
+        listened.Listener = new Throwing();
+        Thrown(listened.WaitOne);
+        Misused(listened.WaitOne);
+        Thrown(listened.Release);
+        Misused(listened.Release);
+        listened.Listener = null;
+        Console.WriteLine(listened.TryWait());
+        Lose("c");
+        while (true)
+        {
+            try
+            {
+                listened.Release();
+            }
+            catch (InvalidOperationException)
+            {
+                Console.WriteLine("released after a loss");
+                return;
+            }
+        }
+    }
+
     private static void Lose(string name)
     {
         var information = new ProcessStartInfo(
@@ -98,12 +154,39 @@ public static class Locks
         Console.WriteLine(listener == election);
         election.Shutdown();
         thread.Join();
+        election.Shutdown(); // of no effect: nothing runs
+        leads.Reset();
+        thread = new Thread(election.Run);
+        thread.Start();
+        leads.WaitOne();
+        election.Shutdown();
+        thread.Join();
+    }
+
+    /// <summary>A function that throws ends its term; the next one is another candidate's, or its own.</summary>
+    private static void OfThrowing()
+    {
+        var times = 0;
+        Election election = null;
+        election = new Election(
+            "d", "http://localhost:13131",
+            () =>
+            {
+                Console.WriteLine("elected " + ++times);
+                if (times == 1)
+                    throw new NotImplementedException();
+                election.Shutdown();
+            },
+            () => Console.WriteLine("terminated"));
+        election.Run();
     }
 
     public static int Main()
     {
         OfLocks();
+        OfListeners();
         OfElections();
+        OfThrowing();
         return 8;
     }
 }

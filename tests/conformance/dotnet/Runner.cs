@@ -5,6 +5,7 @@ using System.Diagnostics;
 using System.IO;
 using System.Text;
 using System.Threading;
+using System.Threading.Tasks;
 using Metaparticle.Sync;
 using Lock = Metaparticle.Sync.Lock; // System.Threading has one of its own
 
@@ -13,6 +14,11 @@ internal static class Runner
 {
     private static readonly ConcurrentDictionary<string, object> Handles =
         new ConcurrentDictionary<string, object>();
+    private static readonly ConcurrentDictionary<string, CancellationTokenSource> Cuts =
+        new ConcurrentDictionary<string, CancellationTokenSource>();
+    private static readonly ConcurrentDictionary<string, TaskCompletionSource<bool>> Works =
+        new ConcurrentDictionary<string, TaskCompletionSource<bool>>();
+    private static readonly Client Client = new Client((string)null);
     private static readonly TextWriter Output =
         TextWriter.Synchronized(new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false)) { AutoFlush = true });
 
@@ -35,24 +41,9 @@ internal static class Runner
         {
             Tell(key, "error", failure.Status);
         }
-    }
-
-    private sealed class Listener : LockListener
-    {
-        private readonly string key;
-
-        internal Listener(string key)
+        catch (ArgumentException)
         {
-            this.key = key;
-        }
-
-        public void LockAcquired()
-        {
-        }
-
-        public void LockLost()
-        {
-            Tell(key, "lost");
+            Tell(key, "error", -1);
         }
     }
 
@@ -62,28 +53,89 @@ internal static class Runner
         if (ttl != "-")
             options.Set("ttl", ttl);
         if (verb == "lock")
-            Handles[key] = new Lock(name, options) { Listener = new Listener(key) };
+            Handles[key] = new Lock(name, Client, options);
         else
-            Handles[key] = new Election(name, options);
+            Handles[key] = new Election(name, Client, options);
         Tell(key, "ok");
     }
 
-    private static Held Take(object handle, string value, int waitMs)
+    private static void Holds(string key, Held held)
     {
-        var timeout = TimeSpan.FromMilliseconds(waitMs);
-        var own = handle as Lock;
-        if (own != null)
-            return waitMs < 0 ? own.Acquire() : own.Acquire(timeout);
-        var election = (Election)handle;
-        return waitMs < 0 ? election.Campaign(value) : election.Campaign(value, timeout);
+        Tell(key, "held", held.Token);
+        held.Lost.Register(() => Tell(key, "lost"));
     }
 
-    private static void Acquire(string key, string value, string waitMs)
+    private static void Acquire(string key, int waitMs, CancellationTokenSource cut)
     {
-        var held = Take(Handles[key], value, int.Parse(waitMs));
-        Tell(key, "held", held.Token);
-        if (Handles[key] is Election)
-            held.Lost.Register(() => Tell(key, "lost"));
+        try
+        {
+            var timeout = TimeSpan.FromMilliseconds(waitMs); // -1 ms is for ever
+            var held = ((Lock)Handles[key]).AcquireAsync(timeout, cut.Token).GetAwaiter().GetResult();
+            Holds(key, held);
+        }
+        catch (OperationCanceledException)
+        {
+            Tell(key, "cut");
+        }
+    }
+
+    private static void Campaign(string key, string value, int waitMs)
+    {
+        var held = ((Election)Handles[key]).Campaign(value, TimeSpan.FromMilliseconds(waitMs));
+        Holds(key, held);
+    }
+
+    private static void Lead(string key, string value)
+    {
+        ((Election)Handles[key]).LeadAsync(term => Work(key, term), value).GetAwaiter().GetResult();
+        Tell(key, "over");
+    }
+
+    private static string Left(TimeSpan left)
+    {
+        return left == TimeSpan.Zero ? "none" : left == Timeout.InfiniteTimeSpan ? "all" : "some";
+    }
+
+    private static async Task Work(string key, Held term)
+    {
+        var done = Works[key] = new TaskCompletionSource<bool>();
+        Tell(key, "term", term.Token);
+        using (term.Ending.Register(() => Tell(key, "ending", term.EndingReason, Left(term.EndingLeft))))
+        {
+            if (!await done.Task)
+                throw new Exception("the work fails");
+        }
+    }
+
+    private static void Done(string key, bool well)
+    {
+        TaskCompletionSource<bool> work;
+        if (Works.TryRemove(key, out work))
+            work.SetResult(well);
+    }
+
+    private static void TellWaits(string key)
+    {
+        EventHandler<WaitingEventArgs> told =
+            (sender, waiting) => Tell(key, "waits", waiting.Holder ?? "-", waiting.Position);
+        var own = Handles[key] as Lock;
+        if (own != null)
+            own.Waiting += told;
+        else
+            ((Election)Handles[key]).Waiting += told;
+    }
+
+    private static void Collect(string key)
+    {
+        object handle;
+        Handles.TryRemove(key, out handle);
+        handle = null;
+        for (var time = 0; time < 2; time++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+        Tell(key, "collected");
     }
 
     private static void Release(string key)
@@ -192,7 +244,7 @@ internal static class Runner
 
     private static void Obey(string[] words)
     {
-        var key = words[1];
+        var key = words.Length > 1 ? words[1] : null;
         switch (words[0])
         {
             case "lock":
@@ -200,10 +252,36 @@ internal static class Runner
                 Attempt(key, () => Make(words[0], key, words[2], words[3]));
                 break;
             case "acquire":
-                InBackground(key, () => Acquire(key, null, words[2]));
+                var cut = Cuts[key] = new CancellationTokenSource();
+                InBackground(key, () => Acquire(key, int.Parse(words[2]), cut));
                 break;
             case "campaign":
-                InBackground(key, () => Acquire(key, words[2], words[3]));
+                InBackground(key, () => Campaign(key, words[2], int.Parse(words[3])));
+                break;
+            case "lead":
+                InBackground(key, () => Lead(key, words[2]));
+                break;
+            case "done":
+                Done(key, words.Length < 3);
+                break;
+            case "stop":
+                ((Election)Handles[key]).Stop();
+                break;
+            case "resign":
+                Attempt(key, ((Election)Handles[key]).Resign);
+                break;
+            case "cut":
+                Cuts[key].Cancel();
+                break;
+            case "waits":
+                TellWaits(key);
+                break;
+            case "collect":
+                Collect(key);
+                break;
+            case "close":
+                Client.Dispose();
+                Tell(0, "closed");
                 break;
             case "cancel":
                 Cancel(key);
@@ -245,7 +323,14 @@ internal static class Runner
     private static void Main()
     {
         var input = new StreamReader(Console.OpenStandardInput(), new UTF8Encoding(false));
-        for (var line = input.ReadLine(); line != null; line = input.ReadLine())
+        for (var line = input.ReadLine(); line != "exit"; line = input.ReadLine())
+        {
+            if (line == null)
+            {
+                Client.Dispose();
+                return;
+            }
             Obey(line.Split('\t'));
+        }
     }
 }
