@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -139,13 +140,21 @@ class LifetimeTest extends Store {
     assertEquals("held", said.readLine());
     new ProcessBuilder("kill", "-TERM", Long.toString(program.pid())).start().waitFor();
     assertEquals("in the hook true", said.readLine());
-    assertFalse(new Lock("x", file).tryLock());
+    try (Lock other = new Lock("x", file)) {
+      assertFalse(other.tryLock());
+    }
     program.getOutputStream().close();
     assertEquals("a first lock in a hook true", said.readLine());
     assertEquals("at its end true", said.readLine());
     assertNull(said.readLine());
     program.waitFor();
-    assertTrue(new Lock("x", file).tryLock(30, java.util.concurrent.TimeUnit.SECONDS));
+    assertFree(file);
+  }
+
+  private static void assertFree(String file) throws InterruptedException {
+    try (Lock next = new Lock("x", file)) {
+      assertTrue(next.tryLock(30, TimeUnit.SECONDS));
+    }
   }
 
   /** Holds; goes on in a hook until its input ends. */
@@ -180,7 +189,7 @@ class LifetimeTest extends Store {
       assertEquals(state, said.readLine());
       assertEquals(state.equals("returning") ? 0 : 7, program.waitFor(), state);
     }
-    assertTrue(new Lock("x", "file:" + folder.resolve("exits.db")).tryLock());
+    assertFree("file:" + folder.resolve("exits.db"));
   }
 
   /** Exits in the state that is asked for. */
