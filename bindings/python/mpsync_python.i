@@ -34,12 +34,12 @@ static PyObject *text_or_none(const char *text)
 /* The fields in the header's order; the event is freed. */
 static PyObject *event_tuple(mpsync_event *event)
 {
-	PyObject *fields = Py_BuildValue("(iiiIKKKKLNNNN)", (int)event->type, (int)event->status,
+	PyObject *fields = Py_BuildValue("(iiiIKKKKLNNNNL)", (int)event->type, (int)event->status,
 	    (int)event->reason, (unsigned)event->position, (unsigned long long)event->op_id,
 	    (unsigned long long)event->lock, (unsigned long long)event->grant,
 	    (unsigned long long)event->token, (long long)event->unchanged_ms,
 	    text_or_none(event->name), text_or_none(event->holder), text_or_none(event->value),
-	    text_or_none(event->message));
+	    text_or_none(event->message), (long long)event->left_ms);
 
 	mpsync_event_free(event);
 	return fields;
@@ -76,9 +76,7 @@ PyObject *wait_for_end(mpsync_queue *queue, uint64_t op_id, PyObject *ended)
 	Py_BEGIN_ALLOW_THREADS
 	event = mpsync_queue_wait_for(queue, op_id);
 	Py_END_ALLOW_THREADS
-	if (event && event->type == MPSYNC_EVENT_WAITING)
-		mpsync_event_free(event);
-	else if (event) {
+	if (event) {
 		fields = event_tuple(event);
 		failed = !fields || PyList_Append(ended, fields);
 		Py_XDECREF(fields);

@@ -32,7 +32,7 @@ class Case(unittest.TestCase):
         return sync.Lock("x", url=self.url, **options)
 
     def take_by_force(self):
-        _native.mpsync_client_force_release(_client.clients.of(self.url).native, "x", 1)
+        _native.mpsync_client_force_release(_client.client_of(self.url).native, "x", 1)
 
     def program(self, text, **how):
         """A Python process of its own, on this test's store."""
@@ -134,7 +134,7 @@ class Locks(Case):
         self.assertRaises(ValueError, self.lock().acquire, timeout=-2)
         self.assertRaises(ValueError, self.lock().acquire, timeout=float("nan"))
         with self.assertRaises(sync.StoreError) as raised:
-            sync.Lock("x", "http://127.0.0.1:1").acquire()
+            sync.Lock("x", "http://127.0.0.1:1").acquire(False)
         self.assertIn("mpsync elector", str(raised.exception))
         self.assertEqual(raised.exception.status, -4)
         self.assertTrue(issubclass(sync.StoreError, sync.SyncError))

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._client import DEFAULT_BASE_URI
+from ._claims import Waiting
+from ._client import DEFAULT_BASE_URI, Client
 from ._errors import (
     AlreadyHeld,
     Cancelled,
@@ -23,7 +24,7 @@ from ._errors import (
     SyncError,
     Unsupported,
 )
-from ._handle import Held
+from ._handle import Held, Term
 from .election import Election, Leader
 from .lock import Lock, synchronized
 from .version import __version__
@@ -37,6 +38,7 @@ __all__ = [
     "AsyncElection",
     "AsyncLock",
     "Cancelled",
+    "Client",
     "Closed",
     "Election",
     "Held",
@@ -48,7 +50,9 @@ __all__ = [
     "NotHeld",
     "StoreError",
     "SyncError",
+    "Term",
     "Unsupported",
+    "Waiting",
     "__version__",
     "synchronized",
 ]

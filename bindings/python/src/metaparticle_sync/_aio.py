@@ -3,129 +3,137 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import weakref
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import suppress
+from datetime import timedelta
 from types import TracebackType
-from typing import Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from . import _native
-from ._client import DEFAULT_BASE_URI, WAIT_AS_OPTION, Request, clients, wait_ms
+from ._claims import Claim, Claimant, Run, Waiting
+from ._client import DEFAULT_BASE_URI, ENDING, GO_ON, TERM, WAITING, Client, Event, logger
 from ._errors import LockLost, LockTimeout, NotHeld
-from ._handle import ELECTION, LOCK, Claimant, Held, Kind, Seconds
-from .election import Leader, Observation
+from ._handle import LOCK, Held, Term
+from ._options import WAIT_AS_OPTION, Seconds, wait_ms
+from .election import Candidate, Leader, Observation
+
+Timeout = Union[float, timedelta, None]
 
 
-def _in_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> bool:
-    """Run it in the loop; False when the loop is closed."""
+def _in_loop(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *told: Any) -> bool:
+    """Call it in the loop; False when the loop is closed."""
     try:
-        loop.call_soon_threadsafe(call)
+        loop.call_soon_threadsafe(call, *told)
     except RuntimeError:
         return False
     return True
 
 
-async def _ended(claimant: _AsyncClaimant, call: Callable[[Request], object]) -> Request:
-    """Start a request and wait for its end; cancelling withdraws it."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
+class _TaskClaim(Claim):
+    """A claim of a task, which may be in a block that a loss ends."""
 
-    def on_end(request: Request) -> None:
-        told = _in_loop(loop, lambda: None if future.done() else future.set_result(None))
-        if not told and request.held:
-            request.held.let_go()
+    def __init__(self) -> None:
+        super().__init__(asyncio.current_task())
+        self.loop = asyncio.get_running_loop()
+        self.end: asyncio.Future[Optional[str]] = self.loop.create_future()
+        self.block: Optional[asyncio.Task[Any]] = None
+        self.cancelled_by_us = False
 
-    handle = claimant._own_handle()
-    request = Request(handle, on_end)
-    call(request)
-    try:
-        await asyncio.shield(future)
-    except asyncio.CancelledError:
-        claimant._kind.cancel(handle.native)
-        while not future.done():
-            await asyncio.wait([future])
-        if request.held:
-            request.held.let_go()
-        raise
-    return request
+    def tell_end(self, reason: Optional[str]) -> None:
+        """In the loop: the grant has ended; why, if it was lost."""
+        if not self.end.done():
+            self.end.set_result(reason)
+
+    def lose(self) -> None:
+        """In the loop: it was lost."""
+        self.tell_end(self.held.reason if self.held else None)
+        if self.block and not self.block.done() and not self.cancelled_by_us:
+            self.cancelled_by_us = self.block.cancel()
+
+    def when_lost(self) -> Callable[[Held], object]:
+        """What tells of the loss, from any thread; it does not keep the claim alive."""
+        own = weakref.ref(self)
+
+        def tell(held: Held) -> None:
+            claim = own()
+            if claim and claim.held is held:
+                _in_loop(claim.loop, claim.lose)
+
+        return tell
 
 
 class _AsyncClaimant(Claimant):
     """What asynchronous locks and elections share."""
 
-    def __init__(self, kind: Kind, name: str, url: Optional[str], **options: Seconds) -> None:
-        self._task: Optional[asyncio.Task[object]] = None
-        self._loop: Optional[asyncio.AbstractEventLoop] = None
-        self._cancelled_by_us = False
-        self._end: Optional[asyncio.Future[Optional[str]]] = None
-        super().__init__(kind, name, url, **options)
+    def _owner(self) -> object:
+        return asyncio.current_task()
 
-    def _lost_callback(self) -> Optional[Callable[[Held], None]]:
-        def on_lost(held: Held) -> None:
-            if self._loop:
-                _in_loop(self._loop, lambda: self._lose(held))
+    async def _answer(
+        self, client: Client, call: Callable[[int], object], claim: Optional[Claim] = None
+    ) -> Event:
+        """Make a call and wait for its end. Who is cancelled meanwhile need not wait for it."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Event] = loop.create_future()
 
-        return on_lost
+        def end(event: Event) -> None:
+            if not future.done():
+                future.set_result(event)
 
-    def _lose(self, held: Held) -> None:
-        if held is not self._held:
-            return
-        self._tell_end(held.reason)
-        if self._task and not self._task.done():
-            self._cancelled_by_us = self._task.cancel()
+        def tell(event: Event) -> None:
+            told = _in_loop(loop, self._tell_waiting if event.type in GO_ON else end, event)
+            if not told and claim:
+                claim.withdraw()
 
-    def _tell_end(self, reason: Optional[str]) -> None:
-        if self._end and not self._end.done():
-            self._end.set_result(reason)
+        client.start(claim.number if claim else client.number(), tell, call)
+        return (await future).result()
 
-    async def lost(self) -> Optional[str]:
-        """Wait for the end of the present grant: why it was lost, or None when it is released."""
-        self._present()
-        assert self._end is not None
-        return await asyncio.shield(self._end)
-
-    def _start(self, request: Request, value: Optional[str], wait_ms: int) -> None:
-        handle = request.handle
-        handle.client.start(request, lambda n: self._kind.start(handle.native, n, value, wait_ms))
-
-    async def _take_async(self, value: Optional[str], wait: int) -> Held:
-        request = await _ended(self, lambda request: self._start(request, value, wait))
-        request.result()
-        held: Held = request.held
-        self._held = held
-        self._loop = asyncio.get_running_loop()
-        self._end = self._loop.create_future()
+    async def _take_async(self, claim: _TaskClaim, value: Optional[str], wait: int) -> Held:
+        """As `_take`."""
+        handle = self._lend(claim)
+        handle.on_loss = claim.when_lost()
+        event = await self._answer(
+            handle.client, lambda n: self._kind.start(handle.native, n, value, wait), claim
+        )
+        claim.held = held = handle.on_held(event)
         if held.lost.is_set():
-            self._tell_end(held.reason)
+            claim.lose()
         return held
 
-    async def _release_async(self, held: Held) -> None:
+    async def _release_async(self, claim: Claim) -> None:
+        held = claim.held
+        assert isinstance(claim, _TaskClaim)
+        assert held
         handle = held.handle
         try:
-            request = await _ended(
-                self,
-                lambda request: handle.client.start(
-                    request,
-                    lambda n: handle.kind.release_start(held._native, n, held._grant),
-                ),
+            await self._answer(
+                handle.client,
+                lambda n: handle.kind.release_start(handle.native, n, held.grant),
             )
-            request.result()
         except NotHeld:
             held.look_for_loss()
             raise
         finally:
-            self._tell_end(held.reason)
+            self._take_back(claim)
+            claim.tell_end(held.reason)
 
-    async def _give_up(self) -> None:
-        held = self._present()
-        self._held = None
-        await self._release_async(held)
+    async def lost(self) -> Optional[str]:
+        """Wait for the end of the present grant: why it was lost, or None when it is released."""
+        claim = self._present()
+        assert isinstance(claim, _TaskClaim)
+        return await asyncio.shield(claim.end)
 
-    async def _enter(self, value: Optional[str]) -> Held:
-        held = await self._take_async(value, WAIT_AS_OPTION)
-        self._task = asyncio.current_task()
-        self._cancelled_by_us = False
-        if held.lost.is_set():
-            self._lose(held)
-        return held
+    async def _enter_async(self, value: Optional[str]) -> Held:
+        claim = _TaskClaim()
+        try:
+            held = await self._take_async(claim, value, WAIT_AS_OPTION)
+            claim.block = asyncio.current_task()
+            if held.lost.is_set():
+                claim.lose()
+            return self._enter(claim, held)
+        except BaseException:
+            self._take_back(claim)
+            raise
 
     async def __aexit__(
         self,
@@ -133,24 +141,40 @@ class _AsyncClaimant(Claimant):
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        task, self._task = self._task, None
-        held, self._held = self._held, None
-        if held is None:
+        claim = self._leave()
+        if not isinstance(claim, _TaskClaim) or claim.held is None:
             return
-        lost = held.lost.is_set()
-        if not lost:
+        task, claim.block = claim.block, None
+        lost = claim.held.lost.is_set()
+        if lost:
+            self._forget(claim)
+        else:
             try:
-                await self._release_async(held)
+                await self._release_async(claim)
             except NotHeld:
                 lost = True
-        if self._cancelled_by_us and task and hasattr(task, "uncancel"):
-            task.uncancel()
-        if lost and (kind is None or (kind is asyncio.CancelledError and self._cancelled_by_us)):
+        if claim.cancelled_by_us and task:
+            await self._uncancel(task, kind)
+        if lost and (kind is None or (kind is asyncio.CancelledError and claim.cancelled_by_us)):
+            held = claim.held
             raise LockLost(f'"{held.name}" was lost ({held.reason}) in its block', -3) from error
+
+    async def _uncancel(
+        self, task: asyncio.Task[Any], kind: Optional[type[BaseException]]
+    ) -> None:
+        """Take our cancelling back; the block may have ended without noticing it."""
+        if kind is not asyncio.CancelledError:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+        if hasattr(task, "uncancel"):
+            task.uncancel()
 
 
 class AsyncLock(_AsyncClaimant):
-    """`Lock` for asyncio. In `async with`, a loss cancels the task; the block raises `LockLost`."""
+    """`Lock` for asyncio. In `async with`, a loss cancels the task; the block raises `LockLost`.
+
+    Tasks may share the object: they wait for one another.
+    """
 
     def __init__(
         self,
@@ -158,20 +182,28 @@ class AsyncLock(_AsyncClaimant):
         base_uri: Optional[str] = DEFAULT_BASE_URI,
         *,
         url: Optional[str] = None,
+        client: Optional[Client] = None,
         ttl: Seconds = None,
         identity: Optional[str] = None,
         wait: Seconds = None,
+        on_waiting: Optional[Callable[[Waiting], object]] = None,
     ) -> None:
-        super().__init__(LOCK, name, url or base_uri, ttl=ttl, identity=identity, wait=wait)
+        options = {"ttl": ttl, "identity": identity, "wait": wait}
+        super().__init__(LOCK, name, url or base_uri, client, on_waiting, **options)
 
-    async def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Return True when it is held, False when the wait ended without it."""
-        wait = 0 if not blocking else WAIT_AS_OPTION if timeout == -1 else wait_ms(timeout)
+    async def acquire(self, blocking: bool = True, timeout: Timeout = None) -> bool:
+        """Return True when it is held, False when the wait ended without it; as of `Lock`."""
+        wait = wait_ms(timeout, blocking)
+        claim = _TaskClaim()
         try:
-            await self._take_async(None, wait)
+            await self._take_async(claim, None, wait)
+            return True
         except LockTimeout:
+            self._take_back(claim)
             return False
-        return True
+        except BaseException:
+            self._take_back(claim)
+            raise
 
     async def try_acquire(self) -> bool:
         """Acquire it without waiting."""
@@ -179,19 +211,15 @@ class AsyncLock(_AsyncClaimant):
 
     async def release(self) -> None:
         """Release it; `NotHeld` if it is not held."""
-        await self._give_up()
+        await self._release_async(self._present())
 
-    def is_held(self) -> bool:
-        """Whether this object holds it now."""
-        return self._held is not None and self._held.is_held()
-
-    locked = is_held
+    locked = Claimant.is_held
 
     async def __aenter__(self) -> Held:
-        return await self._enter(None)
+        return await self._enter_async(None)
 
 
-class AsyncElection(_AsyncClaimant):
+class AsyncElection(Candidate, _AsyncClaimant):
     """`Election` for asyncio. In `async with`, the end of the term cancels the task."""
 
     def __init__(
@@ -200,56 +228,58 @@ class AsyncElection(_AsyncClaimant):
         base_uri: Optional[str] = DEFAULT_BASE_URI,
         *,
         url: Optional[str] = None,
+        client: Optional[Client] = None,
         ttl: Seconds = None,
         identity: Optional[str] = None,
         wait: Seconds = None,
+        drain: Seconds = None,
         value: Optional[str] = None,
+        on_waiting: Optional[Callable[[Waiting], object]] = None,
     ) -> None:
-        self._value = value
-        super().__init__(ELECTION, name, url or base_uri, ttl=ttl, identity=identity, wait=wait)
+        options = {"ttl": ttl, "identity": identity, "wait": wait, "drain": drain}
+        super().__init__(name, url or base_uri, client, value, on_waiting, **options)
 
-    async def campaign(self, value: Optional[str] = None, timeout: float = -1) -> Held:
+    async def campaign(self, value: Optional[str] = None, timeout: Timeout = None) -> Held:
         """Stand, wait, and return the term when this candidate leads."""
-        wait = WAIT_AS_OPTION if timeout == -1 else wait_ms(timeout)
-        return await self._take_async(self._value if value is None else value, wait)
+        wait = wait_ms(timeout)
+        claim = _TaskClaim()
+        try:
+            return await self._take_async(claim, self._value_or(value), wait)
+        except BaseException:
+            self._take_back(claim)
+            raise
 
     async def resign(self) -> None:
-        """End the present term; `NotHeld` without one."""
-        await self._give_up()
+        """End the present term; `NotHeld` without one. In `lead()` its work is asked to end."""
+        claim = self._present()
+        if not self._resign_from_run(claim):
+            await self._release_async(claim)
 
-    def is_leader(self) -> bool:
-        """Whether this candidate leads now."""
-        return self._held is not None and self._held.is_held()
+    is_leader = Claimant.is_held
 
     async def set_value(self, value: Optional[str]) -> None:
         """Change what observers see of the present term."""
         handle = self._present().handle
-        request = await _ended(
-            self,
-            lambda request: handle.client.start(
-                request,
-                lambda n: _native.mpsync_election_set_value_start(handle.native, n, value),
-            ),
+        await self._answer(
+            handle.client,
+            lambda n: _native.mpsync_election_set_value_start(handle.native, n, value),
         )
-        request.result()
         self._value = value
 
     async def observe(self) -> AsyncIterator[Optional[Leader]]:
         """Yield who leads now (None: nobody), and then each change, until it is closed."""
         loop = asyncio.get_running_loop()
-        told: asyncio.Queue[object] = asyncio.Queue()
-
-        def tell(news: object) -> None:
-            _in_loop(loop, lambda: told.put_nowait(news))
-
-        observation = Observation(clients.of(self._url), self.name, tell, tell)
+        told: asyncio.Queue[Any] = asyncio.Queue()
+        observation = Observation(
+            self._connection(), self.name, lambda news: _in_loop(loop, told.put_nowait, news)
+        )
         try:
             while True:
                 news = await told.get()
-                if isinstance(news, Request):
+                if isinstance(news, Event):
                     news.result()
                     return
-                yield news  # type: ignore[misc]
+                yield news
         finally:
             observation.stop()
 
@@ -261,5 +291,66 @@ class AsyncElection(_AsyncClaimant):
         finally:
             await changes.aclose()  # type: ignore[attr-defined]
 
+    async def lead(
+        self, work: Callable[[Term], Coroutine[Any, Any, object]], value: Optional[str] = None
+    ) -> None:
+        """Stand again and again, and run `work(term)` as a task of its own while it leads.
+
+        The task is cancelled when the term is to end, and the term stays held until the task has
+        ended, unless it is lost. It is given back then, and the candidate stands again. What `work`
+        raises is logged, and the next term waits a while. Ends by `stop()`, or when the task that
+        runs it is cancelled.
+        """
+        loop = asyncio.get_running_loop()
+        news: asyncio.Queue[Event] = asyncio.Queue()
+
+        def tell(event: Event) -> None:
+            if not _in_loop(loop, news.put_nowait, event):
+                run.withdraw()
+
+        run = Run(asyncio.current_task(), tell)
+        working: Optional[asyncio.Task[object]] = None
+        try:
+            if not self._stand(run, value, WAIT_AS_OPTION):
+                return
+            while True:
+                event = await news.get()
+                if event.type == TERM and run.term:
+                    working = self._begin_work(run, run.term, work)
+                elif event.type == ENDING and working:
+                    working.cancel()
+                elif event.type == WAITING:
+                    self._tell_waiting(event)
+                elif event.type != ENDING:
+                    event.result()
+                    return
+        except BaseException:
+            run.stop()
+            if working is None or working.done():
+                run.withdraw()
+            else:
+                working.cancel()
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([working])
+            raise
+        finally:
+            self._stand_no_more(run)
+
+    def _begin_work(
+        self, run: Run, term: Term, work: Callable[[Term], Coroutine[Any, Any, object]]
+    ) -> asyncio.Task[object]:
+        async def begin() -> object:
+            return await work(term)
+
+        def end(task: asyncio.Task[object]) -> None:
+            problem = None if task.cancelled() else task.exception()
+            if problem:
+                logger.error('the work of a term of "%s" failed', term.name, exc_info=problem)
+            run.done(term, problem is not None)
+
+        task = asyncio.get_running_loop().create_task(begin())
+        task.add_done_callback(end)
+        return task
+
     async def __aenter__(self) -> Held:
-        return await self._enter(self._value)
+        return await self._enter_async(self._value)

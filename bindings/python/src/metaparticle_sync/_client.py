@@ -1,22 +1,26 @@
-"""One connection for each URL of the process, and the thread that hands out its events."""
+"""One connection to one store, and the thread that hands out what its queue tells."""
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import logging
 import os
+import sys
 import threading
 import weakref
-from typing import Any, Callable, NamedTuple, Optional, Union
+from types import TracebackType
+from typing import Any, Callable, NamedTuple, Optional
 
 from . import _native
-from ._errors import InvalidArgument, error_of
+from ._errors import Closed, error_of
+from ._options import Owned, Seconds, options_of, plain_text
 
 DEFAULT_BASE_URI = "http://localhost:13131"
-WAIT_AS_OPTION = -2
 
-HELD, LOST, RELEASED, BUSY, CANCELLED, FAILED, WAITING, LEADER, LOG, DONE = range(1, 11)
+HELD, LOST, RELEASED, BUSY, CANCELLED, FAILED, WAITING, LEADER, LOG, DONE, TERM, ENDING = range(
+    1, 13
+)
+GO_ON = (WAITING, LEADER, LOG, TERM, ENDING)  # after which a request tells more
 
 logger = logging.getLogger("metaparticle_sync")
 
@@ -37,195 +41,192 @@ class Event(NamedTuple):
     holder: Optional[str]
     value: Optional[str]
     message: Optional[str]
-
-    def error(self) -> Exception:
-        """What this event says, as an exception."""
-        message = self.message or _native.mpsync_status_text(self.status)
-        if not self.message and self.holder:
-            message = f"{message}: {self.holder} has it"
-        return error_of(self.status, message)
+    left_ms: int
 
     def result(self) -> Event:
         """The event itself, or the exception that it stands for."""
-        if self.status:
-            raise self.error()
-        return self
+        if not self.status:
+            return self
+        message = self.message or _native.mpsync_status_text(self.status)
+        if not self.message and self.holder:
+            message = f"{message}: {self.holder} has it"
+        raise error_of(self.status, message)
 
 
-class Options:
-    """The C library's options, freed with this object."""
-
-    def __init__(self, given: dict[str, Union[str, float, None]]) -> None:
-        self.native = _native.mpsync_options_new()
-        for name, value in given.items():
-            if value is not None:
-                _native.mpsync_options_set(self.native, name, option_text(name, value))
-
-    def __del__(self) -> None:
-        if hasattr(self, "native"):
-            _native.mpsync_options_free(self.native)
-
-
-def option_text(name: str, value: Union[str, float]) -> str:
-    """A number is seconds; text is passed on as it is."""
-    if isinstance(value, str):
-        return plain_text(name, value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name}: seconds or text like '15s' are expected, not {value!r}")
-    return f"{wait_ms(value)}ms"
-
-
-def plain_text(what: str, text: str) -> str:
-    """Text that C can take whole, or an error that says what is wrong with it."""
-    if not isinstance(text, str):
-        raise TypeError(f"{what}: text is expected, not {text!r}")
-    if "\0" in text:
-        raise InvalidArgument(f"{what}: {text!r} has a NUL character in it", -1)
+def report(call: Callable[..., object], *arguments: Any) -> None:
+    """Call the program's function; what it raises is logged."""
     try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidArgument(f"{what}: {text!r} is not valid Unicode: {error}", -1) from None
-    return text
+        call(*arguments)
+    except Exception:
+        logger.exception("a callback raised an exception")
 
 
-def wait_ms(seconds: float) -> int:
-    """Milliseconds, rounded up, so that a short wait is never none."""
-    if not 0 <= seconds < 2**53 / 1000:
-        raise InvalidArgument(f"{seconds!r} is not a number of seconds from 0 on", -1)
-    return int(-(-seconds * 1000 // 1))
+def aside(call: Callable[..., object], *arguments: Any) -> threading.Thread:
+    """Call it on a thread of its own, so that nobody who waits for events waits for it."""
+    thread = threading.Thread(
+        target=report, args=(call, *arguments), name="metaparticle-sync-tell", daemon=True
+    )
+    thread.start()
+    return thread
 
 
-class Request:
-    """A call under way; `on_end` is called once, on the client's thread."""
+class Pump:
+    """What the client's thread works with. It outlives the client until all is released."""
 
-    __slots__ = ("event", "handle", "held", "on_end", "on_progress")
+    def __init__(self, url: Optional[str], options: Owned) -> None:
+        self.queue = Owned(_native.mpsync_queue_new(), _native.mpsync_queue_free)
+        self.native = _native.mpsync_client_open(url, options.native, self.queue.native)
+        self.numbers = itertools.count(1)
+        self.requests: dict[int, Callable[[Event], object]] = {}
+        self.handles: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self._closing = 0
+        self.thread = threading.Thread(target=self._run, name="metaparticle-sync", daemon=True)
+        self.thread.start()
 
-    def __init__(self, handle: Any, on_end: Callable[[Request], None]) -> None:
-        self.handle = handle
-        self.on_end = on_end
-        self.on_progress: Optional[Callable[[Event], None]] = None
-        self.event: Optional[Event] = None
-        self.held: Any = None
+    def close(self) -> None:
+        """Release all that is held, and end: begun here, done by the thread."""
+        if not self._closing:
+            self._closing = next(self.numbers)
+            _native.mpsync_queue_wakeup(self.queue.native)
 
-    def result(self) -> Event:
-        """The event that ended it, or the exception that it stands for."""
-        assert self.event is not None
-        return self.event.result()
+    def _run(self) -> None:
+        asked = False
+        while True:
+            fields = _native.mpsync_queue_wait(self.queue.native, -1)
+            if fields is not None:
+                event = Event(*fields)
+                if asked and event.op_id == self._closing:
+                    break
+                report(self._dispatch, event)
+            elif self._closing and not asked:
+                asked = True
+                try:
+                    _native.mpsync_client_close_start(self.native, self._closing)
+                except Closed:
+                    break
+        _native.mpsync_client_close(self.native)
 
-
-class AwaitedRequest:
-    """A call whose asker waits for its end in the C library, not for the client's thread."""
-
-    __slots__ = ("_client", "_ended", "_number")
-
-    def __init__(self, client: Client, call: Callable[[int], object]) -> None:
-        self._ended: list[Any] = []
-        self._client = client
-        self._number = client.number() | _native.MPSYNC_OP_AWAITED
-        client.awaited.add(self._number)
-        try:
-            call(self._number)
-        except BaseException:
-            client.awaited.discard(self._number)
-            raise
-
-    def wait(self) -> Event:
-        """The event that ended it. Wait again after a signal's exception (Ctrl-C)."""
-        while not self._ended:
-            _native.mpsync_queue_wait_for(self._client.queue, self._number, self._ended)
-        self._client.awaited.discard(self._number)
-        return Event(*self._ended[0])
+    def _dispatch(self, event: Event) -> None:
+        tell = self.requests.get(event.op_id)
+        if event.type == LOST:
+            handle = self.handles.get(event.lock)
+            if handle is not None:
+                handle.on_lost(event)
+        elif tell is None:
+            if event.type == LOG:
+                aside(logger.warning, "%s", event.message)
+        else:
+            if event.type not in GO_ON:
+                del self.requests[event.op_id]
+            tell(event)
 
 
 class Client:
-    """A connection to one store, its queue, and the thread that reads it."""
+    """A connection to one store, which its locks and elections share.
 
-    def __init__(self, url: Optional[str]) -> None:
-        self.pid = os.getpid()
-        self.queue = _native.mpsync_queue_new()
-        self.native = _native.mpsync_client_open(url, None, self.queue)
-        self._numbers = itertools.count(1)
-        self._requests: dict[int, Request] = {}
-        self.awaited: set[int] = set()
-        self.handles: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-        self._closed = False
-        self._thread = threading.Thread(target=self._pump, name="metaparticle-sync", daemon=True)
-        self._thread.start()
+    Without one they make their own for each URL of the process, which closes with the last of
+    them. `close()`, or the end of a `with` block, releases all that is held; locks of a closed
+    client raise `Closed`. The options are defaults for its locks: `ttl`, `identity`, `wait`.
+    """
+
+    def __init__(self, url: Optional[str] = None, **options: Seconds) -> None:
+        self.url = url if url is None else plain_text("url", url)
+        self._pid = os.getpid()
+        self.pump = Pump(self.url, options_of(**options))
+
+    @property
+    def native(self) -> Any:
+        """The C library's client."""
+        return self.pump.native
+
+    def is_ours(self) -> bool:
+        """Whether this process opened it: a child of fork opens its own."""
+        return self._pid == os.getpid()
 
     def number(self) -> int:
         """The next request's."""
-        return next(self._numbers)
+        return next(self.pump.numbers)
 
-    def start(self, request: Request, call: Callable[[int], object]) -> int:
-        """Give the request a number and make the call with it."""
-        number = self.number()
-        self._requests[number] = request
+    def start(
+        self, number: int, tell: Callable[[Event], object], call: Callable[[int], object]
+    ) -> None:
+        """Make a call with this number; `tell` gets its events, on the client's thread."""
+        self.pump.requests[number] = tell
         try:
             call(number)
         except BaseException:
-            self._requests.pop(number, None)
+            self.pump.requests.pop(number, None)
             raise
-        return number
 
-    def ask(self, call: Callable[[int], object]) -> Event:
-        """Make a call that ends soon, and wait for its end."""
-        return AwaitedRequest(self, call).wait().result()
+    def ask(self, call: Callable[[int], object]) -> None:
+        """Make a call and wait for its end; who is interrupted need not wait for it."""
+        request = Awaited(self)
+        call(request.number)
+        try:
+            request.wait().result()
+        except BaseException:
+            request.leave()
+            raise
 
     def close(self) -> None:
-        """Release all that is held, and end."""
-        if self._closed or self.pid != os.getpid():
-            return
-        self._closed = True
-        _native.mpsync_client_close(self.native)
-        _native.mpsync_queue_wakeup(self.queue)
-        self._thread.join()
-        if not self.awaited:  # else another thread is still on its way out of there
-            _native.mpsync_queue_free(self.queue)
+        """Release all that is held, no longer than the rights last, and end."""
+        if self.is_ours():
+            self.pump.close()
+            if self.pump.thread is not threading.current_thread():
+                self.pump.thread.join()
 
-    def _pump(self) -> None:
-        while True:
-            fields = _native.mpsync_queue_wait(self.queue, -1)
-            if fields is None:
-                if self._closed:
-                    return
-                continue
-            try:
-                self._dispatch(Event(*fields))
-            except Exception:
-                logger.exception("an event could not be delivered")
+    def __enter__(self) -> Client:
+        return self
 
-    def _dispatch(self, event: Event) -> None:
-        handle = self.handles.get(event.lock)
-        if event.type == LOST:
-            if handle is not None:
-                handle.on_lost(event)
-            return
-        request = self._requests.get(event.op_id)
-        if request is None:
-            return
-        if event.type in (WAITING, LEADER, LOG):
-            if request.on_progress:
-                request.on_progress(event)
-            return
-        del self._requests[event.op_id]
-        request.event = event
-        if event.type == HELD:
-            request.held = request.handle.on_held(event)
-        request.on_end(request)
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "pump") and self.is_ours() and not sys.is_finalizing():
+            self.pump.close()
+
+
+class Awaited:
+    """A request whose asker waits in the C library, so that no other thread passes events on."""
+
+    def __init__(self, client: Client) -> None:
+        self.number = client.number() | _native.MPSYNC_OP_AWAITED
+        self._queue = client.pump.queue
+        self._told: list[tuple[Any, ...]] = []
+
+    def wait(self, tell: Callable[[Event], object] = lambda _: None) -> Event:
+        """The event that ends it. May be called again after a signal's exception (Ctrl-C)."""
+        while not self.has_ended():
+            before = len(self._told)
+            _native.mpsync_queue_wait_for(self._queue.native, self.number, self._told)
+            if len(self._told) > before and not self.has_ended():
+                tell(Event(*self._told[-1]))
+        return Event(*self._told[-1])
+
+    def has_ended(self) -> bool:
+        """Whether its last event has come."""
+        return bool(self._told) and self._told[-1][0] not in GO_ON
+
+    def leave(self) -> None:
+        """Nobody waits any more: what it still tells is read and dropped."""
+        if not self.has_ended():
+            aside(self.wait)
 
 
 class _Clients:
-    """The process's clients by URL; a child of fork starts with none."""
+    """The clients of one process by URL, each as long as somebody uses it."""
 
     def __init__(self) -> None:
+        self.pid = os.getpid()
         self._lock = threading.Lock()
-        self._by_url: dict[Optional[str], Client] = {}
-        os.register_at_fork(after_in_child=self._forget)
-        atexit.register(self._close)
-
-    def _forget(self) -> None:
-        self._lock = threading.Lock()
-        self._by_url = {}
+        self._by_url: weakref.WeakValueDictionary[Optional[str], Client] = (
+            weakref.WeakValueDictionary()
+        )
 
     def of(self, url: Optional[str]) -> Client:
         url = None if url in (None, "", DEFAULT_BASE_URI) else url
@@ -235,9 +236,13 @@ class _Clients:
                 client = self._by_url[url] = Client(url)
             return client
 
-    def _close(self) -> None:
-        for client in self._by_url.values():
-            client.close()
+
+_clients = _Clients()
 
 
-clients = _Clients()
+def client_of(url: Optional[str]) -> Client:
+    """This process's client of the URL: also in a child of which Python was not told (uWSGI)."""
+    global _clients
+    if _clients.pid != os.getpid():
+        _clients = _Clients()
+    return _clients.of(url)

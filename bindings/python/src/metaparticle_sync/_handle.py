@@ -1,17 +1,17 @@
-"""What locks and elections share: a native handle, its grants, and how their loss is told."""
+"""What is held: a native lock or election, its grants, and how their end is told."""
 
 from __future__ import annotations
 
-import os
+import sys
 import threading
+import warnings
 import weakref
-from typing import Any, Callable, NamedTuple, Optional, Union
+from typing import Any, Callable, NamedTuple, Optional
 
 from . import _native
-from ._client import HELD, AwaitedRequest, Client, Event, Options, clients, logger, plain_text
+from ._client import Client, Event, aside
 from ._errors import LockLost, NotHeld
-
-Seconds = Union[str, float, None]
+from ._options import Owned
 
 
 class Kind(NamedTuple):
@@ -20,7 +20,9 @@ class Kind(NamedTuple):
     new: Callable[..., Any]
     free: Callable[[Any], None]
     id: Callable[[Any], int]
+    grant: Callable[[Any], int]
     start: Callable[[Any, int, Optional[str], int], int]
+    withdraw: Callable[[Any, int], int]
     cancel: Callable[[Any], int]
     release_start: Callable[[Any, int, int], int]
     is_held: Callable[[Any, int], int]
@@ -32,7 +34,9 @@ LOCK = Kind(
     _native.mpsync_lock_new,
     _native.mpsync_lock_free,
     _native.mpsync_lock_id,
+    _native.mpsync_lock_grant,
     lambda lock, number, _, wait_ms: _native.mpsync_lock_acquire_start(lock, number, wait_ms),
+    _native.mpsync_lock_withdraw,
     _native.mpsync_lock_cancel,
     _native.mpsync_lock_release_start,
     _native.mpsync_lock_is_held,
@@ -43,7 +47,9 @@ ELECTION = Kind(
     _native.mpsync_election_new,
     _native.mpsync_election_free,
     _native.mpsync_election_id,
+    _native.mpsync_election_grant,
     _native.mpsync_election_campaign_start,
+    _native.mpsync_election_withdraw,
     _native.mpsync_election_cancel,
     _native.mpsync_election_resign_start,
     _native.mpsync_election_is_leader,
@@ -52,53 +58,50 @@ ELECTION = Kind(
 )
 
 
-def report(callback: Callable[[], object]) -> None:
-    """Call the program's function; what it raises is logged, and the client lives on."""
-    try:
-        callback()
-    except Exception:
-        logger.exception("a callback raised an exception")
+class Callbacks:
+    """What a lock tells its program: read when it is used, so it may be set at any time."""
+
+    def __init__(self) -> None:
+        self.lock_callback: Optional[Callable[[], object]] = None
+        self.lock_lost_callback: Optional[Callable[[], object]] = None
+        self.on_lost: Optional[Callable[[], object]] = None
+
+    def tell_lost(self) -> None:
+        """Tell of a loss, each callback on a thread of its own."""
+        for callback in (self.on_lost, self.lock_lost_callback):
+            if callback:
+                aside(callback)
 
 
 class Held:
     """One grant of a lock, or one term of a leader. It stays ended when it has ended."""
 
-    __slots__ = (
-        "__weakref__",
-        "_grant",
-        "_is_held",
-        "_native",
-        "handle",
-        "lost",
-        "name",
-        "reason",
-        "token",
-    )
+    __slots__ = ("__weakref__", "_is_held", "_native", "grant", "handle", "lost", "reason", "token")
 
     def __init__(self, handle: Handle, event: Event) -> None:
         self.handle = handle
-        self.name = handle.name
         #: The fencing token, greater than that of every earlier grant of the name.
         self.token = event.token
         #: Set when the right has ended without a release; wait on it in another thread.
         self.lost = threading.Event()
         #: Why it was lost: "expired", "taken", "deleted", "revoked", …; None while it was not.
         self.reason: Optional[str] = None
+        self.grant = event.grant
         self._native = handle.native
-        self._grant = event.grant
         self._is_held = handle.kind.is_held
 
-    def is_of(self, event: Event) -> bool:
-        """Whether the event tells of this grant."""
-        return self._grant == event.grant
+    @property
+    def name(self) -> str:
+        """What is held."""
+        return self.handle.name
 
     def is_held(self) -> bool:
         """Whether this very grant is held now; right after any pause, for it asks the clock."""
-        return self._is_held(self._native, self._grant) != 0
+        return self._is_held(self._native, self.grant) != 0
 
     def remaining(self) -> float:
         """Seconds until the right ends unless it is renewed; 0.0 when it is not held."""
-        return self.handle.kind.remaining_ms(self._native, self._grant) / 1000
+        return self.handle.kind.remaining_ms(self._native, self.grant) / 1000
 
     def check(self) -> None:
         """Raise `LockLost` unless it is held."""
@@ -108,52 +111,85 @@ class Held:
     def release(self) -> None:
         """Release this grant and wait until the store knows, or the right has run out."""
         handle = self.handle
-        if handle.client.pid != os.getpid():
+        if not handle.client.is_ours():
             raise NotHeld(f'"{self.name}" is held by the parent process', -7)
         try:
-            handle.client.ask(lambda n: handle.kind.release_start(self._native, n, self._grant))
+            handle.client.ask(lambda n: handle.kind.release_start(self._native, n, self.grant))
         except NotHeld:
             self.look_for_loss()
             raise
 
     def look_for_loss(self) -> None:
         """Tell of a loss whose event the client's thread has not come to yet."""
-        reason = self.handle.kind.lost_reason(self._native, self._grant)
+        reason = self.handle.kind.lost_reason(self._native, self.grant)
         if reason:
             self.handle.tell_lost(self, reason)
 
-    def let_go(self) -> None:
-        """Release it without waiting, and without a word if it has ended already."""
-        self.handle.let_go(self._grant)
+
+class Term(Held):
+    """A term in which work is to be done: `ending` says when the work is to end."""
+
+    __slots__ = ("ending", "ending_reason", "left")
+
+    def __init__(self, handle: Handle, event: Event) -> None:
+        super().__init__(handle, event)
+        #: Set when the work is to end; wait on it, or ask `ending.is_set()`, and return.
+        self.ending = threading.Event()
+        #: Why: "stopped", "asked" (a resign), "closed", or why the right is lost, as of `reason`.
+        self.ending_reason: Optional[str] = None
+        #: How many seconds the term stays held then; None: until the work has ended; 0.0: lost.
+        self.left: Optional[float] = None
+
+    def end(self, event: Event) -> None:
+        """Tell of ENDING."""
+        self.ending_reason = _native.mpsync_reason_text(event.reason)
+        self.left = None if event.left_ms < 0 else event.left_ms / 1000
+        self.look_for_loss()
+        self.ending.set()
 
 
 class Handle:
     """A native lock or election, freed with this object: what it holds is then released."""
 
-    def __init__(self, kind: Kind, client: Client, name: str, options: Options) -> None:
+    def __init__(
+        self, kind: Kind, client: Client, name: str, options: Owned, callbacks: Callbacks
+    ) -> None:
         self.kind = kind
         self.client = client
         self.name = name
         self.native = kind.new(client.native, name, options.native)
-        self._losing = threading.Lock()
+        self._callbacks = callbacks
+        self._losing = threading.RLock()
         self._current: Optional[weakref.ref[Held]] = None
-        self.lost_callback: Optional[Callable[[Held], None]] = None
-        client.handles[kind.id(self.native)] = self
+        #: Called with the grant that was lost.
+        self.on_loss: Callable[[Held], object] = lambda _: None
+        client.pump.handles[kind.id(self.native)] = self
 
     def __del__(self) -> None:
-        if hasattr(self, "native"):
-            self.kind.free(self.native)
-
-    def let_go(self, grant: int) -> None:
-        """Release a grant without waiting, and without a word if it has ended already."""
-        try:
-            self.kind.release_start(self.native, 0, grant)
-        except NotHeld:
+        if not hasattr(self, "native") or sys.is_finalizing():
             return
+        dropped = self.client.is_ours() and self.kind.grant(self.native) != 0
+        self.kind.free(self.native)
+        if dropped:
+            warnings.warn(
+                f'"{self.name}" was held by an object that nobody refers to any more, '
+                "and is released",
+                ResourceWarning,
+                stacklevel=2,
+            )
+            self._callbacks.tell_lost()
+
+    def withdraw(self, number: int) -> None:
+        """Take a request back, whatever has become of it."""
+        if self.client.is_ours():
+            self.kind.withdraw(self.native, number)
 
     def on_held(self, event: Event) -> Held:
-        """Called by who reads HELD, before the asker goes on. LOST may have been read before."""
-        held = Held(self, event)
+        """Called by who reads HELD. LOST may have been read before."""
+        return self.begin(Held(self, event))
+
+    def begin(self, held: Held) -> Held:
+        """From now on this grant is the one whose loss is told."""
         self._current = weakref.ref(held)
         held.look_for_loss()
         return held
@@ -161,7 +197,7 @@ class Handle:
     def on_lost(self, event: Event) -> None:
         """Called by the client's thread: a grant has ended unasked."""
         held = self._current() if self._current else None
-        if held and held.is_of(event):
+        if held and held.grant == event.grant:
             self.tell_lost(held, event.reason)
 
     def tell_lost(self, held: Held, reason: int) -> None:
@@ -171,89 +207,5 @@ class Handle:
                 return
             held.reason = _native.mpsync_reason_text(reason)
             held.lost.set()
-        if self.lost_callback:
-            self.lost_callback(held)
-
-
-class Claimant:
-    """A name, its options, and the handle with which this process asks for it."""
-
-    def __init__(self, kind: Kind, name: str, url: Optional[str], **options: Seconds) -> None:
-        self.name = name
-        self.base_uri = url
-        self._kind = kind
-        self._options = Options(dict(options))
-        self._held: Optional[Held] = None
-        self._open()
-
-    @property
-    def _url(self) -> Optional[str]:
-        return None if self.base_uri is None else plain_text("url", self.base_uri)
-
-    def _open(self) -> None:
-        name = plain_text("name", self.name)
-        self._handle = Handle(self._kind, clients.of(self._url), name, self._options)
-        self._opened = (self.name, self.base_uri)
-        self._handle.lost_callback = self._lost_callback()
-
-    def _lost_callback(self) -> Optional[Callable[[Held], None]]:
-        return None
-
-    def _own_handle(self) -> Handle:
-        """The handle of this very process: a child of fork opens its own."""
-        if self._handle.client.pid != os.getpid():
-            self._held = None
-            self._open()
-        return self._handle
-
-    def _asking_handle(self) -> Handle:
-        """The handle for the name and the store as they are now: both may change between grants."""
-        self._own_handle()
-        held = self._held is not None and self._held.is_held()
-        if self._opened != (self.name, self.base_uri) and not held:
-            self._open()
-        return self._handle
-
-    def _take(self, value: Optional[str], wait_ms: int) -> Held:
-        """Ask and wait. Ctrl-C withdraws the request."""
-        handle = self._asking_handle()
-        request = AwaitedRequest(
-            handle.client, lambda n: self._kind.start(handle.native, n, value, wait_ms)
-        )
-        try:
-            event = request.wait()
-            if event.type == HELD:
-                self._held = held = handle.on_held(event)
-                return held
-        except BaseException:
-            self._kind.cancel(handle.native)
-            event = request.wait()
-            if event.type == HELD:
-                handle.let_go(event.grant)
-            raise
-        raise event.error()
-
-    def _present(self) -> Held:
-        """The present grant, or NotHeld."""
-        self._own_handle()
-        if self._held is None:
-            raise NotHeld(f'"{self.name}" is not held', -7)
-        return self._held
-
-    def cancel(self) -> None:
-        """End the waiting of another thread, which then raises `Cancelled`."""
-        self._kind.cancel(self._own_handle().native)
-
-    @property
-    def token(self) -> Optional[int]:
-        """The fencing token of the present grant, or None."""
-        held = self._held
-        return held.token if held and held.is_held() else None
-
-    def remaining(self) -> float:
-        """Seconds until the present grant ends unless it is renewed; 0.0 without one."""
-        return self._held.remaining() if self._held else 0.0
-
-    def __repr__(self) -> str:
-        state = "held" if self._held and self._held.is_held() else "not held"
-        return f"<{type(self).__name__} {self.name!r}, {state}>"
+        self._callbacks.tell_lost()
+        self.on_loss(held)

@@ -3,37 +3,55 @@
 from __future__ import annotations
 
 import functools
-import threading
-import weakref
+import inspect
+from datetime import timedelta
 from types import TracebackType
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, Optional, TypeVar, Union
 
-from ._client import DEFAULT_BASE_URI, WAIT_AS_OPTION, wait_ms
+from ._claims import Claim, Claimant, Waiting
+from ._client import DEFAULT_BASE_URI, Client
 from ._errors import LockLost, LockTimeout, NotHeld
-from ._handle import LOCK, Claimant, Held, Seconds, report
+from ._handle import LOCK, Held
+from ._options import WAIT_AS_OPTION, Seconds, wait_ms
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _callback(name: str, doc: str) -> Any:
+    """An attribute that lives as long as what is held, not as the lock object."""
+
+    def set_it(lock: Lock, callback: Optional[Callable[[], object]]) -> None:
+        setattr(lock._callbacks, name, callback)
+
+    return property(lambda lock: getattr(lock._callbacks, name), set_it, doc=doc)
 
 
 class Lock(Claimant):
     """One name that at most one holder has at a time, on however many machines.
 
     Use it as `threading.Lock`, or better as a context manager, which raises `LockTimeout` instead
-    of entering without the lock, and `LockLost` at the block's end if it was lost in it. The lock
-    is held by this object, not by a thread; other threads may release it.
+    of entering without the lock, and `LockLost` at the block's end if it was lost in it. Threads
+    may share the object: they wait for one another. Another thread may release what one acquired.
 
     - `name`: 1 to 1,024 bytes of UTF-8, compared by bytes.
     - `base_uri`, `url`: where the locks live (`http://…`, `file:…`, `kubernetes:`, `etcd://…`,
       `memory:`); without one MPSYNC_URL says it, else the elector next to this program.
-    - `lock_callback`: called when it is acquired, before the call that acquired it returns.
-    - `lock_lost_callback`: called when it is not held any more, by a release before that returns,
-      and on a thread of its own when it was lost.
-    - `on_lost`: called when it was lost, on a thread of its own; not by a release.
-    - `ttl`: how long a silent holder keeps others out, in seconds or text like "15s"; 15 s by
-      default.
+    - `client`: a `Client` instead of a URL.
+    - `ttl`: how long a silent holder keeps others out, in seconds, as a timedelta, or text like
+      "15s"; 15 s by default.
     - `wait`: how long an acquire waits, likewise; for ever by default.
     - `identity`: how others see the holder; host and process by default.
+    - `on_waiting`: called with a `Waiting` by the thread that waits, when what it waits for
+      changes.
     """
+
+    lock_callback = _callback("lock_callback", "Called before the call that acquired it returns.")
+    lock_lost_callback = _callback(
+        "lock_lost_callback",
+        "Called when it is not held any more: by a release before that returns, and on a thread of "
+        "its own when it was lost.",
+    )
+    on_lost = _callback("on_lost", "Called on a thread of its own when it was lost.")
 
     def __init__(
         self,
@@ -43,43 +61,47 @@ class Lock(Claimant):
         lock_lost_callback: Optional[Callable[[], object]] = None,
         *,
         url: Optional[str] = None,
+        client: Optional[Client] = None,
         ttl: Seconds = None,
         identity: Optional[str] = None,
         wait: Seconds = None,
         on_lost: Optional[Callable[[], object]] = None,
+        on_waiting: Optional[Callable[[Waiting], object]] = None,
     ) -> None:
+        options = {"ttl": ttl, "identity": identity, "wait": wait}
+        super().__init__(LOCK, name, url or base_uri, client, on_waiting, **options)
         self.lock_callback = lock_callback
         self.lock_lost_callback = lock_lost_callback
         self.on_lost = on_lost
-        super().__init__(LOCK, name, url or base_uri, ttl=ttl, identity=identity, wait=wait)
 
-    def _lost_callback(self) -> Optional[Callable[[Held], None]]:
-        own = weakref.ref(self)
-
-        def tell(_: Held) -> None:
-            lock = own()
-            for callback in (lock.on_lost, lock.lock_lost_callback) if lock else ():
-                if callback:
-                    threading.Thread(
-                        target=report, args=(callback,), name="metaparticle-sync-lost", daemon=True
-                    ).start()
-
-        return tell
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+    def acquire(
+        self, blocking: bool = True, timeout: Union[float, timedelta, None] = None
+    ) -> bool:
         """Return True when it is held, False when the wait ended without it.
 
-        timeout: seconds; -1 waits as long as the option `wait` says, by default for ever.
-        Raises ThreadError (`AlreadyHeld`) when this object holds it or asks for it already, and
-        `StoreError` when the store cannot be asked.
+        timeout: seconds or a timedelta; infinity waits for ever, None and -1 as long as the option
+        `wait` says. A wait also waits for a store that is not there yet; a try
+        (`blocking=False`) raises `StoreError`. Raises ThreadError (`AlreadyHeld`) when this
+        thread has acquired it already.
         """
-        wait = 0 if not blocking else WAIT_AS_OPTION if timeout == -1 else wait_ms(timeout)
+        wait = wait_ms(timeout, blocking)
+        claim = Claim(self._owner())
+        told = False
         try:
-            self._take(None, wait)
+            self._take(claim, None, wait)
+            if self.lock_callback:
+                told = True  # what the callback raises comes out of here, and the lock is held
+                self.lock_callback()
+            return True
         except LockTimeout:
+            if told:
+                raise
+            self._take_back(claim)
             return False
-        self._tell_held()
-        return True
+        except BaseException:
+            if not told:
+                self._take_back(claim)
+            raise
 
     def try_acquire(self) -> bool:
         """Acquire it without waiting: `acquire(blocking=False)`."""
@@ -87,34 +109,31 @@ class Lock(Claimant):
 
     def release(self) -> None:
         """Release it; ThreadError (`NotHeld`) if it is not held."""
-        held = self._present()
-        self._held = None
-        self._give_back(held)
+        self._release(self._present())
 
-    def _give_back(self, held: Held) -> None:
-        held.release()
+    def _release(self, claim: Claim) -> None:
+        assert claim.held is not None
+        try:
+            claim.held.release()
+            self._forget(claim)
+        except BaseException:
+            self._take_back(claim)
+            raise
         if self.lock_lost_callback:
             self.lock_lost_callback()
 
-    def is_held(self) -> bool:
-        """Whether this object holds it now."""
-        return self._held is not None and self._held.is_held()
-
-    locked = is_held
-
-    def _tell_held(self) -> None:
-        if self.lock_callback:
-            self.lock_callback()
+    locked = Claimant.is_held
 
     def __enter__(self) -> Held:
-        held = self._take(None, WAIT_AS_OPTION)
+        claim = Claim(self._owner())
         try:
-            self._tell_held()
+            held = self._enter(claim, self._take(claim, None, WAIT_AS_OPTION))
+            if self.lock_callback:
+                self.lock_callback()
+            return held
         except BaseException:
-            self._held = None
-            held.let_go()
+            self._take_back(claim)
             raise
-        return held
 
     def __exit__(
         self,
@@ -122,25 +141,62 @@ class Lock(Claimant):
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        held, self._held = self._held, None
-        if held is None:
+        claim = self._leave()
+        if claim is None:
             return
         try:
-            self._give_back(held)
+            self._release(claim)
         except NotHeld:
-            if kind is None and held.lost.is_set():
+            held = claim.held
+            if kind is None and held and held.lost.is_set():
                 raise LockLost(f'"{held.name}" was lost ({held.reason}) in its block', -3) from None
 
 
 def synchronized(name: str, **options: Any) -> Callable[[Function], Function]:
-    """Let a function run under the lock `name`; `options` are those of `Lock`."""
+    """Let a function run under the lock `name`; `options` are those of `Lock`.
+
+    An `async def` takes an `AsyncLock`. A generator holds the lock from its first value to its
+    end.
+    """
+    if not isinstance(name, str):
+        raise TypeError('the name of the lock is missing: @synchronized("name")')
 
     def decorate(function: Function) -> Function:
-        @functools.wraps(function)
-        def locked(*args: Any, **kwargs: Any) -> Any:
-            with Lock(name, **options):
+        asynchronous = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+        @functools.lru_cache(maxsize=None)
+        def lock() -> Any:  # made by the first call, shared by all
+            from ._aio import AsyncLock
+
+            return AsyncLock(name, **options) if asynchronous else Lock(name, **options)
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            with lock():
                 return function(*args, **kwargs)
 
-        return locked  # type: ignore[return-value]
+        def generator(*args: Any, **kwargs: Any) -> Any:
+            with lock():
+                return (yield from function(*args, **kwargs))
+
+        async def coroutine(*args: Any, **kwargs: Any) -> Any:
+            async with lock():
+                return await function(*args, **kwargs)
+
+        async def async_generator(*args: Any, **kwargs: Any) -> Any:
+            async with lock():
+                values = function(*args, **kwargs)
+                try:
+                    async for value in values:
+                        yield value
+                finally:
+                    await values.aclose()
+
+        if inspect.isasyncgenfunction(function):
+            return functools.wraps(function)(async_generator)  # type: ignore[return-value]
+        if inspect.iscoroutinefunction(function):
+            return functools.wraps(function)(coroutine)  # type: ignore[return-value]
+        if inspect.isgeneratorfunction(function):
+            return functools.wraps(function)(generator)  # type: ignore[return-value]
+        return functools.wraps(function)(called)  # type: ignore[return-value]
 
     return decorate
