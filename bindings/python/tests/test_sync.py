@@ -4,49 +4,17 @@ import asyncio
 import contextlib
 import gc
 import itertools
-import os
 import pathlib
 import queue
 import re
 import signal
 import subprocess
-import sys
-import tempfile
 import threading
 import unittest
 
 import metaparticle_sync as sync
-from metaparticle_sync import _client, _native
-
-
-class Case(unittest.TestCase):
-    """A store that nobody else has."""
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.url = f"file:{folder.name}/locks.db"
-        self.folder = pathlib.Path(folder.name)
-
-    def lock(self, **options):
-        return sync.Lock("x", url=self.url, **options)
-
-    def take_by_force(self):
-        _native.mpsync_client_force_release(_client.client_of(self.url).native, "x", 1)
-
-    def program(self, text, **how):
-        """A Python process of its own, on this test's store."""
-        process = subprocess.Popen(
-            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", text],
-            env={**os.environ, "MPSYNC_URL": self.url},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            **how,
-        )
-        self.addCleanup(process.communicate)
-        self.addCleanup(process.kill)
-        return process
+from case import Case
+from metaparticle_sync import _native
 
 
 class Locks(Case):
@@ -241,9 +209,6 @@ class Processes(Case):
 
 
 class Elections(Case):
-    def election(self, **options):
-        return sync.Election("x", url=self.url, **options)
-
     def test_the_first_api(self):
         """Told at both ends of a term, again after a loss, and at the end."""
         told = queue.SimpleQueue()

@@ -40,9 +40,13 @@ class Claim:
         """Whether it asks, or holds: its owner cannot ask again."""
         return self.held is None or self.held.is_held()
 
+    def frees_its_handle(self) -> bool:
+        """Whether another request may be made with its handle now: it queues behind what is left."""
+        return self.handle is not None
+
     def withdraw(self) -> None:
         """Whatever has become of the request, nothing of it stays."""
-        if self.number and (self.held or not self.request or not self.request.has_ended()):
+        if self.number and not (self.request and self.request.has_failed()):
             self.handle.withdraw(self.number)
 
 
@@ -58,6 +62,10 @@ class Run(Claim):
     def is_alive(self) -> bool:
         """Until its loop has ended."""
         return True
+
+    def frees_its_handle(self) -> bool:
+        """Nothing queues behind a run, which may never end."""
+        return self.number not in self.handle.client.pump.requests
 
     def start(self, value: Optional[str], wait_ms: int) -> None:
         """Begin to stand; `number` was drawn before, so that `stop` can come first."""
@@ -191,7 +199,7 @@ class Claimant:
                 here.entered.remove(claim)
             if claim in here.claims:
                 here.claims.remove(claim)
-                if claim.handle is not None:
+                if claim.frees_its_handle():
                     self._give_back(claim.handle)
 
     def _take(self, claim: Claim, value: Optional[str], wait_ms: int) -> Held:
@@ -211,6 +219,18 @@ class Claimant:
         self._forget(claim)
         if claim.request:
             claim.request.leave()
+
+    def _give_up(self) -> None:
+        """As `_take_back`, of what the caller has or asks for."""
+        owner = self._owner()
+        for claim in list(self._here.claims):
+            if claim.owner == owner:
+                self._take_back(claim)
+
+    def _release(self, claim: Claim) -> None:
+        assert claim.held is not None
+        claim.held.release()
+        self._forget(claim)
 
     def _tell_waiting(self, event: Event) -> None:
         if event.type == LOG:

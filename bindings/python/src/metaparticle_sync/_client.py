@@ -212,6 +212,10 @@ class Awaited:
         """Whether its last event has come."""
         return bool(self._told) and self._told[-1][0] not in GO_ON
 
+    def has_failed(self) -> bool:
+        """Whether it has ended without a grant."""
+        return self.has_ended() and self._told[-1][0] != HELD
+
     def leave(self) -> None:
         """Nobody waits any more: what it still tells is read and dropped."""
         if not self.has_ended():

@@ -88,8 +88,6 @@ class Candidate(Claimant):
         with self._here.mutex:
             if self._run is run:
                 self._run = None
-            if run.number and run.number in run.handle.client.pump.requests:
-                run.handle = None  # it is taken until the run has ended
             self._forget(run)
 
     @property
@@ -162,14 +160,12 @@ class Election(Candidate):
 
     def resign(self) -> None:
         """End the present term; `NotHeld` without one. In `lead()` its work is asked to end."""
-        claim = self._present()
-        if self._resign_from_run(claim) or claim.held is None:
-            return
         try:
-            claim.held.release()
-            self._forget(claim)
+            claim = self._present()
+            if not self._resign_from_run(claim):
+                self._release(claim)
         except BaseException:
-            self._take_back(claim)
+            self._give_up()
             raise
 
     is_leader = locked = Claimant.is_held

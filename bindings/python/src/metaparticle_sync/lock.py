@@ -109,15 +109,10 @@ class Lock(Claimant):
 
     def release(self) -> None:
         """Release it; ThreadError (`NotHeld`) if it is not held."""
-        self._release(self._present())
-
-    def _release(self, claim: Claim) -> None:
-        assert claim.held is not None
         try:
-            claim.held.release()
-            self._forget(claim)
+            self._release(self._present())
         except BaseException:
-            self._take_back(claim)
+            self._give_up()
             raise
         if self.lock_lost_callback:
             self.lock_lost_callback()
@@ -141,15 +136,23 @@ class Lock(Claimant):
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        claim = self._leave()
-        if claim is None:
-            return
+        claim: Optional[Claim] = None
         try:
+            claim = self._leave()
+            if claim is None:
+                return
             self._release(claim)
         except NotHeld:
-            held = claim.held
+            self._give_up()
+            held = claim and claim.held
             if kind is None and held and held.lost.is_set():
                 raise LockLost(f'"{held.name}" was lost ({held.reason}) in its block', -3) from None
+            return
+        except BaseException:
+            self._give_up()
+            raise
+        if self.lock_lost_callback:
+            self.lock_lost_callback()
 
 
 def synchronized(name: str, **options: Any) -> Callable[[Function], Function]:

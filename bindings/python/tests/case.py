@@ -1,0 +1,84 @@
+"""What the tests share: a file of each test's own, and programs on it."""
+
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+import metaparticle_sync as sync
+from metaparticle_sync import _client, _native
+
+PATIENCE_S = 60
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+class Case(unittest.TestCase):
+    """A store that nobody else has."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.url = f"file:{folder.name}/locks.db"
+        self.folder = pathlib.Path(folder.name)
+
+    def lock(self, **options):
+        return sync.Lock("x", url=self.url, **options)
+
+    def election(self, *callbacks, **options):
+        return sync.Election("x", *callbacks, url=self.url, **options)
+
+    def take_by_force(self):
+        _native.mpsync_client_force_release(_client.client_of(self.url).native, "x", 1)
+
+    def in_thread(self, call, *arguments):
+        """Call it on a thread of its own, whose end the test awaits."""
+        thread = threading.Thread(target=call, args=arguments)
+        thread.start()
+        self.addCleanup(self.join, thread)
+        return thread
+
+    def join(self, thread):
+        thread.join(PATIENCE_S)
+        self.assertFalse(thread.is_alive(), "a thread goes on")
+
+    def await_that(self, condition):
+        """Until it is true; what it waits for has no event of its own."""
+        end = time.monotonic() + PATIENCE_S
+        while not condition():
+            self.assertLess(time.monotonic(), end, "it does not happen")
+            time.sleep(0.002)
+
+    def program(self, text, **how):
+        """A Python process of its own, on this test's store."""
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", text],
+            env={**os.environ, "MPSYNC_URL": self.url},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **how,
+        )
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
+
+    def elector(self):
+        """An elector on this test's file, which the test's locks and programs use from now on."""
+        build = pathlib.Path(os.environ.get("MPSYNC_BUILD", ROOT / "build"))
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = "127.0.0.1:%d" % free.getsockname()[1]
+        process = subprocess.Popen(
+            [build / "bin" / "mpsync", "elector", "--store", self.url, "--listen", address],
+            stderr=subprocess.DEVNULL,
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.url = "http://" + address
+        self.lock().acquire(timeout=PATIENCE_S)  # waits until it listens; dropped at once
+        return process
