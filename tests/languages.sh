@@ -43,7 +43,7 @@ tier_python() {
 		folder="build/python-tests/$(basename "$(dirname "$(dirname "$python")")")"
 		rm -rf "$folder"
 		"$python" -m venv "$folder" && "$folder/bin/pip" -q install build/wheels/*.whl &&
-			last_lines 3 "$folder/bin/python" bindings/python/tests/test_sync.py &&
+			last_lines 3 "$folder/bin/python" -m unittest discover -s bindings/python/tests &&
 			compatibility python "$folder/bin/python" -bb -W error tests/compatibility/python/{}.py || return 1
 	done
 	"$tools/bin/pip" -q install --force-reinstall build/wheels/*.whl &&

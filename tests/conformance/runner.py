@@ -1,14 +1,20 @@
 """The runner of the conformance scenarios over Python's Lock and Election; see README.md."""
+import gc
 import os
 import pathlib
+import queue
 import sys
 import threading
 import time
 
-from metaparticle_sync import Election, Lock, SyncError
+from metaparticle_sync import Cancelled, Client, Election, Lock, SyncError
 
+client = Client()
 handles = {}
-terms = {}
+asking = {}  # by key, of each acquire: that it goes on
+cut_off = set()
+works = {}   # by key: what the work of the present term is told
+threads = {}  # by key: what asks for it, for the same thread asks once
 writing = threading.Lock()
 
 
@@ -24,32 +30,87 @@ def lose(key):
 def make(kind, key, name, ttl):
     options = {} if ttl == "-" else {"ttl": ttl}
     if kind == "lock":
-        handles[key] = Lock(name, on_lost=lambda: lose(key), **options)
+        handles[key] = Lock(name, client=client, on_lost=lambda: lose(key), **options)
     else:
-        handles[key] = Election(name, **options)
+        handles[key] = Election(name, client=client, **options)
     tell(key, "ok")
+
+
+def seconds(wait_ms):
+    return -1 if wait_ms == "-1" else int(wait_ms) / 1000
 
 
 def acquire(key, wait_ms):
     lock = handles[key]
-    timeout = -1 if wait_ms == "-1" else int(wait_ms) / 1000
-    if lock.acquire(timeout=timeout):
-        tell(key, "held", lock.token)
-    else:
-        tell(key, "busy")
+    asking[key] = threading.Event()
+    try:
+        if lock.acquire(timeout=seconds(wait_ms)):
+            tell(key, "held", lock.token)
+        else:
+            tell(key, "busy")
+    except Cancelled:
+        if key not in cut_off:
+            raise
+        cut_off.discard(key)
+        tell(key, "cut")
+    finally:
+        asking[key].set()
+
+
+def cut(key):
+    """By another thread, which is how a thread's wait is cut short where no signal comes."""
+    cut_off.add(key)
+    while not asking[key].wait(0.001):
+        handles[key].cancel()
+    cut_off.discard(key)
 
 
 def campaign(key, value, wait_ms):
-    timeout = -1 if wait_ms == "-1" else int(wait_ms) / 1000
     try:
-        term = handles[key].campaign(value, timeout=timeout)
+        term = handles[key].campaign(value, timeout=seconds(wait_ms))
     except TimeoutError:
         tell(key, "busy")
         return
     tell(key, "held", term.token)
-    terms[key] = term
-    term.lost.wait()
-    lose(key)
+    threading.Thread(target=lambda: term.lost.wait() and lose(key), daemon=True).start()
+
+
+def left(term):
+    return "all" if term.left is None else "some" if term.left > 0 else "none"
+
+
+def lead(key, value):
+    def work(term):
+        works[key] = orders = queue.SimpleQueue()
+        tell(key, "term", term.token)
+        threading.Thread(target=lambda: orders.put("ending" if term.ending.wait() else ""), daemon=True).start()
+        order = orders.get()
+        if order == "ending":
+            tell(key, "ending", term.ending_reason, left(term))
+            order = orders.get()
+        if order == "fail":
+            raise ArithmeticError("told to fail")
+
+    try:
+        handles[key].lead(work, value)
+        tell(key, "over")
+    except TimeoutError:
+        tell(key, "busy")
+
+
+def done(key, *fail):
+    if key in works:
+        works.pop(key).put("fail" if fail else "done")
+
+
+def waits(key):
+    handles[key].on_waiting = lambda waiting: tell(key, "waits", waiting.holder or "-", waiting.position)
+
+
+def collect(key):
+    del handles[key]
+    gc.collect()
+    tell(key, "collected")
 
 
 def release(key):
@@ -57,7 +118,10 @@ def release(key):
     if isinstance(handle, Lock):
         handle.release()
     else:
+        led = handle.running
         handle.resign()
+        if led:
+            return
     tell(key, "released")
 
 
@@ -127,23 +191,47 @@ def fork(key):
     os.close(reading)
 
 
-VERBS = {"acquire": acquire, "campaign": campaign, "release": release, "held": held, "value": value,
+def close():
+    client.close()
+    tell("0", "closed")
+
+
+VERBS = {"acquire": acquire, "campaign": campaign, "release": release, "resign": release, "held": held, "value": value,
          "leader": leader, "observe": observe, "count": count, "speed": speed, "pass": hand_over, "drop": drop, "fork": fork,
-         "cancel": lambda key: handles[key].cancel(),
+         "cut": cut, "lead": lead, "done": done, "waits": waits, "collect": collect, "close": close,
+         "stop": lambda key: handles[key].stop(), "cancel": lambda key: handles[key].cancel(),
          "lock": lambda *words: make("lock", *words), "election": lambda *words: make("election", *words)}
-BLOCKING = {"acquire", "campaign", "observe", "count", "speed", "pass"}
+ASKING = {"acquire", "campaign", "lead"}
+BLOCKING = {"observe", "count", "speed", "pass"}
 
 
-def obey(verb, key, *words):
+def obey(verb, *words):
     try:
-        VERBS[verb](key, *words)
+        VERBS[verb](*words)
     except SyncError as error:
-        tell(key, "error", error.status)
+        tell(words[0], "error", error.status)
+
+
+def ask_in_turn(orders):
+    for words in iter(orders.get, None):
+        obey(*words)
+
+
+def asker(key):
+    """The one thread that asks for this key."""
+    if key not in threads:
+        threads[key] = queue.SimpleQueue()
+        threading.Thread(target=ask_in_turn, args=(threads[key],), daemon=True).start()
+    return threads[key]
 
 
 for line in sys.stdin:
     words = line.rstrip("\n").split("\t")
-    if words[0] in BLOCKING:
+    if words[0] == "exit":
+        break
+    if words[0] in ASKING:
+        asker(words[1]).put(words)
+    elif words[0] in BLOCKING:
         threading.Thread(target=obey, args=words, daemon=True).start()
     else:
         obey(*words)

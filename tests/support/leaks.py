@@ -2,20 +2,22 @@
 
 import gc
 
-from metaparticle_sync import Election, Lock, SyncError, _client
+from metaparticle_sync import Client, Election, Lock, SyncError
 
+client = Client("memory:leaks")
 for turn in range(50):
-    with Lock(f"name-{turn}", url="memory:leaks") as held:
+    with Lock(f"name-{turn}", client=client) as held:
         held.is_held()
-        Lock(held.name, url="memory:leaks").try_acquire()
-    election = Election("election", url="memory:leaks")
+        Lock(held.name, client=client).try_acquire()
+    election = Election("election", client=client)
     election.campaign("value").release()
     election.leader()
+    election.lead(lambda term: election.stop())
     try:
         Lock("", url="memory:leaks")
     except SyncError:
         pass
 del held, election
-client = _client.clients.of("memory:leaks")
-while client.handles or client._requests:
+while client.pump.handles or client.pump.requests:
     gc.collect()  # the client's thread may be about to let go of the last
+client.close()

@@ -253,9 +253,7 @@ class Leading(Case):
             "print('over', os.getpid() == parent)"
         )
         output, errors = process.communicate(timeout=PATIENCE_S)
-        self.assertEqual(
-            (output, errors), ("False False False\nclosed\nTrue\nover True\n", "")
-        )
+        self.assertEqual((output, errors), ("False False False\nclosed\nTrue\nover True\n", ""))
 
 
 class OldLoop(Case):

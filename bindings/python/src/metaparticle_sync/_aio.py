@@ -159,9 +159,7 @@ class _AsyncClaimant(Claimant):
             held = claim.held
             raise LockLost(f'"{held.name}" was lost ({held.reason}) in its block', -3) from error
 
-    async def _uncancel(
-        self, task: asyncio.Task[Any], kind: Optional[type[BaseException]]
-    ) -> None:
+    async def _uncancel(self, task: asyncio.Task[Any], kind: Optional[type[BaseException]]) -> None:
         """Take our cancelling back; the block may have ended without noticing it."""
         if kind is not asyncio.CancelledError:
             with suppress(asyncio.CancelledError):
@@ -186,10 +184,11 @@ class AsyncLock(_AsyncClaimant):
         ttl: Seconds = None,
         identity: Optional[str] = None,
         wait: Seconds = None,
+        on_lost: Optional[Callable[[], object]] = None,
         on_waiting: Optional[Callable[[Waiting], object]] = None,
     ) -> None:
         options = {"ttl": ttl, "identity": identity, "wait": wait}
-        super().__init__(LOCK, name, url or base_uri, client, on_waiting, **options)
+        super().__init__(LOCK, name, url or base_uri, client, on_lost, on_waiting, **options)
 
     async def acquire(self, blocking: bool = True, timeout: Timeout = None) -> bool:
         """Return True when it is held, False when the wait ended without it; as of `Lock`."""
@@ -234,10 +233,11 @@ class AsyncElection(Candidate, _AsyncClaimant):
         wait: Seconds = None,
         drain: Seconds = None,
         value: Optional[str] = None,
+        on_lost: Optional[Callable[[], object]] = None,
         on_waiting: Optional[Callable[[Waiting], object]] = None,
     ) -> None:
         options = {"ttl": ttl, "identity": identity, "wait": wait, "drain": drain}
-        super().__init__(name, url or base_uri, client, value, on_waiting, **options)
+        super().__init__(name, url or base_uri, client, value, on_lost, on_waiting, **options)
 
     async def campaign(self, value: Optional[str] = None, timeout: Timeout = None) -> Held:
         """Stand, wait, and return the term when this candidate leads."""

@@ -8,8 +8,19 @@ from contextlib import suppress
 from typing import Any, Callable, NamedTuple, Optional
 
 from . import _native
-from ._client import ENDING, LOG, TERM, WAITING, Awaited, Client, Event, aside, client_of
-from ._client import logger, report
+from ._client import (
+    ENDING,
+    LOG,
+    TERM,
+    WAITING,
+    Awaited,
+    Client,
+    Event,
+    aside,
+    client_of,
+    logger,
+    report,
+)
 from ._errors import AlreadyHeld, Closed, NotHeld
 from ._handle import Callbacks, Handle, Held, Kind, Term
 from ._options import Seconds, options_of, plain_text
@@ -41,7 +52,7 @@ class Claim:
         return self.held is None or self.held.is_held()
 
     def frees_its_handle(self) -> bool:
-        """Whether another request may be made with its handle now: it queues behind what is left."""
+        """Whether its handle takes another request now, which queues behind what is left."""
         return self.handle is not None
 
     def withdraw(self) -> None:
@@ -112,6 +123,15 @@ class Run(Claim):
         self._tell(event)
 
 
+def callback(name: str, doc: str) -> Any:
+    """An attribute that lives as long as what is held, not as the lock object."""
+
+    def set_it(claimant: Claimant, callback: Optional[Callable[[], object]]) -> None:
+        setattr(claimant._callbacks, name, callback)
+
+    return property(lambda claimant: getattr(claimant._callbacks, name), set_it, doc=doc)
+
+
 class _Here:
     """What one process has of the object; a child of fork begins with nothing."""
 
@@ -131,12 +151,17 @@ class Claimant:
     those of different machines do.
     """
 
+    on_lost = callback(
+        "on_lost", "Called on a thread of its own when it was lost, or dropped while it was held."
+    )
+
     def __init__(
         self,
         kind: Kind,
         name: str,
         base_uri: Optional[str],
         client: Optional[Client],
+        on_lost: Optional[Callable[[], object]],
         on_waiting: Optional[Callable[[Waiting], object]],
         **options: Seconds,
     ) -> None:
@@ -144,6 +169,7 @@ class Claimant:
         self.base_uri = base_uri
         self.on_waiting = on_waiting
         self._callbacks = Callbacks()
+        self.on_lost = on_lost
         self._client = client
         self._kind = kind
         self._options = options_of(**options)

@@ -245,7 +245,7 @@ _clients = _Clients()
 
 
 def client_of(url: Optional[str]) -> Client:
-    """This process's client of the URL: also in a child of which Python was not told (uWSGI)."""
+    """The client of the URL in this process, which may be a fork that Python was not told of."""
     global _clients
     if _clients.pid != os.getpid():
         _clients = _Clients()

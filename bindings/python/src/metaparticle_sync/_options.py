@@ -43,7 +43,7 @@ def plain_text(what: str, text: str) -> str:
 
 
 def _milliseconds(what: str, value: Union[float, timedelta]) -> int:
-    """Rounded up, so that a short wait is never none; what is too long for C is as long as it can."""
+    """Rounded up, so that a short wait is never none, and no longer than C can wait."""
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -9,7 +9,18 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 
 from . import _native
 from ._claims import Claim, Claimant, Run, Waiting
-from ._client import DEFAULT_BASE_URI, ENDING, LEADER, LOG, TERM, WAITING, Client, Event, aside, logger
+from ._client import (
+    DEFAULT_BASE_URI,
+    ENDING,
+    LEADER,
+    LOG,
+    TERM,
+    WAITING,
+    Client,
+    Event,
+    aside,
+    logger,
+)
 from ._errors import AlreadyHeld
 from ._handle import ELECTION, Held, Term
 from ._options import WAIT_AS_OPTION, Seconds, wait_ms
@@ -62,10 +73,11 @@ class Candidate(Claimant):
         base_uri: Optional[str],
         client: Optional[Client],
         value: Optional[str],
+        on_lost: Optional[Callable[[], object]],
         on_waiting: Optional[Callable[[Waiting], object]],
         **options: Seconds,
     ) -> None:
-        super().__init__(ELECTION, name, base_uri, client, on_waiting, **options)
+        super().__init__(ELECTION, name, base_uri, client, on_lost, on_waiting, **options)
         self._value = value
 
     def _value_or(self, value: Optional[str]) -> Optional[str]:
@@ -135,12 +147,13 @@ class Election(Candidate):
         wait: Seconds = None,
         drain: Seconds = None,
         value: Optional[str] = None,
+        on_lost: Optional[Callable[[], object]] = None,
         on_waiting: Optional[Callable[[Waiting], object]] = None,
     ) -> None:
         self.is_master_callback = is_master_callback
         self.lost_master_callback = lost_master_callback
         options = {"ttl": ttl, "identity": identity, "wait": wait, "drain": drain}
-        super().__init__(name, url or base_uri, client, value, on_waiting, **options)
+        super().__init__(name, url or base_uri, client, value, on_lost, on_waiting, **options)
 
     def campaign(
         self, value: Optional[str] = None, timeout: Union[float, timedelta, None] = None

@@ -8,22 +8,13 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Callable, Optional, TypeVar, Union
 
-from ._claims import Claim, Claimant, Waiting
+from ._claims import Claim, Claimant, Waiting, callback
 from ._client import DEFAULT_BASE_URI, Client
 from ._errors import LockLost, LockTimeout, NotHeld
 from ._handle import LOCK, Held
 from ._options import WAIT_AS_OPTION, Seconds, wait_ms
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def _callback(name: str, doc: str) -> Any:
-    """An attribute that lives as long as what is held, not as the lock object."""
-
-    def set_it(lock: Lock, callback: Optional[Callable[[], object]]) -> None:
-        setattr(lock._callbacks, name, callback)
-
-    return property(lambda lock: getattr(lock._callbacks, name), set_it, doc=doc)
 
 
 class Lock(Claimant):
@@ -45,13 +36,12 @@ class Lock(Claimant):
       changes.
     """
 
-    lock_callback = _callback("lock_callback", "Called before the call that acquired it returns.")
-    lock_lost_callback = _callback(
+    lock_callback = callback("lock_callback", "Called before the call that acquired it returns.")
+    lock_lost_callback = callback(
         "lock_lost_callback",
         "Called when it is not held any more: by a release before that returns, and on a thread of "
         "its own when it was lost.",
     )
-    on_lost = _callback("on_lost", "Called on a thread of its own when it was lost.")
 
     def __init__(
         self,
@@ -69,14 +59,11 @@ class Lock(Claimant):
         on_waiting: Optional[Callable[[Waiting], object]] = None,
     ) -> None:
         options = {"ttl": ttl, "identity": identity, "wait": wait}
-        super().__init__(LOCK, name, url or base_uri, client, on_waiting, **options)
+        super().__init__(LOCK, name, url or base_uri, client, on_lost, on_waiting, **options)
         self.lock_callback = lock_callback
         self.lock_lost_callback = lock_lost_callback
-        self.on_lost = on_lost
 
-    def acquire(
-        self, blocking: bool = True, timeout: Union[float, timedelta, None] = None
-    ) -> bool:
+    def acquire(self, blocking: bool = True, timeout: Union[float, timedelta, None] = None) -> bool:
         """Return True when it is held, False when the wait ended without it.
 
         timeout: seconds or a timedelta; infinity waits for ever, None and -1 as long as the option
@@ -167,7 +154,7 @@ def synchronized(name: str, **options: Any) -> Callable[[Function], Function]:
     def decorate(function: Function) -> Function:
         asynchronous = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
-        @functools.lru_cache(maxsize=None)
+        @functools.cache
         def lock() -> Any:  # made by the first call, shared by all
             from ._aio import AsyncLock
 
