@@ -55,6 +55,8 @@ async def acquire(key, wait_ms):
 
 async def cut(key):
     asker = askers[key]
+    while asker.orders.qsize():  # it is about to ask
+        await asyncio.sleep(0)
     if asker.asks:
         cut_off.add(key)
         asker.task.cancel()

@@ -72,7 +72,7 @@ class Case(unittest.TestCase):
         build = pathlib.Path(os.environ.get("MPSYNC_BUILD", ROOT / "build"))
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            address = "127.0.0.1:%d" % free.getsockname()[1]
+            address = f"127.0.0.1:{free.getsockname()[1]}"
         process = subprocess.Popen(
             [build / "bin" / "mpsync", "elector", "--store", self.url, "--listen", address],
             stderr=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Whatever cuts a wait short, nothing stays held or queued: signals, cancelled tasks, shared objects."""
+"""Whatever cuts a wait short, nothing stays held or queued."""
 
 import asyncio
 import concurrent.futures

@@ -212,7 +212,8 @@ class Forks(Case):
             "fork = ctypes.PyDLL(None).fork\n"
             "child = fork()\n"
             "if child == 0:\n"
-            "    with other as held: print('child', held.is_held(), lock.try_acquire(), flush=True)\n"
+            "    with other as held:\n"
+            "        print('child', held.is_held(), lock.try_acquire(), flush=True)\n"
             "    print(lock.is_held(), s.Lock('z').try_acquire(), flush=True)\n"
             "    os._exit(0)\n"
             "os.waitpid(child, 0)\n"
@@ -222,7 +223,7 @@ class Forks(Case):
         self.assertEqual((output, errors), ("child True False\nFalse True\nparent True\n", ""))
 
     def test_while_another_thread_is_at_work(self):
-        """Forked in the middle of the other's turns, each child gets its own."""
+        """Forked in the middle of the other's turns, each child gets what it asks for."""
         process = self.program(
             "import metaparticle_sync as s, os, threading\n"
             "lock, over = s.Lock('x'), threading.Event()\n"
@@ -233,7 +234,7 @@ class Forks(Case):
             "for turn in range(30):\n"
             "    child = os.fork()\n"
             "    if child == 0:\n"
-            "        with lock, s.Lock('y'): os._exit(0)\n"
+            "        with s.Lock('y'): os._exit(0)\n"
             "    assert os.waitpid(child, 0)[1] == 0\n"
             "over.set(); thread.join(); print('all')"
         )

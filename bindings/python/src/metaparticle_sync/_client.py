@@ -75,7 +75,10 @@ class Pump:
 
     def __init__(self, url: Optional[str], options: Owned) -> None:
         self.queue = Owned(_native.mpsync_queue_new(), _native.mpsync_queue_free)
-        self.native = _native.mpsync_client_open(url, options.native, self.queue.native)
+        self.client = Owned(  # closed by the thread, freed after the last who may call with it
+            _native.mpsync_client_open(url, options.native, self.queue.native),
+            _native.mpsync_client_close,
+        )
         self.numbers = itertools.count(1)
         self.requests: dict[int, Callable[[Event], object]] = {}
         self.handles: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
@@ -96,15 +99,14 @@ class Pump:
             if fields is not None:
                 event = Event(*fields)
                 if asked and event.op_id == self._closing:
-                    break
+                    return
                 report(self._dispatch, event)
             elif self._closing and not asked:
                 asked = True
                 try:
-                    _native.mpsync_client_close_start(self.native, self._closing)
+                    _native.mpsync_client_close_start(self.client.native, self._closing)
                 except Closed:
-                    break
-        _native.mpsync_client_close(self.native)
+                    return
 
     def _dispatch(self, event: Event) -> None:
         tell = self.requests.get(event.op_id)
@@ -137,7 +139,7 @@ class Client:
     @property
     def native(self) -> Any:
         """The C library's client."""
-        return self.pump.native
+        return self.pump.client.native
 
     def is_ours(self) -> bool:
         """Whether this process opened it: a child of fork opens its own."""

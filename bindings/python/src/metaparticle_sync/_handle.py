@@ -6,11 +6,12 @@ import sys
 import threading
 import warnings
 import weakref
+from contextlib import suppress
 from typing import Any, Callable, NamedTuple, Optional
 
 from . import _native
 from ._client import Client, Event, aside
-from ._errors import LockLost, NotHeld
+from ._errors import Closed, LockLost, NotHeld
 from ._options import Owned
 
 
@@ -182,7 +183,8 @@ class Handle:
     def withdraw(self, number: int) -> None:
         """Take a request back, whatever has become of it."""
         if self.client.is_ours():
-            self.kind.withdraw(self.native, number)
+            with suppress(Closed):
+                self.kind.withdraw(self.native, number)
 
     def on_held(self, event: Event) -> Held:
         """Called by who reads HELD. LOST may have been read before."""
