@@ -201,8 +201,8 @@ VERBS = {"acquire": acquire, "campaign": campaign, "release": release, "resign":
          "cut": cut, "lead": lead, "done": done, "waits": waits, "collect": collect, "close": close,
          "stop": lambda key: handles[key].stop(), "cancel": lambda key: handles[key].cancel(),
          "lock": lambda *words: make("lock", *words), "election": lambda *words: make("election", *words)}
-ASKING = {"acquire", "campaign", "lead"}
-BLOCKING = {"observe", "count", "speed", "pass"}
+ASKING = {"acquire", "campaign"}
+BLOCKING = {"lead", "observe", "count", "speed", "pass"}
 
 
 def obey(verb, *words):

@@ -13,6 +13,7 @@ handles = {}
 tasks = set()
 askers = {}  # by key: what asks for it, for the same task asks once
 cut_off = set()
+leaving = []  # not empty when the program ends
 works = {}   # by key: what the work of the present term is told
 
 
@@ -84,6 +85,8 @@ async def lead(key, value):
         try:
             order = await orders.get()
         except asyncio.CancelledError:
+            if leaving:
+                raise
             tell(key, "ending", term.ending_reason, left(term))
             order = await orders.get()
         if order == "fail":
@@ -194,7 +197,7 @@ VERBS = {"acquire": acquire, "campaign": campaign, "release": release, "resign":
          "speed": speed, "pass": hand_over, "cut": cut, "lead": lead, "done": done, "stop": stop, "waits": waits,
          "close": close, "collect": lambda key: drop(key, "collected"),
          "lock": lambda *words: make("lock", *words), "election": lambda *words: make("election", *words)}
-ASKING = {"acquire", "campaign", "lead"}
+ASKING = {"acquire", "campaign"}
 AT_ONCE = {"drop", "collect", "close", "cut", "done", "stop", "lock", "election", "waits"}
 
 
@@ -238,7 +241,7 @@ async def main():
     while line := (await lines.readline()).decode():
         words = line.rstrip("\n").split("\t")
         if words[0] == "exit":
-            return
+            break
         if words[0] in ASKING:
             if words[1] not in askers:
                 askers[words[1]] = Asker()
@@ -247,6 +250,7 @@ async def main():
             await obey(*words)
         else:
             in_background(obey(*words))
+    leaving.append(True)
 
 
 with contextlib.suppress(asyncio.CancelledError):

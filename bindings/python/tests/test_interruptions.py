@@ -112,7 +112,7 @@ class Tasks(Case):
 
     async def free_again(self):
         other = self.lock_()
-        got = await other.acquire(timeout=PATIENCE_S)
+        got = await other.acquire(timeout=PATIENCE_S / 2)
         await other.release()
         return got
 
@@ -121,10 +121,12 @@ class Tasks(Case):
 
         async def scenario():
             async with self.lock_():
-                coroutine = self.lock_().acquire()
+                waiting = self.lock_()
+                coroutine = waiting.acquire()
                 coroutine.send(None)
                 coroutine.close()
             self.assertTrue(await self.free_again())
+            self.assertFalse(waiting.is_held())
 
         asyncio.run(scenario())
 

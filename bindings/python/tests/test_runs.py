@@ -278,6 +278,7 @@ class OldLoop(Case):
         """Whatever ends the term: a loss, a resign, shutdown()."""
         election, thread = self.run_it(ttl=1)
         self.assertEqual(self.next(), "master")
+        self.assertRaises(queue.Empty, self.told.get, timeout=0.2)  # it goes on by itself
         self.take_by_force()
         self.assertEqual([self.next(), self.next()], ["lost", "master"])
         election.resign()

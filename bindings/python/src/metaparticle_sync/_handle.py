@@ -172,13 +172,13 @@ class Handle:
         dropped = self.client.is_ours() and self.kind.grant(self.native) != 0
         self.kind.free(self.native)
         if dropped:
+            self._callbacks.tell_lost()
             warnings.warn(
                 f'"{self.name}" was held by an object that nobody refers to any more, '
                 "and is released",
                 ResourceWarning,
                 stacklevel=2,
             )
-            self._callbacks.tell_lost()
 
     def withdraw(self, number: int) -> None:
         """Take a request back, whatever has become of it."""
