@@ -271,6 +271,50 @@ static void test_a_lease_that_nobody_needs_ends(void **state)
 	assert_null(calling(ETCD_KEEP_ALIVE));
 }
 
+static uint64_t time_given(void)
+{
+	return expect_call(ETCD_TXN)->call->timeout_ms;
+}
+
+/* Goal: an etcd that answers, but later than within a sixth of the ttl, is waited for. */
+static void test_a_slow_member_is_waited_for(void **state)
+{
+	struct store_claim *claim = new_claim("n");
+
+	(void)state;
+	attempt(claim);
+	open_session(15);
+	assert_int_equal(time_given(), 2500);
+	store_world.now_ms += 2500;
+	lose_call(ETCD_TXN);
+	attempt(claim);
+	assert_int_equal(time_given(), 5000);
+	store_world.now_ms += 3000;
+	give_place(11, true);
+	assert_int_equal(store_world.told.event, CLAIM_GRANTED);
+	withdraw(claim);
+	assert_int_equal(time_given(), 5000);
+	answer_call(expect_call(ETCD_TXN),
+	    &(struct etcd_answer){.succeeded = true, .revision = 12, .term = TERM});
+	attempt(claim);
+	assert_int_equal(time_given(), 2500);
+	drop_claim(claim);
+}
+
+/* Goal: a member that is not there is no slow one: nothing is waited for any longer. */
+static void test_a_member_that_refuses_gets_no_more_time(void **state)
+{
+	struct store_claim *claim = new_claim("n");
+
+	(void)state;
+	attempt(claim);
+	open_session(15);
+	lose_call(ETCD_TXN);
+	attempt(claim);
+	assert_int_equal(time_given(), 2500);
+	drop_claim(claim);
+}
+
 static int install(void **state)
 {
 	(void)state;
@@ -353,6 +397,8 @@ int main(void)
 	    over_etcd(test_a_lease_that_nobody_needs_ends),
 	    over_etcd(test_a_place_without_facts_gets_some_when_it_is_left),
 	    over_etcd(test_a_place_without_facts_gets_some_from_a_try),
+	    over_etcd(test_a_slow_member_is_waited_for),
+	    over_etcd(test_a_member_that_refuses_gets_no_more_time),
 	};
 
 	return cmocka_run_group_tests(tests, install, NULL);

@@ -84,6 +84,7 @@ void etcd_entry_answer_gone(struct etcd_entry *entry, enum mpsync_reason reason,
 
 bool etcd_entry_is_good(struct etcd_entry *entry, const struct etcd_answer *got)
 {
+	etcd_note_answer(entry->etcd, &entry->call, got, entry->asked_ms);
 	if (got->result == ETCD_OK)
 		return true;
 	if (got->result == ETCD_NO_LEASE) {

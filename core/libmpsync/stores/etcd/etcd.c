@@ -19,6 +19,18 @@ uint64_t etcd_now(const struct etcd *etcd)
 	return etcd->store.clock.boot_ms(etcd->store.clock.context);
 }
 
+void etcd_note_answer(struct etcd *etcd, const struct etcd_call *call,
+    const struct etcd_answer *answer, uint64_t asked_ms)
+{
+	const uint64_t took_ms = etcd_now(etcd) - asked_ms;
+	const uint64_t usual_ms = call->timeout_ms / (1 + etcd->misses);
+
+	if (answer->result != ETCD_UNKNOWN)
+		etcd->misses = took_ms < usual_ms ? 0 : etcd->misses;
+	else if (took_ms >= call->timeout_ms && etcd->misses < ETCD_MOST_MISSES)
+		etcd->misses++;
+}
+
 void etcd_arm(struct etcd *etcd)
 {
 	const struct store_sink *sink = &etcd->store.sink;

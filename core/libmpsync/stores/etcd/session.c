@@ -27,7 +27,7 @@ uint64_t etcd_session_timeout_ms(const struct etcd_session *session)
 	const uint32_t ttl_s = session->lease ? session->granted_s : session->asked_s;
 	const uint64_t timeout = given ? given : claim_further_ms((uint64_t)ttl_s * 1000);
 
-	return timeout > LEAST_TIMEOUT_MS ? timeout : LEAST_TIMEOUT_MS;
+	return (timeout > LEAST_TIMEOUT_MS ? timeout : LEAST_TIMEOUT_MS) * (1 + session->etcd->misses);
 }
 
 bool etcd_session_is_open(const struct etcd_session *session)
@@ -174,6 +174,7 @@ static void start(
 	session->call = *call;
 	session->call.timeout_ms = etcd_session_timeout_ms(session);
 	session->call.context = session;
+	session->asked_ms = etcd_now(session->etcd);
 	etcd_send(session->etcd->rpc, &session->call);
 }
 
@@ -206,6 +207,7 @@ static void on_opened(struct etcd_call *call, const struct etcd_answer *answer)
 {
 	struct etcd_session *session = call->context;
 
+	etcd_note_answer(session->etcd, call, answer, session->asked_ms);
 	if (answer->result != ETCD_OK) {
 		forget_lease(session);
 		try_again_later(session, answer);
@@ -220,6 +222,7 @@ static void on_granted(struct etcd_call *call, const struct etcd_answer *answer)
 {
 	struct etcd_session *session = call->context;
 
+	etcd_note_answer(session->etcd, call, answer, session->asked_ms);
 	if (answer->result != ETCD_OK) {
 		forget_lease(session);
 		try_again_later(session, answer);
@@ -263,6 +266,7 @@ static void on_confirmed(struct etcd_call *call, const struct etcd_answer *answe
 {
 	struct etcd_session *session = call->context;
 
+	etcd_note_answer(session->etcd, call, answer, session->asked_ms);
 	if (answer->result != ETCD_OK) {
 		try_again_later(session, answer);
 	} else if (answer->found[0].count == 0) {
@@ -301,6 +305,7 @@ static void on_kept_alive(struct etcd_call *call, const struct etcd_answer *answ
 {
 	struct etcd_session *session = call->context;
 
+	etcd_note_answer(session->etcd, call, answer, session->asked_ms);
 	/* That the lease is gone also counts only when a linearizable read shows it. */
 	if (answer->result != ETCD_OK && answer->result != ETCD_NO_LEASE) {
 		try_again_later(session, answer);

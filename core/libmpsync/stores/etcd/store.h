@@ -24,11 +24,15 @@ struct etcd {
 	struct etcd_rpc *rpc;
 	char *prefix;
 	uint64_t request_timeout_ms; /* 0: a sixth of the ttl */
+	uint32_t
+	    misses; /* requests in a row that got no answer in their time, ETCD_MOST_MISSES at most */
 	struct etcd_session *sessions;
 	struct etcd_look *looks;
 	struct observers observers;
 	struct etcd_observing *observing;
 };
+
+#define ETCD_MOST_MISSES 2
 
 /* The pause before something that was in doubt is looked at again. */
 #define ETCD_RACE_MS 50
@@ -126,6 +130,7 @@ struct etcd_session {
 	uint64_t believed_ms;  /* others may believe until then in what stands on the lease */
 	uint64_t step_ms;      /* when the request under way, or the last one, was due */
 	uint64_t compared_ms;  /* when the comparison under way was sent */
+	uint64_t asked_ms;     /* when `call` was sent */
 	uint64_t term;
 	uint64_t due_ms;  /* when to keep it alive, or to try again; CLAIM_NEVER: not */
 	uint64_t read_ms; /* when to read what the broken watch missed; CLAIM_NEVER: not */
@@ -133,6 +138,12 @@ struct etcd_session {
 };
 
 uint64_t etcd_now(const struct etcd *etcd);
+/*
+ * A request that got no answer in its time leaves the next ones more: a server that is slow is
+ * understood, and one silent connection, which is left then, holds nothing up for long (rule 28).
+ */
+void etcd_note_answer(struct etcd *etcd, const struct etcd_call *call,
+    const struct etcd_answer *answer, uint64_t asked_ms);
 void etcd_arm(struct etcd *etcd);
 
 /* ---- session.c ---- */
