@@ -3,6 +3,7 @@ import sync from './index.js';
 export const {
   AlreadyHeld,
   Cancelled,
+  Client,
   Closed,
   DEFAULT_BASE_URI,
   Election,
@@ -14,8 +15,10 @@ export const {
   NotHeld,
   StoreError,
   SyncError,
+  Term,
   Unsupported,
   debug,
+  request,
   withLock,
 } = sync;
 export default sync;

@@ -1,9 +1,14 @@
 #include "pump.h"
 
+#include <functional>
+#include <map>
+
 struct pump {
 	mpsync_client *client;
 	mpsync_queue *queue;
+	bool closes;
 	napi_threadsafe_function function;
+	std::map<uint64_t, std::function<void()>> frees; /* each handle, by its number */
 };
 
 namespace
@@ -46,6 +51,7 @@ napi_value event_object(napi_env env, const mpsync_event *event)
 	set_number(env, object, "opId", static_cast<double>(event->op_id));
 	set_number(env, object, "lock", static_cast<double>(event->lock));
 	set_number(env, object, "grant", static_cast<double>(event->grant));
+	set_number(env, object, "leftMs", static_cast<double>(event->left_ms));
 	/* Tokens may exceed what a Number can hold. */
 	if (napi_create_bigint_uint64(env, event->token, &token) == napi_ok)
 		set(env, object, "token", token);
@@ -81,33 +87,50 @@ void deliver(napi_env env, napi_value callback, void *context, void *data)
 		napi_call_function(env, receiver, callback, 1, &object, nullptr);
 }
 
-void stop(void *context)
+/* What the loop has not been handed yet is dropped. */
+void stop(struct pump *pump)
+{
+	mpsync_queue_notify(pump->queue, nullptr, nullptr);
+	napi_release_threadsafe_function(pump->function, napi_tsfn_abort);
+}
+
+void close(struct pump *pump)
+{
+	for (auto &handle : pump->frees)
+		handle.second();
+	pump->frees.clear();
+	mpsync_client_close(pump->client);
+	mpsync_queue_free(pump->queue);
+}
+
+void on_environment_end(void *context)
 {
 	struct pump *pump = static_cast<struct pump *>(context);
 
-	mpsync_queue_notify(pump->queue, nullptr, nullptr);
-	napi_release_threadsafe_function(pump->function, napi_tsfn_abort);
-	mpsync_client_close(pump->client);
-	mpsync_queue_free(pump->queue);
-	delete pump;
+	stop(pump);
+	if (pump->closes)
+		close(pump);
+}
+
+void on_function_end(napi_env, void *, void *context)
+{
+	delete static_cast<struct pump *>(context);
 }
 
 } // namespace
 
-struct pump *pump_start(
-    napi_env env, mpsync_client *client, mpsync_queue *queue, napi_value callback)
+struct pump *pump_start(napi_env env, mpsync_client *client, mpsync_queue *queue, int closes,
+    napi_value callback)
 {
-	struct pump *pump = new struct pump;
+	struct pump *pump = new ::pump{client, queue, closes != 0, nullptr, {}};
 	napi_value name;
 
-	pump->client = client;
-	pump->queue = queue;
 	napi_create_string_utf8(env, "metaparticle-sync", NAPI_AUTO_LENGTH, &name);
-	napi_create_threadsafe_function(
-	    env, callback, nullptr, name, 0, 1, nullptr, nullptr, pump, deliver, &pump->function);
+	napi_create_threadsafe_function(env, callback, nullptr, name, 0, 1, nullptr, on_function_end,
+	    pump, deliver, &pump->function);
 	napi_unref_threadsafe_function(env, pump->function);
 	mpsync_queue_notify(queue, notify, pump);
-	napi_add_env_cleanup_hook(env, stop, pump);
+	napi_add_env_cleanup_hook(env, on_environment_end, pump);
 	return pump;
 }
 
@@ -117,4 +140,31 @@ void pump_ref(napi_env env, struct pump *pump, int wanted)
 		napi_ref_threadsafe_function(env, pump->function);
 	else
 		napi_unref_threadsafe_function(env, pump->function);
+}
+
+void pump_keep_lock(struct pump *pump, mpsync_lock *lock)
+{
+	pump->frees[mpsync_lock_id(lock)] = [lock] { mpsync_lock_free(lock); };
+}
+
+void pump_keep_election(struct pump *pump, mpsync_election *election)
+{
+	pump->frees[mpsync_election_id(election)] = [election] { mpsync_election_free(election); };
+}
+
+void pump_free(struct pump *pump, uint64_t id)
+{
+	const auto handle = pump->frees.find(id);
+
+	if (handle == pump->frees.end())
+		return;
+	handle->second();
+	pump->frees.erase(handle);
+}
+
+void pump_end(napi_env env, struct pump *pump)
+{
+	napi_remove_env_cleanup_hook(env, on_environment_end, pump);
+	stop(pump);
+	close(pump);
 }

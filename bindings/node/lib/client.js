@@ -1,12 +1,16 @@
 'use strict';
 
+const { isMainThread } = require('node:worker_threads');
 const native = require('../build/mpsync_node.node');
-const { checked, errorOf, InvalidArgument } = require('./errors.js');
+const { checked, errorOf, Closed } = require('./errors.js');
+const { optionText, plainText } = require('./values.js');
 
 const DEFAULT_BASE_URI = 'http://localhost:13131';
 
 /** `mpsync_event_type`. */
-const Type = { HELD: 1, LOST: 2, WAITING: 7, LEADER: 8, LOG: 9 };
+const Type = { HELD: 1, LOST: 2, RELEASED: 3, WAITING: 7, LEADER: 8, LOG: 9, TERM: 11, ENDING: 12 };
+/** These come before a request has ended. */
+const STAGES = new Set([Type.WAITING, Type.LEADER, Type.LOG, Type.TERM, Type.ENDING]);
 
 let log = () => {};
 
@@ -15,64 +19,85 @@ function debug() {
   log = (...words) => console.error('metaparticle-sync:', ...words);
 }
 
-/** Text that C can take whole, or an error that says what is wrong with it. */
-function plainText(what, text) {
-  if (typeof text !== 'string') throw new TypeError(`${what}: a string is expected, not ${text}`);
-  if (text.includes('\0')) {
-    throw new InvalidArgument(`${what}: ${JSON.stringify(text)} has a NUL character in it`, -1);
-  }
-  if (/\p{Surrogate}/u.test(text)) {
-    throw new InvalidArgument(`${what}: ${JSON.stringify(text)} is not valid Unicode`, -1);
-  }
-  return text;
+/** What a program should know and did not ask for. */
+function warn(what) {
+  process.emitWarning(what, { type: 'MetaparticleSyncWarning' });
 }
 
-/** A number is milliseconds, text is passed on as it is. */
-function optionText(name, value) {
-  return typeof value === 'number' ? `${milliseconds(name, value)}ms` : plainText(name, value);
-}
+const closed = () => new Closed('the client is closed', -12);
 
-function milliseconds(what, value) {
-  if (typeof value !== 'number' || !(value >= 0) || value > Number.MAX_SAFE_INTEGER) {
-    throw new InvalidArgument(`${what}: ${value} is not a number of milliseconds from 0 on`, -1);
-  }
-  return Math.ceil(value);
-}
-
-/** The event of a failed request as an error. */
+/** The event of a request that has failed as an error. */
 function errorOfEvent(event) {
   const text = native.mpsync_status_text(event.status);
-  return errorOf(
-    event.status,
-    event.message ?? (event.holder === null ? text : `${text}: ${event.holder} has it`),
-  );
+  return errorOf(event.status, event.message ?? (event.holder ? `${text}: ${event.holder}` : text));
 }
 
-/** A connection to one URL. The loop goes on while something is held, or asked for. */
+/** Give C the options by name, for as long as `call` runs. */
+function withOptions(given, call) {
+  const options = checked(() => native.mpsync_options_new());
+  try {
+    for (const [name, value] of Object.entries(given)) {
+      if (value === undefined) continue;
+      const text = optionText(name, value);
+      checked(() => native.mpsync_options_set(options, name, text));
+    }
+    return checked(() => call(options));
+  } finally {
+    native.mpsync_options_free(options);
+  }
+}
+
+/** When the last handle of a shared client has gone, so does the client. */
+const unreachable = new FinalizationRegistry(({ client, id }) => client.drop(id));
+
+/** A connection to one store; see index.d.ts. */
 class Client {
   #native;
   #pump;
   #numbers = 0;
   #requests = new Map();
+  #grants = new Map();
   #handles = new Map();
   #wanted = 0;
+  #closing = null;
+  #sharedAs = null; // the URL, of a client that all locks of it share
 
-  constructor(url) {
+  constructor(url, options = {}) {
+    const text = url === DEFAULT_BASE_URI ? null : url && plainText('url', url);
     const queue = checked(() => native.mpsync_queue_new());
-    this.#native = checked(() => native.mpsync_client_open(url, null, queue));
-    this.#pump = native.pump_start(this.#native, queue, (event) => this.#dispatch(event));
+    try {
+      this.#native = withOptions(options, (set) =>
+        native.mpsync_client_open(text ?? null, set, queue),
+      );
+    } catch (error) {
+      native.mpsync_queue_free(queue);
+      throw error;
+    }
+    const tell = (event) => this.#dispatch(event);
+    this.#pump = native.pump_start(this.#native, queue, isMainThread ? 0 : 1, tell);
   }
 
   static #byUrl = new Map();
 
-  static of(url) {
-    const key = url === DEFAULT_BASE_URI || url === undefined ? null : plainText('url', url);
-    if (!Client.#byUrl.has(key)) Client.#byUrl.set(key, new Client(key));
-    return Client.#byUrl.get(key);
+  /** The one that all locks of this URL share. */
+  static of(url = DEFAULT_BASE_URI) {
+    let client = Client.#byUrl.get(url);
+    if (!client) {
+      client = new Client(url);
+      client.#sharedAs = url;
+      Client.#byUrl.set(url, client);
+    }
+    return client;
   }
 
+  /** The C library's handle. */
   get native() {
+    if (this.#closing) throw closed();
     return this.#native;
+  }
+
+  get url() {
+    return native.mpsync_client_url(this.native);
   }
 
   /** Counts what the loop has to go on for. */
@@ -80,12 +105,14 @@ class Client {
     const before = this.#wanted > 0;
     this.#wanted += change;
     const after = this.#wanted > 0;
-    if (before !== after) native.pump_ref(this.#pump, after ? 1 : 0);
+    if (before !== after && this.#pump) native.pump_ref(this.#pump, after ? 1 : 0);
   }
 
-  /** Losses of this handle are told to `lost`, for as long as somebody has it. */
-  register(id, handle) {
+  /** From here on the C handle lasts until the object cannot be reached any more. */
+  adopt(handle, keep, id) {
+    keep(this.#pump, handle.raw);
     this.#handles.set(id, new WeakRef(handle));
+    unreachable.register(handle, { client: this, id });
   }
 
   /** How many locks and elections are not freed yet. */
@@ -93,61 +120,73 @@ class Client {
     return this.#handles.size;
   }
 
-  unregister(id) {
-    this.#handles.delete(id);
+  drop(id) {
+    if (this.#handles.delete(id) && this.#pump) native.pump_free(this.#pump, id);
+    if (this.#sharedAs && this.#handles.size === 0) this.close();
   }
 
-  /** Make a call with a number of its own; `progress` is told of what comes before the end. */
-  start(call, progress) {
+  /** Losses are told to it until it has ended, whoever refers to what it belongs to. */
+  enter(grant) {
+    this.#grants.set(grant.number, grant);
+  }
+
+  leave(grant) {
+    this.#grants.delete(grant.number);
+  }
+
+  /** Make a call with a number of its own, which is returned; `end` is told of its last event. */
+  start(call, end, stage) {
+    if (this.#closing) throw closed();
     const opId = ++this.#numbers;
     checked(() => call(opId));
+    this.#requests.set(opId, { end, stage });
     this.want(1);
-    const ended = new Promise((resolve) => this.#requests.set(opId, { resolve, progress }));
-    return { opId, ended };
+    return opId;
   }
 
   /** As `start`; resolves with the event, or rejects with its error. */
-  async ask(call) {
-    return Client.result(await this.start(call).ended);
-  }
-
-  static result(event) {
-    if (event.status !== 0) throw errorOfEvent(event);
-    return event;
+  ask(call) {
+    return new Promise((resolve, reject) => {
+      this.start(call, (event) => (event.status === 0 ? resolve(event) : reject(errorOfEvent(event))));
+    });
   }
 
   #dispatch(event) {
     log(event);
-    if (event.type === Type.LOST) {
-      this.#handles.get(event.lock)?.deref()?.lose(event);
-      return;
-    }
+    if (event.type === Type.LOG) warn(event.message);
+    if (event.type === Type.LOST) this.#grants.get(event.grant)?.lose(event.reason);
+    if (event.type === Type.RELEASED && event.opId === 0) this.#grants.get(event.grant)?.end(closed());
     const request = this.#requests.get(event.opId);
-    if (!request) return;
-    if (event.type === Type.WAITING || event.type === Type.LEADER || event.type === Type.LOG) {
-      request.progress?.(event);
-      return;
-    }
-    this.#requests.delete(event.opId);
-    request.begin?.(event);
-    request.resolve(event);
-    this.want(-1);
+    if (STAGES.has(event.type)) request?.stage?.(event);
+    else if (request) this.#end(event.opId, event);
   }
 
-  /** The next event of this request is looked at before anything else happens. */
-  onEnd(opId, begin) {
-    this.#requests.get(opId).begin = begin;
+  #end(opId, event) {
+    const { end } = this.#requests.get(opId);
+    this.#requests.delete(opId);
+    this.want(-1);
+    end(event);
+  }
+
+  /** Gives up what is held, and ends what is asked for. */
+  close() {
+    if (Client.#byUrl.get(this.#sharedAs) === this) Client.#byUrl.delete(this.#sharedAs);
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close() {
+    await this.ask((opId) => native.mpsync_client_close_start(this.#native, opId));
+    for (const opId of [...this.#requests.keys()]) this.#end(opId, { status: -12, message: null });
+    for (const handle of this.#handles.values()) handle.deref()?.detach();
+    this.#handles.clear();
+    native.pump_end(this.#pump);
+    this.#pump = this.#native = null;
+  }
+
+  async [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
+    await this.close();
   }
 }
 
-module.exports = {
-  Client,
-  DEFAULT_BASE_URI,
-  Type,
-  debug,
-  log: (...words) => log(...words),
-  milliseconds,
-  native,
-  optionText,
-  plainText,
-};
+module.exports = { Client, DEFAULT_BASE_URI, Type, debug, errorOfEvent, native, warn, withOptions };

@@ -1,48 +1,40 @@
 'use strict';
 
-const { EventEmitter } = require('node:events');
-const { Client, DEFAULT_BASE_URI, Type, native, plainText } = require('./client.js');
-const { AlreadyHeld, NotHeld } = require('./errors.js');
-const { ELECTION, Handle, waitOf } = require('./handle.js');
-const { handleOptions, takeWhenReachable } = require('./lock.js');
+const { Type, errorOfEvent, native, warn } = require('./client.js');
+const { AlreadyHeld, LockLost } = require('./errors.js');
+const { ELECTION } = require('./handle.js');
+const { Named } = require('./named.js');
+const { Run } = require('./run.js');
+const { parametersOf, plainText, valueOf, waitOf, whenAborted } = require('./values.js');
+
+const WAIT_FOR_EVER = -1;
+const OPTIONS = ['url', 'client', 'ttl', 'identity', 'wait', 'drain', 'value'];
 
 function leaderOf({ holder, value, token }) {
   return holder === null ? null : { holder, value, token };
 }
 
+/** Outside of any promise, so that it is an uncaught exception. */
+function throwUncaught(error) {
+  process.nextTick(() => {
+    throw error;
+  });
+}
+
+const aborted = (signal) => new Promise((resolve) => whenAborted(signal, resolve));
+
 /** One name that at most one candidate leads at a time; see index.d.ts. */
-class Election extends EventEmitter {
-  #handle = null;
-  #options;
-  #opened = [];
+class Election extends Named {
   #value;
-  #master;
-  #lostMaster;
-  #stop = null;
-  #ran = Promise.resolve();
+  #loop = null; // an AbortController: ends `lead` or `run`
+  #stopped = false; // before it began
+  #ran = Promise.resolve(); // `run` queues behind the run that was shut down
 
   constructor(name, ...rest) {
-    super();
-    const functions = rest.filter((value) => typeof value === 'function');
-    const options = rest.find((value) => typeof value === 'object' && value !== null) ?? {};
-    [this.#master, this.#lostMaster] = functions;
+    const { functions, options } = parametersOf(rest, OPTIONS);
+    super(ELECTION, name, options);
+    [this.masterFn, this.lostMasterFn] = functions;
     this.#value = options.value;
-    this.#options = handleOptions(options);
-    this.name = name;
-    this.baseUrl = options.url ?? DEFAULT_BASE_URI;
-    this.#open();
-  }
-
-  /** The handle for the name and the store as they are now: both may change between terms. */
-  #open() {
-    const asked = [this.name, this.baseUrl];
-    if (asked.every((value, i) => value === this.#opened[i]) || this.#handle?.held) {
-      return this.#handle;
-    }
-    this.#handle = new Handle(ELECTION, this.name, this.baseUrl, this.#options);
-    this.#handle.onLost = (lost) => process.nextTick(() => this.emit('lost', lost));
-    this.#opened = asked;
-    return this.#handle;
   }
 
   /** The first API: what is stood for, as a lock. */
@@ -51,28 +43,24 @@ class Election extends EventEmitter {
   }
 
   get locked() {
-    return this.#stop !== null || this.isLeader();
+    return this.#loop !== null || this.isLeader();
   }
 
   async campaign({ value = this.#value, signal, timeout } = {}) {
-    return this.#open().take(value, waitOf(timeout), signal);
+    return this.take(value, waitOf(timeout), signal);
   }
 
   async resign() {
-    return this.#handle.release();
-  }
-
-  cancel() {
-    this.#handle.cancel();
+    return this.release();
   }
 
   isLeader() {
-    return this.#handle.isHeld();
+    return this.isHeld();
   }
 
   async setValue(value) {
-    const { client, raw } = this.#handle;
     const text = plainText('value', value);
+    const { client, raw } = this.open();
     await client.ask((opId) => native.mpsync_election_set_value_start(raw, opId, text));
     this.#value = value;
   }
@@ -83,92 +71,107 @@ class Election extends EventEmitter {
   }
 
   async *observe({ signal } = {}) {
-    const { client } = this.#handle;
+    const { client } = this.open();
     const told = [];
     let wake = () => {};
-    const tell = (event) => {
-      if (event.type === Type.LEADER) told.push(leaderOf(event));
-      wake();
-    };
-    signal?.throwIfAborted();
-    const { opId, ended } = client.start(
-      (number) => native.mpsync_client_observe_start(client.native, number, this.name),
-      tell,
-    );
     let end = null;
-    ended.then((event) => {
-      end = event;
-      wake();
-    });
+    signal?.throwIfAborted();
+    const opId = client.start(
+      (number) => native.mpsync_client_observe_start(client.native, number, this.name),
+      (event) => {
+        end = event;
+        wake();
+      },
+      (event) => {
+        if (event.type === Type.LEADER) told.push(leaderOf(event));
+        wake();
+      },
+    );
     const stop = () => native.mpsync_client_observe_stop(client.native, opId);
-    signal?.addEventListener('abort', stop);
+    const listens = whenAborted(signal, stop);
     try {
       for (;;) {
         while (told.length > 0) yield told.shift();
         if (end) break;
         await new Promise((resolve) => (wake = resolve));
       }
-      Client.result(end);
+      if (end.status !== 0) throw errorOfEvent(end);
     } finally {
-      signal?.removeEventListener('abort', stop);
+      listens();
       if (!end) stop();
     }
   }
 
-  /** The first API: stands again and again until `shutdown`, and tells the functions. */
-  run() {
-    if (this.#stop) throw new AlreadyHeld(`the election "${this.name}" is running already`, -8);
-    const stop = (this.#stop = new AbortController());
-    this.#ran = this.#ran
-      .then(() => this.#terms(stop.signal))
-      .catch((error) => this.emit('error', error))
-      .finally(() => {
-        if (this.#stop === stop) this.#stop = null;
-      });
-    return this.#ran;
-  }
-
-  async #terms(stop) {
-    while (!stop.aborted) {
-      let term;
-      try {
-        term = await takeWhenReachable(this.#open(), this.#value, stop);
-      } catch (error) {
-        if (stop.aborted) return;
-        throw error;
-      }
-      if (this.#master) await tell(this.#master);
-      await endOf(AbortSignal.any([term.signal, stop]));
-      if (!term.signal.aborted) await this.resign().catch(ignoreNotHeld);
-      if (this.#lostMaster) await tell(this.#lostMaster);
+  /** Stands again and again until the loop is aborted, whose end is this one's. */
+  async #lead(work, failed, value, waitMs, loop) {
+    const text = valueOf(value);
+    const run = new Run(this.open(), (term) => work(this.hold(term)), failed);
+    const ended = run.start(text, waitMs);
+    const listens = whenAborted(loop.signal, () => run.stop());
+    if (loop.signal.aborted) run.stop();
+    try {
+      await ended;
+    } finally {
+      listens();
+      if (this.#loop === loop) this.#loop = null;
     }
   }
 
-  /** Ends `run`: a leader resigns, a candidate stands no more. */
-  shutdown() {
-    this.#stop?.abort();
-    this.#stop = null;
+  #begin() {
+    if (this.#loop) throw new AlreadyHeld(`the election "${this.name}" is running already`, -8);
+    this.#loop = new AbortController();
+    return this.#loop;
   }
-}
 
-/** Outside of any promise, so that what it throws is an uncaught exception. */
-function tell(callback) {
-  return new Promise((resolve) =>
-    process.nextTick(() => {
-      resolve();
-      callback();
-    }),
-  );
-}
+  async lead(work, { value = this.#value, signal, timeout } = {}) {
+    if (typeof work !== 'function') throw new TypeError('a function is expected, which leads');
+    const waitMs = waitOf(timeout);
+    const loop = this.#begin();
+    const listens = whenAborted(signal, () => loop.abort());
+    if (this.#stopped || signal?.aborted) loop.abort();
+    this.#stopped = false;
+    try {
+      await this.#lead(work, (error) => this.#tellFailure(error), value, waitMs, loop);
+    } finally {
+      listens();
+    }
+  }
 
-function endOf(signal) {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-}
+  /** Ends `lead`: the one that goes on, or else the next. */
+  stop() {
+    if (this.#loop) this.#loop.abort();
+    else this.#stopped = true;
+  }
 
-/** It was lost, or given back, in the same moment. */
-function ignoreNotHeld(error) {
-  if (!(error instanceof NotHeld)) throw error;
+  #tellFailure(error) {
+    if (this.listenerCount('error') > 0) this.tell('error', error);
+    else warn(error instanceof Error ? error : String(error));
+  }
+
+  /** The first API: stands again and again until `shutdown`, and tells the functions. */
+  run() {
+    const loop = this.#begin();
+    this.#ran = this.#ran
+      .then(() => this.#lead(this.#serve, throwUncaught, this.#value, WAIT_FOR_EVER, loop))
+      .catch((error) => process.nextTick(() => this.emit('error', error)));
+    return this.#ran;
+  }
+
+  /** One term of the first API: it lasts although `masterFn` returns, and ends where that throws. */
+  #serve = async (term) => {
+    const over = aborted(term.signal);
+    const master = (async () => this.masterFn?.())();
+    await Promise.race([over, master.then(() => over)]).catch(() => {});
+    if (term.signal.reason instanceof LockLost) this.lose(term.signal.reason);
+    await this.lostMasterFn?.();
+    await master;
+  };
+
+  /** Ends `run`: a leader resigns when its functions have returned, a candidate stands no more. */
+  shutdown() {
+    this.#loop?.abort();
+    this.#loop = null;
+  }
 }
 
 module.exports = { Election };
