@@ -6,6 +6,8 @@ export const DEFAULT_BASE_URI: string;
 
 /** Where locks live, and how they are held. */
 export interface Options {
+  /** The client to use; by default one that all locks of the URL share. */
+  client?: Client;
   /**
    * Where the locks live: `http://…`, `file:…`, `kubernetes:`, `etcd://…`, `memory:`; `MPSYNC_URL` or
    * the elector next to this program by default.
@@ -17,6 +19,34 @@ export interface Options {
   wait?: number | string;
   /** How others see this holder; host and process by default. */
   identity?: string;
+  /**
+   * How long the work of a term may take to end while it stays held: milliseconds, or text; without
+   * a limit by default. Then the next leader begins beside it.
+   */
+  drain?: number | string;
+}
+
+/** Who has what is waited for. */
+export interface WaitedFor {
+  /** The holder's identity, or null if it is not known. */
+  holder: string | null;
+  /** The place in the queue: 1 is next, 0 is not known. */
+  position: number;
+}
+
+/** A connection to one store, with a thread of its own. */
+export class Client {
+  /** `options` are those of a URL's query. Without a URL: `MPSYNC_URL`, or the elector. */
+  constructor(url?: string, options?: Record<string, number | string | undefined>);
+  /** The URL in use, without passwords. */
+  readonly url: string;
+  /**
+   * Gives up all that is held, ends what is asked for, and leaves nothing behind. Work that goes on
+   * is not waited for: its signal aborts with `Closed`.
+   */
+  close(): Promise<void>;
+  /** For `await using`: closes. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** How one request waits. */
@@ -29,7 +59,7 @@ export interface Waiting {
 
 /** One grant of a lock, or one term of a leader. It stays ended when it has ended. */
 export class Held {
-  private constructor();
+  protected constructor();
   /** The name of the lock or election. */
   readonly name: string;
   /** The fencing token, greater than that of every earlier grant of the name. */
@@ -44,15 +74,35 @@ export class Held {
   release(): Promise<void>;
   /** For `await using`: releases; rejects with `LockLost` if it was lost. */
   [Symbol.asyncDispose](): Promise<void>;
+  /** The name, and the token as text. */
+  toJSON(): { name: string; token: string };
+}
+
+/** Why the work of a term is to end. */
+export interface Ending {
+  /** `stopped`, `asked` (it is to be handed over), `closed`, or why it is lost: `expired`, … */
+  reason: string;
+  /** Milliseconds that the term stays held; Infinity: until the work has ended; 0: it is lost. */
+  left: number;
+}
+
+/** One term of `lead`. */
+export class Term extends Held {
+  /** Why the work is to end; null as long as it is not. */
+  readonly ending: Ending | null;
+  /** Aborts when the work is to end: with a `LockLost`, or, stopped or asked, with `Cancelled`. */
+  readonly signal: AbortSignal;
+  /** Asks for the term's end, which is told as any other, and does not wait for it. */
+  release(): Promise<void>;
 }
 
 /**
  * One name that at most one holder has at a time. One object has or asks for one grant at a time.
- * The process goes on while it does, and may end when it does not.
+ * The process goes on while it asks, and while somebody refers to what is held.
  */
 export class Lock extends EventEmitter {
   /** A lock of this name: 1 to 1,024 bytes of UTF-8. Nothing is asked of the store yet. */
-  constructor(name: string, options?: Options);
+  constructor(name: string, options?: Options | string);
   /** A lock whose `lock()` calls `lockAcquiredFn` when it is held. */
   constructor(name: string, lockAcquiredFn?: () => void, options?: Options);
   /** A lock whose `lock()` calls `lockAcquiredFn` when it is held, and `lockLostFn` after a loss. */
@@ -70,6 +120,8 @@ export class Lock extends EventEmitter {
   lockAcquiredFn: (() => void) | undefined;
   /** Called when what `lock()` came to hold is not held any more: after a loss, and after `unlock()`. */
   lockLostFn: (() => void) | undefined;
+  /** The client in use. */
+  readonly client: Client;
   /** Whether `lock()` asks for it, or it is held; false gives it back. Held now is `isHeld()`. */
   locked: boolean;
   /** The token of the present grant, or null. */
@@ -90,6 +142,8 @@ export class Lock extends EventEmitter {
   lock(): void;
   /** Gives it back, or asks no longer; `lock()` may follow at once. Throws if `locked` is false. */
   unlock(): Promise<void>;
+  /** Tells who has it while it waits. */
+  on(event: 'waiting', listener: (waited: WaitedFor) => void): this;
   /** Tells that `lock()` has come to hold it. */
   on(event: 'acquired', listener: () => void): this;
   /** Tells that the lock was lost, and why. */
@@ -98,14 +152,33 @@ export class Lock extends EventEmitter {
   on(event: 'error', listener: (error: Error) => void): this;
 }
 
-/** Run work under a lock. Rejects with `LockLost` if it was lost meanwhile. */
-export function withLock<T>(name: string, work: (held: Held) => T | Promise<T>): Promise<T>;
-/** Run work under a lock with options. Rejects with `LockLost` if it was lost meanwhile. */
-export function withLock<T>(
+/** How `request` asks. */
+export interface Asking extends Options, Waiting {
+  /** `exclusive`; there are no others here. */
+  mode?: 'exclusive';
+  /** Does not wait: the work is called with null if another has it. */
+  ifAvailable?: boolean;
+}
+
+/**
+ * Run work under a lock, as `navigator.locks.request` does. Rejects with what the work throws, and
+ * with `LockLost` if the lock was lost meanwhile; its `cause` is what the work threw then.
+ */
+export function request<T>(name: string, work: (held: Held) => T | Promise<T>): Promise<T>;
+/** Run work under a lock if it is to be had at once. */
+export function request<T>(
   name: string,
-  options: Options & Waiting,
+  options: Asking & { ifAvailable: true },
+  work: (held: Held | null) => T | Promise<T>,
+): Promise<T>;
+/** Run work under a lock with options. */
+export function request<T>(
+  name: string,
+  options: Asking,
   work: (held: Held) => T | Promise<T>,
 ): Promise<T>;
+/** The same. */
+export const withLock: typeof request;
 
 /** Who leads, as others see it. */
 export interface Leader {
@@ -120,12 +193,12 @@ export interface Leader {
 /** One name that at most one candidate leads at a time. */
 export class Election extends EventEmitter {
   /** A candidate; `value` is what observers see of it while it leads. */
-  constructor(name: string, options?: Options & { value?: string });
+  constructor(name: string, options?: (Options & { value?: string }) | string);
   /** A candidate whose `run()` calls `masterFn` and `lostMasterFn`. */
   constructor(
     name: string,
-    masterFn?: () => void,
-    lostMasterFn?: () => void,
+    masterFn?: () => unknown,
+    lostMasterFn?: () => unknown,
     options?: Options & { value?: string },
   );
   /** What is stood for; another one counts from the next term on. */
@@ -136,6 +209,18 @@ export class Election extends EventEmitter {
   readonly lock: this;
   /** Whether it runs, or leads. */
   readonly locked: boolean;
+  /** Called by `run()` when a term begins. */
+  masterFn: (() => unknown) | undefined;
+  /** Called by `run()` once for each term, when it is to end or was lost. */
+  lostMasterFn: (() => unknown) | undefined;
+  /** The client in use. */
+  readonly client: Client;
+  /** The token of the present term, or null. */
+  readonly token: bigint | null;
+  /** Whether this candidate leads now, as `isLeader`. */
+  isHeld(): boolean;
+  /** Milliseconds until the right ends unless it is renewed; 0 when it does not lead. */
+  remaining(): number;
   /** Resolves with the term when this candidate leads. `value` is what observers see of it. */
   campaign(standing?: Waiting & { value?: string }): Promise<Held>;
   /** Ends the present term; rejects with `NotHeld` without one. */
@@ -150,13 +235,24 @@ export class Election extends EventEmitter {
   leader(): Promise<Leader | null>;
   /** Who leads now, and then each change, until the signal aborts or the loop is left. */
   observe(options?: { signal?: AbortSignal }): AsyncGenerator<Leader | null, void, undefined>;
+  /**
+   * Stands again and again, and runs `work` while it leads. The term is held until the work has
+   * ended, which its signal asks for. Work that throws is told as `error`, or as a warning where
+   * nobody listens, and it stands again after a pause. Resolves when it was stopped, or the signal
+   * aborted; rejects with `LockTimeout`, `StoreError`, `Closed`, or `AlreadyHeld` if it leads or runs.
+   */
+  lead(work: (term: Term) => unknown, standing?: Waiting & { value?: string }): Promise<void>;
+  /** Ends `lead`, or the next one if none goes on; does not wait for its work. */
+  stop(): void;
   /** Stands again and again; calls `masterFn` when a term begins, `lostMasterFn` when it has ended. */
   run(): Promise<void>;
-  /** Ends `run`: a leader resigns, a candidate stands no more. */
+  /** Ends `run`: a leader resigns when its functions have returned, a candidate stands no more. */
   shutdown(): void;
-  /** Tells that the term was lost, and why. */
+  /** Tells who leads while it waits. */
+  on(event: 'waiting', listener: (waited: WaitedFor) => void): this;
+  /** Tells that the term of `campaign` or `run` was lost, and why. */
   on(event: 'lost', listener: (lost: LockLost) => void): this;
-  /** Tells what `run()` could not do. */
+  /** Tells what `run()` could not do, and what the work of `lead` throws. */
   on(event: 'error', listener: (error: Error) => void): this;
 }
 

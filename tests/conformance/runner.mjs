@@ -2,9 +2,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Lock, Election, LockTimeout } from '../../bindings/node/index.mjs';
+import { Client, Election, Lock, LockTimeout } from '../../bindings/node/index.mjs';
 
+const client = new Client();
 const handles = new Map();
+const cuts = new Map(); // what ends the waiting of a handle
+const works = new Map(); // what ends the work of a handle's term
 
 function tell(...words) {
   process.stdout.write(`${words.join('\t')}\n`);
@@ -16,7 +19,7 @@ function tellError(key, error) {
 }
 
 function make(Class, key, name, ttl) {
-  const handle = new Class(name, ttl === '-' ? {} : { ttl });
+  const handle = new Class(name, ttl === '-' ? { client } : { client, ttl });
   handle.on('lost', () => tell(key, 'lost'));
   handles.set(key, handle);
   tell(key, 'ok');
@@ -28,8 +31,29 @@ const verbs = {
   lock: (key, name, ttl) => make(Lock, key, name, ttl),
   election: (key, name, ttl) => make(Election, key, name, ttl),
   acquire: async (key, waitMs) => {
-    tell(key, 'held', (await handles.get(key).acquire(waiting(waitMs))).token);
+    const { signal } = cuts.set(key, new AbortController()).get(key);
+    try {
+      tell(key, 'held', (await handles.get(key).acquire({ signal, ...waiting(waitMs) })).token);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      tell(key, 'cut');
+    }
   },
+  cut: (key) => cuts.get(key).abort(),
+  waits: (key) =>
+    handles.get(key).on('waiting', ({ holder, position }) => tell(key, 'waits', holder, position)),
+  lead: async (key, value) => {
+    await handles.get(key).lead((term) => work(key, term), { value });
+    tell(key, 'over');
+  },
+  done: (key, how) => works.get(key)(how),
+  stop: (key) => handles.get(key).stop(),
+  resign: (key) => handles.get(key).resign(),
+  close: async () => {
+    await client.close();
+    tell(0, 'closed');
+  },
+  exit: () => process.exit(),
   campaign: async (key, value, waitMs) => {
     tell(key, 'held', (await handles.get(key).campaign({ value, ...waiting(waitMs) })).token);
   },
@@ -85,17 +109,31 @@ const verbs = {
     }
     tell(key, 'times', ...seen);
   },
-  drop: (key) => {
-    handles.delete(key);
-    collect(key);
-  },
+  drop: (key) => forget(key, 'dropped'),
+  collect: (key) => forget(key, 'collected'),
 };
 
+function left(ms) {
+  if (ms === Infinity) return 'all';
+  return ms > 0 ? 'some' : 'none';
+}
+
+// One term: it lasts until it is told to be done.
+async function work(key, term) {
+  tell(key, 'term', term.token);
+  term.signal.addEventListener('abort', () =>
+    tell(key, 'ending', term.ending.reason, left(term.ending.left)),
+  );
+  const how = await new Promise((resolve) => works.set(key, resolve));
+  if (how === 'fail') throw new Error('as it was told');
+}
+
 // What is unreachable is found by a collection in a later turn of the loop.
-function collect(key) {
+function forget(key, said) {
+  handles.delete(key);
   setImmediate(() => {
     globalThis.gc();
-    setImmediate(() => tell(key, 'dropped'));
+    setImmediate(() => tell(key, said));
   });
 }
 

@@ -147,7 +147,9 @@ class Client {
   /** As `start`; resolves with the event, or rejects with its error. */
   ask(call) {
     return new Promise((resolve, reject) => {
-      this.start(call, (event) => (event.status === 0 ? resolve(event) : reject(errorOfEvent(event))));
+      this.start(call, (event) =>
+        event.status === 0 ? resolve(event) : reject(errorOfEvent(event)),
+      );
     });
   }
 
@@ -155,7 +157,8 @@ class Client {
     log(event);
     if (event.type === Type.LOG) warn(event.message);
     if (event.type === Type.LOST) this.#grants.get(event.grant)?.lose(event.reason);
-    if (event.type === Type.RELEASED && event.opId === 0) this.#grants.get(event.grant)?.end(closed());
+    if (event.type === Type.RELEASED && event.opId === 0)
+      this.#grants.get(event.grant)?.end(closed());
     const request = this.#requests.get(event.opId);
     if (STAGES.has(event.type)) request?.stage?.(event);
     else if (request) this.#end(event.opId, event);

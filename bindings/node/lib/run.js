@@ -21,7 +21,8 @@ class Run {
         return 0;
       } catch (error) {
         // Work that was told to end often ends by an error that says just that.
-        if (term.signal.aborted && (error === term.signal.reason || error?.name === 'AbortError')) return 0;
+        if (term.signal.aborted && (error === term.signal.reason || error?.name === 'AbortError'))
+          return 0;
         failed(error);
         return 1;
       }
@@ -34,7 +35,8 @@ class Run {
     return new Promise((resolve, reject) => {
       this.#opId = client.start(
         (opId) => native.mpsync_election_run_start(raw, opId, value, waitMs),
-        (event) => this.#working.then(() => (event.status === 0 ? resolve() : reject(errorOfEvent(event)))),
+        (event) =>
+          this.#working.then(() => (event.status === 0 ? resolve() : reject(errorOfEvent(event)))),
         (event) => this.#take(event),
       );
     });

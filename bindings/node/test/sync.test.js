@@ -1,30 +1,14 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { execFile } = require('node:child_process');
 const { readdirSync } = require('node:fs');
 const { monitorEventLoopDelay } = require('node:perf_hooks');
 const { test } = require('node:test');
-const { promisify } = require('node:util');
 const { Worker } = require('node:worker_threads');
 const sync = require('..');
+const { force, fresh, program, FORCE } = require('./support.js');
 
 const { Election, Lock, withLock } = sync;
-const run = promisify(execFile);
-
-let stores = 0;
-/** A store that nobody else has. */
-const fresh = () => `memory:${++stores}`;
-
-/** A program of its own, which finds the package as `sync`. */
-function program(text, url) {
-  const script = `const sync = require(${JSON.stringify(require.resolve('..'))}); ${text}`;
-  return run(process.execPath, ['-e', script], {
-    env: { ...process.env, MPSYNC_URL: url },
-    timeout: 60_000,
-  });
-}
-
 test('a held lock refuses the next, and its release lets it in with a higher token', async () => {
   const url = fresh();
   const [one, other] = [new Lock('x', { url }), new Lock('x', { url })];
@@ -178,9 +162,8 @@ test('a process ends by itself when it holds nothing, and lives while it does', 
 
 test('a loss without anybody to tell is an unhandled error', async () => {
   const losing = (listener) => `
-    const { Client, native } = require(${JSON.stringify(require.resolve('../lib/client.js'))});
     const lock = new sync.Lock('x', () => {
-      setImmediate(() => native.mpsync_client_force_release(Client.of().native, 'x', 1));
+      setImmediate(() => (${FORCE})('x'));
     }, ${listener}, { ttl: '1s' });
     lock.lock();`;
   await assert.rejects(
@@ -192,12 +175,11 @@ test('a loss without anybody to tell is an unhandled error', async () => {
 });
 
 test('losing a lock aborts its work, and withLock rejects', async () => {
-  const { Client, native } = require('../lib/client.js');
   const url = fresh();
   const work = ({ signal }) =>
     new Promise((resolve) => {
       signal.addEventListener('abort', () => resolve(7));
-      native.mpsync_client_force_release(Client.of(url).native, 'x', 1);
+      force('x', url);
     });
   await assert.rejects(withLock('x', { url, ttl: '1s' }, work), sync.LockLost);
   await withLock('x', { url }, ({ token }) => assert.ok(token > 0n));
