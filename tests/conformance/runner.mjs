@@ -39,14 +39,16 @@ const verbs = {
       tell(key, 'cut');
     }
   },
-  cut: (key) => cuts.get(key).abort(),
+  cut: (key) => cuts.get(key)?.abort(),
   waits: (key) =>
-    handles.get(key).on('waiting', ({ holder, position }) => tell(key, 'waits', holder, position)),
+    handles.get(key).on('waiting', ({ holder, position }) =>
+      tell(key, 'waits', holder ?? '-', position),
+    ),
   lead: async (key, value) => {
     await handles.get(key).lead((term) => work(key, term), { value });
     tell(key, 'over');
   },
-  done: (key, how) => works.get(key)(how),
+  done: (key, how) => works.get(key)?.(how),
   stop: (key) => handles.get(key).stop(),
   resign: (key) => handles.get(key).resign(),
   close: async () => {
@@ -121,10 +123,10 @@ function left(ms) {
 // One term: it lasts until it is told to be done.
 async function work(key, term) {
   tell(key, 'term', term.token);
-  term.signal.addEventListener('abort', () =>
-    tell(key, 'ending', term.ending.reason, left(term.ending.left)),
-  );
+  const end = () => tell(key, 'ending', term.ending.reason, left(term.ending.left));
+  term.signal.addEventListener('abort', end);
   const how = await new Promise((resolve) => works.set(key, resolve));
+  term.signal.removeEventListener('abort', end);
   if (how === 'fail') throw new Error('as it was told');
 }
 

@@ -104,13 +104,12 @@ class Election extends Named {
 
   /** Stands again and again until the loop is aborted, whose end is this one's. */
   async #lead(work, failed, value, waitMs, loop) {
-    const text = valueOf(value);
-    const run = new Run(this.open(), (term) => work(this.hold(term)), failed);
-    const ended = run.start(text, waitMs);
-    const listens = whenAborted(loop.signal, () => run.stop());
-    if (loop.signal.aborted) run.stop();
+    let listens = () => {};
     try {
-      await ended;
+      const text = valueOf(value);
+      const run = new Run(this.open(), (term) => work(this.hold(term)), failed);
+      listens = whenAborted(loop.signal, () => run.stop());
+      if (!loop.signal.aborted) await run.start(text, waitMs);
     } finally {
       listens();
       if (this.#loop === loop) this.#loop = null;
