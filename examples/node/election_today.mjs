@@ -1,8 +1,10 @@
-// One leads, until its term is lost or given back.
+// One leads, until it is stopped; `term.signal` aborts when the work is to end.
 import { Election } from '@metaparticle/sync';
 
 const election = new Election('example', { value: 'http://me:8080' });
-const term = await election.campaign();
-console.log('leading');
-await term.release();
+await election.lead(async (term) => {
+  term.signal.throwIfAborted();
+  console.log('leading');
+  election.stop();
+});
 console.log('not leading');

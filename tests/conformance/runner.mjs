@@ -41,9 +41,9 @@ const verbs = {
   },
   cut: (key) => cuts.get(key)?.abort(),
   waits: (key) =>
-    handles.get(key).on('waiting', ({ holder, position }) =>
-      tell(key, 'waits', holder ?? '-', position),
-    ),
+    handles
+      .get(key)
+      .on('waiting', ({ holder, position }) => tell(key, 'waits', holder ?? '-', position)),
   lead: async (key, value) => {
     await handles.get(key).lead((term) => work(key, term), { value });
     tell(key, 'over');
