@@ -12,6 +12,7 @@ const globals = {
   process: 'readonly',
   require: 'readonly',
   setImmediate: 'readonly',
+  setTimeout: 'readonly',
 };
 
 module.exports = [

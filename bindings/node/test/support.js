@@ -4,6 +4,7 @@
 const { execFile } = require('node:child_process');
 const { once } = require('node:events');
 const { readdirSync } = require('node:fs');
+const { after } = require('node:test');
 const { promisify } = require('node:util');
 const { Client, native } = require('../lib/client.js');
 
@@ -19,6 +20,9 @@ function program(text, url, ...flags) {
 }
 
 let stores = 0;
+
+// What a failed test still holds or asks for would keep the process.
+after(() => setTimeout(() => process.exit(), 2000).unref());
 
 module.exports = {
   /** Text of a program that takes the name from whoever has it. */
