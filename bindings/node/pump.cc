@@ -119,8 +119,8 @@ void on_function_end(napi_env, void *, void *context)
 
 } // namespace
 
-struct pump *pump_start(napi_env env, mpsync_client *client, mpsync_queue *queue, int closes,
-    napi_value callback)
+struct pump *pump_start(
+    napi_env env, mpsync_client *client, mpsync_queue *queue, int closes, napi_value callback)
 {
 	struct pump *pump = new ::pump{client, queue, closes != 0, nullptr, {}};
 	napi_value name;

@@ -12,8 +12,8 @@
 struct pump;
 
 /* `closes`: the client is closed with the environment; else the process's end is its end. */
-struct pump *pump_start(napi_env env, mpsync_client *client, mpsync_queue *queue, int closes,
-    napi_value callback);
+struct pump *pump_start(
+    napi_env env, mpsync_client *client, mpsync_queue *queue, int closes, napi_value callback);
 /* Whether the loop has to go on for the events that may come. */
 void pump_ref(napi_env env, struct pump *pump, int wanted);
 /* The handle is freed by its number, or with the pump. */
