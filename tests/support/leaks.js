@@ -24,12 +24,10 @@ async function work() {
 
 async function main() {
   await work();
-  const client = Client.of(url);
-  while (client.handleCount > 0) {
+  while (Client.of(url).handleCount > 0) {
     globalThis.gc();
     await new Promise((resolve) => setImmediate(resolve));
   }
-  await client.close();
 }
 
 main();
