@@ -24,10 +24,12 @@ async function work() {
 
 async function main() {
   await work();
-  while (Client.of(url).handleCount > 0) {
+  const client = Client.of(url);
+  while (client.handleCount > 0) {
     globalThis.gc();
     await new Promise((resolve) => setImmediate(resolve));
   }
+  await client.close();
 }
 
 main();
