@@ -1,5 +1,6 @@
 #include "client.h"
 
+#include "base/crypto.h"
 #include "base/identity.h"
 #include "base/status.h"
 #include "base/store_url.h"
@@ -109,6 +110,11 @@ mpsync_client *mpsync_client_open(
 	bool good;
 
 	succeed(error);
+	if (!crypto_install()) {
+		free(client);
+		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
+		return NULL;
+	}
 	if (queue && queue_check_usable(queue, error) != MPSYNC_OK) {
 		free(client);
 		return NULL;

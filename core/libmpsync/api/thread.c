@@ -1,6 +1,7 @@
 #include "client.h"
 #include "lock.h"
 
+#include "base/crypto.h"
 #include "base/identity.h"
 #include "base/status.h"
 #include "stores/open.h"
@@ -270,6 +271,7 @@ static void *client_main(void *context)
 	client_end_op(
 	    client, &client->close_op, &(mpsync_event){.type = MPSYNC_EVENT_DONE, .status = MPSYNC_OK});
 	client_unreference(client);
+	crypto_end_thread();
 	return NULL;
 }
 

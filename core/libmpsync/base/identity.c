@@ -1,5 +1,6 @@
 #include "identity.h"
 
+#include "crypto.h"
 #include "text.h"
 
 #include <openssl/evp.h>
@@ -18,9 +19,13 @@ bool id_digest(const struct id *secret, struct id *digest)
 {
 	char hex[ID_HEX_SIZE];
 	unsigned char sha[EVP_MAX_MD_SIZE];
+	bool good;
 
 	id_to_hex(secret, hex);
-	if (EVP_Digest(hex, ID_HEX_SIZE - 1, sha, NULL, EVP_sha256(), NULL) != 1)
+	crypto_enter();
+	good = EVP_Digest(hex, ID_HEX_SIZE - 1, sha, NULL, EVP_sha256(), NULL) == 1;
+	crypto_leave();
+	if (!good)
 		return false;
 	memcpy(digest->bytes, sha, sizeof digest->bytes);
 	return true;

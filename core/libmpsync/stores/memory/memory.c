@@ -42,8 +42,9 @@ struct backend {
 	bool changed_any;
 };
 
-/* The one global variable: clients that open the same name share its locks. */
+/* Clients of one process that open the same name share its locks. */
 static struct memory *memories;
+static bool guarded; /* against forks in the middle of a change; both under the mutex */
 
 static pthread_mutex_t memories_mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -338,15 +339,33 @@ static struct memory *memory_new(const char *name)
 	return memory;
 }
 
+static void before_fork(void)
+{
+	pthread_mutex_lock(&memories_mutex);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&memories_mutex);
+}
+
+/* Another process has other locks, and what was being changed here is not touched there. */
+static void after_fork_in_child(void)
+{
+	memories = NULL;
+	pthread_mutex_unlock(&memories_mutex);
+}
+
 static struct memory *memory_share(const char *name)
 {
 	struct memory *memory;
 
 	pthread_mutex_lock(&memories_mutex);
+	guarded = guarded || pthread_atfork(before_fork, after_fork, after_fork_in_child) == 0;
 	for (memory = memories; memory; memory = memory->next)
 		if (strcmp(memory->name, name) == 0)
 			break;
-	if (!memory)
+	if (!memory && guarded)
 		memory = memory_new(name);
 	if (memory)
 		memory->references++;

@@ -1,7 +1,8 @@
 #include "file.h"
+
+#include "base/crypto.h"
 #include "base/identity.h"
 #include "base/list.h"
-
 #include "base/status.h"
 #include "schema.h"
 #include "system.h"
@@ -74,7 +75,7 @@ static void after_fork_in_child(void)
 static bool install(void)
 {
 	if (!installed)
-		installed = sqlite_system_install() &&
+		installed = sqlite_system_install() && crypto_install() &&
 		            pthread_atfork(before_fork, unlock_all, after_fork_in_child) == 0;
 	return installed;
 }
