@@ -13,12 +13,14 @@ from mutants import BINDINGS, CORE, LANGUAGES, LISTS, ROOT
 SANITIZED = ROOT / "build-asan"
 DEBUG = ROOT / "build-debug"
 FOLDERS = ("integration", "edges", "etcd", "kubernetes")
+# Sanitizers do not outlive a fork.
+UNSANITIZED = ("unit test_fork",)
 # What those tests start.
 NOT_STARTED = re.compile(r"(test_|fuzz_|bench$|constant$|simulation$)")
 
 
 def build_of(test):
-    return DEBUG if test.partition(" ")[0] in FOLDERS else SANITIZED
+    return DEBUG if test in UNSANITIZED or test.partition(" ")[0] in FOLDERS else SANITIZED
 
 
 def programs(build, of_a_kind):
@@ -54,7 +56,7 @@ def command(test):
     """What runs it, in which folder."""
     kind, _, name = test.partition(" ")
     if kind == "unit":
-        return [str(SANITIZED / "bin" / name)], ROOT
+        return [str(build_of(test) / "bin" / name)], ROOT
     if kind == "simulation":
         return [str(SANITIZED / "bin" / "simulation"), *name.split()], ROOT
     if kind in FOLDERS:
