@@ -31,8 +31,9 @@ void arrivals_note(struct arrivals *arrivals, int number, enum arrived_at at, ui
 void arrivals_precede_command(struct arrivals *arrivals);
 
 /*
- * What the keeper alone has, and is pending at `mpsync` as well (signal_bit): it was sent to both,
- * and is not decided before `mpsync` has told so, however long that takes.
+ * A signal that has reached the keeper and is pending at `mpsync` was sent to both, so it must not
+ * be passed on: nothing is decided before `mpsync` has reported it. on_their_way is a set of
+ * signal_bit.
  */
 void arrivals_await(struct arrivals *arrivals, uint64_t on_their_way, uint64_t now_ms);
 

@@ -61,8 +61,8 @@ int right_open(struct right *right, const struct arguments *arguments, bool elec
 	if (right->wait_ms == WAIT_AS_SET)
 		right->wait_ms = options_ms(&right->client->options, OPTION_WAIT);
 	/*
-	 * A mpsync that gives up has to end, and cannot take back a late grant: so it waits longer for
-	 * an answer.
+	 * The process exits after a try, so nobody could withdraw a grant whose answer comes later: the
+	 * try waits for half a ttl instead of a third.
 	 */
 	right->client->try_ms = (uint64_t)options_ms(&right->client->options, OPTION_TTL) / 2;
 	code = set_grace(right, arguments);

@@ -8,8 +8,8 @@
 #include "link.h"
 
 /*
- * How late each acts, in quarters of the time that the keeper had for acting; the later one is the
- * reserve.
+ * The guard acts when the keeper is late by two quarters of the time that it had for acting,
+ * `mpsync` at three, in case the guard fails as well.
  */
 enum watch_patience { WATCH_GUARD = 2, WATCH_MPSYNC = 3 };
 

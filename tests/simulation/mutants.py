@@ -81,8 +81,8 @@ MUTANTS = [
         ("elector/protocol/session.c", "end_stream(session->stream, \"replaced\");",
          "{\n\t\tend_stream(session->stream, \"replaced\");\n\t\thand_over(session);\n\t}")]),
     ("11", "a cancelled claim's late grant is kept", [
-        ("libmpsync/protocol/claim.c", "return; /* too late: LEAVING withdraws it */",
-         "{\n\t\tclaim->attempted = false;\n\t\treturn;\n\t}")]),
+        ("libmpsync/protocol/claim.c", "if (claim->state != CLAIM_WAITING)\n\t\treturn;\n\tif (input->now_ms >= later(",
+         "if (claim->state != CLAIM_WAITING) {\n\t\tclaim->attempted = false;\n\t\treturn;\n\t}\n\tif (input->now_ms >= later(")]),
     ("12", "a write that changes nothing counts as a renewal", [
         ("libmpsync/protocol/record.c", "return there_us + second_us;", "return there_us;"),
         ("libmpsync/stores/records/renewals.c", "record->version != task->grant->version", "true")]),
@@ -153,8 +153,8 @@ MUTANTS = [
     ("77", "an elector says lost of what another elector has adopted", [
         ("elector/protocol/outcomes.c", "if (event->reason == MPSYNC_REASON_OTHER_ELECTOR) answer_in_doubt(",
          "if (false) answer_in_doubt("),
-        ("elector/protocol/outcomes.c", "answer_in_doubt(ticket->sessions, request); /* with another elector it may go on */",
-         "answer_error(ticket->sessions, request, 409, \"lost\", \"the grant has ended\");")], "2"),
+        ("elector/protocol/outcomes.c", "request->read_ms);\n\telse\n\t\tanswer_in_doubt(ticket->sessions, request);",
+         "request->read_ms);\n\telse\n\t\tanswer_error(ticket->sessions, request, 409, \"lost\", \"the grant has ended\");")], "2"),
     ("95", "callers of the old wire do not regain what a former elector gave them", [
         ("libmpsync/stores/records/attempts.c", "if (task->claim->regain)", "if (false)")], "2"),
     ("96", "etcd: callers of the old wire do not regain what a former elector gave them", [
@@ -191,7 +191,7 @@ MUTANTS = [
         ("libmpsync/stores/etcd/leave.c", "if (got->succeeded) answer_freed(entry, false); else resolve_doubt(entry);",
          "answer_freed(entry, false);")], "4"),
     ("74", "a place that was given on, and whose client waits no longer, rings for ever", [
-        ("elector/protocol/tickets.c", "ticket_set_timer(ticket, HEAP_NEVER);\n\t\t/* Nobody believes", "/* Nobody believes")], "4"),
+        ("elector/protocol/tickets.c", "} else {\n\t\tticket_set_timer(ticket, HEAP_NEVER);", "} else {")], "4"),
     ("28", "a place that a waiter takes counts as a sign of life of the holder", [
         ("libmpsync/protocol/record.c", "a->revoked == b->revoked;",
          "a->revoked == b->revoked && text_same(a->next, b->next);")], "0"),

@@ -106,7 +106,6 @@ static cJSON *lock_object(const struct ticket *ticket, uint64_t remaining)
 	char text[DURATION_TEXT_SIZE];
 	cJSON *spec;
 
-	/* A heartbeat renews only grants that this elector has confirmed. */
 	duration_format(text, remaining);
 	spec = cJSON_GetObjectItem(object, "spec");
 	return wire_whole(object, wire_add_text(object, "elector", sessions->instance) &&

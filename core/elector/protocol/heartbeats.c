@@ -44,8 +44,8 @@ static uint64_t remaining_of(const struct ticket *ticket, const struct beat *bea
 }
 
 /*
- * Other grants of the ttl were renewed after this one should have been: the store does not renew
- * it. It is listed by itself, so that the others do not end with it.
+ * The store renews other grants of the same ttl, but not this one. One remaining time is sent for
+ * all grants of a ttl, so this grant is listed apart and does not shorten theirs.
  */
 static bool is_low(const struct ticket *ticket, const struct beat *beat, size_t slot)
 {

@@ -92,8 +92,7 @@ static void on_lost(struct ticket *ticket, const struct engine_event *event)
 	}
 }
 
-/* It has been given back: to who asked for that the release is told, to others that it has ended.
- */
+/* The grant was released: requests for the release are answered 200, all others 409. */
 static void answer_end(struct ticket *ticket, struct sessions_request *request)
 {
 	if (request->releases)
@@ -195,10 +194,11 @@ static void on_value_stored(struct ticket *ticket, const struct engine_event *ev
 	if (!request)
 		return;
 	ticket->stored_order = ticket->order;
+	/* Without it, another elector may have adopted the grant, so 503 and not 409. */
 	if (event->status == MPSYNC_OK)
 		ticket_answer_lock(ticket, request, request->read_ms);
 	else
-		answer_in_doubt(ticket->sessions, request); /* with another elector it may go on */
+		answer_in_doubt(ticket->sessions, request);
 }
 
 /*

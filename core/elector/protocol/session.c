@@ -77,9 +77,9 @@ static void drop_event(struct session *session)
 }
 
 /*
- * Where a session's numbers begin: below 2^53, and elsewhere at each elector. With equal numbers a
- * client that moves between electors would name the stream of one elector, and acknowledge its
- * events, to the other.
+ * A random start for event numbers and stream generations, below 2^53 and different at each
+ * elector. With the same start a client that moves between electors would acknowledge events that
+ * the new elector never sent.
  */
 static uint64_t draw_base(const struct sessions *sessions, unsigned bits)
 {

@@ -47,11 +47,12 @@ struct ticket {
 	struct ticket *previous;
 	struct engine_claim *engine_claim; /* has name, holder, value, ttl and token */
 	enum ticket_state state;
-	bool queued;     /* an event tells of its grant */
-	bool to_release; /* what is adopted is released at once */
-	/* Of the callers who name no holder: its answers count for a time of their own. */
+	bool queued;     /* the client is told of the grant by an event, not by an answer */
+	bool to_release; /* when the grant is adopted it is released at once */
+	/* The claim of the anonymous holder, whose callers rely on each answer for 30 s. */
 	bool old_wire;
-	uint64_t told_until_ms; /* so long its client may believe what it was told */
+	/* Until when the client may rely on its right, with 5 % for a slower client clock. */
+	uint64_t told_until_ms;
 	uint64_t overtaking_token;
 	uint64_t order;        /* the number of the value that is being stored */
 	uint64_t stored_order; /* the number of the value that was stored last */
@@ -138,7 +139,10 @@ const struct store_claim *ticket_claim(const struct ticket *ticket);
 struct ticket *ticket_find(const struct sessions *sessions, const struct id *claim);
 /* A ticket that has joined its session. NULL without memory. */
 struct ticket *ticket_new(struct sessions *sessions, const struct put *put);
-/* Likewise; its answer is the request's. NULL: without memory, and that was answered. */
+/*
+ * As ticket_new, and holds the request back until the ticket's outcome is known. NULL: no memory;
+ * the request was answered with 503.
+ */
 struct ticket *ticket_for(
     struct sessions *sessions, const struct put *put, struct sessions_request *request);
 /* Its client may hold: nothing was done to give it away. */
@@ -197,9 +201,15 @@ void ticket_post_refused(struct ticket *ticket, const char *code, const char *me
 /* Its callers give an answer up after 10 s. */
 #define OLD_WIRE_TRY_MS 5000
 
-/* It was granted or renewed, or that is waited for no longer: all who asked are answered. */
+/*
+ * Answer every held-back request of the ticket: its grant was made or renewed, or the time to wait
+ * for that is over.
+ */
 void old_wire_answer(struct ticket *ticket);
-/* Another elector has it for the same callers: what is adopted from there answers who has asked. */
+/*
+ * Has another elector of the same identity taken the grant over while requests wait here? They are
+ * answered when this elector has adopted the grant.
+ */
 bool old_wire_follows(const struct ticket *ticket, enum mpsync_reason reason);
 
 /* ---- answers.c ---- */
@@ -227,7 +237,10 @@ void answer_holder(
     struct sessions *sessions, struct sessions_request *request, int status, uint32_t position);
 void answer_no_memory(struct sessions *sessions, struct sessions_request *request);
 void answer_in_doubt(struct sessions *sessions, struct sessions_request *request);
-/* It is held, but its right has run out meanwhile. */
+/*
+ * 503: the store still shows the grant, but no renewal was acknowledged in time, so the client may
+ * not rely on it yet.
+ */
 void answer_unconfirmed(struct sessions *sessions, struct sessions_request *request);
 void answer_released(struct sessions *sessions, const char *name, struct sessions_request *request);
 

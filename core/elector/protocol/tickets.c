@@ -251,7 +251,10 @@ void ticket_ring(struct ticket *ticket)
 		ticket_set_timer(ticket, ticket->told_until_ms);
 	} else {
 		ticket_set_timer(ticket, HEAP_NEVER);
-		/* Nobody believes any more: release it at once, instead of letting it run out (rule 6). */
+		/*
+		 * The client no longer relies on the grant: released now, the name is free before the
+		 * record's ttl is over (rule 6).
+		 */
 		if (ticket_is_held(ticket))
 			ticket_release(ticket, TICKET_EXPIRING, &sessions->counters.takeovers_expiry);
 	}

@@ -90,7 +90,10 @@ void lock_take_spares(mpsync_lock *lock, struct spares *spares);
 mpsync_status lock_begin_asking(
     mpsync_lock *lock, struct lock_command *command, uint64_t op_id, mpsync_error *error);
 void lock_end_asking(mpsync_lock *lock);
-/* Of the handle's latest request nothing is to be left: if it has this number; 0: its grant. */
+/*
+ * From here on another request may queue behind the handle's latest one, which is being taken back
+ * (op_id names it) or whose grant is being released (0).
+ */
 void lock_begin_leaving(mpsync_lock *lock, uint64_t op_id);
 /* Put a request by if something is left of the one before; false: nothing is. */
 bool lock_park(mpsync_lock *lock, struct lock_command *command);

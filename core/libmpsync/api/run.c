@@ -252,7 +252,7 @@ static void end_term(struct lock_run *run, const mpsync_event *event, enum terms
 
 	lock->release.open = false;
 	lock_end_grant(lock, &answer);
-	/* Who asked for the end of a term that was lost before is told that. */
+	/* The grant was lost before the release was carried out, so the release fails. */
 	if (what == TERMS_LOST) {
 		answer.type = MPSYNC_EVENT_FAILED;
 		answer.status = MPSYNC_E_NOT_HELD;

@@ -12,8 +12,10 @@
 #define FURTHER_NEVER UINT64_MAX
 /* How many requests of one question are under way at most. */
 #define FURTHER_MOST 3
-/* Where they are sent less often, the last is sent so long before the end, and a place is kept for
- * it. */
+/*
+ * If further requests are farther apart than this, the last one is sent so long before the end, and
+ * one of the FURTHER_MOST is kept for it.
+ */
 #define FURTHER_LAST_MS 2500
 
 struct further {

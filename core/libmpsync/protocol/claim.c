@@ -132,9 +132,8 @@ static void lose(struct claim *claim, enum mpsync_reason reason, uint64_t now_ms
 }
 
 /*
- * The grant is lost here, but the store may still show it. An elector's client believes what it was
- * told, by a clock that may be slower by 5 %, so the record stays until that time is over (rule 1,
- * proof of death).
+ * The engine gives the grant up. The elector's client may rely on the grant for 5 % longer, because
+ * its clock may be slower; the record is removed only after that (rule 1, proof of death).
  */
 static void lose_in_doubt(struct claim *claim, enum mpsync_reason reason, uint64_t now_ms)
 {
@@ -144,7 +143,10 @@ static void lose_in_doubt(struct claim *claim, enum mpsync_reason reason, uint64
 	claim->withdraw_from_ms = believed_until_ms;
 }
 
-/* A wait that ended says why: the store's last answer, busy or an error. */
+/*
+ * End the wait: as BUSY if the store's last answer was that another claim holds the name, else as
+ * FAILED with the last error.
+ */
 static void give_up(struct claim *claim, uint64_t now_ms)
 {
 	leave(claim, claim->status == MPSYNC_OK ? CLAIM_REPORT_BUSY : CLAIM_REPORT_FAILED, now_ms);
@@ -204,8 +206,9 @@ static void extend(struct claim *claim, const struct claim_input *input)
 
 static void on_granted(struct claim *claim, const struct claim_input *input)
 {
+	/* If the wait ended before this grant arrived, LEAVING withdraws the grant. */
 	if (claim->state != CLAIM_WAITING)
-		return; /* too late: LEAVING withdraws it */
+		return;
 	if (input->now_ms >= later(input->answer.sent_at_ms, input->answer.right_ms)) {
 		/*
 		 * The right ran out before the answer arrived, so it never was a grant; a new write gets a
@@ -239,9 +242,9 @@ static void on_busy(struct claim *claim, const struct claim_input *input)
 }
 
 /*
- * A record that somebody deleted leaves the name free for the next contender. This engine's next
- * claim would come at once, but the client on whose behalf the engine held it may believe in it
- * until the right ends.
+ * This engine's next waiter would take a name at once whose record somebody has deleted. Behind an
+ * elector the client that held the grant may rely on its right until the right ends, so the
+ * hand-off waits.
  */
 static bool may_be_believed(const struct claim *claim, const struct claim_answer *answer)
 {
@@ -255,8 +258,8 @@ static void on_gone(struct claim *claim, const struct claim_input *input)
 		return;
 	}
 	/*
-	 * The grant was lost a moment before for another reason. It is being withdrawn, or will be when
-	 * nobody believes in it any more.
+	 * The claim is leaving already. The record stays until the client's right has ended, so this
+	 * answer must not free the name earlier.
 	 */
 	if (claim->state == CLAIM_LEAVING && may_be_believed(claim, &input->answer) &&
 	    (input->answer.still_there || input->now_ms < claim->withdraw_from_ms))

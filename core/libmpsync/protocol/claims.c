@@ -90,8 +90,9 @@ void engine_drop(struct engine_claim *claim)
 }
 
 /*
- * Can no claim reach the store, because another claim of this engine holds the name or waits for
- * it?
+ * Is the name known to be held, so that a waiter that is queued in this engine may end as BUSY? Yes
+ * if the first claim of the queue holds the name, or was told by the store that another holder
+ * does.
  */
 static bool is_held_here(const struct engine_claim *claim)
 {

@@ -12,9 +12,9 @@
 /* Where a claim stands among the claims of its engine for the same name. */
 enum turn {
 	TURN_AWAITED,  /* behind another claim */
-	TURN_HAS_COME, /* the engine has not yet come to it */
+	TURN_HAS_COME, /* first of its name; the engine has not yet given it its turn */
 	TURN_TAKEN,
-	TURN_TO_LEAVE, /* likewise, but the claim is to be withdrawn */
+	TURN_TO_LEAVE, /* the engine will withdraw it instead of giving it a turn */
 	TURN_OVER      /* the claim has ended, and is freed when no step of it is under way */
 };
 

@@ -34,12 +34,14 @@ struct store_claim {
 	uint32_t value_stored;  /* the version that the store has, set before CLAIM_RENEWED */
 	bool election : 1;
 	bool adopt : 1; /* `attempt` confirms the grant that a former instance made */
-	bool
-	    regain : 1;   /* `attempt` adopts what another instance had for this claim, whatever its
-	                     token, and sets `adopt` and `token`; else, without `adopt`, it is like any */
-	bool any_ttl : 1; /* adopt: the grant keeps its ttl; the store sets ttl_ms to it */
-	bool once : 1;    /* a try: do not queue it */
-	bool awaits_store : 1; /* where nobody has ever answered, somebody may yet */
+	/*
+	 * The token is not known. If the store shows a grant of this claim by another instance,
+	 * `attempt` adopts it and sets `adopt` and `token`; if not, it contends for a new grant.
+	 */
+	bool regain : 1;
+	bool any_ttl : 1;      /* adopt: the grant keeps its ttl; the store sets ttl_ms to it */
+	bool once : 1;         /* a try: do not queue it */
+	bool awaits_store : 1; /* wait also for a server that has never answered */
 	bool brief : 1;        /* waits so short a time that a place in a queue is not worth a write */
 };
 
@@ -147,13 +149,13 @@ struct store_ops {
 	void (*run)(struct store *store);
 	void (*close)(struct store *store);
 	/*
-	 * Is anything under way that no claim waits for, but that other programs see the result of?
-	 * NULL: never.
+	 * Must closing wait for work that belongs to no claim and that other programs see, such as
+	 * removing a Pod's leader label? NULL: never.
 	 */
 	bool (*finishing)(const struct store *store);
 	/*
-	 * Why the store has not answered, where it is not for silence of the other side; NULL: it is.
-	 * May be NULL.
+	 * The reason of a missing answer if the server is not its cause (no credentials, say). Returns
+	 * NULL if the server is silent. May be NULL.
 	 */
 	const char *(*silence)(const struct store *store);
 	/*
@@ -198,7 +200,7 @@ struct store {
 	 * change until then.
 	 */
 	bool bears_token_late;
-	/* Grants of a process that has died stay until their ttl is over: nothing here tells of it. */
+	/* The store cannot notice that a process died: its grants are taken over only after the ttl. */
 	bool outlives_process;
 };
 

@@ -8,7 +8,7 @@
 /* Of the ttl: the pauses while a store refuses. */
 #define RETRY_PART      150
 #define RETRY_MOST_PART 15
-/* Permissions come by hand. */
+/* A person has to change the permission, so retries after a refusal are slow. */
 #define REFUSED_PART 3
 /* Trouble that lasts is told again. */
 #define TROUBLE_EVERY_MS 60000
@@ -208,7 +208,10 @@ static void on_held(struct terms *terms, uint64_t now_ms)
 		terms->state = TERMS_RELEASING; /* stopped a moment before: nobody is told */
 }
 
-/* `reason`: why, if it was not released on behalf of this run. */
+/*
+ * The grant has ended. `reason` is told to the work if it was still leading, that is, if this run
+ * did not release the grant itself.
+ */
 static void on_given_away(struct terms *terms, enum mpsync_reason reason, uint64_t now_ms)
 {
 	terms->held = false;
@@ -220,7 +223,10 @@ static void on_given_away(struct terms *terms, enum mpsync_reason reason, uint64
 		terms->late_ms = now_ms; /* another may lead beside what is still at work */
 }
 
-/* Is it of use to ask again? What was granted once is waited for without an end, if any is. */
+/*
+ * May a later attempt succeed? A refusal is retried only by a run that has led before and waits
+ * without a limit; an outage, until the wait is over.
+ */
 static bool may_be_granted_yet(const struct terms *terms, const struct terms_input *input)
 {
 	if (is_refusal(input->status))

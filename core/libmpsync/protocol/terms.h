@@ -82,7 +82,7 @@ struct terms_host {
 	void (*cancel)(void *context);
 	void (*release)(void *context);
 	void (*tell)(void *context, enum terms_word word);
-	/* TICK is wanted then; the last word counts. */
+	/* Feed TICK at that time; a later call replaces an earlier one. */
 	void (*wake_at)(void *context, uint64_t at_ms);
 	/* `end_status`, and `busy`; the run is not touched any more. */
 	void (*end)(void *context);

@@ -44,8 +44,8 @@ const char *remote_explain(struct remote *remote, const struct http_answer *http
 }
 
 /*
- * Only the elector of the present stream is believed. An elector that has lost our stream takes its
- * end for a proof of death, whatever it answered before (rule 1).
+ * An elector takes the end of the client's stream for a proof of death and releases the client's
+ * grants, whatever it answered before (rule 1). So only the elector of the open stream is believed.
  */
 bool remote_is_current(const struct remote *remote, const cJSON *body)
 {
@@ -55,9 +55,8 @@ bool remote_is_current(const struct remote *remote, const cJSON *body)
 }
 
 /*
- * And only an answer to what was sent after the present stream was opened: an elector that saw the
- * former stream end takes back what it answered until then, even if the present stream is with it
- * again.
+ * The request must also be younger than the open stream: when the stream before ended, the elector
+ * may have released grants that it had confirmed, even if the new stream leads to the same elector.
  */
 bool remote_is_fresh(const struct remote *remote, uint64_t sent_hellos, const cJSON *body)
 {

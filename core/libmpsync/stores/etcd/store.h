@@ -3,6 +3,10 @@
  * the places that are held (held.c), claims (entry.c), their places in a queue (place.c), giving
  * them up (leave.c), adopting them (adopt.c), queries (query.c, list.c, look.h), and observers
  * (observe.c).
+ *
+ * A place is a claim's key in the queue of its name; its facts are a second key, which says whose
+ * the place is. A ghost is a facts key of no claim here; an orphan, an adopted place whose claim is
+ * not here.
  */
 #ifndef MPSYNC_STORES_ETCD_STORE_H
 #define MPSYNC_STORES_ETCD_STORE_H
@@ -284,8 +288,9 @@ void etcd_place_take(struct etcd_entry *entry);
  */
 bool etcd_place_is_nobodys(const struct etcd_entry *entry, const struct etcd_key *place);
 /*
- * Write the facts of a place that is nobody's again, unless there are some: they end it when nobody
- * may believe in it any more. False without memory.
+ * Write the facts of a place that belongs to no claim again if they are missing. Whoever reads the
+ * facts removes the place when the right of its holder has ended; without facts the place would
+ * stay. False without memory.
  */
 bool etcd_place_restore_facts(struct etcd_entry *entry, const struct etcd_key *place,
     void (*send)(struct etcd_entry *, const struct etcd_call *),

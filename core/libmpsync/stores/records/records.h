@@ -92,7 +92,7 @@ struct record_backend {
 /* Takes the backend over, also on failure. NULL without memory or randomness. */
 struct store *records_new(struct record_backend *backend, const struct store_clock *clock);
 
-/* For the waiters of the name only: its holder has renewed, which is no news to observers. */
+/* The holder renewed: waiters observe the ttl anew, observers are not told. */
 void records_seen(struct records *records, const char *name, const struct record *record);
 
 /*

@@ -54,8 +54,8 @@ struct watched_name {
 	uint64_t free_at_ms; /* since when it is free, as this client heard of it; 0: it is held */
 	bool let_go;         /* this client held it last */
 	uint64_t open_at_ms; /* since when all contenders may write; 0: they may not yet */
-	uint32_t windows;    /* they are spread over so many windows */
-	bool racing;         /* this client is one of them */
+	uint32_t windows;    /* over how many windows contenders without a place spread their writes */
+	bool racing;         /* a waiter of this client is among these contenders */
 	struct rivals rivals;
 };
 

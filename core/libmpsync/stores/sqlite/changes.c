@@ -148,7 +148,10 @@ static bool is_of_former_file(const struct sqlite *sqlite, const struct change *
 	return !id_is_none(&change->opening) && !id_equal(&change->opening, &sqlite->file->opening);
 }
 
-/* One version serves a whole transaction: within it a name gets a new holder at most once. */
+/*
+ * All writes of a transaction have one version. Tokens stay unique for each name, because
+ * compare-and-swap on the version before lets one grant of a name succeed in it at most.
+ */
 static int apply(struct sqlite *sqlite, struct change *change, uint64_t version)
 {
 	if (is_of_former_file(sqlite, change)) {
