@@ -177,7 +177,7 @@ tier_tsan() {
 # The programs that the integration tests start, each under valgrind.
 valgrind_build() {
 	mkdir -p build/valgrind/bin
-	for program in mpsync probe; do
+	for program in mpsync probe test_withdraw; do
 		cat >"build/valgrind/bin/$program" <<-WRAPPER
 			#!/bin/sh
 			exec valgrind -q --child-silent-after-fork=yes --error-exitcode=99 \\

@@ -34,11 +34,13 @@ const struct flag flag_table[FLAG_COUNT] = {
     {"identity", "NAME", OPTION_IDENTITY, FOR_STORE,
         "the holder's name for people (POD_NAME, else host and\nprocess)"},
     {"drain", "DURATION", OPTION_DRAIN, FOR_STORE,
-        "how long the work of a program's term may take to\nend; a command has --grace (no limit)"},
+        "for programs that use the library: how long the work\nof a term may take to end (no "
+        "limit)"},
     {"request-timeout", "DURATION", OPTION_REQUEST_TIMEOUT, FOR_STORE,
         "without an answer for so long a further request is\nsent (a sixth of the ttl)"},
     {"fence", "auto|time", OPTION_FENCE, FOR_STORE,
-        "time: the end of this process frees nothing at once (auto)"},
+        "time: after this process ends its locks stay held for\ntheir ttl (auto: free at once "
+        "where the end is proven)"},
     {"mode", "OCTAL", OPTION_MODE, FOR_STORE, "file: the permissions of the file (0600)"},
     {"group", "NAME", OPTION_GROUP, FOR_STORE, "file: the group of the file (the caller's group)"},
     {"ca", "FILE", OPTION_CA, FOR_STORE, "TLS: the authorities for the server (the system's)"},

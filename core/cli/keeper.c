@@ -194,10 +194,11 @@ static void on_waiting(struct keeper *keeper, const mpsync_event *event)
 		return;
 	}
 	notices_clear_line(&keeper->notices);
-	end(keeper, complain(EXIT_NOT_ACQUIRED,
-	                "%s is held by yourself: this command runs under it (MPSYNC_NAME), so it would "
-	                "wait for ever",
-	                name_of(keeper)));
+	end(keeper,
+	    complain(EXIT_NOT_ACQUIRED,
+	        "%s is held by yourself: this command already runs under it (MPSYNC_HELD), so it would "
+	        "wait for ever",
+	        name_of(keeper)));
 }
 
 static void on_failed(struct keeper *keeper, const mpsync_event *event)

@@ -28,8 +28,9 @@ static int set_grace(struct right *right, const struct arguments *arguments)
 		return 0;
 	if (arguments->grace_ms > right->ttl_ms / 5)
 		return complain(EXIT_USAGE,
-		    "--grace: %" PRId64 " ms do not fit into a ttl of %" PRId64 " ms, at most %" PRId64
-		    " ms do; for this grace give --ttl %" PRId64 "ms or more",
+		    "--grace: %" PRId64 " ms do not fit into a ttl of %" PRId64
+		    " ms: at most a fifth of it, %" PRId64 " ms; for this grace give --ttl %" PRId64
+		    "ms or more",
 		    arguments->grace_ms, right->ttl_ms, right->ttl_ms / 5, arguments->grace_ms * 5);
 	right->grace_ms = arguments->grace_ms;
 	return 0;

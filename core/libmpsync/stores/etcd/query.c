@@ -100,7 +100,8 @@ static void revoke(struct etcd_look *look, const struct etcd_key *facts_key)
 		                   .then_count = 1,
 		                   .done = on_forced});
 	else
-		look_end(look, MPSYNC_E_CORRUPT, "its facts are not what this library writes");
+		look_end(look, MPSYNC_E_CORRUPT,
+		    "the holder's facts in etcd were not written by this library, or are damaged");
 	free(text);
 }
 
@@ -116,7 +117,8 @@ static void on_force_facts(struct etcd_call *call, const struct etcd_answer *ans
 		revoke(look, etcd_only(&answer->found[0]));
 	else
 		look_end(look, MPSYNC_E_UNSUPPORTED,
-		    "a client of etcd's own recipe has it, which cannot be told; only --now deletes its "
+		    "a client of etcd's own recipe has it, and cannot be told to release it; only --now "
+		    "deletes its "
 		    "key");
 }
 

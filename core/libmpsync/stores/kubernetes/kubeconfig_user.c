@@ -23,8 +23,8 @@ static bool is_understood(const struct entry *user, mpsync_error *error)
 		if (i < sizeof known / sizeof *known)
 			continue;
 		fail(error, MPSYNC_E_UNSUPPORTED,
-		    "the kubeconfig %.120s: a user has \"%.60s\", which this library does not know, and "
-		    "does not pass over",
+		    "the kubeconfig %.100s: a user has the field \"%.40s\", which is not known here, "
+		    "and not ignored, for it may restrict the user",
 		    user->path, item->string);
 		return false;
 	}
