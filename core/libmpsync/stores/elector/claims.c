@@ -66,7 +66,9 @@ bool remote_is_fresh(const struct remote *remote, uint64_t sent_hellos, const cJ
 void remote_claim_answer_problem(
     struct remote_claim *remote, const struct http_answer *http, const cJSON *body)
 {
-	const enum mpsync_status status = json_status(http->status, json_text(body, "code"));
+	const bool untrusted = http->untrusted && !remote->remote->answered;
+	const enum mpsync_status status =
+	    untrusted ? MPSYNC_E_UNAUTHENTICATED : json_status(http->status, json_text(body, "code"));
 	/*
 	 * Where no elector has ever answered, none may be running: that is an error for a try, and an
 	 * outage for who waits.

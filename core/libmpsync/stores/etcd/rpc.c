@@ -124,7 +124,7 @@ static struct etcd_answer unanswered(struct etcd_rpc *rpc, const struct http_ans
 {
 	/* Where no member has ever answered there may be no etcd: that is an error, not an outage. */
 	if (http->refused && !rpc->answered && ++rpc->refused >= rpc->config.member_count)
-		return refused(MPSYNC_E_UNREACHABLE);
+		return refused(http->untrusted ? MPSYNC_E_UNAUTHENTICATED : MPSYNC_E_UNREACHABLE);
 	return (struct etcd_answer){.result = ETCD_UNKNOWN, .status = MPSYNC_E_UNREACHABLE};
 }
 

@@ -33,12 +33,12 @@ static struct kube_call *call_of(struct request *request)
 static void explain_silence(const struct kube_api *api, const struct http_answer *heard,
     struct kube_answer *answer, char *text, size_t size)
 {
-	answer->problem = MPSYNC_E_UNREACHABLE;
 	/*
 	 * A server that was trusted before may be in the middle of changing its certificate, so this
-	 * passes.
+	 * passes; one that never was has another certificate than the configuration says.
 	 */
 	answer->refused = heard->untrusted && !api->spoke;
+	answer->problem = answer->refused ? MPSYNC_E_UNAUTHENTICATED : MPSYNC_E_UNREACHABLE;
 	answer->unknown = !answer->refused;
 	if (heard->untrusted)
 		snprintf(text, size, "the API server %.80s and %.80s do not agree on certificates: %.130s",
