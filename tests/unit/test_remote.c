@@ -215,6 +215,29 @@ static void test_a_new_value_is_sent(void **state)
 	drop_claim(claim);
 }
 
+/* Goal: where an elector knows no order of values, an answer that shows another value stored none.
+ */
+static void test_an_answer_that_shows_another_value(void **state)
+{
+	struct store_claim *claim = new_claim("n");
+
+	(void)state;
+	attempt(claim);
+	tell(
+	    0, "hello", "{\"elector\":\"%s\",\"stream\":1,\"peer\":\"\",\"resumed\":false}", ELECTOR_A);
+	answer(expect("PUT", "/locks/n"), 200,
+	    "{\"elector\":\"%s\",\"spec\":{\"token\":\"7\",\"remaining\":\"12s\"}}", ELECTOR_A);
+	claim->value = (char *)(uintptr_t) "v";
+	claim->value_version++;
+	renew(claim);
+	answer(expect("PUT", "/locks/n"), 200,
+	    "{\"elector\":\"%s\",\"spec\":{\"token\":\"7\",\"remaining\":\"12s\",\"value\":\"w\"}}",
+	    ELECTOR_A);
+	assert_int_equal(store_world.told.event, CLAIM_RENEWED);
+	assert_int_not_equal(claim->value_stored, claim->value_version);
+	drop_claim(claim);
+}
+
 #define behind_an_elector(test) cmocka_unit_test_setup_teardown(test, open_remote, close_remote)
 
 /* Goal: an elector that says a right of hours is not believed beyond what the ttl gives. */
@@ -266,6 +289,7 @@ int main(void)
 	    behind_an_elector(test_a_beat_without_a_ttl_renews_nothing),
 	    behind_an_elector(test_events_of_another_elector),
 	    behind_an_elector(test_a_new_value_is_sent),
+	    behind_an_elector(test_an_answer_that_shows_another_value),
 	    behind_an_elector(test_a_right_is_no_longer_than_its_ttl_gives),
 	};
 
