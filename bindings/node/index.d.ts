@@ -59,6 +59,7 @@ export interface Waiting {
 
 /** One grant of a lock, or one term of a leader. It stays ended when it has ended. */
 export class Held {
+  /** Made by the package alone. */
   protected constructor();
   /** The name of the lock or election. */
   readonly name: string;
@@ -75,7 +76,12 @@ export class Held {
   /** For `await using`: releases; rejects with `LockLost` if it was lost. */
   [Symbol.asyncDispose](): Promise<void>;
   /** The name, and the token as text. */
-  toJSON(): { name: string; token: string };
+  toJSON(): {
+    /** What is held. */
+    name: string;
+    /** The fencing token, in decimal digits. */
+    token: string;
+  };
 }
 
 /** Why the work of a term is to end. */

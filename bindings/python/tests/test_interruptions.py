@@ -363,13 +363,21 @@ class Arguments(Case):
             self.lock(identity=5)
 
     def test_a_wait_for_a_store_that_is_not_there(self):
-        """Ends when its time is over, with the store's error; meanwhile it is said once."""
+        """It is said once, with what to do; and ends when its time is over, with the store's error."""
+        lock = sync.Lock("x", "http://127.0.0.1:1")
+
+        def wait():
+            with self.assertRaises(sync.Cancelled):
+                lock.acquire()
+
         with self.assertLogs("metaparticle_sync", "WARNING") as logged:
-            with self.assertRaises(sync.StoreError):
-                sync.Lock("x", "http://127.0.0.1:1").acquire(timeout=1.5)
+            self.in_thread(wait)
             self.await_that(lambda: logged.output)
+            lock.cancel()
         self.assertEqual(len(logged.output), 1)
         self.assertIn("mpsync elector", logged.output[0])
+        with self.assertRaises(sync.StoreError):
+            lock.acquire(timeout=0.2)
 
 
 if __name__ == "__main__":
