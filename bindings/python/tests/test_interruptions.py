@@ -363,7 +363,7 @@ class Arguments(Case):
             self.lock(identity=5)
 
     def test_a_wait_for_a_store_that_is_not_there(self):
-        """It is said once, with what to do; and ends when its time is over, with the store's error."""
+        """It is said once, with what to do, and ends in time with the store's error."""
         lock = sync.Lock("x", "http://127.0.0.1:1")
 
         def wait():
