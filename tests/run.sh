@@ -279,8 +279,8 @@ tier_openapi() {
 
 scenarios_with() ( # BUILD: those of the C library
 	cd tests/conformance &&
-		MPSYNC_BUILD="$root/$1" MPSYNC_RUNNERS="{\"c\": [\"$root/$1/bin/runner\"]}" \
-			python3 -m unittest -v conformance
+		KUBEBUILDER_ASSETS="${KUBEBUILDER_ASSETS:-$root/build/kubernetes}" MPSYNC_BUILD="$root/$1" \
+			MPSYNC_RUNNERS="{\"c\": [\"$root/$1/bin/runner\"]}" python3 -m unittest -v conformance
 )
 
 # Of core/ over all that runs it, also where a part fails: the figure is told all the same. The floor only rises.
