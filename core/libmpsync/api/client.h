@@ -65,7 +65,7 @@ struct mpsync_client {
 	    taking_back_ms; /* how long closing waits for writes that may yet be carried out */
 	bool closing;
 	/* Under the mutex of exit.c: */
-	mpsync_client *next_client;
+	mpsync_client *next;
 	bool enlisted;
 };
 

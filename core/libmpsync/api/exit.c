@@ -6,6 +6,7 @@
  */
 #include "client.h"
 
+#include "base/list.h"
 #include "base/status.h"
 
 #include <errno.h>
@@ -41,24 +42,18 @@ bool client_enlist(mpsync_client *client)
 	if (!guarded)
 		guarded = pthread_atfork(before_fork, after_fork, after_fork_in_child) == 0;
 	client->enlisted = guarded;
-	if (guarded) {
-		client->next_client = first;
-		first = client;
-	}
+	if (guarded)
+		SINGLY_ADD(first, client);
 	pthread_mutex_unlock(&mutex);
 	return guarded;
 }
 
 void client_delist(mpsync_client *client)
 {
-	mpsync_client **link = &first;
-
 	if (!client->enlisted || !fork_mark_is_ours(client->mark))
 		return;
 	pthread_mutex_lock(&mutex);
-	while (*link != client)
-		link = &(*link)->next_client;
-	*link = client->next_client;
+	SINGLY_REMOVE(first, client);
 	client->enlisted = false;
 	pthread_mutex_unlock(&mutex);
 }
@@ -74,7 +69,7 @@ void client_tell_end(const mpsync_client *client)
 
 static bool all_have_ended(void)
 {
-	for (mpsync_client *client = first; client; client = client->next_client)
+	for (mpsync_client *client = first; client; client = client->next)
 		if (!client_has_ended(client))
 			return false;
 	return true;
@@ -103,7 +98,7 @@ mpsync_status mpsync_exit(int64_t wait_ms, mpsync_error *error)
 	if (wait_ms < 0)
 		return fail(error, MPSYNC_E_INVALID, "wait_ms is below 0");
 	pthread_mutex_lock(&mutex);
-	for (mpsync_client *client = first; client; client = client->next_client)
+	for (mpsync_client *client = first; client; client = client->next)
 		client_close_at_exit(client);
 	while (!all_have_ended() && code == 0)
 		code = pthread_cond_timedwait(&ended, &mutex, &until);

@@ -105,7 +105,6 @@ void lock_run_acquire(mpsync_client *client, struct command *base)
 void lock_run_cancel(mpsync_client *client, struct command *base)
 {
 	struct lock_command *command = (struct lock_command *)base;
-
 	mpsync_lock *lock = command->lock;
 
 	(void)client;
@@ -143,6 +142,7 @@ void lock_run_withdraw(mpsync_client *client, struct command *base)
 	mpsync_lock *lock = command->lock;
 	const uint64_t op_id = command->op.id;
 
+	(void)client;
 	lock->stopped_op = op_id; /* if it is a run that has not begun yet */
 	if (lock->run && lock->run->op.id == op_id) {
 		run_feed(lock->run, TERMS_STOP);
@@ -154,7 +154,6 @@ void lock_run_withdraw(mpsync_client *client, struct command *base)
 			engine_cancel(lock->claim);
 		}
 	}
-	(void)client;
 	lock_unreference(lock);
 }
 

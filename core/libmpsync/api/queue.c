@@ -295,8 +295,6 @@ mpsync_event *mpsync_queue_wait(mpsync_queue *queue, int64_t timeout_ms)
 
 static void wait_until_told(mpsync_queue *queue, struct waiter *waiter)
 {
-	struct waiter **at = &queue->waiters;
-
 	SINGLY_ADD(queue->waiters, waiter);
 	pthread_mutex_unlock(&queue->mutex);
 	/*
@@ -305,9 +303,7 @@ static void wait_until_told(mpsync_queue *queue, struct waiter *waiter)
 	 */
 	sem_wait(&waiter->told);
 	pthread_mutex_lock(&queue->mutex);
-	while (*at != waiter)
-		at = &(*at)->next;
-	*at = waiter->next;
+	SINGLY_REMOVE(queue->waiters, waiter);
 }
 
 mpsync_event *mpsync_queue_wait_for(mpsync_queue *queue, uint64_t op_id)
