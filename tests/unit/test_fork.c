@@ -16,11 +16,12 @@
 #define MOMENTS 10000
 
 static atomic_bool over;
+static const char *url = "memory:";
 
 /* Each client has a thread of its own, and whatever OpenSSL makes for a thread is made anew. */
 static bool take_a_turn(const char *name)
 {
-	mpsync_client *client = mpsync_client_open("memory:", NULL, NULL, NULL);
+	mpsync_client *client = mpsync_client_open(url, NULL, NULL, NULL);
 	mpsync_lock *lock = mpsync_lock_new(client, name, NULL, NULL);
 	const bool good = mpsync_lock_acquire(lock, -1, NULL) == MPSYNC_OK &&
 	                  mpsync_lock_release(lock, NULL) == MPSYNC_OK;
@@ -81,9 +82,8 @@ static int fork_beside_the_first_use(int moment)
 	return status == 0 ? 0 : 1;
 }
 
-static void test_forked_beside_the_first_use(void **state)
+static void fork_at_every_moment(void)
 {
-	(void)state;
 	for (int i = 0; i < FORKS; i++) {
 		const pid_t program = fork();
 		int status;
@@ -95,11 +95,34 @@ static void test_forked_beside_the_first_use(void **state)
 	}
 }
 
+static void test_forked_beside_the_first_use(void **state)
+{
+	(void)state;
+	fork_at_every_moment();
+}
+
+static void test_forked_beside_the_first_use_of_a_file(void **state)
+{
+	char folder[] = "/tmp/mpsync-fork-XXXXXX";
+	char file_url[sizeof folder + sizeof "file:/locks.db"];
+	char command[sizeof folder + sizeof "rm -r "];
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(file_url, sizeof file_url, "file:%s/locks.db", folder);
+	snprintf(command, sizeof command, "rm -r %s", folder);
+	url = file_url;
+	fork_at_every_moment();
+	url = "memory:";
+	assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
-	/* The first one must not have used the library before. */
+	/* The first ones must not have used the library before. */
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_forked_beside_the_first_use),
+	    cmocka_unit_test(test_forked_beside_the_first_use_of_a_file),
 	    cmocka_unit_test(test_forked_beside_other_threads),
 	};
 

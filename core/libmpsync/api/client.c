@@ -110,7 +110,7 @@ mpsync_client *mpsync_client_open(
 	bool good;
 
 	succeed(error);
-	if (!crypto_install()) {
+	if (!crypto_survives_forks()) {
 		free(client);
 		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 		return NULL;

@@ -6,6 +6,7 @@
  */
 #include "client.h"
 
+#include "base/fork_guard.h"
 #include "base/list.h"
 #include "base/status.h"
 
@@ -15,7 +16,6 @@
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
 static mpsync_client *first;
-static bool guarded;
 
 static void before_fork(void)
 {
@@ -34,18 +34,19 @@ static void after_fork_in_child(void)
 	pthread_mutex_unlock(&mutex);
 }
 
+FORK_GUARD(FORK_LOCKS_FIRST, before_fork, after_fork, after_fork_in_child)
+
 bool client_enlist(mpsync_client *client)
 {
 	if (!client->store->outlives_process)
 		return true;
+	if (!fork_guarded)
+		return false;
 	pthread_mutex_lock(&mutex);
-	if (!guarded)
-		guarded = pthread_atfork(before_fork, after_fork, after_fork_in_child) == 0;
-	client->enlisted = guarded;
-	if (guarded)
-		SINGLY_ADD(first, client);
+	client->enlisted = true;
+	SINGLY_ADD(first, client);
 	pthread_mutex_unlock(&mutex);
-	return guarded;
+	return true;
 }
 
 void client_delist(mpsync_client *client)

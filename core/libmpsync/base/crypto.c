@@ -1,21 +1,16 @@
 #include "crypto.h"
 
+#include "fork_guard.h"
+
 #include <openssl/crypto.h>
-#include <pthread.h>
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static bool installed;
 
-static void install(void)
-{
-	installed = pthread_atfork(crypto_enter, crypto_leave, crypto_leave) == 0;
-}
+FORK_GUARD(FORK_LOCKS_LAST, crypto_enter, crypto_leave, crypto_leave)
 
-bool crypto_install(void)
+bool crypto_survives_forks(void)
 {
-	pthread_once(&once, install);
-	return installed;
+	return fork_guarded;
 }
 
 void crypto_enter(void)

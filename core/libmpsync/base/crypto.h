@@ -7,12 +7,10 @@
 
 #include <stdbool.h>
 
-/*
- * Forks wait for whoever is between enter and leave. Whoever forks with other locks in hand has
- * this installed before them: handlers run in the reverse order. False without memory.
- */
-bool crypto_install(void);
+/* False: there was no memory for it when the library was loaded, and nothing may be opened. */
+bool crypto_survives_forks(void);
 
+/* Forks wait for whoever is between enter and leave. */
 void crypto_enter(void);
 void crypto_leave(void);
 

@@ -2,6 +2,7 @@
 #include "rows.h"
 
 #include "base/clock.h"
+#include "base/fork_guard.h"
 #include "base/identity.h"
 #include "base/list.h"
 
@@ -44,7 +45,6 @@ struct backend {
 
 /* Clients of one process that open the same name share its locks. */
 static struct memory *memories;
-static bool guarded; /* against forks in the middle of a change; both under the mutex */
 
 static pthread_mutex_t memories_mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -356,16 +356,17 @@ static void after_fork_in_child(void)
 	pthread_mutex_unlock(&memories_mutex);
 }
 
+FORK_GUARD(FORK_LOCKS_FIRST, before_fork, after_fork, after_fork_in_child)
+
 static struct memory *memory_share(const char *name)
 {
 	struct memory *memory;
 
 	pthread_mutex_lock(&memories_mutex);
-	guarded = guarded || pthread_atfork(before_fork, after_fork, after_fork_in_child) == 0;
 	for (memory = memories; memory; memory = memory->next)
 		if (strcmp(memory->name, name) == 0)
 			break;
-	if (!memory && guarded)
+	if (!memory && fork_guarded)
 		memory = memory_new(name);
 	if (memory)
 		memory->references++;

@@ -1,6 +1,6 @@
 #include "file.h"
 
-#include "base/crypto.h"
+#include "base/fork_guard.h"
 #include "base/identity.h"
 #include "base/list.h"
 #include "base/status.h"
@@ -72,11 +72,12 @@ static void after_fork_in_child(void)
 	sqlite_system_forked();
 }
 
+FORK_GUARD(FORK_LOCKS_FIRST, before_fork, unlock_all, after_fork_in_child)
+
 static bool install(void)
 {
 	if (!installed)
-		installed = sqlite_system_install() && crypto_install() &&
-		            pthread_atfork(before_fork, unlock_all, after_fork_in_child) == 0;
+		installed = fork_guarded && sqlite_system_install();
 	return installed;
 }
 
