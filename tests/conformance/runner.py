@@ -11,7 +11,7 @@ from metaparticle_sync import Cancelled, Client, Election, Lock, SyncError
 
 client = Client()
 handles = {}
-asking = {}  # by key, of each acquire: that it goes on
+asking = {}  # by key: that the latest acquire is over
 cut_off = set()
 works = {}   # by key: what the work of the present term is told
 threads = {}  # by key: what asks for it, for the same thread asks once
@@ -42,7 +42,6 @@ def seconds(wait_ms):
 
 def acquire(key, wait_ms):
     lock = handles[key]
-    asking[key] = threading.Event()
     try:
         if lock.acquire(timeout=seconds(wait_ms)):
             tell(key, "held", lock.token)
@@ -230,6 +229,7 @@ for line in sys.stdin:
     if words[0] == "exit":
         break
     if words[0] in ASKING:
+        asking[words[1]] = threading.Event()  # before the thread runs: the next line may cut it
         asker(words[1]).put(words)
     elif words[0] in BLOCKING:
         threading.Thread(target=obey, args=words, daemon=True).start()
