@@ -212,6 +212,21 @@ class Spellings(FileCase):
         holder.send("held s")
         self.assertEqual(holder.expect("is_held s"), "is_held s 1")
 
+    def test_links_beside_it_are_refused(self):
+        """What is written into -wal, -shm or the notification file would be written into somebody's file."""
+        precious = pathlib.Path(self.folder, "precious")
+        precious.write_text("precious")
+        for part in PARTS[1:]:
+            for link in (os.link, os.symlink):
+                link(precious, self.path + part)
+                done = self.mpsync("lock", "s", "--wait", "0", "--", "true")
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(self.path + part, done.stderr)
+                self.assertIn("link", done.stderr)
+                os.unlink(self.path + part)
+        self.assertEqual(precious.read_text(), "precious")
+        self.mpsync("lock", "s", "--wait", "0", "--", "true", check=0)
+
     def test_a_file_that_is_mounted_alone_is_refused(self):
         """-wal and -shm are not beside it: it would be two databases on one file."""
         self.mpsync("ls", check=0)

@@ -171,6 +171,20 @@ bool sqlite_access_check(const char *path, struct stat *status, mpsync_error *er
 	return false;
 }
 
+bool sqlite_access_check_parts(char *const paths[SQLITE_PARTS], mpsync_error *error)
+{
+	struct stat status;
+
+	for (int i = SQLITE_WAL; i < SQLITE_PARTS; i++) {
+		if (lstat(paths[i], &status) != 0 || (S_ISREG(status.st_mode) && status.st_nlink == 1))
+			continue;
+		fail(error, MPSYNC_E_UNSUPPORTED,
+		    "%.150s is a link, or no file; it has to be a file of its own, so remove it", paths[i]);
+		return false;
+	}
+	return true;
+}
+
 void sqlite_access_share(char *const paths[SQLITE_PARTS])
 {
 	struct stat database;

@@ -25,6 +25,12 @@ bool sqlite_access_make(const char *path, const struct sqlite_access *access, mp
 bool sqlite_access_check(const char *path, struct stat *status, mpsync_error *error);
 
 /*
+ * May the files beside the database be opened? Not what is a link, or has a second name: what is
+ * written into it would be written into somebody else's file.
+ */
+bool sqlite_access_check_parts(char *const paths[SQLITE_PARTS], mpsync_error *error);
+
+/*
  * Give the files beside the database the group and mode of the database, where this user owns them.
  */
 void sqlite_access_share(char *const paths[SQLITE_PARTS]);

@@ -183,11 +183,11 @@ static bool open_notify(struct sqlite_file *file, mpsync_error *error)
 {
 	const char *path = file->paths[SQLITE_NOTIFY];
 
-	file->notify = open(path, O_RDWR | O_CLOEXEC);
+	file->notify = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (file->notify < 0 && errno == ENOENT)
-		file->notify = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		file->notify = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (file->notify < 0 && errno == EACCES)
-		file->notify = open(path, O_RDONLY | O_CLOEXEC);
+		file->notify = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (file->notify >= 0)
 		return true;
 	fail(error, MPSYNC_E_FORBIDDEN, "cannot write %.150s: %s", path, strerror(errno));
@@ -284,7 +284,7 @@ static struct sqlite_file *open_new(
 		return NULL;
 	}
 	file->parts[SQLITE_DATABASE] = *status;
-	if (!open_parts(file, patience_ms, error)) {
+	if (!sqlite_access_check_parts(file->paths, error) || !open_parts(file, patience_ms, error)) {
 		free_file(file);
 		return NULL;
 	}
