@@ -9,6 +9,7 @@
 #include "elector/protocol/anonymous.h"
 
 #include "base/clock.h"
+#include "base/private_key.h"
 #include "base/status.h"
 #include "stores/open.h"
 
@@ -125,6 +126,8 @@ static SSL_CTX *make_tls(const struct configuration *configuration, mpsync_error
 	else if (!configuration->tls_cert || !configuration->tls_key || !configuration->tls_client_ca)
 		fail(error, MPSYNC_E_INVALID,
 		    "an address that is not loopback needs --tls-cert, --tls-key and --tls-client-ca");
+	else if (!private_key_is_plain(configuration->tls_key, NULL, configuration->tls_key, error))
+		; /* the error is filled */
 	else if (SSL_CTX_use_certificate_chain_file(tls, configuration->tls_cert) != 1 ||
 	         SSL_CTX_use_PrivateKey_file(tls, configuration->tls_key, SSL_FILETYPE_PEM) != 1)
 		fail(error, MPSYNC_E_INVALID,

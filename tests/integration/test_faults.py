@@ -9,7 +9,7 @@ import socket
 import subprocess
 import unittest
 
-from support import BUILD, MPSYNC, Case, free_port
+from support import BUILD, MPSYNC, PATIENCE_S, Case, free_port
 
 # An elector's connections by default, and as many as are opened.
 BOUND = 10000
@@ -179,6 +179,25 @@ class Tls(Case):
         self.until(lambda: self.mpsync("doctor", *known, url=url).returncode == 0)
         self.assertNotEqual(self.mpsync("doctor", "--ca", server["crt"], url=url).returncode, 0)
         self.assertNotEqual(self.mpsync("doctor", url=url).returncode, 0)
+
+    def test_an_encrypted_key_is_refused_with_a_sentence(self):
+        """Nobody can be asked for its pass phrase, least of all on the terminal of a program."""
+        files = self.certificate("server")
+        locked = f"{self.folder}/locked"
+        for form in ([], ["-traditional"]):
+            subprocess.run(["openssl", "pkey", "-in", files["key"], "-aes256", *form, "-passout", "pass:secret",
+                            "-out", locked], check=True)
+            files_of_client = f"?ca={files['crt']}&cert={files['crt']}&key={locked}"
+            for arguments in (["elector", "--store", "memory:", "--listen", f"0.0.0.0:{free_port()}", "--tls-cert",
+                               files["crt"], "--tls-key", locked, "--tls-client-ca", files["crt"]],
+                              ["ls", "--url", f"https://127.0.0.1:1{files_of_client}"],
+                              ["ls", "--url", f"etcds://127.0.0.1:1{files_of_client}"]):
+                command = " ".join(f"'{word}'" for word in (MPSYNC, *arguments))
+                asked = subprocess.run(["script", "-qec", command, "/dev/null"], capture_output=True, text=True,
+                                       stdin=subprocess.DEVNULL, timeout=PATIENCE_S, check=False)
+                self.assertEqual(asked.returncode, 125, asked.stdout)
+                self.assertIn(f"{locked} is encrypted", asked.stdout)
+                self.assertNotIn("pass phrase:", asked.stdout)
 
     def test_other_addresses_without_certificates_are_refused(self):
         done = self.mpsync("elector", "--store", "memory:", "--listen", f"0.0.0.0:{free_port()}")

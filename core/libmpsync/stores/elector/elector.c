@@ -2,6 +2,7 @@
 #include "base/identity.h"
 #include "base/list.h"
 
+#include "base/private_key.h"
 #include "base/status.h"
 #include "base/text.h"
 #include "store.h"
@@ -200,10 +201,14 @@ struct store *elector_open(const struct url *url, const struct mpsync_options *o
     struct loop *loop, const struct store_clock *clock, mpsync_error *error)
 {
 	const bool local = url->scheme == URL_HTTP_UNIX;
-	struct remote *remote = calloc(1, sizeof *remote);
+	const char *key = options_text(options, OPTION_KEY);
 	const int64_t timeout = options_ms(options, OPTION_REQUEST_TIMEOUT);
+	struct remote *remote;
 	struct http_settings settings;
 
+	if (url->tls && !private_key_is_plain(key, NULL, key, error))
+		return NULL;
+	remote = calloc(1, sizeof *remote);
 	if (!remote) {
 		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");
 		return NULL;

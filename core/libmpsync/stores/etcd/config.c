@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include "base/private_key.h"
 #include "base/status.h"
 
 #include <stdio.h>
@@ -127,12 +128,21 @@ static bool set_user(struct etcd_config *config, mpsync_error *error)
 	return config->password && config->user;
 }
 
+static bool key_is_plain(
+    const struct etcd_config *config, const struct url *url, mpsync_error *error)
+{
+	const char *key = options_text(&config->options, OPTION_KEY);
+
+	return !url->tls || private_key_is_plain(key, NULL, key, error);
+}
+
 bool etcd_config_read(struct etcd_config *config, const struct url *url,
     const struct mpsync_options *options, mpsync_error *error)
 {
 	succeed(error);
 	if (options_inherit(&config->options, options) && inherit_files_of_etcdctl(&config->options) &&
-	    add_members(config, url, error) && set_user(config, error))
+	    key_is_plain(config, url, error) && add_members(config, url, error) &&
+	    set_user(config, error))
 		return true;
 	if (!error || error->status == MPSYNC_OK)
 		fail(error, MPSYNC_E_NO_MEMORY, "out of memory");

@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include "base/private_key.h"
 #include "base/status.h"
 
 #include <errno.h>
@@ -232,20 +233,10 @@ static bool certificate_has_key(const struct kube_config *config, mpsync_error *
 	return false;
 }
 
-/* An encrypted key is refused: there is nobody to ask for its pass phrase. */
 static bool key_is_plain(const struct kube_config *config, mpsync_error *error)
 {
-	char *file = config->key && !config->key_pem ? file_read(config->key) : NULL;
-	const char *text = config->key_pem ? config->key_pem : file;
-	const bool encrypted = text && strstr(text, "ENCRYPTED");
-
-	free(file);
-	if (encrypted)
-		fail(error, MPSYNC_E_INVALID,
-		    "the client key %.150s is encrypted, and there is nobody to ask for its pass phrase; "
-		    "decrypt it (openssl pkey), or use a credential plugin",
-		    config->key ? config->key : config->source);
-	return !encrypted;
+	return private_key_is_plain(
+	    config->key, config->key_pem, config->key ? config->key : config->source, error);
 }
 
 bool kube_config_load(struct kube_config *config, const struct mpsync_options *options,
