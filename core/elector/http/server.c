@@ -9,6 +9,7 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +140,9 @@ static bool bind_listener(
 
 	if (!connections)
 		return false;
+	/* Each connection has it from here: the end of a long answer waits for no acknowledgement. */
+	setsockopt(
+	    evconnlistener_get_fd(connections), IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	if (evhttp_bind_listener(listener->http, connections)) {
 		evconnlistener_set_error_cb(connections, on_accept_error);
 		return true;
