@@ -397,6 +397,30 @@ class Bounds(SocketCase):
         self.expect_bounded(elector, before)
         self.is_ended(readers[0])
 
+    def test_unread_lists_are_bounded(self):
+        """A page ends where it is long enough, and the whole is to be had page by page."""
+        elector = self.elector()
+        writer, value = self.connect(("127.0.0.1", elector.port)), "v" * 16000
+        writer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        names = sorted(f"{number:03}" for number in range(300))
+        for number, name in enumerate(names):
+            wish = {"holder": "w", "claim": f"{number + 1:032x}", "value": value, "ttl": "1h"}
+            self.assertEqual(writer.ask("PUT", f"/locks/{name}", wish)[0], 200)
+        before = self.memory_kb(elector)
+        readers = [self.connect(("127.0.0.1", elector.port)) for _ in range(READERS)]
+        for reader in readers:
+            reader.send("GET", "/locks?limit=1000")
+            reader.head()
+        self.assertLess(self.memory_kb(elector) - before, READERS * 1024)
+        found, place = [], ""
+        while place is not None:
+            page = writer.ask("GET", f"/locks?limit=1000{place}")[1]
+            found += [lock["metadata"]["name"] for lock in page["items"]]
+            place = f"&continue={page['continue']}" if "continue" in page else None
+        self.assertEqual(found, names)
+        listed = self.mpsync("ls", "--json", url=elector.url, check=0).stdout.splitlines()
+        self.assertEqual([json.loads(line)["metadata"]["name"] for line in listed], names)
+
     def test_a_watch_shows_all_there_is_however_much_that_is(self):
         elector = self.elector()
         writer, value = self.connect(("127.0.0.1", elector.port)), "v" * 16000

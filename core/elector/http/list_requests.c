@@ -9,18 +9,41 @@
 #include <string.h>
 
 #define MOST_LIST 1000
+/*
+ * A page ends behind the lock with which its texts are this long: many may be asked for by readers
+ * who take none of them, and each is kept until it has been read.
+ */
+#define MOST_LIST_BYTES (256 * 1024)
+
+static size_t length(const char *text)
+{
+	return text ? strlen(text) : 0;
+}
+
+/* The texts of a lock and of those who wait for it, beside which the rest of its object is short.
+ */
+static size_t length_of_texts(const struct store_lock *lock, const cJSON *status)
+{
+	size_t sum = length(lock->name) + length(lock->holder) + length(lock->value);
+	const cJSON *waiter;
+
+	cJSON_ArrayForEach (waiter, cJSON_GetObjectItem(status, "queue"))
+		sum += length(waiter->valuestring);
+	return sum;
+}
 
 static void on_listed(struct store_query *query, const struct store_lock *lock)
 {
 	struct request *request = CONTAINER_OF(query, struct request, query);
 	cJSON *item;
 
-	if ((size_t)cJSON_GetArraySize(request->items) >= request->limit) {
+	if ((size_t)cJSON_GetArraySize(request->items) >= request->limit ||
+	    request->listed_bytes >= MOST_LIST_BYTES) {
 		request->more = true;
 		return;
 	}
 	item = wire_lock(lock, clock_wall_ms());
-	add_queue(request, lock->name, item);
+	request->listed_bytes += length_of_texts(lock, add_queue(request, lock->name, item));
 	request->incomplete |= !wire_append(request->items, item);
 	free(request->last_name);
 	request->last_name = strdup(lock->name);

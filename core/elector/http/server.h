@@ -58,8 +58,9 @@ struct request {
 	bool legacy;
 	bool querying;
 	bool held_back;
-	bool *answered; /* of its route: told that it was answered, unless it is held back */
-	cJSON *items;   /* the items of a list so far */
+	bool *answered;      /* of its route: told that it was answered, unless it is held back */
+	cJSON *items;        /* the items of a list so far */
+	size_t listed_bytes; /* the length of their texts */
 	size_t limit;
 	char *after; /* the name behind which a list goes on */
 	char *last_name;
