@@ -2,7 +2,7 @@
 """What pages name is there.
 
 Of every page each file, meant by one name alone; of docs/rules.md and docs/code.md also each folder, test and mutant;
-docs/rules.md has the rules that comments of core/ cite; docs/troubleshooting.md quotes what core/ says; and each page
+docs/rules.md has the rules that comments of core/ cite, by number and name; docs/troubleshooting.md quotes what core/ says; and each page
 can be reached.
 
 A file is named by the end of its path, as much of it as says which one is meant: `record.c`, `etcd/place.c`. In a
@@ -70,6 +70,21 @@ def wrong_rules(files):
                 yield from (f"{path}: there is no rule {number}" for number in re.findall(r"\d+", cited) if number not in known)
 
 
+def plain(words):
+    return " ".join(re.sub(r"[*`]", " ", words).lower().split())
+
+
+def nameless_rules(files):
+    """Comments that cite a rule by its number alone, or by other words than its title begins with."""
+    titles = {number: plain(re.sub("^etcd: ", "", title)) for number, title in
+              re.findall(r"^\*\*(\d+)\. ([^*]+)\.\*\*", (ROOT / "docs/rules.md").read_text(), re.MULTILINE)}
+    for path in files:
+        if path.startswith("core/") and path.endswith((".c", ".h")):
+            for number, name in re.findall(r"\b[Rr]ule (\d+)\b(?:,([^).:;]*))?", (ROOT / path).read_text()):
+                if not plain(name) or not titles.get(number, "").startswith(plain(name)):
+                    yield f"{path}: rule {number} is cited without its name"
+
+
 def wrong_sentences(files):
     """Quoted sentences whose words no text of core/ has; "…" stands for what is filled in."""
     texts = []
@@ -100,7 +115,7 @@ def main():
     tests = "\n".join((ROOT / path).read_text(errors="replace") for path in files
                       if path.startswith(TESTS) and path.endswith((".c", ".py", ".h", ".txt", ".inc"))) + "\n".join(
         pathlib.PurePath(path).stem for path in files)
-    wrong = [*wrong_rules(files), *wrong_sentences(files), *unreachable_pages()]
+    wrong = [*wrong_rules(files), *nameless_rules(files), *wrong_sentences(files), *unreachable_pages()]
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         text = page.read_text()
         found = [*wrong_names(text, files)] if page.name != "mutants.md" else []

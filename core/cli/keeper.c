@@ -137,7 +137,7 @@ static void take_signals(struct keeper *keeper)
 	take_own_signals(keeper);
 }
 
-/* What is pending at `mpsync` is looked for first: what it takes meanwhile, it has told then. */
+/* The pending signals are read first: a signal that `mpsync` takes after that, it has reported. */
 static void pass_signals_on(struct keeper *keeper)
 {
 	const uint64_t now_ms = clock_boot_ms();
@@ -210,7 +210,7 @@ static void on_failed(struct keeper *keeper, const mpsync_event *event)
 	end(keeper, complain(exit_code_of(event->status), "%s", why));
 }
 
-/* A wait is also for a store that is not there yet: it is said at once, and each minute. */
+/* A waiter also waits for a store that is not up yet, and says so at once and each minute. */
 static void on_trouble(struct keeper *keeper, const mpsync_event *event)
 {
 	notices_clear_line(&keeper->notices);

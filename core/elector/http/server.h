@@ -101,7 +101,7 @@ void reply_text(
 void request_query(struct request *request, const struct store_query *query);
 /* Add the waiters of this elector, in order, to the lock object's status. Returns that status. */
 cJSON *add_queue(const struct request *request, const char *name, cJSON *lock);
-/* The answer comes later: from now on it is noticed when the client goes away (rule 45). */
+/* The answer comes later: until then a departure is noticed (rule 45, a client that goes away). */
 void request_hold_back(struct request *request);
 
 /* ---- streams.c ---- */

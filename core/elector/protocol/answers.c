@@ -131,7 +131,7 @@ void ticket_answer_lock(struct ticket *ticket, struct sessions_request *request,
 
 /*
  * After a wait the time that the answer could tell is over: it only says that there is a grant,
- * which has to be confirmed at once (rule 5).
+ * which has to be confirmed at once (rule 5, a grant that was waited for is confirmed first).
  */
 void ticket_answer_waited(struct ticket *ticket, struct sessions_request *request)
 {

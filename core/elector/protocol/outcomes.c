@@ -74,7 +74,7 @@ static void on_lost(struct ticket *ticket, const struct engine_event *event)
 	ticket_tell_followers(ticket, "lost");
 	/*
 	 * If another elector has adopted the grant, its client has lost nothing, but heartbeats here do
-	 * not renew it any more (rule 3).
+	 * not renew it any more (rule 3, write only on top of your own write).
 	 */
 	if (ticket->session)
 		ticket_post_lost(ticket, event->reason);

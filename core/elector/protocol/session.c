@@ -298,7 +298,7 @@ void sessions_stream_drained(struct session_stream *stream)
 
 /*
  * Proof that nobody believes in the session's grants any more: release them now (rule 1, proof of
- * death before a hand-over).
+ * death).
  */
 static void hand_over(struct session *session)
 {

@@ -12,7 +12,7 @@
 #include "sessions.h"
 #include "tombstones.h"
 
-/* How long a place in the queue is kept after its request has ended (rule 13). */
+/* How long a place in the queue outlasts its request (rule 13, a place is kept for a moment). */
 #define PLACE_KEPT_MS 2000
 
 /*
@@ -227,7 +227,7 @@ uint64_t ticket_whole_remaining_ms(const struct ticket *ticket, uint64_t told_ms
 void ticket_answer_lock(struct ticket *ticket, struct sessions_request *request, uint64_t read_ms);
 /*
  * After a wait the time that the answer could tell is over: it only says that there is a grant,
- * which has to be confirmed at once (rule 5).
+ * which has to be confirmed at once (rule 5, a grant that was waited for is confirmed first).
  */
 void ticket_answer_waited(struct ticket *ticket, struct sessions_request *request);
 void ticket_answer(struct ticket *ticket, struct sessions_request *request, uint64_t remaining_ms);

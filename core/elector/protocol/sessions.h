@@ -149,7 +149,7 @@ void sessions_stream_drained(struct session_stream *stream);
 /*
  * clean_end: the client's kernel closed its end of the connection. process_ended: the client's
  * process is gone. Either proves that nobody believes, if the client declared this very stream its
- * fence (rule 1).
+ * fence (rule 1, proof of death).
  */
 void sessions_stream_closed(
     struct sessions *sessions, struct session_stream *stream, bool clean_end, bool process_ended);
@@ -158,7 +158,7 @@ void sessions_stream_closed(
 void sessions_follow(struct sessions *sessions, const char *holder, void *stream);
 void sessions_unfollow(struct sessions *sessions, void *stream);
 
-/* Send `stopping` on every session's stream. Nothing is released (rule 9). */
+/* Send `stopping` on each stream. Nothing is released (rule 9, a restart loses nothing). */
 void sessions_stop(struct sessions *sessions);
 
 #endif

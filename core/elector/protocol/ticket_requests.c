@@ -297,7 +297,7 @@ void sessions_abandon(struct sessions *sessions, struct sessions_request *reques
 	if (!ticket)
 		return;
 	ticket_drop_request(ticket, request);
-	/* The wait has ended, but not the claim: its place is kept for a moment (rule 13). */
+	/* The wait has ended, but not the claim (rule 13, a place is kept for a moment). */
 	if (ticket_waits(ticket) && !ticket->request)
 		ticket_set_timer(ticket, sessions_now(sessions) + PLACE_KEPT_MS);
 }

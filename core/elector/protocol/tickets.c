@@ -46,7 +46,7 @@ bool ticket_waits(const struct ticket *ticket)
 	return ticket->state == TICKET_ASKING || ticket->state == TICKET_WAITING;
 }
 
-/* Counted as held until the store has let go of it. */
+/* The ticket counts as held until the store has released the grant. */
 static size_t counts_as_held(const struct ticket *ticket)
 {
 	return ticket_is_held(ticket) || ticket->state == TICKET_RELEASING ||
@@ -230,7 +230,7 @@ static void on_wait_over(struct ticket *ticket)
 	ticket_set_timer(ticket, HEAP_NEVER);
 	request = ticket_take_request(ticket);
 	if (request) {
-		/* The place is kept, since the client may ask again at once (rule 13). */
+		/* The client may ask again at once (rule 13, a place is kept for a moment). */
 		ticket_set_timer(ticket, sessions_now(sessions) + PLACE_KEPT_MS);
 		answer_holder(sessions, request, 409, engine_claim_position(ticket->engine_claim));
 	} else if (!(ticket->queued && ticket->session && ticket->session->stream)) {
@@ -253,7 +253,7 @@ void ticket_ring(struct ticket *ticket)
 		ticket_set_timer(ticket, HEAP_NEVER);
 		/*
 		 * The client no longer relies on the grant: released now, the name is free before the
-		 * record's ttl is over (rule 6).
+		 * record's ttl is over (rule 6, release at told_until).
 		 */
 		if (ticket_is_held(ticket))
 			ticket_release(ticket, TICKET_EXPIRING, &sessions->counters.takeovers_expiry);

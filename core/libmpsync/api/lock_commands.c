@@ -148,7 +148,8 @@ void lock_run_withdraw(mpsync_client *client, struct command *base)
 		run_feed(lock->run, TERMS_STOP);
 	} else if (!lock_cancel_parked(lock, op_id) && lock->claim && lock->acquire.id == op_id) {
 		if (lock->held) {
-			atomic_store(&lock->grant, 0); /* before anything is sent (rule 37) */
+			/* Before anything is sent (rule 37, say no before you let go). */
+			atomic_store(&lock->grant, 0);
 			engine_release(lock->claim);
 		} else {
 			engine_cancel(lock->claim);

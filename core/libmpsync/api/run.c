@@ -72,7 +72,7 @@ static void on_cancel(void *context)
 	engine_cancel(((struct lock_run *)context)->lock->claim);
 }
 
-/* is_held is no before anything is sent (rule 37). */
+/* is_held is no before anything is sent (rule 37, say no before you let go). */
 static void on_release(void *context)
 {
 	mpsync_lock *lock = ((struct lock_run *)context)->lock;

@@ -1,6 +1,7 @@
 /*
- * OpenSSL beside fork(): its locks are not those that a fork looks after. A child whose parent had
- * another thread inside of OpenSSL would wait for that thread for ever.
+ * OpenSSL beside fork(). OpenSSL does not release its own locks in a forked child: if another
+ * thread of the parent was inside of OpenSSL at the fork, the child would wait for that thread for
+ * ever.
  */
 #ifndef MPSYNC_CRYPTO_H
 #define MPSYNC_CRYPTO_H
@@ -10,12 +11,11 @@
 /* False: there was no memory for it when the library was loaded, and nothing may be opened. */
 bool crypto_survives_forks(void);
 
-/* Forks wait for whoever is between enter and leave. */
+/* Surround each use of OpenSSL: a fork waits until no thread is between enter and leave. */
 void crypto_enter(void);
 void crypto_leave(void);
 
-/* A thread that has entered ends: what OpenSSL keeps for the thread is freed here, and not by it.
- */
+/* Call at the end of a thread that used OpenSSL: frees what OpenSSL keeps for the thread. */
 void crypto_end_thread(void);
 
 #endif

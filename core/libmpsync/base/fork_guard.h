@@ -1,7 +1,7 @@
 /*
  * Locks that a fork waits for, so that the child finds them free. The handlers are registered when
- * the library is loaded: with the first use they would come too late for a fork that has already
- * asked for its handlers, and then copies the lock as another thread holds it.
+ * the library is loaded. If the first use of a lock registered them, a fork on another thread could
+ * have read the list of handlers already, and would copy the lock while it is held.
  */
 #ifndef MPSYNC_FORK_GUARD_H
 #define MPSYNC_FORK_GUARD_H
@@ -13,7 +13,10 @@
 #define FORK_LOCKS_LAST  101
 #define FORK_LOCKS_FIRST 102
 
-/* A thread that holds what is locked first may wait for what is locked last. */
+/*
+ * Locks the mutexes of FORK_LOCKS_FIRST before those of FORK_LOCKS_LAST: a thread that holds one of
+ * the first may wait for one of the last, never the other way round.
+ */
 #define FORK_GUARD(order, before, after, after_in_child)                                           \
 	static bool fork_guarded; /* false: there was no memory for it */                              \
 	__attribute__((constructor(order))) static void guard_forks(void)                              \

@@ -65,7 +65,8 @@ struct http_request {
 	uint64_t timeout_ms;       /* 0: a stream, which has no time-out */
 	/*
 	 * Not 0: after so long without an answer the request is sent once more over a connection of its
-	 * own, and again, until whole_ms have passed. The first answer counts (rule 28).
+	 * own, and again, until whole_ms have passed. The first answer counts (rule 28, one silent
+	 * connection stops nobody).
 	 */
 	uint64_t further_ms;
 	uint64_t whole_ms;

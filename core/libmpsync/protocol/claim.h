@@ -138,7 +138,7 @@ void claim_init(struct claim *claim, uint32_t ttl_ms, uint64_t now_ms, uint64_t 
  */
 struct claim_output claim_step(struct claim *claim, const struct claim_input *input);
 
-/* How long a right lasts from the sending of the write that was acknowledged (rule 29). */
+/* How long a right lasts after its acknowledged write was sent (rule 29, the inequality). */
 uint64_t claim_right_ms(uint64_t ttl_ms);
 
 /*

@@ -36,7 +36,7 @@ struct record {
 	struct id instance;
 	char *holder; /* NULL: free */
 	char *value;
-	char *next; /* waiters that may write first (rule 49); NULL: none */
+	char *next; /* waiters that may write first (rule 49, places instead of a herd); NULL: none */
 	uint64_t token;
 	uint64_t renewed_us;  /* unix time; rises by a second at least with every renewal */
 	uint64_t deadline_ms; /* boot clock of `host`: when others may take the name */
@@ -115,9 +115,9 @@ struct record record_renewal(const struct record *stored, const struct record_vi
     const char *value, uint64_t token, uint64_t sent_at_ms, int64_t wall_ms);
 
 /*
- * Who may write first when the name is free, in order: "CLAIM:N,CLAIM:N" (rule 49). Places save
- * writes and never decide who holds, so contenders do not compare them, and a text that cannot be
- * read counts as no places.
+ * Who may write first when the name is free, in order: "CLAIM:N,CLAIM:N" (rule 49, places instead
+ * of a herd). Places save writes and never decide who holds, so contenders do not compare them, and
+ * a text that cannot be read counts as no places.
  */
 #define RECORD_MOST_NEXT 8
 #define RECORD_NEXT_SIZE 512

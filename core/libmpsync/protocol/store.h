@@ -78,9 +78,9 @@ struct store_lock {
 };
 
 /*
- * A request that concerns no claim. The store calls `done` once, after any number of `found`. It
- * borrows the texts, and the query itself: they belong to the caller, and stay until `done` or
- * query_cancel.
+ * A request that concerns no claim. The store calls `done` once, after any number of `found`, and
+ * may do so before `query` returns. The store borrows the query and its texts: both belong to the
+ * caller, who keeps them until `done` or query_cancel.
  */
 struct store_query {
 	enum { STORE_CHECK, STORE_LIST, STORE_GET, STORE_FORCE } kind;

@@ -45,7 +45,8 @@ const char *remote_explain(struct remote *remote, const struct http_answer *http
 
 /*
  * An elector takes the end of the client's stream for a proof of death and releases the client's
- * grants, whatever it answered before (rule 1). So only the elector of the open stream is believed.
+ * grants, whatever it answered before (rule 1, proof of death). So only the elector of the open
+ * stream is believed.
  */
 bool remote_is_current(const struct remote *remote, const cJSON *body)
 {
@@ -98,8 +99,8 @@ static uint64_t renew_in_ms(const struct remote_claim *remote, uint64_t right_ms
 }
 
 /*
- * The right counts from before the request; the elector said how long it lasts (rule 4). One that
- * says more than any store gives for this ttl is not believed.
+ * The right counts from before the request; the elector said how long it lasts (rule 4, a right
+ * counts from the request). One that says more than any store gives for this ttl is not believed.
  */
 void remote_claim_answer_right(
     struct remote_claim *remote, enum claim_event event, uint64_t told_ms)

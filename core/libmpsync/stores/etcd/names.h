@@ -7,7 +7,7 @@
  *   PREFIX mpsync-session/ LEASE / NAME / REV likewise of a place that was another lease's: adopted
  *
  * Names are escaped where they hold a slash, for the recipe's queue of "a" has the keys that begin
- * with "a/" (rule 36).
+ * with "a/" (rule 36, names do not meet).
  */
 #ifndef MPSYNC_STORES_ETCD_NAMES_H
 #define MPSYNC_STORES_ETCD_NAMES_H

@@ -144,7 +144,8 @@ struct etcd_session {
 uint64_t etcd_now(const struct etcd *etcd);
 /*
  * A request that got no answer in its time leaves the next ones more: a server that is slow is
- * understood, and one silent connection, which is left then, holds nothing up for long (rule 28).
+ * understood, and one silent connection, which is left then, holds nothing up (rule 28, one silent
+ * connection stops nobody).
  */
 void etcd_note_answer(struct etcd *etcd, const struct etcd_call *call,
     const struct etcd_answer *answer, uint64_t asked_ms);
@@ -305,7 +306,10 @@ void etcd_leave(struct etcd_entry *entry);
 
 /* ---- adopt.c ---- */
 
-/* Adopt a former instance's grant (rule 9). The session has just been kept alive. */
+/*
+ * Adopt a former instance's grant (rule 9, a restart loses nothing). The session has just been kept
+ * alive.
+ */
 void etcd_adopt(struct etcd_entry *entry);
 
 /* ---- query.c ---- */

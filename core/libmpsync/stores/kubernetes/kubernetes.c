@@ -49,7 +49,7 @@ static void kubernetes_batch(struct record_backend *base)
 	(void)base;
 }
 
-/* Nothing to do: the order of the waiters is in the record (rule 49). */
+/* Nothing to do: the order of the waiters is in the record (rule 49, places instead of a herd). */
 static void kubernetes_order(struct record_backend *base, const struct store_claim *claim)
 {
 	(void)base, (void)claim;

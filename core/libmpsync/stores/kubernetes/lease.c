@@ -154,7 +154,8 @@ static void uid_write(const struct id *uid, char text[UUID_SIZE])
 
 /*
  * Our own fields are annotations, which other clients leave in place when they take the Lease. So
- * they count only for the claim that the holder's identity ends in (rule 10).
+ * they count only for the claim that the holder's identity ends in (rule 10, the token stands in
+ * the record).
  */
 static bool read_claim(const cJSON *object, const char *identity, struct record *record)
 {

@@ -311,7 +311,7 @@ static void watch_all(struct kube_names *names, bool on)
 
 	names->everyone += on ? 1 : (uint32_t)-1;
 	if (on) {
-		names->whole_refused = false; /* if it is refused again, this observer is told */
+		names->whole_refused = false; /* if the watch is refused again, this observer is told */
 		start_whole(names);
 	}
 	for (struct name *name = names->everyone ? NULL : names->all; name; name = next) {

@@ -10,7 +10,7 @@
 struct kube_watch;
 
 struct kube_watch_sink {
-	/* An object as it is, or as it was when it was deleted, and the version of that. */
+	/* An object in its present state and version, or as it was when it was deleted. */
 	void (*object)(void *context, const cJSON *object, bool deleted);
 	/* A list is complete: objects that it did not bring did not exist at that version. */
 	void (*listed)(void *context, uint64_t version);
@@ -21,15 +21,14 @@ struct kube_watch_sink {
 
 /*
  * `collection`: the path of the Leases. `object`: the only one to follow; NULL: all. `version`:
- * where to start; 0: with a list. A watch that is silent for long may have lost its connection
- * unnoticed, so its server is asked, and it is noticed within quiet_ms. NULL without memory. Texts
- * are copied.
+ * where to start; 0: with a list. A silent watch may have lost its connection: the server is asked
+ * now and then, so that the loss is noticed within quiet_ms. NULL without memory. Texts are copied.
  */
 struct kube_watch *kube_watch_new(struct kube_api *api, struct loop *loop, const char *collection,
     const char *object, uint64_t version, uint32_t quiet_ms, const struct kube_watch_sink *sink);
 void kube_watch_free(struct kube_watch *watch);
 
-/* What it told is the present state, but for what is still on its way. */
+/* Is what the watch told the present state, except for events that are still on their way? */
 bool kube_watch_is_live(const struct kube_watch *watch);
 
 #endif

@@ -1,14 +1,14 @@
 #include "pace.h"
 
-/* Averages are kept in these parts of a millisecond, and of a rival. */
+/* Averages of times and the estimate of rivals are fixed-point numbers: 64 parts to one. */
 #define PARTS 64
 /*
- * The weight of a new time in the average is one part of so many: where it is longer, and where it
- * is shorter (a client that writes seldom soon forgets how long it waited for a busy machine).
+ * A new time moves the average by an eighth of the difference upwards, by a quarter downwards: a
+ * client that writes seldom then soon forgets how long it waited for a busy machine.
  */
 #define RISING  8
 #define FALLING 4
-/* The first answer waits for the connection too: there and back for TCP, for TLS twice. */
+/* The first request opens the connection: one round trip for TCP, two for TLS, one of its own. */
 #define FIRST 4
 
 /*
@@ -18,9 +18,7 @@
 #define LEAST_ROUND_MS 1
 #define MOST_ROUND_MS  1000
 
-/*
- * How many rounds a place lasts: for the event, the write, its event, and one for a busy machine.
- */
+/* Rounds that a place lasts: the event, the write, its event, and one for a busy machine. */
 #define PLACE_ROUNDS   4
 #define LEAST_PLACE_MS 10
 #define MOST_PLACE_MS  2000
@@ -28,17 +26,17 @@
 #define PLACE_MS 50
 
 #define MOST_RIVALS 256
-/* The part of the rivals that a race takes away, and that one takes in which nobody writes. */
+/* The estimate of rivals shrinks by this fraction with each race, and with each silent step. */
 #define PASSED 128
 #define SILENT 4
-/* After so many races without a rival there is none. */
+/* After this many races that met no rival the estimate is zero. */
 #define UNMET 4
 /* After so many rounds in which nobody wrote, twice as many contenders write in the same time. */
 #define HASTE_ROUNDS   4
 #define MOST_WINDOW_MS 5000
-/* So many contenders may have come together before any of them could know of the others. */
+/* This many contenders may have come at once, before any of them could know of the others. */
 #define TOGETHER 4
-/* Where all places are taken, there are at least so many. */
+/* The least number of rivals while all places are taken. */
 #define CROWD 16
 
 static uint64_t between(uint64_t least, uint64_t value, uint64_t most)
@@ -49,8 +47,8 @@ static uint64_t between(uint64_t least, uint64_t value, uint64_t most)
 }
 
 /*
- * A busy machine is late now and then by a hundred times as much: such a time counts as twice the
- * average only.
+ * Moves the average towards a new time. On a busy machine a single time may be a hundred times the
+ * average, so no time counts as more than twice the average.
  */
 static void follow(uint32_t *average, uint64_t took_ms)
 {

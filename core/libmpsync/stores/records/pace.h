@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-/* So many hand-offs between others are remembered. */
+/* How many hand-offs between other clients are remembered. */
 #define PACE_OTHERS 4
 
 /* All zero at first: nothing was measured. */
@@ -24,8 +24,8 @@ void pace_answered(struct pace *pace, uint64_t took_ms);
 void pace_echoed(struct pace *pace, uint64_t took_ms);
 
 /*
- * Another client took a name that had been released, and this client heard of both, so much time in
- * between: a round is no longer than that.
+ * This client heard of a release and, took_ms later, of another client's grant: a round is no
+ * longer than that.
  */
 void pace_outrun(struct pace *pace, uint64_t took_ms);
 
@@ -35,8 +35,8 @@ uint64_t pace_round_ms(const struct pace *pace);
 uint64_t pace_place_ms(const struct pace *pace);
 
 /*
- * An estimate of how many other contenders want a name: a race that is lost is evidence of them,
- * and silence while all of them may write is evidence of nobody. All zero at first: none.
+ * An estimate of how many other contenders want a name. A lost race shows that there are some;
+ * silence while every contender may write shows that there is none. All zero at first: none.
  */
 struct rivals {
 	uint32_t count; /* in parts */
@@ -48,12 +48,12 @@ void rivals_met(struct rivals *rivals);
 /* This client's write was the first. */
 void rivals_unmet(struct rivals *rivals);
 /*
- * The first write came so long after all contenders were allowed to write, as this client heard of
- * it; they were spread over `windows` times rivals_window_ms.
+ * This client heard of the first write after_ms after all contenders were allowed to write, each at
+ * a random moment of `windows` times rivals_window_ms.
  */
 void rivals_seen(
     struct rivals *rivals, const struct pace *pace, uint64_t after_ms, uint32_t windows);
-/* They were allowed to for so long, and nobody wrote. */
+/* All contenders were allowed to write for for_ms, likewise spread, and none wrote. */
 void rivals_silent(
     struct rivals *rivals, const struct pace *pace, uint64_t for_ms, uint32_t windows);
 /* All places are taken, so there are at least as many rivals as places. */

@@ -3,9 +3,9 @@
 #include "base/text.h"
 
 /*
- * Who writes when a name is free (rule 49): waiters with a place in the order of their places, the
- * others after them, spread over a window. The times follow the store's speed and the number of
- * contenders.
+ * Who writes when a name is free (rule 49, places instead of a herd): waiters with a place in the
+ * order of their places, the others after them, spread over a window. The times follow the store's
+ * speed and the number of contenders.
  */
 
 static uint64_t random_below(const struct records *records, uint64_t bound)

@@ -28,7 +28,8 @@ struct record_request {
 	bool durable;    /* write, remove: on disk before the answer */
 	bool uncertain;  /* the backend sent it twice: another copy may yet be carried out */
 	bool create;     /* write: only if there is no record; else `version` and `uid` must match */
-	bool again;      /* may be sent again while it is not answered (rule 28) */
+	/* It may be sent again while it is unanswered (rule 28, one silent connection stops nobody). */
+	bool again;
 	/* A write that neither grants nor reserves leaves `next` as it is. */
 	uint64_t until_ms; /* boot clock: nobody wants the answer after this */
 	uint64_t version;
@@ -81,12 +82,25 @@ struct record_backend {
 	uint32_t shortest_ttl_ms;
 	uint32_t ttl_step_ms; /* 0: any ttl */
 	bool absent_is_free;  /* no record is deleted by hand; a release removes the record */
-	bool late_grants;  /* a write whose answer was lost may be carried out much later (rule 16) */
 	bool renews_often; /* requests cross a network: rights are renewed often, to survive outages */
-	bool token_is_version; /* of the granting write, which cannot bear it (rule 10) */
-	bool reserves;         /* waiters have places in the record instead of a queue (rule 49) */
 	bool outlives_process; /* as store.outlives_process */
-	bool sees_all;         /* it tells every change of every name, watched or not (rule 25) */
+	/*
+	 * A write whose answer was lost may be carried out much later (rule 16, a create is guarded by
+	 * no version).
+	 */
+	bool late_grants;
+	/*
+	 * The token is the version of the granting write, which therefore cannot contain it (rule 10,
+	 * the token stands in the record).
+	 */
+	bool token_is_version;
+	/* Waiters have places in the record and no queue (rule 49, places instead of a herd). */
+	bool reserves;
+	/*
+	 * The backend tells every change of every name, watched or not (rule 25, observation outlives
+	 * the claim).
+	 */
+	bool sees_all;
 };
 
 /* Takes the backend over, also on failure. NULL without memory or randomness. */

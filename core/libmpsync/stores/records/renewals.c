@@ -80,7 +80,7 @@ void renew_written(struct task *task, enum record_result result, const struct re
 {
 	const bool adopts = task->phase == ADOPT_WRITE;
 
-	/* A write that changed nothing is no renewal, because no contender can see it (rule 18). */
+	/* Contenders cannot see this write (rule 18, a write that changes nothing renews nothing). */
 	if (result == RECORD_OK && record && record->version != task->grant->version) {
 		task_take_over_write(task, record);
 		task_answer_right(task, adopts ? CLAIM_GRANTED : CLAIM_RENEWED);

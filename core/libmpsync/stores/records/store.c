@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How often litter is looked for (rule 26). */
+/* How often litter is looked for (rule 26, litter is removed). */
 #define LITTER_EVERY_MS 600000
 /* After so long the query of an observer that the store did not answer is repeated. */
 #define OBSERVE_AGAIN_MS 1000

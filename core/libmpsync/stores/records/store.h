@@ -102,8 +102,8 @@ struct task {
 
 /*
  * A granting write that got no answer, and whose claim is gone: its record is removed when it
- * appears. A create may appear at any time, because no version guards it (rule 16, late create); an
- * update only until somebody else writes.
+ * appears. A create may appear at any time, because no version guards it (rule 16, a create is
+ * guarded by no version); an update only until somebody else writes.
  */
 struct dead_grant {
 	struct dead_grant *next;
@@ -176,7 +176,7 @@ void records_keep_up(struct watched_name *watched, const struct record *record);
 /* Remove the free records that were left for others to take, and that nobody took. */
 void records_remove_lingered(struct records *records);
 
-/* ---- places.c: who writes when, of those who wait (rule 49) ---- */
+/* ---- places.c: who writes when, of those who wait (rule 49, places instead of a herd) ---- */
 
 /* A request of the task was answered. */
 void places_answered(struct task *task);

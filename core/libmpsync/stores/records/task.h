@@ -1,9 +1,9 @@
 /*
  * The work of one claim at the backend, for the files that it is spread over. tasks.c takes
  * requests of the claim, and says what each answer leads to; attempts.c gets the name,
- * reservations.c takes a place in the record while another holds it (rule 49), renewals.c keeps and
- * adopts, withdrawals.c lets go. task.c has what they share: requests to the backend, and answers
- * to the claim.
+ * reservations.c takes a place in the record while another holds it (rule 49, places instead of a
+ * herd), renewals.c keeps and adopts, withdrawals.c lets go. task.c has what they share: requests
+ * to the backend, and answers to the claim.
  */
 #ifndef MPSYNC_STORES_RECORDS_TASK_H
 #define MPSYNC_STORES_RECORDS_TASK_H
