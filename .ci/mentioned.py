@@ -2,8 +2,8 @@
 """What pages name is there.
 
 Of every page each file, meant by one name alone; of docs/rules.md and docs/code.md also each folder, test and mutant;
-docs/rules.md has the rules that comments of core/ cite, by number and name; docs/troubleshooting.md quotes what core/ says; and each page
-can be reached.
+docs/rules.md has the rules that comments of core/ cite, by number and name, and tells each whole; docs/troubleshooting.md
+quotes what core/ says; and each page can be reached.
 
 A file is named by the end of its path, as much of it as says which one is meant: `record.c`, `etcd/place.c`. In a
 table's row that begins with a folder, the names are those of that folder.
@@ -85,6 +85,23 @@ def nameless_rules(files):
                     yield f"{path}: rule {number} is cited without its name"
 
 
+def lacks_of_rules():
+    """Each rule says what happens without it, where it is kept, and which test and which mutant hold it.
+
+    The test that notices a numbered mutant is the simulation.
+    """
+    text = (ROOT / "docs/rules.md").read_text()
+    by_name = set(re.findall(r"^\| ([a-z]+-\d+) \|", (ROOT / "docs/mutants.md").read_text(), re.MULTILINE))
+    parts = {"what happens without it": r"Without it:", "where it is kept": r"`[\w/]+(?:\.[chi]|/)`",
+             "a test": r"`test_\w+(?:\.py)?`|`tests/[\w/.]+`|[Mm]utants?\s\d", "a mutant": r"[Mm]utants?\s\d|`[a-z]+-\d+`"}
+    rules = re.findall(r"^\*\*(\d+)\. (.*?)(?=^\*\*\d+\. |^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    for number, said in rules:
+        yield from (f"docs/rules.md: rule {number} does not say {part}" for part, form in parts.items() if not re.search(form, said))
+        yield from (f"docs/rules.md: rule {number}: there is no mutant {name}"
+                    for name in re.findall(r"`([a-z]+-\d+)`", said) if name not in by_name)
+    print(f"rules: {len(rules)}")
+
+
 def wrong_sentences(files):
     """Quoted sentences whose words no text of core/ has; "…" stands for what is filled in."""
     texts = []
@@ -115,7 +132,7 @@ def main():
     tests = "\n".join((ROOT / path).read_text(errors="replace") for path in files
                       if path.startswith(TESTS) and path.endswith((".c", ".py", ".h", ".txt", ".inc"))) + "\n".join(
         pathlib.PurePath(path).stem for path in files)
-    wrong = [*wrong_rules(files), *nameless_rules(files), *wrong_sentences(files), *unreachable_pages()]
+    wrong = [*wrong_rules(files), *nameless_rules(files), *lacks_of_rules(), *wrong_sentences(files), *unreachable_pages()]
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         text = page.read_text()
         found = [*wrong_names(text, files)] if page.name != "mutants.md" else []

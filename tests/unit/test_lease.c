@@ -247,6 +247,22 @@ static void test_a_release_says_whether_it_was_revoked(void **state)
 	}
 }
 
+/* Goal: a version that is no decimal number of 64 bits never becomes a token. */
+static void test_versions_are_strict_decimals(void **state)
+{
+	static const char *const bad[] = {"", "0", "42a", "0x2a", " 42", "-1", "18446744073709551616"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		char text[200];
+
+		snprintf(text, sizeof text,
+		    "{\"metadata\":{\"name\":\"x\",\"uid\":\"" UID "\",\"resourceVersion\":\"%s\"}}",
+		    bad[i]);
+		read_text(text, "x", false);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +276,7 @@ int main(void)
 	    cmocka_unit_test(test_a_hashed_name_is_of_the_lock_beside_it),
 	    cmocka_unit_test(test_changes_carry_uid_and_version),
 	    cmocka_unit_test(test_a_release_says_whether_it_was_revoked),
+	    cmocka_unit_test(test_versions_are_strict_decimals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -204,6 +204,21 @@ static void test_durations_have_no_edge(void **state)
 	}
 }
 
+/* Goal: a record without a duration is busy for the ttl of the contender that looks at it. */
+static void test_no_duration_is_the_contenders(void **state)
+{
+	const struct record_view mine = {.claim = {{1}}, .instance = {{2}}, .ttl_ms = TTL};
+	struct observation seen = {0};
+	struct record record = held_by_another();
+
+	(void)state;
+	record.ttl_ms = 0;
+	record_observe(&seen, NULL, &record, &mine, 1000);
+	assert_int_equal(record_busy_ms(&seen, &record, &mine, 1000), TTL + 1);
+	record_observe(&seen, &record, &record, &mine, 1001 + TTL);
+	assert_int_equal(record_busy_ms(&seen, &record, &mine, 1001 + TTL), 0);
+}
+
 /* Goal: times and counts that have no successor start again, and differ from what is there. */
 static void test_what_overflows_starts_again(void **state)
 {
@@ -263,6 +278,7 @@ int main(void)
 	    cmocka_unit_test(test_adoption_needs_claim_and_token),
 	    cmocka_unit_test(test_places),
 	    cmocka_unit_test(test_durations_have_no_edge),
+	    cmocka_unit_test(test_no_duration_is_the_contenders),
 	    cmocka_unit_test(test_what_overflows_starts_again),
 	    cmocka_unit_test(test_places_that_cannot_be_read),
 	};

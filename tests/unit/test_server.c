@@ -1,7 +1,9 @@
 /* An elector's server and connections that end, wait, or bring more than was asked for. */
 #include "server_world.h"
+#include "stores/open.h"
 
 #include <dirent.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -294,6 +296,50 @@ static void test_a_stream_without_a_session_ends(void **state)
 	close(stream);
 }
 
+/* A port of loopback that nobody listens on at this moment. */
+static uint16_t free_port(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t size = sizeof address;
+	const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(descriptor, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(getsockname(descriptor, (struct sockaddr *)&address, &size), 0);
+	close(descriptor);
+	return ntohs(address.sin_port);
+}
+
+/* Goal: one address has one elector, and who comes second is told what to do. */
+static void test_one_address_has_one_elector(void **state)
+{
+	struct server *server = &server_world.server;
+	mpsync_error error;
+	uint16_t port;
+
+	(void)state;
+	do
+		port = free_port();
+	while (!server_listen_tcp(server, "127.0.0.1", port, false, NULL, &error));
+	assert_false(server_listen_tcp(server, "127.0.0.1", port, false, NULL, &error));
+	assert_non_null(strstr(error.message, "is in use"));
+	assert_non_null(strstr(error.message, "--listen"));
+}
+
+/* Goal: an elector has no other elector for its store. */
+static void test_no_elector_behind_an_elector(void **state)
+{
+	mpsync_options *options = mpsync_options_new(NULL);
+	mpsync_error error = {0};
+	struct url url;
+
+	(void)state;
+	assert_true(url_parse(&url, "http://localhost:1", &error));
+	assert_null(store_open(&url, options, true, &server_world.server.loop, &error));
+	assert_int_equal(error.status, MPSYNC_E_UNSUPPORTED);
+	url_clear(&url);
+	mpsync_options_free(options);
+}
+
 #define over_a_server(test) cmocka_unit_test_setup_teardown(test, start_server, stop_server)
 
 int main(void)
@@ -311,6 +357,8 @@ int main(void)
 	    over_a_server(test_a_watch_that_is_gone),
 	    over_a_server(test_what_is_gone_has_a_name),
 	    over_a_server(test_a_stream_without_a_session_ends),
+	    over_a_server(test_one_address_has_one_elector),
+	    over_a_server(test_no_elector_behind_an_elector),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
