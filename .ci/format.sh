@@ -36,7 +36,7 @@ format_node() {
 	(cd bindings/node && npx prettier --config .prettierrc.json --log-level warn "$([ "$check" ] && echo --check || echo --write)" . ../../examples/node \
 		../../tests/conformance/runner.mjs)
 }
-format_java() { mvn -q -B -f bindings/java "spotless:$([ "$check" ] && echo check || echo apply)"; }
+format_java() { mvn -q -B -f bindings/java/frameworks "spotless:$([ "$check" ] && echo check || echo apply)"; }
 
 [ $# -gt 0 ] || set -- c go rust python node java
 for language; do

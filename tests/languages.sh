@@ -76,7 +76,7 @@ tier_node() {
 }
 
 tier_java() {
-	language_tools && with_swig last_lines 2 mvn -q -B -f bindings/java verify &&
+	language_tools && with_swig last_lines 2 mvn -q -B -f bindings/java/frameworks verify &&
 		sh .ci/format.sh --check java &&
 		jar --describe-module --file bindings/java/target/sync-*.jar | grep -q '^io.metaparticle.sync' &&
 		mkdir -p build/java/conformance && rm -rf build/java/conformance/* &&
