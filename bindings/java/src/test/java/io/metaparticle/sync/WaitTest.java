@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -75,6 +76,7 @@ class WaitTest extends Store {
       CompletableFuture<Held> future = withdrawn.acquireAsync();
       end.accept(future);
       until(future::isDone);
+      untilTimersAreDone();
       CompletableFuture<Held> next = lock().acquireAsync();
       held.release();
       Held after = next.get();
@@ -82,6 +84,12 @@ class WaitTest extends Store {
       assertThrows(SyncException.class, withdrawn::unlock);
       after.release();
     }
+  }
+
+  /** A future is done before what hangs on it is, which the thread of timeouts does as well. */
+  private static void untilTimersAreDone() {
+    Executor timers = CompletableFuture.delayedExecutor(1, TimeUnit.MILLISECONDS, Runnable::run);
+    CompletableFuture.runAsync(() -> {}, timers).join();
   }
 
   /** A future that ends when its grant is on its way: it goes to the next. */
