@@ -1,7 +1,9 @@
 """What every store promises, whatever it is: mixed into the cases of those that need a server."""
 import signal
+import subprocess
 
 import test_holders
+from support import MPSYNC
 
 
 class Pages:
@@ -51,6 +53,18 @@ class Promises(Pages):
 
     def test_adopted_grant_keeps_its_value(self):
         test_holders.Restart.keeps_its_value(self, self.url)
+
+    def test_observers_see_each_value(self):
+        elector = self.elector(self.url)
+        claim = {"holder": "w", "claim": "1" * 32, "ttl": "60s"}
+        token = self.http(elector.port, "PUT", "/locks/x", {**claim, "value": "first"})[1]["spec"]["token"]
+        watches = [self.start([MPSYNC, "watch", "--json", "x"], {"MPSYNC_URL": url}, stderr=subprocess.DEVNULL)
+                   for url in (self.url, elector.url)]
+        for watch in watches:
+            self.assertIn("first", watch.line())
+        self.http(elector.port, "PUT", "/locks/x", {**claim, "token": token, "value": "second"})
+        for watch in watches:
+            self.assertIn("second", watch.line())
 
     def test_restarted_elector_loses_no_lock(self):
         test_holders.Restart.loses_no_lock(self, self.url)

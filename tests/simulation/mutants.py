@@ -236,6 +236,18 @@ MUTANTS = [
     ("83", "a loss while the work ends is told once more", [
         ("libmpsync/protocol/terms.c", "else if (terms->state == TERMS_ENDING)\n\t\tterms->late_ms = now_ms;",
          "else if (terms->state == TERMS_ENDING)\n\t\tbegin_ending(terms, reason, now_ms);")]),
+    ("84", "etcd: observers are not told of a value that changes", [
+        ("libmpsync/stores/etcd/look.c", "observed_version((uint64_t)oldest->create_revision, value)",
+         "(uint64_t)oldest->create_revision")], "3"),
+    ("85", "etcd: an observer's watch that has ended does not begin again", [
+        ("libmpsync/stores/etcd/observe.c", "etcd_now(observing->etcd) + WATCH_RETRY_MS", "CLAIM_NEVER")], "3"),
+    ("86", "what changes while an observer's query is under way is not asked for", [
+        ("libmpsync/stores/records/observers.c", "observing->again = observing->running;", "observing->again = false;")], "3"),
+    ("87", "etcd: a place is shown with the facts of one that had its key before", [
+        ("libmpsync/stores/etcd/list.c", " && place->written >= oldest->create_revision", "")], "4"),
+    ("88", "etcd: who has left and queued again is shown as the holder", [
+        ("libmpsync/stores/etcd/query.c", "if (!oldest || oldest->create_revision != look->created) {",
+         "if (!oldest) {")], "3"),
     ("22", "an answer that was overtaken counts", [
         ("libmpsync/stores/records/names.c", "return record && record->version < watched->newest_version;",
          "return false && record && watched;")]),

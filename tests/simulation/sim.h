@@ -201,6 +201,7 @@ struct sim {
 	int current[SIM_SITES]; /* which of a site's two electors is asked */
 	struct sim_belief *beliefs;
 	struct sim_value *values;
+	struct sim_observer *observers;
 	struct sim_run *runs;
 	uint64_t last_token[SIM_NAMES];
 	uint64_t robbed_until_us[SIM_NAMES]; /* so long two may believe */
@@ -344,6 +345,15 @@ void sim_value_end(struct sim *sim, struct sim_value *value);
 void sim_value_crash(struct sim_value *value);
 /* The store shows this from now on (NULL: nothing). */
 void sim_value_written(struct sim *sim, const char *text);
+
+/* ---- sim_observers.c: who observes an etcd, P24 ---- */
+void sim_observers_new(struct sim *sim);
+void sim_observers_free(struct sim *sim);
+void sim_observers_start(struct sim_node *node);
+void sim_observers_end(struct sim_node *node);
+/* A key of etcd was written, or deleted. */
+void sim_observers_written(struct sim *sim, const char *key);
+void sim_observers_check(struct sim *sim);
 
 /* ---- sim_runs.c: users that run elections, P22, P23 ---- */
 struct sim_run_host {

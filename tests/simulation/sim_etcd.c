@@ -224,6 +224,7 @@ static void record_change(
 			abort();
 	}
 	etcd->changes[etcd->change_count++] = change;
+	sim_observers_written(sim, key);
 	for (struct watching *watching = etcd->watches; watching; watching = watching->next)
 		if (is_watched(watching, key))
 			deliver(sim, watching, CHANGED, &change);
@@ -296,8 +297,7 @@ struct stored_key *sim_etcd_find(const struct sim_etcd *etcd, const char *key)
 	return *find((struct sim_etcd *)etcd, key);
 }
 
-/* In a queue: which one; else -1. */
-static int queue_of(const struct sim_etcd *etcd, const char *key)
+int sim_etcd_queue(const struct sim_etcd *etcd, const char *key)
 {
 	int name = SIM_NAMES - 1;
 
@@ -319,7 +319,7 @@ static int64_t oldest_of(const struct sim_etcd *etcd, int name)
 /* Whoever has become the first holds from now on, or will find that out. */
 static void check_owner(struct sim *sim, const char *key)
 {
-	const int name = queue_of(sim->etcd, key);
+	const int name = sim_etcd_queue(sim->etcd, key);
 	int64_t oldest;
 
 	if (name < 0)
@@ -340,7 +340,7 @@ void sim_etcd_put(struct sim *sim, const char *name, const char *value, int64_t 
 		*link = zeroed(sizeof **link);
 		(*link)->key = copy_text(name);
 		(*link)->created = etcd->revision;
-		(*link)->queue = queue_of(etcd, name);
+		(*link)->queue = sim_etcd_queue(etcd, name);
 	}
 	free((*link)->value);
 	(*link)->value = copy_text(value);
@@ -759,7 +759,7 @@ static void check_release(struct sim_node *node, const struct etcd_call *call)
 {
 	for (size_t i = 0; i < call->then_count; i++)
 		if (call->then[i].kind == ETCD_DELETE)
-			sim_gives_away(node, queue_of(node->sim->etcd, call->then[i].key));
+			sim_gives_away(node, sim_etcd_queue(node->sim->etcd, call->then[i].key));
 }
 
 void etcd_send(struct etcd_rpc *rpc, struct etcd_call *call)

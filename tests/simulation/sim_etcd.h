@@ -41,12 +41,15 @@ struct sim_etcd {
 	struct watching *ended; /* kept: pieces may be on their way */
 	char *queues[SIM_NAMES];
 	uint64_t numbers;
-	int64_t owner[SIM_NAMES]; /* creation of the oldest key of each queue */
+	int64_t owner[SIM_NAMES];       /* creation of the oldest key of each queue */
+	uint64_t changed_us[SIM_NAMES]; /* where it is observed: its last change */
 };
 
 void sim_etcd_put(struct sim *sim, const char *key, const char *value, int64_t lease);
 void sim_etcd_delete(struct sim *sim, const char *key);
 struct stored_key *sim_etcd_find(const struct sim_etcd *etcd, const char *key);
+/* In a queue: which one; else -1. */
+int sim_etcd_queue(const struct sim_etcd *etcd, const char *key);
 struct lease *sim_etcd_lease(struct sim_etcd *etcd, int64_t id);
 /* node NULL: a foreign client's */
 struct lease *sim_etcd_grant(struct sim *sim, int64_t id, int64_t ttl_s, struct sim_node *node);

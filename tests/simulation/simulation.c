@@ -33,6 +33,7 @@
  *   P22 what two terms of one name have started is never at work at once, but where it did not end in
  *       the time that it was promised
  *   P23 each TERM is followed by exactly one ENDING; a right that is not renewed is told before it ends
+ *   P24 observers of an etcd see, in order and in time, who holds what, and the value
  */
 /* clang-format on */
 #include "base/identity.h"
@@ -483,6 +484,7 @@ static void node_start(struct sim_node *node)
 		abort();
 	if (node->is_elector)
 		sim_elector_start(node);
+	sim_observers_start(node);
 	for (int i = 0; i < workload->user_count; i++) {
 		struct user *user = &workload->users[i];
 
@@ -510,6 +512,7 @@ static void node_end(struct sim_node *node, bool polite)
 	node->engine = NULL;
 	node->force.name = NULL;
 	sim_disbelieve_node(node);
+	sim_observers_end(node);
 	engine_free(engine);
 	sim_elector_free(node);
 }
@@ -929,6 +932,7 @@ static void check_quiet(struct sim *sim)
 	if (sim_etcd_leftover(sim))
 		sim_violate(sim, "P7", "left in etcd: %s", sim_etcd_leftover(sim));
 	sim_old_wire_check(sim);
+	sim_observers_check(sim);
 }
 
 void sim_run(struct sim *sim)
@@ -954,6 +958,7 @@ void sim_run(struct sim *sim)
 	sim->etcd = sim_etcd_new(sim);
 	make_users(sim);
 	sim->old_wire = sim_old_wire_new(sim);
+	sim_observers_new(sim);
 	snprintf(sim->world, sizeof sim->world, "mode %d, faults 0x%x, ttl %u ms, %d nodes, %d users",
 	    (int)sim->mode, sim->faults, sim->ttl_ms, sim->node_count, workload.user_count);
 	sim_trace(sim, "%s", sim->world);
@@ -981,6 +986,7 @@ void sim_run(struct sim *sim)
 	sim_store_free(sim->store);
 	sim_etcd_free(sim->etcd);
 	sim_old_wire_free(sim);
+	sim_observers_free(sim);
 	sim_runs_free(sim);
 	free(sim->nodes);
 	free(workload.users);

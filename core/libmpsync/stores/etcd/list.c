@@ -20,6 +20,7 @@ static bool add(struct etcd_look *look, char *name, const struct etcd_key *facts
 		return true;
 	place->key = strdup(facts_key->key);
 	place->facts = strdup(facts_key->value);
+	place->written = facts_key->mod_revision;
 	return place->key && place->facts;
 }
 
@@ -96,9 +97,13 @@ static void tell_first(
 	    look->etcd->prefix, name, oldest->key, oldest->lease, oldest->create_revision);
 	const char *facts = NULL;
 
-	for (size_t i = from; key && i < to; i++)
-		if (look->places[i].key && strcmp(look->places[i].key, key) == 0)
-			facts = look->places[i].facts;
+	for (size_t i = from; key && i < to; i++) {
+		const struct place *place = &look->places[i];
+
+		/* A place that came since the facts were read may have the key of one that left. */
+		if (place->key && strcmp(place->key, key) == 0 && place->written >= oldest->create_revision)
+			facts = place->facts;
+	}
 	free(key);
 	look->found++;
 	look_tell(look, name, oldest, facts, (uint32_t)(to - from) - 1);

@@ -55,14 +55,15 @@ void look_tell(struct etcd_look *look, const char *name, const struct etcd_key *
 	struct etcd_facts facts = {0};
 	const bool known = facts_text && etcd_facts_read(&facts, facts_text);
 	const char *foreign = *oldest->value ? oldest->value : "another client of etcd";
+	const char *value = known ? facts.value : *oldest->value ? oldest->value : NULL;
+	/* What is known by now is another version of what was not known before. */
+	const uint64_t version = observed_version((uint64_t)oldest->create_revision, value);
 	const struct store_lock lock = {
 	    .name = name,
 	    .holder = known ? facts.holder : foreign,
-	    .value = known            ? facts.value
-	             : *oldest->value ? oldest->value
-	                              : NULL,
+	    .value = value,
 	    .token = (uint64_t)oldest->create_revision,
-	    .version = (uint64_t)oldest->create_revision,
+	    .version = known ? version : ~version,
 	    .ttl_ms = facts.ttl_ms,
 	    .since_ms = facts.since_ms,
 	    .waiters = waiters,

@@ -9,6 +9,7 @@ struct place {
 	char *name;
 	char *key; /* of the facts; NULL: another client's place */
 	char *facts;
+	int64_t written; /* the revision of the facts */
 };
 
 /* A query under way. */

@@ -8,6 +8,8 @@
 
 /* ---- One name ---- */
 
+static void ask_queue(struct etcd_look *look);
+
 static void on_owner_facts(struct etcd_call *call, const struct etcd_answer *answer)
 {
 	struct etcd_look *look = call->context;
@@ -16,14 +18,19 @@ static void on_owner_facts(struct etcd_call *call, const struct etcd_answer *ans
 
 	if (!look_is_good(look, answer))
 		return;
-	if (oldest)
-		look_tell(look, look->query->name, oldest,
-		    facts && oldest->create_revision == look->created ? facts->value : NULL, look->waiters);
-	look_end(look, oldest ? MPSYNC_OK : MPSYNC_E_NOT_HELD, oldest ? NULL : "nobody holds it");
+	if (!oldest || oldest->create_revision != look->created) {
+		/* Meanwhile it has left, and perhaps queued again: another may hold by now. */
+		ask_queue(look);
+		return;
+	}
+	look_tell(look, look->query->name, oldest, facts ? facts->value : NULL, look->waiters);
+	look_end(look, MPSYNC_OK, NULL);
 }
 
 static bool remember(struct etcd_look *look, const struct etcd_key *oldest)
 {
+	free(look->key);
+	free(look->facts_key);
 	look->created = oldest->create_revision;
 	look->key = strdup(oldest->key);
 	look->facts_key = etcd_place_facts_key(
@@ -51,6 +58,13 @@ static void on_queue(struct etcd_call *call, const struct etcd_answer *answer)
 		                                       {.kind = ETCD_GET, .key = look->facts_key}},
 		                   .then_count = 2,
 		                   .done = on_owner_facts});
+}
+
+static void ask_queue(struct etcd_look *look)
+{
+	look_ask(look, &(struct etcd_call){.then = {{.kind = ETCD_GET_ALL, .key = look->queue}},
+	                   .then_count = 1,
+	                   .done = on_queue});
 }
 
 /* ---- By force ---- */
@@ -173,9 +187,7 @@ void etcd_query(void *context, struct store_query *query)
 		look_list(look, path);
 		return;
 	case STORE_GET:
-		look_ask(look,
-		    &(struct etcd_call){
-		        .then = {{.kind = ETCD_GET_ALL, .key = path}}, .then_count = 1, .done = on_queue});
+		ask_queue(look);
 		return;
 	case STORE_FORCE:
 		look_ask(look, &(struct etcd_call){.then = {{.kind = ETCD_GET_OLDEST, .key = path}},

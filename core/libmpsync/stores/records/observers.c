@@ -27,6 +27,15 @@ struct observing {
 	bool unheard; /* the observer has been told that no answer comes */
 };
 
+uint64_t observed_version(uint64_t token, const char *value)
+{
+	uint64_t version = token;
+
+	for (const char *c = value; c && *c; c++)
+		version = (version ^ (unsigned char)*c) * 1099511628211u;
+	return version;
+}
+
 static int compare_nodes(const void *a, const void *b)
 {
 	return strcmp(

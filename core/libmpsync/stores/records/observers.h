@@ -23,6 +23,9 @@ struct observers {
 	void *context;
 };
 
+/* A lock's `version`: another one for each grant, and for each value of it. */
+uint64_t observed_version(uint64_t token, const char *value);
+
 /* Queries at once, and tells `synced` with the answer. */
 void observers_add(struct observers *observers, struct store_observer *observer);
 void observers_remove(struct observers *observers, struct store_observer *observer);

@@ -90,16 +90,12 @@ static void records_query_cancel(struct store *store, struct store_query *query)
 struct store_lock record_as_lock(
     const struct record *record, const char *name, uint64_t now_ms, uint32_t waiters)
 {
-	uint64_t version = record->token ? record->token : record->version;
-
-	for (const char *c = record->value; c && *c; c++)
-		version = (version ^ (unsigned char)*c) * 1099511628211u;
 	return (struct store_lock){
 	    .name = name,
 	    .holder = record->holder,
 	    .value = record->value,
 	    .token = record->token,
-	    .version = version,
+	    .version = observed_version(record->token ? record->token : record->version, record->value),
 	    .ttl_ms = record->ttl_ms,
 	    .since_ms = record->since_ms,
 	    .expires_in_ms = record->deadline_ms > now_ms ? record->deadline_ms - now_ms : 0,
