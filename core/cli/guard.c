@@ -1,7 +1,7 @@
 #include "guard.h"
 
 #include "tree.h"
-#include "watch.h"
+#include "watchdog.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -33,7 +33,7 @@ static int open_children(void)
 void guard_run(const struct link *link, pid_t keeper, const char *name)
 {
 	const struct tree orphans = {.root = getpid(), .cgroup = &link->cgroup};
-	struct watch watch = {.link = link, .name = name, .patience = WATCH_GUARD};
+	struct watchdog watchdog = {.link = link, .name = name, .patience = WATCHDOG_GUARD};
 	struct pollfd pollers[] = {
 	    {.fd = open_children(), .events = POLLIN},
 	    {.fd = link->bells[BELL_GUARD][0], .events = POLLIN},
@@ -44,11 +44,11 @@ void guard_run(const struct link *link, pid_t keeper, const char *name)
 	if (pollers[0].fd < 0 || pollers[2].fd < 0)
 		kill(keeper, SIGKILL);
 	while (runs(keeper)) {
-		watch_arm(pollers[2].fd, watch_look(&watch));
+		watchdog_arm(pollers[2].fd, watchdog_look(&watchdog));
 		link_wait(pollers, 3, 3);
 	}
 	if (atomic_load(&link->board->finished))
 		return;
-	watch_say(&watch, "was killed");
+	watchdog_say(&watchdog, "was killed");
 	tree_kill(&orphans, true);
 }

@@ -9,7 +9,7 @@
 #include "guard.h"
 #include "keeper.h"
 #include "tree.h"
-#include "watch.h"
+#include "watchdog.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -173,8 +173,9 @@ static bool have_ended(const struct run *run)
 
 static void wait_for_end(struct run *run)
 {
-	struct watch watch = {
-	    .link = &run->link, .name = run->start.arguments->positional[0], .patience = WATCH_MPSYNC};
+	struct watchdog watchdog = {.link = &run->link,
+	    .name = run->start.arguments->positional[0],
+	    .patience = WATCHDOG_MPSYNC};
 	struct pollfd pollers[] = {
 	    {.fd = run->timer, .events = POLLIN},
 	    {.fd = run->link.bells[BELL_MPSYNC][0], .events = POLLIN},
@@ -182,7 +183,7 @@ static void wait_for_end(struct run *run)
 	};
 
 	while (!have_ended(run)) {
-		watch_arm(run->timer, watch_look(&watch));
+		watchdog_arm(run->timer, watchdog_look(&watchdog));
 		link_wait(pollers, 3, 2);
 		take_signals(run);
 	}

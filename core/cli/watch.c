@@ -1,72 +1,91 @@
-#include "watch.h"
+/* watch, and ls --watch: who holds a name now, and each change. */
+#include "cli.h"
 
 #include "base/clock.h"
-#include "cli.h"
-#include "tree.h"
+#include "base/text.h"
+#include "base/wire.h"
+#include "layout.h"
+#include "lock_json.h"
+#include "log.h"
 
-#include <signal.h>
-#include <sys/timerfd.h>
+#include <inttypes.h>
 
-void watch_say(const struct watch *watch, const char *what)
+#define COLUMNS 5
+
+/* Rows come one at a time, so the columns begin with the widths that most texts need. */
+static void begin_columns(struct layout *layout)
 {
-	complain(0, "%s: the keeper, process %d, %s; what it started is stopped in its place",
-	    watch->name, atomic_load(&watch->link->board->keeper), what);
+	static const char *const usual[COLUMNS] = {
+	    "", "scheduler/group-1", "worker-7f6d5c9b8d-x2x7q-1", "1700000000000000", ""};
+
+	layout_init(layout, COLUMNS);
+	layout_fit(layout, usual);
 }
 
-/* The keeper is alive, but has neither renewed its times nor acted on them: it may be stopped. */
-static void act_for_keeper(const struct watch *watch, bool with_force)
+static void print_row(struct layout *layout, const mpsync_event *event)
 {
-	struct board *board = watch->link->board;
-	const struct tree tree = {.root = atomic_load(&board->keeper), .cgroup = &watch->link->cgroup};
+	char time[WIRE_TIME_SIZE];
+	char name[TEXT_ESCAPED_SIZE];
+	char holder[TEXT_ESCAPED_SIZE];
+	char value[TEXT_ESCAPED_SIZE];
+	char token[24];
+	const char *const cells[COLUMNS] = {time, name, holder, token, value};
 
-	if (!atomic_exchange(&board->keeper_replaced, true))
-		watch_say(watch, "does not run");
-	if (with_force) {
-		tree_kill(&tree, false);
+	wire_time(time, clock_wall_ms());
+	text_escape(name, sizeof name, event->name ? event->name : "");
+	text_escape(holder, sizeof holder, event->holder ? event->holder : "");
+	text_escape(value, sizeof value, event->value ? event->value : "");
+	snprintf(token, sizeof token, "%" PRIu64, event->token);
+	layout_fit(layout, cells);
+	layout_print(layout, cells);
+}
+
+static void print_event(struct layout *layout, const mpsync_client *client,
+    const struct arguments *arguments, const mpsync_event *event)
+{
+	if (event->type == MPSYNC_EVENT_LOG)
+		log_say(client, LOG_WARN, "%s", event->message ? event->message : "");
+	if (event->type != MPSYNC_EVENT_LEADER)
 		return;
-	}
-	tree_signal(&tree, SIGTERM, TREE_ALL);
-	tree_signal(&tree, SIGCONT, TREE_ALL);
+	if (arguments->json)
+		lock_json_print_change(event);
+	else
+		print_row(layout, event);
 }
 
-static uint64_t part_of(const struct watch *watch, uint64_t ms)
+/* Ends only when standard output has lost its reader. */
+static void print_changes(
+    mpsync_queue *queue, const mpsync_client *client, const struct arguments *arguments)
 {
-	return ms * (uint64_t)watch->patience / 4;
+	struct layout layout;
+
+	begin_columns(&layout);
+	while (fflush(stdout) == 0 && !ferror(stdout)) {
+		mpsync_event *event = mpsync_queue_wait(queue, -1);
+
+		if (event)
+			print_event(&layout, client, arguments, event);
+		mpsync_event_free(event);
+	}
+	layout_clear(&layout);
 }
 
-uint64_t watch_look(struct watch *watch)
+int command_watch(const struct arguments *arguments)
 {
-	struct board *board = watch->link->board;
-	const uint64_t stop_at_ms = atomic_load(&board->stop_at_ms);
-	const uint64_t kill_at_ms = atomic_load(&board->kill_at_ms);
-	const uint64_t told_at_ms = stop_at_ms + part_of(watch, kill_at_ms - stop_at_ms);
-	const uint64_t killed_at_ms = kill_at_ms + part_of(watch, atomic_load(&board->margin_ms));
-	const uint64_t now_ms = clock_boot_ms();
+	const char *name = arguments->positional_count ? arguments->positional[0] : NULL;
+	mpsync_error error;
+	mpsync_queue *queue = mpsync_queue_new(&error);
+	mpsync_client *client;
+	int code = EXIT_STORE;
 
-	if (kill_at_ms == 0 || now_ms < told_at_ms) {
-		watch->told_to_end = false;
-		watch->killed = false;
-		return kill_at_ms == 0 ? WATCH_NEVER : told_at_ms;
-	}
-	if (now_ms < killed_at_ms) {
-		if (!watch->told_to_end && !atomic_load(&board->stopping))
-			act_for_keeper(watch, false);
-		watch->told_to_end = true;
-		return killed_at_ms;
-	}
-	if (!watch->killed)
-		act_for_keeper(watch, true);
-	watch->killed = true;
-	return WATCH_NEVER;
-}
-
-void watch_arm(int timer, uint64_t at_ms)
-{
-	struct itimerspec when = {{0, 0}, {0, 0}};
-
-	if (at_ms != WATCH_NEVER) {
-		when.it_value.tv_sec = (time_t)(at_ms / 1000);
-		when.it_value.tv_nsec = (long)(at_ms % 1000) * 1000000 + 1;
-	}
-	timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, NULL);
+	if (!queue)
+		return complain(exit_code_of(error.status), "%s", error.message);
+	client = open_client(arguments, queue, &code);
+	if (client && mpsync_client_observe_start(client, 1, name, &error) == MPSYNC_OK)
+		print_changes(queue, client, arguments);
+	else if (client)
+		code = complain(exit_code_of(error.status), "%s", error.message);
+	mpsync_client_close(client);
+	mpsync_queue_free(queue);
+	return code;
 }

@@ -142,6 +142,29 @@ class Terminal(Case):
             wide = sum(character in "名前" for character in line[:type_column])
             self.assertEqual(line[type_column - wide:].split()[0], "lock", line)
 
+    def test_status_is_aligned_as_lists_are(self):
+        self.hold("a name that is longer than its title")
+        lines = self.on_terminal("status", "a name that is longer than its title", NO_COLOR="1")[0].splitlines()
+        self.assertEqual(lines[1][lines[0].index("TYPE"):].split()[0], "lock", lines)
+
+    def test_changes_are_aligned_as_they_come(self):
+        """Each row of `watch` is printed before anybody knows the next one."""
+        self.hold("a", "another/name")
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        watch = subprocess.Popen([MPSYNC, "ls", "--watch"], stdin=theirs, stdout=theirs, stderr=theirs,
+                                 env={**os.environ, "MPSYNC_URL": self.file_url})
+        self.addCleanup(watch.wait)
+        self.addCleanup(watch.kill)
+        os.close(theirs)
+        seen = ""
+        while seen.count("\n") < 2:
+            seen += os.read(ours, 4096).decode()
+        first, second = seen.splitlines()[:2]
+        self.assertNotIn("\t", seen)
+        self.assertEqual(first.index("the holder"), second.index("the holder"), seen)
+        self.assertEqual(re.search(r"(?<= )\d+ ", first).start(), re.search(r"(?<= )\d+ ", second).start(), seen)
+
     def test_pipe_gets_one_blank_between_columns(self):
         self.hold("a", "a long name")
         lines = self.mpsync("ls", check=0).stdout.splitlines()

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "cli/command.h"
-#include "cli/watch.h"
+#include "cli/watchdog.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -149,7 +149,7 @@ static void test_variables_replace_those_of_the_same_name_alone(void **state)
 /* This process is the keeper that does not run; whoever watches it acts in its place. */
 static void test_a_stopped_command_is_told_to_end_too(void **state)
 {
-	struct watch watch = {.link = &joint, .name = "x", .patience = WATCH_GUARD};
+	struct watchdog watchdog = {.link = &joint, .name = "x", .patience = WATCHDOG_GUARD};
 	struct board *board = joint.board;
 	const pid_t command = start((char *)"kill -STOP $$");
 	int status = 0;
@@ -161,7 +161,7 @@ static void test_a_stopped_command_is_told_to_end_too(void **state)
 	atomic_store(&board->stop_at_ms, 1);
 	atomic_store(&board->kill_at_ms, clock_boot_ms());
 	atomic_store(&board->margin_ms, HOUR_MS);
-	assert_true(watch_look(&watch) > clock_boot_ms());
+	assert_true(watchdog_look(&watchdog) > clock_boot_ms());
 	assert_int_equal(waitpid(command, &status, 0), command);
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(WTERMSIG(status), SIGTERM);

@@ -2,8 +2,8 @@
  * Watches the keeper's times on the board, in a process that is not the keeper: it ends what runs
  * under a right that the keeper neither renews nor ends in time.
  */
-#ifndef MPSYNC_CLI_WATCH_H
-#define MPSYNC_CLI_WATCH_H
+#ifndef MPSYNC_CLI_WATCHDOG_H
+#define MPSYNC_CLI_WATCHDOG_H
 
 #include "link.h"
 
@@ -11,25 +11,25 @@
  * The guard acts when the keeper is late by two quarters of the time that it had for acting,
  * `mpsync` at three, in case the guard fails as well.
  */
-enum watch_patience { WATCH_GUARD = 2, WATCH_MPSYNC = 3 };
+enum watchdog_patience { WATCHDOG_GUARD = 2, WATCHDOG_MPSYNC = 3 };
 
-#define WATCH_NEVER UINT64_MAX
+#define WATCHDOG_NEVER UINT64_MAX
 
-struct watch {
+struct watchdog {
 	const struct link *link;
 	const char *name;
-	enum watch_patience patience;
+	enum watchdog_patience patience;
 	bool told_to_end; /* SIGTERM was sent to what runs under the present times */
 	bool killed;
 };
 
 /* Do what is due. Returns when to look again, unless the keeper rings before. */
-uint64_t watch_look(struct watch *watch);
+uint64_t watchdog_look(struct watchdog *watchdog);
 
 /* Say what became of the keeper, and that this process acts in its place. */
-void watch_say(const struct watch *watch, const char *what);
+void watchdog_say(const struct watchdog *watchdog, const char *what);
 
 /* The timer becomes readable at that time of the boot clock. */
-void watch_arm(int timer, uint64_t at_ms);
+void watchdog_arm(int timer, uint64_t at_ms);
 
 #endif
