@@ -224,7 +224,7 @@ mutants_are_documented() {
 }
 
 tier_lint() {
-	sh .ci/format.sh --check c && no_unbounded_number && python3 .ci/includes.py && python3 .ci/documented.py &&
+	sh .ci/format.sh --check c && no_unbounded_number && python3 .ci/includes.py && python3 .ci/sizes.py && python3 .ci/documented.py &&
 		python3 .ci/mentioned.py && mutants_are_documented &&
 		shellcheck -x -e SC2016,SC2030,SC2031 tests/run.sh tests/fuzz/run.sh tests/languages.sh tests/mutants/bindings.sh tests/references.sh bindings/dotnet/build.sh bindings/rust/generate.sh tests/bench/run.sh tests/bench/etcd.sh tests/bench/languages.sh .ci/run .ci/format.sh .ci/abi.sh examples/quickstart.sh &&
 		mandoc -Tlint -Wwarning docs/mpsync.1 && shellcheck -s bash core/cli/mpsync.bash && site && all_references &&
