@@ -34,6 +34,10 @@ compatibility() { # LANGUAGE COMMAND…
 	python3 tests/compatibility/check.py "tests/compatibility/$language" "$@"
 }
 
+# What the tests of Python's threads in other event loops run on: the last that every Python from 3.9 on can have.
+python_frameworks="anyio==4.9.0 trio==0.31.0"
+
+# shellcheck disable=SC2086
 tier_python() {
 	language_tools || return 1
 	rm -rf build/wheels
@@ -42,11 +46,12 @@ tier_python() {
 	for python in $(pythons); do
 		folder="build/python-tests/$(basename "$(dirname "$(dirname "$python")")")"
 		rm -rf "$folder"
-		"$python" -m venv "$folder" && "$folder/bin/pip" -q install build/wheels/*.whl &&
+		"$python" -m venv "$folder" && "$folder/bin/pip" -q install build/wheels/*.whl $python_frameworks &&
 			last_lines 3 "$folder/bin/python" -m unittest discover -s bindings/python/tests &&
 			compatibility python "$folder/bin/python" -bb -W error tests/compatibility/python/{}.py || return 1
 	done
-	"$tools/bin/pip" -q install --force-reinstall build/wheels/*.whl &&
+	"$tools/bin/pip" -q install $python_frameworks &&
+		"$tools/bin/pip" -q install --force-reinstall build/wheels/*.whl &&
 		"$tools/bin/ruff" check --quiet --config bindings/python/pyproject.toml bindings/python &&
 		python_leaks && (cd bindings/python && MYPYPATH=src "$tools/bin/mypy" --config-file pyproject.toml &&
 			last_lines 1 "$tools/bin/pyright" --pythonpath "$tools/bin/python" --level error src) &&

@@ -96,6 +96,10 @@ class Client {
     return this.#native;
   }
 
+  get isOpen() {
+    return this.#closing === null;
+  }
+
   get url() {
     return native.mpsync_client_url(this.native);
   }

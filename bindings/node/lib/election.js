@@ -87,7 +87,7 @@ class Election extends Named {
         wake();
       },
     );
-    const stop = () => native.mpsync_client_observe_stop(client.native, opId);
+    const stop = () => client.isOpen && native.mpsync_client_observe_stop(client.native, opId);
     const listens = whenAborted(signal, stop);
     try {
       for (;;) {

@@ -1,7 +1,7 @@
 'use strict';
 
 const { Type, errorOfEvent, native, withOptions } = require('./client.js');
-const { checked } = require('./errors.js');
+const { Closed, checked } = require('./errors.js');
 const { Grant, Held } = require('./held.js');
 const { plainText, valueOf, whenAborted } = require('./values.js');
 
@@ -79,14 +79,23 @@ class Handle {
         (event) => this.tellWaiting(event),
       );
       const listens = whenAborted(signal, () => {
-        checked(() => this.kind.withdraw(this.raw, opId));
         reject(signal.reason);
+        this.end((raw) => this.kind.withdraw(raw, opId));
       });
     });
   }
 
   cancel() {
-    checked(() => this.kind.cancel(this.raw));
+    this.end(this.kind.cancel);
+  }
+
+  /** Make a call that ends something; a client that closes has ended it. */
+  end(call) {
+    try {
+      if (this.raw) checked(() => call(this.raw));
+    } catch (error) {
+      if (!(error instanceof Closed)) throw error;
+    }
   }
 }
 

@@ -1,7 +1,6 @@
 'use strict';
 
 const { Type, errorOfEvent, native } = require('./client.js');
-const { checked } = require('./errors.js');
 const { Grant, Term } = require('./held.js');
 
 /** Term after term, as the C library's loop tells: it runs the work, and reports its end. */
@@ -43,7 +42,7 @@ class Run {
   }
 
   stop() {
-    checked(() => native.mpsync_election_run_stop(this.#handle.raw, this.#opId));
+    this.#handle.end((raw) => native.mpsync_election_run_stop(raw, this.#opId));
   }
 
   #take(event) {
@@ -55,9 +54,7 @@ class Run {
   async #lead(event) {
     this.#grant = new Grant(this.#handle, event);
     const failed = await this.#work(new Term(this.#grant));
-    const { raw } = this.#handle;
-    // Owed once for each term; of no use when the client is closed.
-    if (raw) checked(() => native.mpsync_election_term_done(raw, event.grant, failed));
+    this.#handle.end((raw) => native.mpsync_election_term_done(raw, event.grant, failed));
   }
 }
 

@@ -32,8 +32,17 @@ class Case(unittest.TestCase):
     def election(self, *callbacks, **options):
         return sync.Election("x", *callbacks, url=self.url, **options)
 
+    def is_free(self):
+        """Whether the name is to be had at once; it is given back."""
+        try:
+            with self.lock(wait=0):
+                return True
+        except sync.LockTimeout:
+            return False
+
     def take_by_force(self):
-        _native.mpsync_client_force_release(_client.client_of(self.url).native, "x", 1)
+        client = _client.client_of(self.url)  # kept while its C handle is used
+        _native.mpsync_client_force_release(client.native, "x", 1)
 
     def in_thread(self, call, *arguments):
         """Call it on a thread of its own, whose end the test awaits."""

@@ -234,6 +234,26 @@ class Sharing(Case):
         self.assertEqual(number, 40)
         self.assertFalse(lock.is_held())
 
+    def test_a_grant_that_a_job_took(self):
+        """Outlives its thread, whose number the next thread has: that waits, and anyone releases."""
+        waiting = threading.Event()
+        lock = self.lock(on_waiting=lambda _: waiting.set())
+        for _ in range(3):
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                self.assertTrue(pool.submit(lock.acquire).result(PATIENCE_S))
+                refused = pool.submit(lock.acquire)
+                self.assertIsInstance(refused.exception(PATIENCE_S), sync.AlreadyHeld)
+            self.assertTrue(lock.is_held())
+            waiting.clear()
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                following = pool.submit(lock.acquire)
+                following.add_done_callback(lambda _: waiting.set())
+                self.assertTrue(waiting.wait(PATIENCE_S))
+                lock.release()
+                self.assertTrue(following.result(PATIENCE_S))
+            lock.release()
+            self.assertFalse(lock.is_held())
+
     def test_a_block_may_be_left_by_another_thread(self):
         """As in frameworks that enter and leave in a pool; nothing of others is released."""
         lock = self.lock()

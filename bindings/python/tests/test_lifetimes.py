@@ -115,6 +115,22 @@ class Clients(Case):
             client.close()
             self.assertIsInstance(ended.get(timeout=PATIENCE_S), sync.SyncError)
 
+    def test_calls_that_end_what_a_closed_client_ended(self):
+        """Are without effect: cancel, stop, shutdown, an observer that is closed."""
+        client = sync.Client(self.url)
+        lock, election = sync.Lock("x", client=client), sync.Election("y", client=client)
+        changes = election.observe()
+        self.assertIsNone(next(changes))
+
+        def work(term):
+            client.close()
+            for end in (election.stop, election.shutdown, election.cancel, lock.cancel):
+                end()
+
+        self.assertRaises(sync.Closed, election.lead, work)
+        changes.close()
+        self.assertRaises(sync.Closed, next, election.observe())
+
     def test_objects_go_at_once(self):
         """Nothing of the package is in a cycle: scopes decide, not the collector."""
         gc.disable()

@@ -90,7 +90,8 @@ class Run(Claim):
     def stop(self) -> None:
         """End it: the work of a term is told so, and keeps the term until it has ended."""
         if self.number and self.handle.client.is_ours():
-            _native.mpsync_election_run_stop(self.handle.native, self.number)
+            with suppress(Closed):  # then it has ended by itself
+                _native.mpsync_election_run_stop(self.handle.native, self.number)
 
     def done(self, term: Term, failed: bool) -> None:
         """The work of a term has ended."""
@@ -132,6 +133,13 @@ def callback(name: str, doc: str) -> Any:
     return property(lambda claimant: getattr(claimant._callbacks, name), set_it, doc=doc)
 
 
+class _Thread(threading.local):
+    """Who asks: the system gives the number of a thread that has ended to a later one."""
+
+    def __init__(self) -> None:
+        self.identity = object()
+
+
 class _Here:
     """What one process has of the object; a child of fork begins with nothing."""
 
@@ -151,6 +159,7 @@ class Claimant:
     those of different machines do.
     """
 
+    _thread = _Thread()
     on_lost = callback(
         "on_lost", "Called on a thread of its own when it was lost, or dropped while it was held."
     )
@@ -177,7 +186,7 @@ class Claimant:
         self._give_back(self._open())
 
     def _owner(self) -> object:
-        return threading.get_ident()
+        return self._thread.identity
 
     @property
     def _here(self) -> _Here:

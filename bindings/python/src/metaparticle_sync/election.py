@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Callable, NamedTuple, Optional, Union
 
@@ -21,7 +22,7 @@ from ._client import (
     aside,
     logger,
 )
-from ._errors import AlreadyHeld
+from ._errors import AlreadyHeld, Closed
 from ._handle import ELECTION, Held, Term
 from ._options import WAIT_AS_OPTION, Seconds, wait_ms
 
@@ -58,7 +59,8 @@ class Observation:
     def stop(self) -> None:
         """End it; the last event tells that no more will come."""
         if self._client.is_ours():
-            _native.mpsync_client_observe_stop(self._client.native, self._number)
+            with suppress(Closed):  # then it has ended by itself
+                _native.mpsync_client_observe_stop(self._client.native, self._number)
 
 
 class Candidate(Claimant):
