@@ -226,7 +226,8 @@ examples() {
 	jar="$root/bindings/java/target/classes"
 	cat <<-JSON
 		{"c": {"lock": ["$out/c-lock"], "election": ["$out/c-election"]},
-		"python": {$(each '"NAME": ["'"$tools"'/bin/python", "'"$here"'/python/NAME.py"]')},
+		"python": {$(each '"NAME": ["'"$tools"'/bin/python", "'"$here"'/python/NAME.py"]'),
+			"election_asyncio": ["$tools/bin/python", "$here/python/election_asyncio.py"]},
 		"node": {"lock": ["node", "$here/node/lock.js"], "election": ["node", "$here/node/election.js"],
 			"lock_today": ["node", "$here/node/lock_today.mjs"],
 			"election_today": ["node", "$here/node/election_today.mjs"]},

@@ -162,7 +162,7 @@ export class Lock extends EventEmitter {
 export interface Asking extends Options, Waiting {
   /** `exclusive`; there are no others here. */
   mode?: 'exclusive';
-  /** Does not wait: the work is called with null if another has it. */
+  /** Does not wait: the work is called with null if another has it. Not together with `timeout`. */
   ifAvailable?: boolean;
 }
 

@@ -1,14 +1,15 @@
-"""One leads, in asyncio: the task is cancelled when the term ends."""
+"""One leads, until it is stopped: `term.ending` is set when the work is to end."""
 
-import asyncio
+from metaparticle_sync import Election
 
-from metaparticle_sync import AsyncElection
-
-
-async def main():
-    async with AsyncElection("example", value="http://me:8080"):
-        print("leading")
-    print("not leading")
+election = Election("example", value="http://me:8080")
 
 
-asyncio.run(main())
+def work(term):
+    assert not term.ending.is_set()
+    print("leading")
+    election.stop()
+
+
+election.lead(work)
+print("not leading")

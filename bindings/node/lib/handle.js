@@ -1,7 +1,7 @@
 'use strict';
 
 const { Type, errorOfEvent, native, withOptions } = require('./client.js');
-const { Closed, checked } = require('./errors.js');
+const { Closed, NotHeld, checked } = require('./errors.js');
 const { Grant, Held } = require('./held.js');
 const { plainText, valueOf, whenAborted } = require('./values.js');
 
@@ -89,12 +89,12 @@ class Handle {
     this.end(this.kind.cancel);
   }
 
-  /** Make a call that ends something; a client that closes has ended it. */
+  /** Make a call that ends something, which a client that closes may have ended before. */
   end(call) {
     try {
       if (this.raw) checked(() => call(this.raw));
     } catch (error) {
-      if (!(error instanceof Closed)) throw error;
+      if (!(error instanceof Closed || error instanceof NotHeld)) throw error;
     }
   }
 }

@@ -1,6 +1,13 @@
 'use strict';
 
-const { AlreadyHeld, LockLost, LockTimeout, NotHeld, Unsupported } = require('./errors.js');
+const {
+  AlreadyHeld,
+  InvalidArgument,
+  LockLost,
+  LockTimeout,
+  NotHeld,
+  Unsupported,
+} = require('./errors.js');
 const { LOCK } = require('./handle.js');
 const { Named } = require('./named.js');
 const { parametersOf, waitOf } = require('./values.js');
@@ -115,14 +122,27 @@ async function underLock(held, work) {
   }
 }
 
+/** Refuses what the locks of browsers can do and these cannot. */
+function checkAsking({ mode = 'exclusive', steal, ifAvailable, timeout }) {
+  if (mode === 'shared') throw new Unsupported('mode "shared": locks here are exclusive', -14);
+  if (mode !== 'exclusive')
+    throw new InvalidArgument(`mode: "exclusive" is expected, not ${mode}`, -1);
+  if (steal) throw new Unsupported('steal: a program does not take what another one holds', -14);
+  if (ifAvailable && timeout)
+    throw new InvalidArgument('ifAvailable does not wait: no timeout', -1);
+}
+
 async function request(name, ...rest) {
   const { functions, options } = parametersOf(rest, REQUEST_OPTIONS);
-  const { signal, timeout, ifAvailable, mode = 'exclusive', steal, ...where } = options;
+  const { signal, timeout, ifAvailable, mode, steal, ...where } = options;
   const [work] = functions;
   if (!work) throw new TypeError('a function is expected, which runs under the lock');
-  if (mode !== 'exclusive' || steal) throw new Unsupported('locks here are exclusive', -14);
-  const lock = new Lock(name, where);
-  const held = ifAvailable ? await lock.tryAcquire() : await lock.acquire({ signal, timeout });
+  checkAsking({ mode, steal, ifAvailable, timeout });
+  const asked = new Lock(name, where).acquire({ signal, timeout: ifAvailable ? 0 : timeout });
+  const held = await asked.catch((error) => {
+    if (ifAvailable && error instanceof LockTimeout) return null;
+    throw error;
+  });
   return held ? underLock(held, work) : work(null);
 }
 

@@ -2,21 +2,11 @@
 
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
-const { mkdtempSync } = require('node:fs');
-const { tmpdir } = require('node:os');
-const { join } = require('node:path');
 const { test } = require('node:test');
 const sync = require('..');
-const { aborted, force, fresh, program, FORCE, turn } = require('./support.js');
+const { aborted, force, fresh, later, program, FORCE, turn } = require('./support.js');
 
 const { Client, Election } = sync;
-
-/** What a program wants to be told later. */
-function later() {
-  const told = {};
-  told.promise = new Promise((resolve) => (told.tell = resolve));
-  return told;
-}
 
 test('lead stands again when its work has returned, until it is stopped', async () => {
   const election = new Election('x', { url: fresh(), value: 'me' });
@@ -260,26 +250,6 @@ test('the first API: a loss is told once, and it stands again', async () => {
     `${fresh()}?ttl=1s`,
   );
   assert.equal(stdout, 'LockLost\nlost 1\nlost 2\n');
-});
-
-test('a process that exits while it stands, leads or drains leaves the name to the next', async () => {
-  const url = `file:${join(mkdtempSync(join(tmpdir(), 'mpsync-')), 'locks.db')}`;
-  const leads = 'election.lead(() => { process.exit(7); });';
-  const drains = `election.lead(async (term) => {
-    election.stop();
-    await new Promise((resolve) => term.signal.addEventListener('abort', resolve));
-    process.exit(7);
-  });`;
-  const stands = `new sync.Election('x').campaign().then(() => {
-    election.on('waiting', () => process.exit(7));
-    election.lead(() => {});
-  });`;
-  for (const how of [leads, drains, stands]) {
-    await assert.rejects(program(`const election = new sync.Election('x'); ${how}`, url), {
-      code: 7,
-    });
-    await (await new Election('x', { url }).campaign({ timeout: 30_000 })).release();
-  }
 });
 
 test('who stands is told whom it waits for', async () => {

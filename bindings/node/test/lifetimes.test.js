@@ -222,19 +222,34 @@ test('a wait is also for a store that is not there yet, which is a warning', asy
 
 test('request is called as the one of browsers is', async () => {
   const url = fresh();
-  assert.equal(await request('x', { url }, ({ name }) => name), 'x');
+  assert.equal(await request('x', { url, mode: 'exclusive' }, ({ name }) => name), 'x');
   await request('x', { url }, async () => {
     assert.equal(await request('x', { url, ifAvailable: true }, (held) => held), null);
-    const given = { url, signal: AbortSignal.abort() };
-    await assert.rejects(
-      request('x', given, () => {}),
-      { name: 'AbortError' },
-    );
+    assert.equal(await request('y', { url, ifAvailable: true }, (held) => held.isHeld()), true);
+    const controller = new AbortController();
+    const waits = request('x', { url, signal: controller.signal }, () => assert.fail('it works'));
+    controller.abort();
+    await assert.rejects(waits, { name: 'AbortError' });
+    for (const ifAvailable of [false, true]) {
+      const given = { url, ifAvailable, signal: AbortSignal.abort() };
+      await assert.rejects(
+        request('x', given, () => assert.fail('it works')),
+        { name: 'AbortError' },
+      );
+    }
   });
-  for (const odd of [{ mode: 'shared' }, { steal: true }]) {
-    await assert.rejects(
-      request('x', { url, ...odd }, () => {}),
-      sync.Unsupported,
-    );
+});
+
+test('request refuses what browsers know and these locks do not, by an error that says what', async () => {
+  const url = fresh();
+  for (const [odd, Class, message] of [
+    [{ mode: 'shared' }, sync.Unsupported, /mode "shared": locks here are exclusive/],
+    [{ mode: 'both' }, sync.InvalidArgument, /mode: "exclusive" is expected, not both/],
+    [{ steal: true }, sync.Unsupported, /steal: /],
+    [{ ifAvailable: true, timeout: 5 }, sync.InvalidArgument, /ifAvailable does not wait/],
+    [{ query: true }, sync.InvalidArgument, /"query" is no option here/],
+  ]) {
+    const asked = request('x', { url, ...odd }, () => assert.fail('it works'));
+    await assert.rejects(asked, (error) => error instanceof Class && message.test(error.message));
   }
 });

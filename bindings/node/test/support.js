@@ -36,6 +36,12 @@ module.exports = {
   force: (name, url) => native.mpsync_client_force_release(Client.of(url).native, name, 1),
   /** A store that nobody else has. */
   fresh: () => `memory:${process.pid}-${++stores}`,
+  /** What a test wants to be told later. */
+  later: () => {
+    const told = {};
+    told.promise = new Promise((resolve) => (told.tell = resolve));
+    return told;
+  },
   program,
   turn: () => new Promise((resolve) => setImmediate(resolve)),
 };

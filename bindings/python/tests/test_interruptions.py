@@ -235,7 +235,7 @@ class Sharing(Case):
         self.assertFalse(lock.is_held())
 
     def test_a_grant_that_a_job_took(self):
-        """Outlives its thread, whose number the next thread has: that waits, and anyone releases."""
+        """Outlives its thread; the next, which has its number, waits, and anyone releases."""
         waiting = threading.Event()
         lock = self.lock(on_waiting=lambda _: waiting.set())
         for _ in range(3):

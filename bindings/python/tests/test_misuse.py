@@ -124,22 +124,23 @@ class FromInside(Case):
         asyncio.run(asyncio.wait_for(scenario(), PATIENCE_S))
 
 
+STATES = {
+    "standing": "e.lead(lambda term: None)",
+    "leading": "e.lead(lambda term: ready())",
+    "draining": "e.lead(lambda term: (e.stop(), term.ending.wait(), ready()))",
+}
+WAYS = {
+    "the end of the program": (0, "pass"),
+    "sys.exit": (3, "sys.exit(3)"),
+    "os._exit": (4, "os._exit(4)"),
+    "an exception": (1, "1 / 0"),
+    "SIGTERM": (-signal.SIGTERM, "os.kill(os.getpid(), signal.SIGTERM)"),
+    "SIGKILL": (-signal.SIGKILL, "os.kill(os.getpid(), signal.SIGKILL)"),
+}
+
+
 class Ends(Case):
     """Each way to end a process, in each state of a candidate: the name is free for the next."""
-
-    STATES = {
-        "standing": "e.lead(lambda term: None)",
-        "leading": "e.lead(lambda term: ready())",
-        "draining": "e.lead(lambda term: (e.stop(), term.ending.wait(), ready()))",
-    }
-    WAYS = {
-        "the end of the program": (0, "pass"),
-        "sys.exit": (3, "sys.exit(3)"),
-        "os._exit": (4, "os._exit(4)"),
-        "an exception": (1, "1 / 0"),
-        "SIGTERM": (-signal.SIGTERM, "os.kill(os.getpid(), signal.SIGTERM)"),
-        "SIGKILL": (-signal.SIGKILL, "os.kill(os.getpid(), signal.SIGKILL)"),
-    }
 
     def start(self, name, state, way):
         """In the state it tells so, waits for a word, and ends in the way."""
@@ -148,7 +149,7 @@ class Ends(Case):
             "reached = threading.Event()\n"
             "def ready(): reached.set(); threading.Event().wait()\n"
             f"e = s.Election({name!r}, on_waiting=lambda _: reached.set())\n"
-            f"def candidate(): {self.STATES[state]}\n"
+            f"def candidate(): {STATES[state]}\n"
             "threading.Thread(target=candidate, daemon=True).start()\n"
             "reached.wait(); print('ready', flush=True); sys.stdin.readline()\n"
             f"{way}",
@@ -157,17 +158,17 @@ class Ends(Case):
 
     def test_ends_of_every_kind(self):
         """They end as they would without the lock, and nothing waits for a ttl."""
-        cases = list(itertools.product(self.STATES, self.WAYS))
+        cases = list(itertools.product(STATES, WAYS))
         holders = [sync.Lock(f"{case}", self.url) for case in cases]
         for (state, _), holder in zip(cases, holders):
             self.assertTrue(state != "standing" or holder.acquire())
-        programs = [self.start(f"{case}", case[0], self.WAYS[case[1]][1]) for case in cases]
+        programs = [self.start(f"{case}", case[0], WAYS[case[1]][1]) for case in cases]
         for program in programs:
             self.assertEqual(program.stdout.readline(), "ready\n")
         for case, program, holder in zip(cases, programs, holders):
             with self.subTest(case):
                 program.communicate("\n", timeout=PATIENCE_S)
-                self.assertEqual(program.returncode, self.WAYS[case[1]][0])
+                self.assertEqual(program.returncode, WAYS[case[1]][0])
                 if holder.is_held():
                     holder.release()
                 self.assertTrue(holder.acquire(timeout=PATIENCE_S))
@@ -177,7 +178,7 @@ class Ends(Case):
 class Forks(Case):
     def test_in_every_state_of_a_candidate(self):
         """Standing, leading, draining: the child leads nothing, and the parent goes on."""
-        for state in Ends.STATES:
+        for state in STATES:
             with self.subTest(state):
                 holder = sync.Lock(state, self.url)
                 self.assertTrue(state != "standing" or holder.acquire())
@@ -186,7 +187,7 @@ class Forks(Case):
                     "reached, over = threading.Event(), threading.Event()\n"
                     "def ready(): reached.set(); over.wait(); e.stop()\n"
                     f"e = s.Election({state!r}, on_waiting=lambda _: reached.set())\n"
-                    f"def candidate(): {Ends.STATES[state]}\n"
+                    f"def candidate(): {STATES[state]}\n"
                     "thread = threading.Thread(target=candidate); thread.start()\n"
                     "reached.wait()\n"
                     "before = e.is_leader()\n"
