@@ -3,7 +3,7 @@
 const { isMainThread } = require('node:worker_threads');
 const native = require('../build/mpsync_node.node');
 const { checked, errorOf, Closed } = require('./errors.js');
-const { optionText, plainText } = require('./values.js');
+const { asyncDispose, optionText, plainText } = require('./values.js');
 
 const DEFAULT_BASE_URI = 'http://localhost:13131';
 
@@ -191,7 +191,7 @@ class Client {
     this.#pump = this.#native = null;
   }
 
-  async [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
+  async [asyncDispose]() {
     await this.close();
   }
 }

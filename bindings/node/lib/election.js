@@ -5,9 +5,15 @@ const { AlreadyHeld, LockLost } = require('./errors.js');
 const { ELECTION } = require('./handle.js');
 const { Named } = require('./named.js');
 const { Run } = require('./run.js');
-const { parametersOf, plainText, valueOf, waitOf, whenAborted } = require('./values.js');
+const {
+  WAIT_FOR_EVER,
+  parametersOf,
+  plainText,
+  valueOf,
+  waitOf,
+  whenAborted,
+} = require('./values.js');
 
-const WAIT_FOR_EVER = -1;
 const OPTIONS = ['url', 'client', 'ttl', 'identity', 'wait', 'drain', 'value'];
 
 function leaderOf({ holder, value, token }) {

@@ -2,6 +2,7 @@
 
 const { native } = require('./client.js');
 const { Cancelled, LockLost } = require('./errors.js');
+const { asyncDispose } = require('./values.js');
 
 const FIRST_ASKED = 7; // below are the reasons of a loss
 
@@ -130,7 +131,7 @@ class Held {
     return { name: this.name, token: String(this.token) };
   }
 
-  async [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
+  async [asyncDispose]() {
     this.signal.throwIfAborted();
     if (this.#grant.ended) return;
     try {

@@ -10,9 +10,8 @@ const {
 } = require('./errors.js');
 const { LOCK } = require('./handle.js');
 const { Named } = require('./named.js');
-const { parametersOf, waitOf } = require('./values.js');
+const { WAIT_FOR_EVER, asyncDispose, parametersOf, waitOf } = require('./values.js');
 
-const WAIT_FOR_EVER = -1;
 const OPTIONS = ['url', 'client', 'ttl', 'identity', 'wait', 'drain'];
 const REQUEST_OPTIONS = [...OPTIONS, 'signal', 'timeout', 'mode', 'ifAvailable', 'steal'];
 
@@ -113,7 +112,7 @@ async function underLock(held, work) {
     thrown = { error };
     throw error;
   } finally {
-    await held[Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]().catch((error) => {
+    await held[asyncDispose]().catch((error) => {
       if (!thrown) throw error;
       if (!(error instanceof LockLost) || error === thrown.error) return;
       error.cause = thrown.error;

@@ -3,6 +3,10 @@
 const { InvalidArgument } = require('./errors.js');
 
 const WAIT_AS_OPTION = -2;
+const WAIT_FOR_EVER = -1;
+
+/** What `await using` calls, which older versions of Node have no name for. */
+const asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
 
 /** Text that C can take whole, or an error that says what is wrong with it. */
 function plainText(what, text) {
@@ -75,7 +79,8 @@ function whenAborted(signal, call) {
 }
 
 module.exports = {
-  known,
+  WAIT_FOR_EVER,
+  asyncDispose,
   optionText,
   parametersOf,
   plainText,
