@@ -34,16 +34,18 @@ class Anyio(Case):
             with anyio.fail_after(PATIENCE_S):
                 await scenario()
 
+        before = self.threads()
         for backend in ("asyncio", "trio"):
             with self.subTest(backend):
                 anyio.run(bounded, backend=backend)
         with self.subTest("a program of trio"):
             trio.run(bounded)
         gc.collect()
-        self.await_that(lambda: not self.threads())
+        self.await_that(lambda: self.threads() <= before)
 
     def threads(self):
-        return [t for t in threading.enumerate() if t.name.startswith("metaparticle")]
+        """Of the package; a client of an earlier test may still be closing."""
+        return {t for t in threading.enumerate() if t.name.startswith("metaparticle")}
 
     def test_a_lock_in_threads(self):
         """Acquired by one thread, and released by another."""
@@ -99,8 +101,8 @@ class Anyio(Case):
         """While it asks, as it is granted or in the block: the name is free again."""
 
         async def scenario():
-            for turn in range(20):
-                with anyio.move_on_after(turn * 2e-4):
+            for turn in range(10):
+                with anyio.move_on_after(turn * 4e-4):
                     async with self.holding("x", self.url):
                         await anyio.sleep_forever()
                 async with self.holding("x", self.url) as held:

@@ -172,29 +172,20 @@ class Ends(Case):
         self.assertEqual((output, errors, process.returncode), ("", "", 0))
         self.assertTrue(self.lock().acquire(timeout=PATIENCE_S))
 
-    def test_an_exit_in_every_state(self):
-        """While it waits, stands, leads and drains: at once, and the name is free."""
+    def test_an_exit_while_it_waits_and_in_the_work(self):
+        """At once, and the name is free; ends of other kinds: test_misuse."""
         programs = {
-            "waiting": "threading.Thread(target=s.Lock('x').acquire, daemon=True).start()\n"
-            "ready.acquire(timeout=0.05)",
-            "standing": "threading.Thread(target=e.lead, args=(work,), daemon=True).start()\n"
-            "ready.acquire(timeout=0.05)",
-            "leading": "threading.Thread(target=e.lead, args=(work,), daemon=True).start()\n"
-            "ready.acquire()",
-            "draining": "threading.Thread(target=e.lead, args=(work,), daemon=True).start()\n"
-            "ready.acquire(); e.stop()",
-            "exit in the work": "e.lead(lambda term: sys.exit(0))",
+            "waiting": "waiting = threading.Event()\n"
+            "lock = s.Lock('x', on_waiting=lambda _: waiting.set())\n"
+            "threading.Thread(target=lock.acquire, daemon=True).start(); waiting.wait()",
+            "exit in the work": "s.Election('x').lead(lambda term: sys.exit(0))",
         }
         for state, program in programs.items():
             with self.subTest(state):
                 holder = self.lock()
-                if state in ("waiting", "standing"):
+                if state == "waiting":
                     holder.acquire()
-                process = self.program(
-                    "import metaparticle_sync as s, sys, threading\n"
-                    "e, ready = s.Election('x'), threading.Semaphore(0)\n"
-                    "def work(term): ready.release(); threading.Event().wait()\n" + program
-                )
+                process = self.program("import metaparticle_sync as s, sys, threading\n" + program)
                 self.assertEqual(process.communicate(timeout=PATIENCE_S), ("", ""))
                 self.assertEqual(process.returncode, 0)
                 if holder.is_held():
