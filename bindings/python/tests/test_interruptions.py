@@ -354,6 +354,15 @@ class Decorated(Case):
         self.assertEqual(asyncio.run(scenario()), [False, 2])
         self.assertTrue(self.lock().try_acquire())
 
+    def test_a_hidden_coroutine(self):
+        """A function that only returns a coroutine is refused: that would run without the lock."""
+
+        async def work():
+            self.fail("it runs")
+
+        self.assertRaisesRegex(TypeError, "hides an async def", self.decorated(lambda: work()))
+        self.assertTrue(self.is_free())
+
     def test_without_a_name(self):
         """Refused when it is applied."""
         with self.assertRaises(TypeError):

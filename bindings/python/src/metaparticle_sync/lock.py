@@ -162,7 +162,13 @@ def synchronized(name: str, **options: Any) -> Callable[[Function], Function]:
 
         def called(*args: Any, **kwargs: Any) -> Any:
             with lock():
-                return function(*args, **kwargs)
+                result = function(*args, **kwargs)
+            if inspect.iscoroutine(result):
+                result.close()
+                raise TypeError(
+                    f"{function!r} hides an async def, which would run without the lock"
+                )
+            return result
 
         def generator(*args: Any, **kwargs: Any) -> Any:
             with lock():
