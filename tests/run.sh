@@ -62,7 +62,13 @@ tier_setup() {
 }
 
 tier_build() { configure_and_build debug && configure_and_build release; }
-tier_unit() { ctest --no-tests=error --test-dir build -L unit --output-on-failure; }
+# Several at a time: the longest ones wait.
+unit_tests() { # BUILD [OPTION…]
+	folder=$1
+	shift
+	ctest --no-tests=error --test-dir "$folder" -j4 --output-on-failure "$@"
+}
+tier_unit() { unit_tests build -L unit; }
 # What is known to be odd, and ten seconds of what is not.
 tier_fuzz() {
 	last_lines 4 ctest --no-tests=error --test-dir build -L fuzz --output-on-failure &&
@@ -133,12 +139,12 @@ tier_kubernetes() { tier_programs && last_lines 80 kubernetes_with build; }
 
 tier_clang() {
 	configure_and_build clang &&
-		last_lines 4 ctest --no-tests=error --test-dir build-clang --output-on-failure
+		last_lines 4 unit_tests build-clang
 }
 
 tier_asan() {
 	tier_build_asan &&
-		last_lines 4 ctest --no-tests=error --test-dir build-asan --output-on-failure &&
+		last_lines 4 unit_tests build-asan &&
 		build-asan/bin/simulation --seeds 500 && last_lines 4 integration_with build-asan &&
 		MPSYNC_PRELOAD=$(cc -print-file-name=libasan.so) ASAN_OPTIONS=quarantine_size_mb=8 last_lines 4 edges_with build-asan &&
 		last_lines 4 etcd_with build-asan && tier_programs &&
@@ -168,7 +174,7 @@ tier_nemesis() (
 tier_tsan() {
 	tier_build_tsan || return 1
 	export TSAN_OPTIONS="suppressions=$root/tests/support/tsan.supp halt_on_error=1"
-	last_lines 4 ctest --no-tests=error --test-dir build-tsan -L unit --output-on-failure &&
+	last_lines 4 unit_tests build-tsan -L unit &&
 		last_lines 4 integration_with build-tsan
 	code=$?
 	unset TSAN_OPTIONS
@@ -288,7 +294,7 @@ tier_coverage() (
 	export MPSYNC_MEASURED=1
 	tier_build_coverage && tier_programs || exit 1
 	code=0
-	last_lines 2 ctest --no-tests=error --test-dir build-coverage --output-on-failure || code=1
+	last_lines 2 unit_tests build-coverage || code=1
 	for mode in 0 1 2 3 4; do
 		last_lines 0 build-coverage/bin/simulation --mode "$mode" --seeds 150 || code=1
 	done
