@@ -62,6 +62,7 @@ tier_setup() {
 }
 
 tier_build() { configure_and_build debug && configure_and_build release; }
+
 # Several at a time: the longest ones wait.
 unit_tests() { # BUILD [OPTION…]
 	folder=$1
@@ -69,6 +70,7 @@ unit_tests() { # BUILD [OPTION…]
 	ctest --no-tests=error --test-dir "$folder" -j4 --output-on-failure "$@"
 }
 tier_unit() { unit_tests build -L unit; }
+
 # What is known to be odd, and ten seconds of what is not.
 tier_fuzz() {
 	last_lines 4 ctest --no-tests=error --test-dir build -L fuzz --output-on-failure &&
@@ -87,19 +89,21 @@ too_far_apart() {
 	echo "with clocks 30 % apart it fails, as it must"
 }
 tier_mutants() { python3 tests/simulation/mutants.py; }
-integration_with() ( # BUILD FOLDER
-	cd tests/integration && MPSYNC_BUILD="$root/$1" python3 -m unittest -v
+# The tests of a folder, several at a time.
+apart() ( # COUNT BUILD FOLDER class|module [TEST…]
+	count=$1
+	cd "tests/$3" || exit 1
+	export MPSYNC_BUILD="$root/$2"
+	shift 3
+	python3 ../support/apart.py "$count" "$@"
 )
+integration_with() { apart 4 "$1" integration class; }
 tier_integration() { last_lines 60 integration_with build; }
 
 # What the simulation takes as given: processes, files, sockets and servers as they really are.
-edges_with() ( # BUILD
-	cd tests/edges && MPSYNC_BUILD="$root/$1" python3 -m unittest -v
-)
+edges_with() { apart 4 "$1" edges class; }
 tier_edges() { last_lines 60 edges_with build; }
-etcd_with() ( # BUILD
-	cd tests/etcd && MPSYNC_BUILD="$root/$1" python3 -m unittest -v
-)
+etcd_with() { apart 4 "$1" etcd class; }
 tier_etcd() { last_lines 30 etcd_with build; }
 
 # A Go that can build Kubernetes: the one that is here, else one from the module proxy.
@@ -130,10 +134,10 @@ tier_programs() (
 	done
 )
 kubernetes_with() ( # BUILD [TEST…]
-	cd tests/kubernetes || return 1
-	export MPSYNC_BUILD="$root/$1" KUBEBUILDER_ASSETS="${KUBEBUILDER_ASSETS:-$root/build/kubernetes}"
+	export KUBEBUILDER_ASSETS="${KUBEBUILDER_ASSETS:-$root/build/kubernetes}"
+	build=$1
 	shift
-	python3 -m unittest -v "$@"
+	apart 3 "$build" kubernetes module "$@" # a module's tests share an API server
 )
 tier_kubernetes() { tier_programs && last_lines 80 kubernetes_with build; }
 
@@ -195,8 +199,8 @@ valgrind_build() {
 }
 
 integration_under_valgrind() (
-	cd tests/integration &&
-		MPSYNC_CROWD=20 MPSYNC_BUILD="$root/build/valgrind" python3 -m unittest -v
+	export MPSYNC_CROWD=20
+	apart 2 build/valgrind integration class # these compute
 )
 
 tier_valgrind() {
