@@ -17,6 +17,9 @@
 #define CONTEXT    "current-context: x\ncontexts: [{name: x, context: {cluster: c, user: u}}]\n"
 #define USER(text) CONTEXT SERVER "users: [{name: u, user: {" text "}}]\n"
 
+#define PLUGIN(version, text)                                                                      \
+	USER("exec: {command: c, apiVersion: client.authentication.k8s.io/" version text "}")
+
 static long failing; /* the nth allocation of a load; 0: none does */
 
 /* The options are cleared. */
@@ -72,6 +75,30 @@ static const struct {
     {USER("as: a, as-groups: [[g]]"), MPSYNC_E_INVALID, "Impersonate-Group is no text of one line"},
     {USER("as: a, as-user-extra: [k]"), MPSYNC_E_INVALID, "Impersonate-Extra is no text"},
     {USER("as: a, as-user-extra: {k: v}"), MPSYNC_E_INVALID, "Impersonate-Extra-k is no text"},
+    {USER("as: a, as-user-extra: {k: [[v]]}"), MPSYNC_E_INVALID, "Impersonate-Extra-k is no text"},
+    {USER("as: \"a\\x7f\""), MPSYNC_E_INVALID, "Impersonate-User is no text of one line"},
+    {USER("token: t, username: me"), MPSYNC_E_INVALID, "more than one way to say who asks"},
+    {USER("tokenFile: t, username: me"), MPSYNC_E_INVALID, "more than one way to say who asks"},
+    {USER("client-certificate: c, client-certificate-data: eA=="), MPSYNC_E_INVALID,
+        "both client-certificate and client-certificate-data"},
+    {USER("client-key: k, client-key-data: eA=="), MPSYNC_E_INVALID,
+        "both client-key and client-key-data"},
+    {USER("client-certificate: c"), MPSYNC_E_INVALID, "c has no client-key beside it"},
+    {USER("client-certificate-data: eA=="), MPSYNC_E_INVALID, "has no client-key beside it"},
+    /* "ENCRYPTED" */
+    {USER("client-certificate-data: eA==, client-key-data: RU5DUllQVEVE"), MPSYNC_E_INVALID,
+        "is encrypted"},
+    {USER("exec: {}"), MPSYNC_E_INVALID, "names no command"},
+    {USER("exec: []"), MPSYNC_E_INVALID, "names no command"},
+    {USER("exec: {command: c}"), MPSYNC_E_INVALID, "no apiVersion"},
+    {PLUGIN("v1alpha1", ""), MPSYNC_E_INVALID, "v1alpha1"},
+    {USER("exec: {command: c, apiVersion: v1}"), MPSYNC_E_INVALID, "apiVersion other than"},
+    {PLUGIN("v1", ", interactiveMode: Always"), MPSYNC_E_INVALID, "interactiveMode other than"},
+    {PLUGIN("v1", ", args: text"), MPSYNC_E_INVALID, "args that are no list of texts"},
+    {PLUGIN("v1", ", args: [[text]]"), MPSYNC_E_INVALID, "args that are no list of texts"},
+    {PLUGIN("v1", ", env: text"), MPSYNC_E_INVALID, "env that is no list"},
+    {PLUGIN("v1", ", env: [{value: v}]"), MPSYNC_E_INVALID, "env that is no list"},
+    {PLUGIN("v1", ", env: [{name: A, value: [v]}]"), MPSYNC_E_INVALID, "env that is no list"},
 };
 
 static void test_what_is_refused(void **state)
@@ -146,6 +173,40 @@ static void test_all_of_it_or_nothing(void **state)
 	}
 }
 
+/* Goal: what says nothing is passed over, and credentials of any other kind go before a plugin. */
+static void test_what_is_meant(void **state)
+{
+	struct kube_config config;
+
+	(void)state;
+	assert_true(load(&config, USER("as: a, as-groups: null, as-user-extra: null"), NULL, 0, NULL));
+	assert_string_equal(config.headers[0], "Impersonate-User: a");
+	assert_null(config.headers[1]);
+	assert_null(config.exec);
+	kube_config_clear(&config);
+	assert_true(load(&config, USER("username: me, password: p, exec: null"), NULL, 0, NULL));
+	assert_string_equal(config.user, "me");
+	assert_string_equal(config.password, "p");
+	kube_config_clear(&config);
+	assert_true(load(&config,
+	    PLUGIN("v1beta1", ", interactiveMode: IfAvailable, args: null, env: null"), NULL, 0, NULL));
+	assert_non_null(config.exec);
+	assert_string_equal(config.exec_folder, "/proc/self/fd/");
+	kube_config_clear(&config);
+	assert_true(load(&config,
+	    PLUGIN(
+	        "v1", ", interactiveMode: Never, args: [a], env: [{name: A, value: null}, {name: B}]"),
+	    NULL, 0, NULL));
+	assert_non_null(config.exec);
+	kube_config_clear(&config);
+	assert_true(load(&config,
+	    USER("token: t, exec: {command: c, apiVersion: client.authentication.k8s.io/v1}"), NULL, 0,
+	    NULL));
+	assert_string_equal(config.token, "t");
+	assert_null(config.exec);
+	kube_config_clear(&config);
+}
+
 /* Goal: a file that an option names takes the place of what the kubeconfig has, in whatever form.
  */
 static void test_options_take_the_place_of_what_it_says(void **state)
@@ -209,6 +270,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_is_refused),
+	    cmocka_unit_test(test_what_is_meant),
 	    cmocka_unit_test(test_all_of_it_or_nothing),
 	    cmocka_unit_test(test_options_take_the_place_of_what_it_says),
 	    cmocka_unit_test(test_no_file_of_several_is_there),

@@ -13,8 +13,6 @@ static bool add_member(struct etcd_config *config, const char *text, size_t leng
 {
 	char **member = &config->members[config->member_count];
 
-	if (length == 0)
-		return true;
 	if (asprintf(member, "%s://%.*s", tls ? "https" : "http", (int)length, text) < 0)
 		return false;
 	config->member_count++;
