@@ -133,6 +133,8 @@ static void looked(struct store_query *query, enum mpsync_status status, const c
 	if (observing->unanswered && observing->observers->retry_later)
 		observing->observers->retry_later(observing->observers->context);
 	if (status != MPSYNC_OK && status != MPSYNC_E_NOT_HELD) {
+		/* What it had found is no word for the next answer. */
+		twalk_r(observing->nodes, clear_there, NULL);
 		observing->observer->failed(observing->observer, status, message);
 		return;
 	}
