@@ -21,10 +21,10 @@ format_c() {
 }
 format_go() {
 	if [ "$check" ]; then
-		unformatted=$(gofmt -l bindings/go tests/conformance/go examples/go tests/kubernetes/go tests/etcd)
+		unformatted=$(gofmt -l bindings/go tests/conformance/go tests/compatibility/go examples/go tests/kubernetes/go tests/etcd)
 		[ -z "$unformatted" ] || { echo "not formatted: $unformatted"; return 1; }
 	else
-		gofmt -w bindings/go tests/conformance/go examples/go tests/kubernetes/go tests/etcd
+		gofmt -w bindings/go tests/conformance/go tests/compatibility/go examples/go tests/kubernetes/go tests/etcd
 	fi
 }
 format_rust() { (cd bindings/rust && cargo fmt ${check:+--check}); }

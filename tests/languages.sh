@@ -168,9 +168,9 @@ tier_rust() (
 	! cargo clippy --version >/dev/null 2>&1 || last_lines 1 cargo clippy --all-targets --all-features -- -D warnings
 )
 
-# An installed library, which pkg-config finds.
+# An installed library, which pkg-config finds. Tiers that run side by side do not write it at once.
 installed() {
-	cmake --install build --prefix "$root/build/prefix" >/dev/null
+	flock build/prefix.lock cmake --install build --prefix "$root/build/prefix" >/dev/null
 	PKG_CONFIG_PATH=$(dirname "$(find "$root/build/prefix" -name mpsync.pc)")
 	CGO_LDFLAGS="-Wl,-rpath,$(dirname "$(find "$root/build/prefix" -name libmpsync.so)")"
 	export PKG_CONFIG_PATH CGO_LDFLAGS
@@ -185,6 +185,15 @@ tier_go() (
 		"$go" vet ./... && "$go" build -o "$root/build/go/runner" . && cd ../../compatibility/go &&
 		"$go" vet ./... && "$go" build -o "$root/build/go/compatibility" . && cd "$root" &&
 		compatibility go build/go/compatibility
+)
+
+# client-go and a manager with our lock. With flags like those of tier_programs nearly all of Kubernetes
+# that they need has been compiled; vet would look at all of it.
+go_resourcelock() (
+	installed || exit 1
+	go=$(new_go) || exit 1
+	export GOTOOLCHAIN=local GOFLAGS='-trimpath -tags=netgo,osusergo'
+	cd bindings/go/resourcelock && last_lines 2 "$go" test -vet=off ./...
 )
 
 runners() {

@@ -139,7 +139,7 @@ kubernetes_with() ( # BUILD [TEST…]
 	shift
 	apart 3 "$build" kubernetes module "$@" # a module's tests share an API server
 )
-tier_kubernetes() { tier_programs && last_lines 80 kubernetes_with build; }
+tier_kubernetes() { tier_programs && last_lines 80 kubernetes_with build && go_resourcelock; }
 
 tier_clang() {
 	configure_and_build clang &&

@@ -72,6 +72,7 @@ func TestEverythingIsDocumented(t *testing.T) {
 	if err != nil || len(paths) == 0 {
 		t.Fatal("no sources", err)
 	}
+	paths = append(paths, "resourcelock/lock.go")
 	for _, path := range paths {
 		if strings.HasSuffix(path, "_test.go") {
 			continue
