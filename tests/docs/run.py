@@ -59,6 +59,13 @@ def read_parts():
     return [part for part in parts if part.blocks or part.not_run]
 
 
+def missed_blocks():
+    """Commands in a form that is not run here: other words for a shell, or inside of a list."""
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for fence in re.findall(r"^(?: *```(?:bash|shell|console|zsh)| +```sh)\b.*$", page.read_text(), re.MULTILINE):
+            yield f"{page.relative_to(ROOT)}: {fence.strip()}"
+
+
 def dead_links():
     """Links of README.md and docs/ to files, and to headings in them, that are not there."""
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
@@ -162,10 +169,11 @@ def run_all(place, parts, words):
 def main():
     parts = read_parts()
     not_run = [why for part in parts for why in part.not_run]
-    dead = list(dead_links())
-    print(*(f"--    {why}" for why in not_run), *(f"FAIL  dead link: {link}" for link in dead), sep="\n")
-    if len(not_run) > MOST_NOT_RUN or dead:
-        return f"{len(not_run)} blocks do not run (at most {MOST_NOT_RUN} may), {len(dead)} dead links"
+    dead, missed = list(dead_links()), list(missed_blocks())
+    print(*(f"--    {why}" for why in not_run), *(f"FAIL  dead link: {link}" for link in dead),
+          *(f"FAIL  not at a line's beginning, or not called sh: {block}" for block in missed), sep="\n")
+    if len(not_run) > MOST_NOT_RUN or dead or missed:
+        return f"{len(not_run)} blocks do not run (at most {MOST_NOT_RUN} may), {len(missed)} are missed, {len(dead)} dead links"
     with tempfile.TemporaryDirectory(prefix="mpsync-docs-") as folder:
         failed = run_all(Place(pathlib.Path(folder)), parts, sys.argv[1:])
     return f"{failed} failed" if failed else 0

@@ -1,5 +1,7 @@
 #include "id_table.h"
 
+#include "base/list.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,8 +46,7 @@ static void push(struct id_table *table, struct id_entry *entry)
 {
 	struct id_entry **chain = &table->chains[chain_of(table, &entry->id)];
 
-	entry->next = *chain;
-	*chain = entry;
+	SINGLY_ADD(*chain, entry);
 }
 
 static void grow(struct id_table *table)

@@ -67,8 +67,6 @@ static void drop_event(struct session *session)
 	struct session_event *event = session->events;
 
 	session->events = event->next;
-	if (!session->events)
-		session->last_event = NULL;
 	if (session->stream && session->stream->unsent == event)
 		session->stream->unsent = event->next;
 	session->event_count--;
@@ -113,11 +111,7 @@ void session_post(struct session *session, const char *name, cJSON *data)
 	event->id = ++session->event_id;
 	event->event = name;
 	event->data = data;
-	if (session->last_event)
-		session->last_event->next = event;
-	else
-		session->events = event;
-	session->last_event = event;
+	SINGLY_APPEND(session->events, session->last_event, event);
 	session->event_count++;
 	if (session->stream && !session->stream->unsent)
 		session->stream->unsent = event;
@@ -371,7 +365,7 @@ void sessions_unfollow(struct sessions *sessions, void *stream)
 
 static void stop_stream(struct id_entry *entry)
 {
-	const struct session *session = (struct session *)entry;
+	const struct session *session = CONTAINER_OF(entry, struct session, entry);
 
 	if (session->stream)
 		end_stream(session->stream, "stopping");
@@ -426,7 +420,7 @@ struct sessions *sessions_new(struct engine *engine, const struct store_clock *c
 
 static void free_session_entry(struct id_entry *entry)
 {
-	struct session *session = (struct session *)entry;
+	struct session *session = CONTAINER_OF(entry, struct session, entry);
 
 	free(session->stream);
 	free_session(session);

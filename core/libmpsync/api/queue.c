@@ -175,12 +175,7 @@ static void lower_descriptor(const mpsync_queue *queue)
 
 static void append(struct list *list, struct node *node)
 {
-	node->next = NULL;
-	if (list->first)
-		list->last->next = node;
-	else
-		list->first = node;
-	list->last = node;
+	SINGLY_APPEND(list->first, list->last, node);
 }
 
 /* With the mutex held. */

@@ -3,6 +3,7 @@
 
 #include "base/crypto.h"
 #include "base/identity.h"
+#include "base/list.h"
 #include "base/status.h"
 #include "stores/open.h"
 
@@ -40,16 +41,6 @@ void client_end_op(mpsync_client *client, struct op *op, const mpsync_event *fie
 
 /* ---- Commands ---- */
 
-static void append(mpsync_client *client, struct command *command)
-{
-	command->next = NULL;
-	if (client->first)
-		client->last->next = command;
-	else
-		client->first = command;
-	client->last = command;
-}
-
 mpsync_status client_submit(mpsync_client *client, struct command *command, mpsync_error *error)
 {
 	const uint64_t one = 1;
@@ -64,7 +55,7 @@ mpsync_status client_submit(mpsync_client *client, struct command *command, mpsy
 	 */
 	woken = !closed && write(client->descriptor, &one, sizeof one) > 0;
 	if (woken)
-		append(client, command);
+		SINGLY_APPEND(client->first, client->last, command);
 	pthread_mutex_unlock(&client->mutex);
 	if (woken)
 		return succeed(error);

@@ -21,6 +21,17 @@
 			*item_link = (item)->next;                                                             \
 	} while (0)
 
+/* To the end: `last` has the last item, and counts only while there is a first one. */
+#define SINGLY_APPEND(first, last, item)                                                           \
+	do {                                                                                           \
+		(item)->next = NULL;                                                                       \
+		if (first)                                                                                 \
+			(last)->next = (item);                                                                 \
+		else                                                                                       \
+			(first) = (item);                                                                      \
+		(last) = (item);                                                                           \
+	} while (0)
+
 #define DOUBLY_ADD(first, item)                                                                    \
 	do {                                                                                           \
 		(item)->previous = NULL;                                                                   \

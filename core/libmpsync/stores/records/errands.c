@@ -1,5 +1,6 @@
 #include "store.h"
 
+#include "base/container.h"
 #include "base/list.h"
 
 #include <assert.h>
@@ -53,7 +54,7 @@ static void on_removed(struct record_request *request, enum record_result result
     const struct record *record, enum mpsync_status status, const char *message,
     uint64_t retry_in_ms)
 {
-	struct errand *errand = (struct errand *)request;
+	struct errand *errand = CONTAINER_OF(request, struct errand, request);
 
 	(void)record, (void)status, (void)message, (void)retry_in_ms;
 	for (struct dead_grant *dead = errand->records->dead; dead; dead = dead->next)
@@ -131,7 +132,7 @@ static void on_checked(struct record_request *request, enum record_result result
     const struct record *record, enum mpsync_status status, const char *message,
     uint64_t retry_in_ms)
 {
-	struct errand *errand = (struct errand *)request;
+	struct errand *errand = CONTAINER_OF(request, struct errand, request);
 
 	(void)status, (void)message, (void)retry_in_ms;
 	if (result == RECORD_OK || result == RECORD_ABSENT)
@@ -266,7 +267,7 @@ static void on_forced(struct record_request *request, enum record_result result,
     const struct record *record, enum mpsync_status status, const char *message,
     uint64_t retry_in_ms)
 {
-	struct errand *errand = (struct errand *)request;
+	struct errand *errand = CONTAINER_OF(request, struct errand, request);
 	const bool reading = errand->reading;
 
 	(void)retry_in_ms;

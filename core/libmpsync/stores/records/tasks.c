@@ -1,5 +1,7 @@
 #include "task.h"
 
+#include "base/container.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -68,7 +70,7 @@ void task_done(struct record_request *request, enum record_result result,
     const struct record *record, enum mpsync_status status, const char *message,
     uint64_t retry_in_ms)
 {
-	struct task *task = (struct task *)request;
+	struct task *task = CONTAINER_OF(request, struct task, request);
 	const struct phase_rules *rule = &rules[task->phase];
 	const struct record *there = record && record->version ? record : NULL;
 

@@ -1,6 +1,7 @@
 #include "store.h"
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/status.h"
 #include "schema.h"
 
@@ -333,11 +334,7 @@ static void on_retry(evutil_socket_t descriptor, short what, void *context)
 static void submit(struct sqlite *sqlite, struct change *change)
 {
 	change->since_ms = clock_boot_ms();
-	if (sqlite->first)
-		sqlite->last->next = change;
-	else
-		sqlite->first = change;
-	sqlite->last = change;
+	SINGLY_APPEND(sqlite->first, sqlite->last, change);
 	if (!evtimer_pending(sqlite->retry, NULL))
 		flush(sqlite);
 }
