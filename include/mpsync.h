@@ -666,8 +666,9 @@ MPSYNC_API mpsync_status mpsync_election_set_value(
  *   handle freed, which waits for no work), BUSY (a wait ended without a term) or FAILED (the
  *   store's errors, where waiting is of no use).
  *
- * The candidate stands again when the work has ended; after work that failed, first after a pause
- * that grows from ttl/15 to four ttl. A store that does not answer is waited for, which a LOG with
+ * The candidate stands again when the work has ended; after a resign not before ttl/5 from the
+ * giving back, so that others come first; after work that failed, first after a pause that grows
+ * from ttl/15 to four ttl. A store that does not answer is waited for, which a LOG with
  * @p op_id and the store's status says at once, and each minute. Until the last event the handle is
  * taken.
  *

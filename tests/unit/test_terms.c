@@ -263,8 +263,69 @@ static void test_limit_of_the_drain(void **state)
 	assert_int_equal(world.lates, 1);
 	assert_int_equal(world.claim, NONE);
 	assert_int_equal(terms_left_ms(&world.terms, world.now_ms), 0);
+	world.now_ms += TTL;
 	feed_done(&world, false);
 	assert_int_equal(world.claim, ASKED);
+}
+
+/* Goal: who handed over as asked stands again when waiters have had time to notice, counted from
+ * the release; not at once, and not later than a fifth of the ttl. */
+static void test_others_come_first_after_a_hand_over(void **state)
+{
+	struct world world;
+
+	(void)state;
+	lead(&world, &usual);
+	feed(&world, TERMS_HAND_OVER);
+	world.now_ms += 700;
+	feed_done(&world, false);
+	world.now_ms += 50;
+	answer(&world);
+	assert_int_equal(world.claim, NONE);
+	assert_int_equal(world.wake_ms, 1750 + TTL / 5);
+	pass_to_wake(&world);
+	assert_int_equal(world.claim, ASKED);
+	assert_int_equal(world.asks, 2);
+	grant(&world);
+	feed_done(&world, false); /* the next term is its own affair */
+	answer(&world);
+	assert_int_equal(world.claim, ASKED);
+}
+
+/* Goal: a function that was to hand over and fails as well waits for the longer of both pauses. */
+static void test_hand_over_of_a_function_that_fails(void **state)
+{
+	uint64_t pause_ms = 0;
+	struct world world;
+
+	(void)state;
+	stand(&world, &usual);
+	world.random = UINT32_MAX;
+	for (int i = 0; i < 5; i++) {
+		grant(&world);
+		feed(&world, TERMS_HAND_OVER);
+		feed_done(&world, true);
+		answer(&world);
+		pause_ms = world.wake_ms - world.now_ms;
+		assert_true(pause_ms >= TTL / 5);
+		pass_to_wake(&world);
+	}
+	assert_true(pause_ms > TTL / 5);
+}
+
+/* Goal: a stop during the pause after a hand-over ends the run at once. */
+static void test_stop_after_a_hand_over(void **state)
+{
+	struct world world;
+
+	(void)state;
+	lead(&world, &usual);
+	feed(&world, TERMS_HAND_OVER);
+	feed_done(&world, false);
+	answer(&world);
+	feed(&world, TERMS_STOP);
+	assert_int_equal(world.ends, 1);
+	assert_int_equal(world.asks, 1);
 }
 
 /* Goal: a loss is told once; what is lost is not released; it stands again after the function. */
@@ -614,6 +675,9 @@ int main(void)
 	    cmocka_unit_test(test_returns_and_stands_again),
 	    cmocka_unit_test(test_stop_drains),
 	    cmocka_unit_test(test_limit_of_the_drain),
+	    cmocka_unit_test(test_others_come_first_after_a_hand_over),
+	    cmocka_unit_test(test_hand_over_of_a_function_that_fails),
+	    cmocka_unit_test(test_stop_after_a_hand_over),
 	    cmocka_unit_test(test_loss),
 	    cmocka_unit_test(test_loss_while_ending),
 	    cmocka_unit_test(test_notice_before_the_right_ends),

@@ -5,6 +5,15 @@
 /* Of the ttl: the first pause after a function that failed, and the longest. */
 #define BACKOFF_PART 15
 #define BACKOFF_MOST 4
+/*
+ * Of the ttl: how long who handed over as asked lets the others come first. Where the store keeps a
+ * queue, none of this is needed; over a file and Leases the one that resigned, whose process is at
+ * work already, would often write before the waiters have been notified, and lead again. A fifth is
+ * as long as a right that ran out leaves between its end and the next grant, so it is time enough
+ * for a waiter to notice, and without any waiter the name has no leader for less time than after a
+ * crash.
+ */
+#define HAND_OVER_PART 5
 /* Of the ttl: the pauses while a store refuses. */
 #define RETRY_PART      150
 #define RETRY_MOST_PART 15
@@ -90,6 +99,19 @@ static void back_off_after_failure(struct terms *terms, const struct terms_input
 	terms->give_up_ms = 0; /* it stands anew */
 }
 
+/* Counted from the release: at a drain's limit the function may have gone on for long since then. */
+static void let_others_come_first(struct terms *terms, uint64_t now_ms)
+{
+	const uint64_t again_ms = later(terms->free_ms, terms->options.ttl_ms / HAND_OVER_PART);
+
+	if (again_ms <= now_ms)
+		return;
+	terms->again_ms = terms->state == TERMS_BACKING_OFF && terms->again_ms > again_ms
+	                      ? terms->again_ms
+	                      : again_ms;
+	terms->state = TERMS_BACKING_OFF;
+}
+
 static bool is_refusal(enum mpsync_status status)
 {
 	return status == MPSYNC_E_FORBIDDEN || status == MPSYNC_E_UNAUTHENTICATED ||
@@ -127,6 +149,8 @@ static void go_on(struct terms *terms, const struct terms_input *input)
 		back_off_after_failure(terms, input);
 	else
 		stand(terms);
+	if (terms->state != TERMS_OVER && terms->reason == MPSYNC_REASON_ASKED && !terms->lost)
+		let_others_come_first(terms, input->now_ms);
 }
 
 static void lead(struct terms *terms, uint64_t now_ms)
@@ -217,6 +241,7 @@ static void on_given_away(struct terms *terms, enum mpsync_reason reason, uint64
 	terms->held = false;
 	terms->leaving = false;
 	terms->right_until_ms = 0;
+	terms->free_ms = now_ms;
 	if (terms->state == TERMS_LEADING)
 		begin_ending(terms, reason, now_ms);
 	else if (terms->state == TERMS_ENDING)

@@ -2,7 +2,7 @@
  * The terms of one run: a candidate that stands, leads, stops, and stands again, until it is asked
  * to end. The caller's function is at work from TERM to TERMS_DONE.
  *
- *                ┌───────────────── the function failed, the store refuses ──── BACKING_OFF
+ *                ┌───── the function failed, handed over, the store refuses ─── BACKING_OFF
  *                ▼                                                                   ▲
  *   STANDING ──held──▶ LEADING ──asked, lost, nearly expired──▶ ENDING ──done──▶ RELEASING ──▶ OVER
  *      │                  └───────────────done─────────────────────────────────────▲  │
@@ -39,7 +39,8 @@ enum terms_event {
 	TERMS_TICK, /* only time has passed */
 	/* The caller's: */
 	TERMS_STOP,      /* end the run */
-	TERMS_HAND_OVER, /* end this term, and stand again behind the others; nothing without a term */
+	/* End this term, and stand again after a pause, behind the others; nothing without a term. */
+	TERMS_HAND_OVER,
 	TERMS_CLOSE,     /* end the run without waiting for the function */
 	TERMS_DONE,      /* the function has returned; `failed` */
 	/* What became of the claim that was asked for: */
@@ -115,6 +116,7 @@ struct terms {
 	uint64_t trouble_ms;     /* when to say next that the store is waited for; 0: at once */
 	uint64_t since_ms;       /* LEADING: since when; ENDING: when it was told */
 	uint64_t limit_ms;       /* ENDING: the drain's end */
+	uint64_t free_ms;        /* when the latest grant ended */
 	uint64_t late_ms;        /* ENDING: when to say that the function is still at work */
 	uint64_t right_until_ms; /* 0: not known */
 };
