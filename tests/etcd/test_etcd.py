@@ -13,7 +13,7 @@ import unittest.mock
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 from cases import EtcdCase, Member  # noqa: E402
 from promises import Promises  # noqa: E402
-from support import MPSYNC, free_port  # noqa: E402
+from support import MPSYNC, Case, free_port  # noqa: E402
 
 
 class Store(Promises, EtcdCase):
@@ -248,6 +248,21 @@ class Silence(EtcdCase):
         # What it holds may be lost before or after that.
         told = sorted(client.expect("failed x", "lost y").split()[0] for _ in range(2))
         self.assertEqual(told, ["failed", "lost"])
+
+
+class NotThereYet(Case):
+    def test_a_try_fails_and_a_wait_lasts_until_a_member_is_there(self):
+        """Of two members none answers; the second one is started in the middle of the wait."""
+        (first, _), (second, peer) = ((free_port(), free_port()) for _ in range(2))
+        client = self.probe(f"etcd://127.0.0.1:{first},127.0.0.1:{second}")
+        client.send("acquire x -1")
+        client.send("acquire tried 0")
+        self.assertIn("no etcd answers", client.expect("failed tried"))
+        self.assertIn("no etcd answers", client.expect("log "))
+        late = Member(self.folder, "m", (second, peer), f"m=http://127.0.0.1:{peer}")
+        late.start()
+        self.addCleanup(late.kill)
+        client.expect("held x")
 
 
 class Mistakes(EtcdCase):

@@ -99,7 +99,8 @@ static void back_off_after_failure(struct terms *terms, const struct terms_input
 	terms->give_up_ms = 0; /* it stands anew */
 }
 
-/* Counted from the release: at a drain's limit the function may have gone on for long since then. */
+/* Counted from the release: at a drain's limit the function may have gone on for long since then.
+ */
 static void let_others_come_first(struct terms *terms, uint64_t now_ms)
 {
 	const uint64_t again_ms = later(terms->free_ms, terms->options.ttl_ms / HAND_OVER_PART);

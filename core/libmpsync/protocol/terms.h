@@ -38,11 +38,11 @@ enum terms_state {
 enum terms_event {
 	TERMS_TICK, /* only time has passed */
 	/* The caller's: */
-	TERMS_STOP,      /* end the run */
+	TERMS_STOP, /* end the run */
 	/* End this term, and stand again after a pause, behind the others; nothing without a term. */
 	TERMS_HAND_OVER,
-	TERMS_CLOSE,     /* end the run without waiting for the function */
-	TERMS_DONE,      /* the function has returned; `failed` */
+	TERMS_CLOSE, /* end the run without waiting for the function */
+	TERMS_DONE,  /* the function has returned; `failed` */
 	/* What became of the claim that was asked for: */
 	TERMS_HELD,
 	TERMS_LOST, /* reason */

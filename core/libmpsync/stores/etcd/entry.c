@@ -50,9 +50,16 @@ void etcd_entry_answer_seen(struct etcd_entry *entry, enum claim_event event)
 	etcd_entry_answer_right(entry, event);
 }
 
+/* Where no member has ever answered, that is an error for a try, and an outage for who waits. */
+static bool is_final(const struct etcd_entry *entry, const struct etcd_answer *problem)
+{
+	return problem->result == ETCD_REFUSED &&
+	       !(problem->status == MPSYNC_E_UNREACHABLE && entry->claim->awaits_store);
+}
+
 void etcd_entry_fail(struct etcd_entry *entry, const struct etcd_answer *problem)
 {
-	etcd_entry_answer(entry, problem->result == ETCD_REFUSED ? CLAIM_REFUSED : CLAIM_UNKNOWN,
+	etcd_entry_answer(entry, is_final(entry, problem) ? CLAIM_REFUSED : CLAIM_UNKNOWN,
 	    &(struct claim_answer){.status = problem->status},
 	    &(struct store_word){.message = problem->message});
 }

@@ -150,7 +150,7 @@ static void try_again_later(struct etcd_session *session, const struct etcd_answ
 		session->backoff_ms = most_ms;
 	session->due_ms = etcd_now(session->etcd) + session->backoff_ms;
 	etcd_arm(session->etcd);
-	if (answer->result == ETCD_UNKNOWN)
+	if (answer->result == ETCD_UNKNOWN || answer->status == MPSYNC_E_UNREACHABLE)
 		etcd_next_member(session->etcd->rpc);
 	fail_waiting(session, answer);
 }
