@@ -48,21 +48,25 @@ class Actor:
 class Scenario:
     """Plays one scenario; a class for each place is made below."""
 
+    environment = {}
+
     def setUp(self):
         super().setUp()
         self.actors = {}
 
     def actor(self, name):
         if name not in self.actors:
-            actor = Actor(name, self.runner_of(name), {"MPSYNC_URL": self.url, "MPSYNC_IDENTITY": name})
+            actor = Actor(name, self.runner_of(name),
+                          {"MPSYNC_URL": self.url, "MPSYNC_IDENTITY": name, **self.environment})
             self.addCleanup(actor.process.end)
             self.actors[name] = actor
         return self.actors[name]
 
-    def play(self, steps, runner_of):
+    def play(self, scenario, runner_of):
         self.runner_of = runner_of
+        self.environment = scenario.get("environment", {})
         self.known = {"long": "n" * 1025}
-        for number, step in enumerate(steps, 1):
+        for number, step in enumerate(scenario["steps"], 1):
             try:
                 self.step(step)
             except (AssertionError, OSError, queue.Empty) as problem:
@@ -179,7 +183,7 @@ def applies(scenario, store, languages):
 
 def alone(scenario, language):
     def test(self):
-        self.play(scenario["steps"], lambda actor: RUNNERS[language])
+        self.play(scenario, lambda actor: RUNNERS[language])
     test.__doc__ = scenario["shows"]
     return test
 
@@ -189,7 +193,7 @@ def mixed(scenario, shift):
     languages = sorted(RUNNERS)
 
     def test(self):
-        self.play(scenario["steps"],
+        self.play(scenario,
                   lambda actor: RUNNERS[languages[("abc".index(actor) + shift) % len(languages)]])
     test.__doc__ = scenario["shows"]
     return test
