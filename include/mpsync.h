@@ -415,7 +415,9 @@ MPSYNC_API uint64_t mpsync_lock_id(const mpsync_lock *lock);
 
 /**
  * Ask for the lock without blocking. Ends in exactly one of HELD, BUSY, CANCELLED, FAILED; before
- * it, WAITING may come any number of times. A store that does not answer, or is not there yet, ends
+ * it, WAITING may come any number of times, each with the place in the queue as it is then; behind
+ * an elector once, with the place as it was when the request was made, for no answer of the
+ * elector's protocol tells a later one. A store that does not answer, or is not there yet, ends
  * a try; a wait goes on, and a LOG says so after a second, and each minute.
  *
  * @param op_id    the caller's own number for this request
@@ -670,7 +672,7 @@ MPSYNC_API mpsync_status mpsync_election_set_value(
  * giving back, so that others come first; after work that failed, first after a pause that grows
  * from ttl/15 to four ttl. A store that does not answer is waited for, which a LOG with
  * @p op_id and the store's status says at once, and each minute. Until the last event the handle is
- * taken.
+ * taken, also while the run is stopping: nothing queues behind it.
  *
  * @param op_id    the caller's own number for this run, not 0, and never used for another one
  * @param value    what observers see of each term, at most 16 KiB of UTF-8, or NULL; copied

@@ -243,6 +243,30 @@ static void test_stopped_before_it_began(void **state)
 	candidate_free(&candidate);
 }
 
+/* Goal: nothing queues behind a run that is stopping, however long its work takes; the next run may
+ * be asked for as soon as the end was told. */
+static void test_nothing_queues_behind_a_run_that_stops(void **state)
+{
+	struct candidate candidate = candidate_new(__func__, NULL, NULL);
+	const mpsync_event term = begin(&candidate);
+
+	(void)state;
+	assert_int_equal(mpsync_election_run_stop(candidate.election, RUN, NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_election_run_start(candidate.election, RUN + 1, NULL, -1, NULL),
+	    MPSYNC_E_ALREADY_HELD);
+	expect_ending(&candidate, term.grant, MPSYNC_REASON_STOPPED);
+	assert_int_equal(mpsync_election_run_start(candidate.election, RUN + 1, NULL, -1, NULL),
+	    MPSYNC_E_ALREADY_HELD);
+	assert_int_equal(
+	    mpsync_election_campaign(candidate.election, NULL, 0, NULL), MPSYNC_E_ALREADY_HELD);
+	term_done(&candidate);
+	expect_end(&candidate, MPSYNC_OK);
+	assert_int_equal(
+	    mpsync_election_run_start(candidate.election, RUN + 2, NULL, -1, NULL), MPSYNC_OK);
+	assert_int_equal(expect(candidate.queue, MPSYNC_EVENT_TERM).op_id, RUN + 2);
+	candidate_free(&candidate);
+}
+
 /* Goal: a handle has one run, and no other request beside it; after its end it is free. */
 static void test_one_run_at_a_time(void **state)
 {
@@ -368,6 +392,7 @@ int main(void)
 	    cmocka_unit_test(test_resign_from_within),
 	    cmocka_unit_test(test_loss),
 	    cmocka_unit_test(test_stopped_before_it_began),
+	    cmocka_unit_test(test_nothing_queues_behind_a_run_that_stops),
 	    cmocka_unit_test(test_one_run_at_a_time),
 	    cmocka_unit_test(test_close),
 	    cmocka_unit_test(test_misuse),
