@@ -56,6 +56,12 @@ class LockedTest {
   @Configuration
   @EnableAspectJAutoProxy
   static class Beans {
+    /** The first bean, so that nothing but their order puts the lock around it. */
+    @Bean
+    Within within() {
+      return new Within();
+    }
+
     @Bean
     Client client() {
       return new Client(new Options().url(url));
@@ -74,11 +80,6 @@ class LockedTest {
     @Bean
     Counter counter() {
       return new Counter();
-    }
-
-    @Bean
-    Within within() {
-      return new Within();
     }
   }
 
