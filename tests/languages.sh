@@ -183,7 +183,7 @@ tier_go() (
 	PATH="$(dirname "$(command -v "$go")"):$PATH" sh .ci/format.sh --check go &&
 		cd bindings/go && "$go" vet ./... && "$go" test -race ./... && cd ../../tests/conformance/go &&
 		"$go" vet ./... && "$go" build -o "$root/build/go/runner" . && cd ../../compatibility/go &&
-		"$go" vet ./... && "$go" build -o "$root/build/go/compatibility" . && cd "$root" &&
+		"$go" vet ./... && "$go" test ./... && "$go" build -o "$root/build/go/compatibility" . && cd "$root" &&
 		compatibility go build/go/compatibility
 )
 

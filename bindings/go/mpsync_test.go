@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -185,6 +187,28 @@ func ExampleLock_TryAcquire() {
 	fmt.Println(held.IsHeld(), errors.Is(err, ErrBusy))
 	_ = held.Release()
 	// Output: true true
+}
+
+func ExampleWithLogger() {
+	timeless := func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: timeless}))
+	candidate, _ := NewCandidate("reporter", WithURL("memory:"), WithTTL(3*time.Second), WithLogger(logger))
+	ctx, stop := context.WithCancel(context.Background())
+	terms := 0
+	_ = candidate.Lead(ctx, "", func(ctx context.Context, term *Held) error {
+		if terms++; terms == 2 {
+			stop()
+			return nil
+		}
+		return errors.New("the printer is out of paper")
+	})
+	// Output:
+	// level=ERROR msg="the work of a term has failed" name=reporter error="the printer is out of paper"
 }
 
 func ExampleCandidate() {

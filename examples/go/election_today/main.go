@@ -1,10 +1,12 @@
-// One leads, until its term is lost or its work returns.
+// One leads, term after term, until it is stopped; a term that is under way ends first.
 package main
 
 import (
 	"context"
 	"fmt"
 	"log"
+	"os/signal"
+	"syscall"
 
 	mpsync "github.com/metaparticle-io/sync/go/sync"
 )
@@ -14,9 +16,13 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	err = candidate.Do(context.Background(), "http://me:8080", func(ctx context.Context) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	err = candidate.Lead(ctx, "http://me:8080", func(ctx context.Context, term *mpsync.Held) error {
 		fmt.Println("leading")
-		return ctx.Err()
+		stop()       // a service works on instead, until:
+		<-ctx.Done() // stopped, asked to hand over, or lost: context.Cause(ctx) says which
+		return nil
 	})
 	if err != nil {
 		log.Fatal(err)
