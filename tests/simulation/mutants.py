@@ -5,8 +5,12 @@ Each mutant is a copy of the core with one rule broken. One that survives is a m
 simulation, not a correct program. Numbers are those of the list in docs/guarantees.md.
 
     mutants.py [NUMBER …]
+    mutants.py --hints [NUMBER …]   searches from the first seed on, and notes which one found each (seeds.json)
+
+Otherwise the seed that is noted is tried first; only where it finds nothing (any more) are all of them searched.
 """
 import concurrent.futures
+import json
 import pathlib
 import re
 import shutil
@@ -17,7 +21,11 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CORE = ROOT / "core"
 BUILD = ROOT / "build" / "lib"
+SIMULATION = ROOT / "tests" / "simulation"
+UNBROKEN = ROOT / "build" / "bin" / "simulation"
+HINTS = SIMULATION / "seeds.json"
 SEEDS = 100000
+CC = ["cc", "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-w", f"-I{ROOT}/include"]
 
 # number, what is broken, [(file, text, replacement)], the mode it is looked for in (all, if none)
 MUTANTS = [
@@ -189,7 +197,7 @@ MUTANTS = [
          "|| !own || is_place_of(entry, own, facts) > 1) return false;")], "4"),
     ("73", "etcd: facts that come back while their claim leaves keep its place", [
         ("libmpsync/stores/etcd/leave.c", "if (got->succeeded) answer_freed(entry, false); else resolve_doubt(entry);",
-         "answer_freed(entry, false);")], "4"),
+         "answer_freed(entry, false);")], "3"),
     ("74", "a place that was given on, and whose client waits no longer, rings for ever", [
         ("elector/protocol/tickets.c", "} else {\n\t\tticket_set_timer(ticket, HEAP_NEVER);", "} else {")], "4"),
     ("28", "a place that a waiter takes counts as a sign of life of the holder", [
@@ -254,7 +262,14 @@ MUTANTS = [
 ]
 
 
-def build(folder, edits):
+def compiled_simulation(folder):
+    """What does not differ from mutant to mutant."""
+    sources = sorted(SIMULATION.glob("*.c"))
+    subprocess.run([*CC, f"-I{CORE}/libmpsync", f"-I{CORE}", "-c", *sources], check=True, cwd=folder)
+    return [folder / source.with_suffix(".o").name for source in sources]
+
+
+def build(folder, edits, simulation):
     """The mutated files before the archives of the build, whose own of them are then left out."""
     source = folder / "core"
     shutil.copytree(CORE, source)
@@ -268,43 +283,78 @@ def build(folder, edits):
             raise SystemExit(f"mutants.py: {name} has {count} times: {text!r}")
         path.write_text(re.sub(pattern, lambda _: replacement, content))
     program = folder / "simulation"
-    simulation = sorted((ROOT / "tests" / "simulation").glob("*.c"))
     mutated = sorted({source / name for name, _, _ in edits})
     libraries = subprocess.run(
         ["pkg-config", "--cflags", "--libs", "libcjson", "yaml-0.1", "libcrypto", "libevent", "libcurl"],
         check=True, capture_output=True, text=True).stdout.split()
     subprocess.run(
-        ["cc", "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-w", f"-I{ROOT}/include",
-         f"-I{source}/libmpsync", f"-I{source}", "-Wl,--wrap=claim_step",
-         "-Wl,--wrap=id_random", *mutated, *simulation, BUILD / "libmpsync-elector.a",
-         BUILD / "libmpsync.a", *libraries, "-lm", "-o", program], check=True)
+        [*CC, f"-I{source}/libmpsync", f"-I{source}", "-Wl,--wrap=claim_step", "-Wl,--wrap=id_random", *mutated,
+         *simulation, BUILD / "libmpsync-elector.a", BUILD / "libmpsync.a", *libraries, "-lm", "-o", program], check=True)
     return program
 
 
-def run(mutant):
+def play(program, mode, first, count):
+    """The first of these seeds that fails, and the property; None if all hold."""
+    done = subprocess.run([program, "--first", str(first), "--seeds", str(count), *(["--mode", *mode] if mode else [])],
+                          capture_output=True, text=True)
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"mutants.py: {program}, of mode {mode}, crashed beyond seed {first}")
+    found = re.search(r"FAILED seed (\d+): (P\d+)", done.stdout)
+    return found and (int(found[1]), found[2])
+
+
+def search(program, mode, first, last):
+    """The first seed that fails it but not the unbroken program."""
+    while found := play(program, mode, first, last - first + 1):
+        if not play(UNBROKEN, mode, found[0], 1):
+            break
+        print(f"mode {' '.join(mode) or 'by the seed'}, seed {found[0]}: {found[1]} fails without any mutant", flush=True)
+        first = found[0] + 1
+    return found
+
+
+def find(program, mode, hint):
+    """As `search`, and a remark."""
+    killed = hint and search(program, mode, hint, hint)
+    if killed or not hint:
+        return killed or search(program, mode, 1, SEEDS), ""
+    return search(program, mode, 1, SEEDS), f" (no more at seed {hint}: mutants.py --hints)"
+
+
+def run(mutant, simulation, hint):
     number, what, edits, *mode = mutant
     with tempfile.TemporaryDirectory() as folder:
-        program = build(pathlib.Path(folder), edits)
-        done = subprocess.run([program, "--seeds", str(SEEDS), *(["--mode", *mode] if mode else [])],
-                              capture_output=True, text=True)
-    found = re.search(r"FAILED seed (\d+): (P\d+)", done.stdout)
-    if done.returncode not in (0, 1):
-        raise SystemExit(f"mutants.py: the simulation of mutant {number} crashed")
-    return number, what, found and (int(found[1]), found[2])
+        program = build(pathlib.Path(folder), edits, simulation)
+        return (number, what, *find(program, mode, hint))
 
 
-def main(numbers):
-    mutants = [mutant for mutant in MUTANTS if not numbers or mutant[0] in numbers]
-    survivors = 0
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for number, what, killed in pool.map(run, mutants):
+def run_all(mutants, hints):
+    """The seeds of those that were found."""
+    seeds = {}
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        simulation = compiled_simulation(pathlib.Path(folder))
+        for number, what, killed, remark in pool.map(
+                lambda mutant: run(mutant, simulation, hints.get(mutant[0])), mutants):
             if killed:
-                print(f"ok    mutant {number}: {what}: {killed[1]} at seed {killed[0]}", flush=True)
+                seeds[number] = killed[0]
+                print(f"ok    mutant {number}: {what}: {killed[1]} at seed {killed[0]}{remark}", flush=True)
             else:
-                survivors += 1
-                print(f"FAIL  mutant {number}: {what}: survived {SEEDS} seeds", flush=True)
-    print(f"{len(mutants) - survivors} passed, {survivors} failed")
-    return 1 if survivors else 0
+                print(f"FAIL  mutant {number}: {what}: survived {SEEDS} seeds{remark}", flush=True)
+    return seeds
+
+
+def main(arguments):
+    anew = "--hints" in arguments
+    numbers = [argument for argument in arguments if argument != "--hints"]
+    mutants = [mutant for mutant in MUTANTS if not numbers or mutant[0] in numbers]
+    noted = json.loads(HINTS.read_text())
+    seeds = run_all(mutants, {} if anew else noted)
+    if anew:
+        noted.update(seeds)
+        kept = {number: noted[number] for number, *_ in MUTANTS if number in noted}
+        HINTS.write_text(json.dumps(kept, indent=1) + "\n")
+    print(f"{len(seeds)} passed, {len(mutants) - len(seeds)} failed")
+    return 0 if len(seeds) == len(mutants) else 1
 
 
 if __name__ == "__main__":
