@@ -291,5 +291,5 @@ tier_conformance() (
 	MPSYNC_EXAMPLES=$(examples)
 	KUBEBUILDER_ASSETS="${KUBEBUILDER_ASSETS:-$root/build/kubernetes}"
 	export MPSYNC_RUNNERS MPSYNC_EXAMPLES KUBEBUILDER_ASSETS
-	cd tests/conformance && last_lines 4 python3 -m unittest -v conformance && last_lines 4 python3 -m unittest -v examples
+	last_lines 4 apart 3 build conformance conformance && last_lines 4 apart 3 build conformance examples
 )

@@ -90,20 +90,20 @@ too_far_apart() {
 }
 tier_mutants() { python3 tests/simulation/mutants.py; }
 # The tests of a folder, several at a time.
-apart() ( # COUNT BUILD FOLDER class|module [TEST…]
+apart() ( # COUNT BUILD FOLDER [TEST…]
 	count=$1
 	cd "tests/$3" || exit 1
 	export MPSYNC_BUILD="$root/$2"
 	shift 3
 	python3 ../support/apart.py "$count" "$@"
 )
-integration_with() { apart 4 "$1" integration class; }
+integration_with() { apart 4 "$1" integration; }
 tier_integration() { last_lines 60 integration_with build; }
 
 # What the simulation takes as given: processes, files, sockets and servers as they really are.
-edges_with() { apart 4 "$1" edges class; }
+edges_with() { apart 4 "$1" edges; }
 tier_edges() { last_lines 60 edges_with build; }
-etcd_with() { apart 4 "$1" etcd class; }
+etcd_with() { apart 4 "$1" etcd; }
 tier_etcd() { last_lines 30 etcd_with build; }
 
 # A Go that can build Kubernetes: the one that is here, else one from the module proxy.
@@ -137,7 +137,7 @@ kubernetes_with() ( # BUILD [TEST…]
 	export KUBEBUILDER_ASSETS="${KUBEBUILDER_ASSETS:-$root/build/kubernetes}"
 	build=$1
 	shift
-	apart 3 "$build" kubernetes module "$@" # a module's tests share an API server
+	apart 3 "$build" kubernetes "$@" # each with an API server
 )
 tier_kubernetes() { tier_programs && last_lines 80 kubernetes_with build && go_resourcelock; }
 
@@ -200,7 +200,7 @@ valgrind_build() {
 
 integration_under_valgrind() (
 	export MPSYNC_CROWD=20
-	apart 2 build/valgrind integration class # these compute
+	apart 2 build/valgrind integration # these compute
 )
 
 tier_valgrind() {
@@ -288,9 +288,9 @@ tier_openapi() {
 }
 
 scenarios_with() ( # BUILD: those of the C library
-	cd tests/conformance &&
-		KUBEBUILDER_ASSETS="${KUBEBUILDER_ASSETS:-$root/build/kubernetes}" MPSYNC_BUILD="$root/$1" \
-			MPSYNC_RUNNERS="{\"c\": [\"$root/$1/bin/runner\"]}" python3 -m unittest -v conformance
+	export KUBEBUILDER_ASSETS="${KUBEBUILDER_ASSETS:-$root/build/kubernetes}"
+	export MPSYNC_RUNNERS="{\"c\": [\"$root/$1/bin/runner\"]}"
+	apart 4 "$1" conformance conformance
 )
 
 # Of core/ over all that runs it, also where a part fails: the figure is told all the same. The floor only rises.

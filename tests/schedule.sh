@@ -7,19 +7,18 @@
 # are no tiers (those of "shared") only make what tiers share; they are not counted.
 table="
 programs       2     build
-build_asan     2     build
-tools          1     build
-asan           wait  build_asan programs
-kubernetes     wait  build programs
-edge_mutants   wait  build_asan programs
-valgrind       wait  build
-integration    wait  build
-rust           1     tools
-build_tsan     2     build
-tsan           wait  build_tsan
-mutants        2     build
 build_coverage 2     build
+build_asan     2     build
+build_tsan     2     build
+tools          1     build
 coverage       wait  build_coverage programs
+kubernetes     wait  build programs
+asan           wait  build_asan programs
+valgrind       wait  build
+rust           1     tools
+edge_mutants   wait  build_asan programs
+tsan           wait  build_tsan
+integration    wait  build
 etcd           wait  build
 edges          wait  build
 java           1     tools
@@ -27,13 +26,14 @@ node           1     tools
 dotnet         1     tools
 python         1     tools
 go             1     build
-nemesis        wait  python programs
-docs           1     tools
 conformance    wait  python node java dotnet rust go programs
+nemesis        wait  python programs
 binding_mutants wait python node java dotnet rust go
-clang          2     build
-lint           2     build tools
+docs           1     tools
 simulation     1     build
+lint           2     build tools
+mutants        2     build
+clang          2     build
 openapi        wait  build
 unit           wait  build
 fuzz           2     build

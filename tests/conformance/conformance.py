@@ -228,18 +228,19 @@ class Together:
         self.assertEqual(pathlib.Path(number).read_text().strip(), str(TIMES * (len(RUNNERS) + 1)))
 
 
-def load_tests(loader, _tests, _pattern):
-    suite = unittest.TestSuite()
+def cases():
+    """A class for each language at each place, and one for all of them."""
     for place in PLACES:
         for language in sorted(RUNNERS):
             tests = {f"test_{scenario['name']}": alone(scenario, language)
                      for scenario in SCENARIOS if applies(scenario, place.store, [language])}
-            case = type(f"{language}_{place.store}", (Scenario, place), tests)
-            suite.addTests(loader.loadTestsFromTestCase(case))
+            yield type(f"{language}_{place.store}", (Scenario, place), tests)
         if len(RUNNERS) > 1:
             tests = {f"test_{scenario['name']}": mixed(scenario, shift)
                      for shift, scenario in enumerate(SCENARIOS) if applies(scenario, place.store, RUNNERS)}
             together = (Together,) if place in (File, Elector) else ()
-            case = type(f"mixed_{place.store}", (*together, Scenario, place), tests)
-            suite.addTests(loader.loadTestsFromTestCase(case))
-    return suite
+            yield type(f"mixed_{place.store}", (*together, Scenario, place), tests)
+
+
+# By these names they are found.
+globals().update({case.__name__: case for case in cases()})

@@ -152,6 +152,7 @@ def encoded(path):
 class KubernetesCase(Case):
     """Its own namespace on a control plane that the tests of one module share."""
 
+    together = "plane"  # see apart.py
     plane = None
     flags = ()  # of its API server's, in a module of its own
     names = 0

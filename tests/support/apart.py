@@ -1,8 +1,8 @@
 """Runs a folder's unittest tests, several at a time: they mostly wait.
 
-    apart.py COUNT class|module [TEST…]    otherwise as `python3 -m unittest -v [TEST…]` in the same folder
+    apart.py COUNT [TEST…]    otherwise as `python3 -m unittest -v [TEST…]` in the same folder
 
-Each class, or each module where its classes share what takes long to start, has a process of its own.
+Each class has a process of its own, but those of a module that are `together` share one, and what takes long to start.
 """
 import concurrent.futures
 import re
@@ -29,13 +29,16 @@ def tests_of(loader, names):
     return tests
 
 
-def groups_of(tests, by_class):
-    """The largest first. Each lists its tests by name, so that exactly those run that were found."""
-    groups = {}
+def groups_of(tests):
+    """Those that say so first, then the largest. Each lists its tests by name, so that exactly those run that were found."""
+    groups, early = {}, set()
     for test in tests:
-        module, *_ = name = test.id().split(".")
-        groups.setdefault(tuple(name[:-1]) if by_class else module, []).append(test.id())
-    return sorted(groups.values(), key=len, reverse=True)
+        case = type(test)
+        key = (case.__module__, getattr(case, "together", case.__qualname__))
+        groups.setdefault(key, []).append(test.id())
+        if getattr(case, "begins_early", False):
+            early.add(key)
+    return [groups[key] for key in sorted(groups, key=lambda key: (key in early, len(groups[key])), reverse=True)]
 
 
 def run(group):
@@ -43,12 +46,12 @@ def run(group):
                           stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, errors="replace", check=False)
 
 
-def main(count, by, *names):
+def main(count, *names):
     began = time.monotonic()
     tests = tests_of(unittest.TestLoader(), names)
     ran, failed = 0, []
     with concurrent.futures.ThreadPoolExecutor(int(count)) as pool:
-        for done in pool.map(run, groups_of(tests, by == "class")):
+        for done in pool.map(run, groups_of(tests)):
             ran += sum(int(number) for number in re.findall(r"^Ran (\d+) tests? in", done.stdout, re.MULTILINE))
             if done.returncode:
                 failed.append(done.stdout)
