@@ -137,7 +137,7 @@ kubernetes_with() ( # BUILD [TEST…]
 	export KUBEBUILDER_ASSETS="${KUBEBUILDER_ASSETS:-$root/build/kubernetes}"
 	build=$1
 	shift
-	apart 3 "$build" kubernetes "$@" # each with an API server
+	apart 2 "$build" kubernetes "$@" # each with an API server
 )
 tier_kubernetes() { tier_programs && last_lines 80 kubernetes_with build && go_resourcelock; }
 

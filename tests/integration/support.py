@@ -28,14 +28,21 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+taken = []
+
+
 def free_port():
-    """One that the kernel gives to no outgoing connection, of whatever runs beside this test."""
+    """One that the kernel gives to no outgoing connection, nor this function to another process while this one runs."""
     first_of_connections = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
         port = random.randrange(10000, first_of_connections)
+        mark = socket.socket(socket.AF_UNIX)
         with socket.socket() as probe, contextlib.suppress(OSError):
+            mark.bind(f"\0mpsync-test-{port}")
             probe.bind(("127.0.0.1", port))
+            taken.append(mark)
             return port
+        mark.close()
 
 
 class Process:

@@ -30,7 +30,7 @@ class Image(KubernetesCase):
     @classmethod
     def buildah(cls, *arguments):
         done = subprocess.run(
-            ["buildah", "--root", f"{cls.storage}/root", "--runroot", f"{cls.storage}/run", *arguments],
+            ["nice", "-n", "10", "buildah", "--root", f"{cls.storage}/root", "--runroot", f"{cls.storage}/run", *arguments],
             cwd=ROOT, env={**os.environ, "STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"},
             capture_output=True, text=True, check=False)
         if done.returncode:
