@@ -30,7 +30,7 @@ def tests_of(loader, names):
 
 
 def groups_of(tests):
-    """Those that say so first, then the largest. Each lists its tests by name, so that exactly those run that were found."""
+    """Those that say so first, then the largest. Each lists its tests by name: those run that were found."""
     groups, early = {}, set()
     for test in tests:
         case = type(test)
