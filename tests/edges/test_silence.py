@@ -5,6 +5,7 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+from promises import Deafness  # noqa: E402
 from support import Case  # noqa: E402
 
 
@@ -40,6 +41,12 @@ class StoppedElector(Case):
         client.expect("cancelled x")
         client.send("acquire x 0")
         self.assertIn("does not answer", client.expect("failed x"))
+
+
+class DeafConnection(Deafness, Case):
+    def test_observers_notice(self):
+        elector = self.elector()
+        self.observers_notice(elector.port, elector.url)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import unittest.mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 from cases import EtcdCase, Member  # noqa: E402
-from promises import Promises  # noqa: E402
+from promises import Deafness, Promises  # noqa: E402
 from support import MPSYNC, Case, free_port  # noqa: E402
 
 
@@ -235,7 +235,10 @@ class Cluster(EtcdCase):
         waiter.expect("held x")
 
 
-class Silence(EtcdCase):
+class Silence(Deafness, EtcdCase):
+    def test_observers_notice(self):
+        self.observers_notice(self.cluster[0].client, self.url)
+
     def test_a_try_of_a_stopped_etcd_is_no_busy_name(self):
         client = self.probe(self.url, ttl="6s")
         client.send("acquire y -1")

@@ -3,6 +3,7 @@ import signal
 import subprocess
 
 import test_holders
+from relays import Wire
 from support import MPSYNC
 
 
@@ -26,6 +27,34 @@ class Pages:
         self.assertEqual(self.http(elector.port, "GET", "/locks?continue=page-9")[1]["items"], [])
         between = self.http(elector.port, "GET", "/locks?continue=page-55")[1]["items"]
         self.assertEqual([lock["metadata"]["name"] for lock in between], ["page-6"])
+
+
+class Deafness:
+    """The way to the server passes no bytes any more, and does not say so: its kernel answers for it, to TCP too."""
+
+    def observers_notice(self, port, url):
+        """`url` with another port leads there."""
+        wire = Wire(port)
+        self.addCleanup(wire.close)
+        environment = {"MPSYNC_URL": url.replace(f":{port}", f":{wire.port}"), "MPSYNC_TTL": "3s"}
+        one = self.start([MPSYNC, "watch", "--json", "x"], environment)
+        every = self.start([MPSYNC, "ls", "--watch", "--json"], environment)
+        one.line()
+        holder = self.probe(url, ttl="1h")
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        for watch in (one, every):
+            while '"owner":""' in watch.line():
+                pass
+        wire.deafen()
+        holder.send("release x")
+        holder.expect("released x")
+        holder.send("acquire y -1")
+        holder.expect("held y")
+        while '"owner":""' not in one.line():
+            pass
+        while '"y"' not in every.line():
+            pass
 
 
 class Promises(Pages):

@@ -184,9 +184,11 @@ static void on_failed(
 	strcat(((struct watcher *)observer)->heard, "!");
 }
 
+#define WATCH "/locks?watch=1&ping=5000ms"
+
 static void send_events(const char *text)
 {
-	struct http_call *stream = expect("GET", "/locks?watch=1");
+	struct http_call *stream = expect("GET", WATCH);
 
 	assert_true(stream->request.data(stream->request.context, text, strlen(text)));
 }
@@ -203,15 +205,60 @@ static void test_a_watch_hears_all_and_comes_again(void **state)
 	send_events("event: lock\ndata: " LOCK("a", "x") "\n\nevent: synced\ndata: {}\n\n");
 	send_events("event: gone\ndata: {\"name\":\"a\"}\n\nevent: unheard-of\ndata: {}\n\n");
 	assert_string_equal(watcher.heard, "a=-a");
-	answer(expect("GET", "/locks?watch=1"), 200, "%s", "");
+	answer(expect("GET", WATCH), 200, "%s", "");
 	pass_until(store_world.now_ms + 5000);
-	answer_as_nobody(expect("GET", "/locks?watch=1"), 0);
+	answer_as_nobody(expect("GET", WATCH), 0);
 	assert_string_equal(watcher.heard, "a=-a!");
 	pass_until(store_world.now_ms + 5000);
 	send_events("event: synced\ndata: {}\n\n");
 	assert_string_equal(watcher.heard, "a=-a!=");
 	store_world.store->ops->observe_stop(store_world.store, &watcher.observer);
-	assert_null(asked("GET", "/locks?watch=1"));
+	assert_null(asked("GET", WATCH));
+}
+
+/* Goal: what went while a watch was broken is told when it has come again. */
+static void test_a_watch_tells_what_it_missed(void **state)
+{
+	struct watcher watcher = {
+	    .observer = {
+	        .changed = on_changed, .gone = on_gone, .synced = on_synced, .failed = on_failed}};
+
+	(void)state;
+	store_world.store->ops->observe(store_world.store, &watcher.observer);
+	send_events(
+	    "event: lock\ndata: " LOCK("a", "x") "\n\nevent: lock\ndata: " LOCK("b", "x") "\n\n");
+	send_events("event: synced\ndata: {}\n\nevent: lock\ndata: " LOCK("c", "x") "\n\n");
+	assert_string_equal(watcher.heard, "ab=c");
+	answer(expect("GET", WATCH), 200, "%s", "");
+	pass_until(store_world.now_ms + 1000);
+	send_events(
+	    "event: lock\ndata: " LOCK("b", "x") "\n\nevent: lock\ndata: " LOCK("c", "x") "\n\n");
+	send_events("event: synced\ndata: {}\n\n");
+	assert_string_equal(watcher.heard, "ab=cbc-a=");
+	store_world.store->ops->observe_stop(store_world.store, &watcher.observer);
+}
+
+/* Goal: a watch in which nothing comes, not even a sign of life, is left for another one. */
+static void test_a_watch_that_is_silent_is_left(void **state)
+{
+	struct watcher watcher = {
+	    .observer = {
+	        .changed = on_changed, .gone = on_gone, .synced = on_synced, .failed = on_failed}};
+
+	(void)state;
+	store_world.store->ops->observe(store_world.store, &watcher.observer);
+	strcpy(expect("GET", WATCH)->text, "the first");
+	send_events("event: synced\ndata: {}\n\n");
+	pass_until(store_world.now_ms + 14000);
+	send_events(": ping\n\n");
+	pass_until(store_world.now_ms + 14999);
+	assert_string_equal(expect("GET", WATCH)->text, "the first");
+	pass_until(store_world.now_ms + 2);
+	assert_string_equal(expect("GET", WATCH)->text, "");
+	assert_string_equal(watcher.heard, "=");
+	pass_until(store_world.now_ms + 15001);
+	assert_string_equal(watcher.heard, "=!");
+	store_world.store->ops->observe_stop(store_world.store, &watcher.observer);
 }
 
 static int install(void **state)
@@ -233,6 +280,8 @@ int main(void)
 	    behind_an_elector(test_a_query_that_is_cancelled_is_told_no_more),
 	    behind_an_elector(test_a_query_without_memory_is_done),
 	    behind_an_elector(test_a_watch_hears_all_and_comes_again),
+	    behind_an_elector(test_a_watch_tells_what_it_missed),
+	    behind_an_elector(test_a_watch_that_is_silent_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, install, NULL);

@@ -220,6 +220,7 @@ struct store *elector_open(const struct url *url, const struct mpsync_options *o
 	remote->store.shortest_ttl_ms = 50;
 	remote->store.fence = store_fence_new();
 	remote->check_at_ms = CLAIM_NEVER;
+	remote->quiet_ms = watches_quiet_ms(options);
 	remote->request_timeout_ms = timeout > 0 ? (uint64_t)timeout : 0;
 	remote->fence_wanted = strcmp(options_text(options, OPTION_FENCE), "auto") == 0 && !url->tls;
 	remote_stream_init(remote);

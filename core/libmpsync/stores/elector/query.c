@@ -1,12 +1,17 @@
 #include "store.h"
 
 #include "base/list.h"
+#include "stores/records/seen.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WATCH_RETRY_MS 1000
+/* The elector says in each watch that it lives, so that its client notices within a ttl if not. */
+#define PINGS_IN_QUIET 3
+#define LEAST_QUIET_MS 3000
 
 /* ---- Queries ---- */
 
@@ -156,8 +161,18 @@ struct watch {
 	struct store_observer *observer;
 	struct http_call *call;
 	struct sse sse;
+	struct seen seen;
 	uint64_t retry_at_ms; /* CLAIM_NEVER: no retry is planned */
+	uint64_t heard_ms;    /* when anything came last, or was asked for */
+	bool heard;           /* something has come since it was asked for */
 };
+
+uint32_t watches_quiet_ms(const struct mpsync_options *options)
+{
+	const int64_t ttl_ms = options_ms(options, OPTION_TTL);
+
+	return ttl_ms < LEAST_QUIET_MS ? LEAST_QUIET_MS : (uint32_t)ttl_ms;
+}
 
 static void retry_watch(struct watch *watch)
 {
@@ -165,19 +180,31 @@ static void retry_watch(struct watch *watch)
 	remote_arm(watch->remote);
 }
 
-static void on_watch_event(void *context, const char *id, const char *event, const char *text)
+static void tell_gone(void *context, const char *name)
 {
 	struct store_observer *observer = ((struct watch *)context)->observer;
+
+	observer->gone(observer, name);
+}
+
+static void on_watch_event(void *context, const char *id, const char *event, const char *text)
+{
+	struct watch *watch = context;
+	struct store_observer *observer = watch->observer;
 	cJSON *data = cJSON_Parse(text);
 
 	(void)id;
 	if (strcmp(event, "lock") == 0) {
 		const struct store_lock lock = json_lock(data);
 
+		seen_there(&watch->seen, lock.name);
 		observer->changed(observer, &lock);
 	} else if (strcmp(event, "gone") == 0) {
+		seen_gone(&watch->seen, json_text(data, "name"));
 		observer->gone(observer, json_text(data, "name"));
 	} else if (strcmp(event, "synced") == 0) {
+		/* What went while nobody watched, before this connection. */
+		seen_sweep(&watch->seen, tell_gone, watch);
 		observer->synced(observer);
 	}
 	cJSON_Delete(data);
@@ -185,7 +212,11 @@ static void on_watch_event(void *context, const char *id, const char *event, con
 
 static bool on_watch_data(void *context, const char *bytes, size_t size)
 {
-	return sse_feed(&((struct watch *)context)->sse, bytes, size);
+	struct watch *watch = context;
+
+	watch->heard_ms = remote_now(watch->remote);
+	watch->heard = true;
+	return sse_feed(&watch->sse, bytes, size);
 }
 
 static void on_watch_done(void *context, const struct http_answer *http)
@@ -203,23 +234,24 @@ static void on_watch_done(void *context, const struct http_answer *http)
 }
 
 /* NULL without memory. */
-static char *watch_path(const char *name)
+static char *watch_path(const char *name, uint32_t quiet_ms)
 {
+	const uint32_t ping_ms = quiet_ms / PINGS_IN_QUIET;
 	char *encoded = name ? http_encode(name) : NULL;
 	char *path = NULL;
 	int length = -1;
 
 	if (!name)
-		length = asprintf(&path, "/locks?watch=1");
+		length = asprintf(&path, "/locks?watch=1&ping=%" PRIu32 "ms", ping_ms);
 	else if (encoded)
-		length = asprintf(&path, "/locks/%s?watch=1", encoded);
+		length = asprintf(&path, "/locks/%s?watch=1&ping=%" PRIu32 "ms", encoded, ping_ms);
 	free(encoded);
 	return length < 0 ? NULL : path;
 }
 
 static void connect_watch(struct watch *watch)
 {
-	char *path = watch_path(watch->observer->name);
+	char *path = watch_path(watch->observer->name, watch->remote->quiet_ms);
 	const struct http_request request = {.method = "GET",
 	    .path = path,
 	    .done = on_watch_done,
@@ -228,8 +260,24 @@ static void connect_watch(struct watch *watch)
 
 	watch->call = path ? http_start(watch->remote->http, &request) : NULL;
 	free(path);
+	watch->heard_ms = remote_now(watch->remote);
+	watch->heard = false;
+	seen_begin(&watch->seen);
 	if (!watch->call)
 		retry_watch(watch);
+}
+
+/* Its connection hangs, or the elector does: it begins anew on a connection of its own. */
+static void leave_silent(struct watch *watch)
+{
+	const struct http_answer silence = {.body = "", .problem = "it is silent"};
+
+	http_cancel(watch->call);
+	watch->call = NULL;
+	sse_clear(&watch->sse);
+	if (!watch->heard)
+		watch->observer->failed(
+		    watch->observer, MPSYNC_E_UNREACHABLE, remote_explain(watch->remote, &silence, NULL));
 }
 
 static void drop_watch(struct watch *watch)
@@ -237,6 +285,7 @@ static void drop_watch(struct watch *watch)
 	SINGLY_REMOVE(watch->remote->watches, watch);
 	http_cancel(watch->call);
 	sse_clear(&watch->sse);
+	seen_clear(&watch->seen);
 	watch->observer->data = NULL;
 	free(watch);
 }
@@ -257,6 +306,7 @@ void elector_observe(struct store *store, struct store_observer *observer)
 	SINGLY_ADD(remote->watches, watch);
 	observer->data = watch;
 	connect_watch(watch);
+	remote_arm(remote);
 }
 
 void elector_observe_stop(struct store *store, struct store_observer *observer)
@@ -266,21 +316,28 @@ void elector_observe_stop(struct store *store, struct store_observer *observer)
 		drop_watch(observer->data);
 }
 
+static uint64_t due_ms(const struct watch *watch)
+{
+	return watch->call ? watch->heard_ms + watch->remote->quiet_ms : watch->retry_at_ms;
+}
+
 uint64_t watches_next_ms(const struct remote *remote)
 {
 	uint64_t at_ms = CLAIM_NEVER;
 
 	for (const struct watch *watch = remote->watches; watch; watch = watch->next)
-		if (watch->retry_at_ms < at_ms)
-			at_ms = watch->retry_at_ms;
+		if (due_ms(watch) < at_ms)
+			at_ms = due_ms(watch);
 	return at_ms;
 }
 
 void watches_run(struct remote *remote)
 {
 	for (struct watch *watch = remote->watches; watch; watch = watch->next) {
-		if (watch->retry_at_ms > remote_now(remote))
+		if (due_ms(watch) > remote_now(remote))
 			continue;
+		if (watch->call)
+			leave_silent(watch);
 		watch->retry_at_ms = CLAIM_NEVER;
 		connect_watch(watch);
 	}

@@ -69,6 +69,7 @@ struct remote {
 	uint64_t hellos; /* how many streams said hello */
 	uint64_t seen;
 	uint64_t request_timeout_ms; /* 0: a sixth of the ttl */
+	uint32_t quiet_ms;           /* a watch that tells nothing for so long is dead */
 	bool fence_wanted;
 	bool fence_stands; /* the fence is our own socket, directly to the elector */
 	bool greeted;      /* the present stream has said hello */
@@ -169,6 +170,8 @@ void queries_clear(struct remote *remote);
 void elector_observe(struct store *store, struct store_observer *observer);
 void elector_observe_stop(struct store *store, struct store_observer *observer);
 /* CLAIM_NEVER: no watch has to be opened again. */
+/* How long a watch may be silent, by the options. */
+uint32_t watches_quiet_ms(const struct mpsync_options *options);
 uint64_t watches_next_ms(const struct remote *remote);
 void watches_run(struct remote *remote);
 void watches_clear(struct remote *remote);

@@ -191,6 +191,7 @@ struct store *etcd_open(const struct url *url, const struct mpsync_options *opti
 {
 	const char *prefix = options_text(options, OPTION_PREFIX);
 	const int64_t timeout = options_ms(options, OPTION_REQUEST_TIMEOUT);
+	const int64_t ttl = options_ms(options, OPTION_TTL);
 	struct etcd *etcd = calloc(1, sizeof *etcd);
 
 	if (!etcd) {
@@ -204,6 +205,7 @@ struct store *etcd_open(const struct url *url, const struct mpsync_options *opti
 	etcd->store.shortest_ttl_ms = LEAST_TTL_MS;
 	etcd->store.outlives_process = true;
 	etcd->request_timeout_ms = timeout > 0 ? (uint64_t)timeout : 0;
+	etcd->quiet_ms = (uint32_t)(ttl > LEAST_TTL_MS ? ttl : LEAST_TTL_MS);
 	etcd->observers =
 	    (struct observers){.query = etcd_query, .query_cancel = etcd_query_cancel, .context = etcd};
 	etcd->prefix = strdup(prefix ? prefix : "");

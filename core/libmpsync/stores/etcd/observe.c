@@ -55,6 +55,42 @@ static void start_watching(struct etcd_observing *observing)
 	etcd_watch(observing->etcd->rpc, &observing->watch);
 }
 
+/* ---- Silence ---- */
+
+static void listen_later(struct etcd *etcd)
+{
+	etcd->listen_ms = etcd_now(etcd) + etcd->quiet_ms / 2;
+	etcd_arm(etcd);
+}
+
+/* Watches end with the connection that hangs, and begin anew on another one. */
+static void on_listened(struct etcd_call *call, const struct etcd_answer *answer)
+{
+	struct etcd *etcd = call->context;
+
+	if (answer->result == ETCD_UNKNOWN)
+		etcd_next_member(etcd->rpc);
+	listen_later(etcd);
+}
+
+/*
+ * Where nothing changes a watch is silent, and so it is where its connection hangs: a request on
+ * that connection tells the two apart, within a ttl.
+ */
+static void listen_for_life(struct etcd *etcd)
+{
+	etcd->listen_ms = CLAIM_NEVER;
+	etcd->listening = (struct etcd_call){.kind = ETCD_TXN,
+	    .then = {{.kind = ETCD_GET, .key = etcd->observing->path}},
+	    .then_count = 1,
+	    .timeout_ms = etcd->quiet_ms / 2,
+	    .done = on_listened,
+	    .context = etcd};
+	etcd_send(etcd->rpc, &etcd->listening);
+}
+
+/* ---- Beginning and ending ---- */
+
 void etcd_observe(struct store *store, struct store_observer *observer)
 {
 	struct etcd *etcd = (struct etcd *)store;
@@ -72,6 +108,8 @@ void etcd_observe(struct store *store, struct store_observer *observer)
 	observing->observer = observer;
 	observing->path = path;
 	SINGLY_ADD(etcd->observing, observing);
+	if (!observing->next)
+		listen_later(etcd);
 	start_watching(observing);
 	observers_add(&etcd->observers, observer);
 }
@@ -89,6 +127,8 @@ void etcd_observe_stop(struct store *store, struct store_observer *observer)
 	if (!observing)
 		return;
 	*link = observing->next;
+	if (!etcd->observing)
+		etcd_cancel(&etcd->listening);
 	etcd_unwatch(&observing->watch);
 	free(observing->path);
 	free(observing);
@@ -99,11 +139,13 @@ void etcd_observe_run(struct etcd *etcd, uint64_t now_ms)
 	for (struct etcd_observing *observing = etcd->observing; observing; observing = observing->next)
 		if (observing->retry_ms <= now_ms)
 			start_watching(observing);
+	if (etcd->observing && etcd->listen_ms <= now_ms)
+		listen_for_life(etcd);
 }
 
 uint64_t etcd_observe_due_ms(const struct etcd *etcd)
 {
-	uint64_t due_ms = CLAIM_NEVER;
+	uint64_t due_ms = etcd->observing ? etcd->listen_ms : CLAIM_NEVER;
 
 	for (const struct etcd_observing *observing = etcd->observing; observing;
 	     observing = observing->next)

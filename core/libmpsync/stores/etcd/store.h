@@ -34,6 +34,9 @@ struct etcd {
 	struct etcd_look *looks;
 	struct observers observers;
 	struct etcd_observing *observing;
+	struct etcd_call listening; /* while somebody observes: does the connection pass anything? */
+	uint64_t listen_ms;         /* when that is asked; CLAIM_NEVER: it is asked just now */
+	uint32_t quiet_ms;          /* how soon observers notice that it does not */
 };
 
 #define ETCD_MOST_MISSES 2

@@ -2,24 +2,17 @@
 
 #include "base/container.h"
 #include "base/list.h"
+#include "seen.h"
 
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A name, and what its observer was told last. */
-struct observation_node {
-	char *name;
-	uint64_t version;
-	bool there;
-};
 
 struct observing {
 	struct observing *next;
 	struct store_observer *observer;
 	struct observers *observers;
 	struct store_query query;
-	void *nodes; /* tsearch tree of struct observation_node */
+	struct seen seen;
 	bool synced;
 	bool running;
 	bool again;
@@ -36,90 +29,22 @@ uint64_t observed_version(uint64_t token, const char *value)
 	return version;
 }
 
-static int compare_nodes(const void *a, const void *b)
-{
-	return strcmp(
-	    ((const struct observation_node *)a)->name, ((const struct observation_node *)b)->name);
-}
-
-static void free_node(void *pointer)
-{
-	struct observation_node *node = pointer;
-
-	free(node->name);
-	free(node);
-}
-
-static struct observation_node *node_of(struct observing *observing, const char *name)
-{
-	struct observation_node probe = {.name = (char *)name};
-	struct observation_node **found = tfind(&probe, &observing->nodes, compare_nodes);
-	struct observation_node *node;
-
-	if (found)
-		return *found;
-	node = calloc(1, sizeof *node);
-	if (!node)
-		return NULL;
-	node->name = strdup(name);
-	if (!node->name || !tsearch(node, &observing->nodes, compare_nodes)) {
-		free_node(node);
-		return NULL;
-	}
-	return node;
-}
-
 static void observed_lock(struct store_query *query, const struct store_lock *lock)
 {
 	struct observing *observing = CONTAINER_OF(query, struct observing, query);
-	struct observation_node *node = lock->holder ? node_of(observing, lock->name) : NULL;
+	struct seen_name *name = lock->holder ? seen_there(&observing->seen, lock->name) : NULL;
 
-	if (!node)
+	if (!name || name->version == lock->version)
 		return;
-	node->there = true;
-	if (node->version == lock->version)
-		return;
-	node->version = lock->version;
+	name->version = lock->version;
 	observing->observer->changed(observing->observer, lock);
 }
 
-struct gone_walk {
-	struct observation_node *first_gone;
-};
-
-static void find_gone(const void *tree_node, VISIT visit, void *context)
+static void tell_gone(void *context, const char *name)
 {
-	struct observation_node *node = *(struct observation_node *const *)tree_node;
-	struct gone_walk *walk = context;
+	struct store_observer *observer = ((struct observing *)context)->observer;
 
-	if (visit == postorder || visit == leaf) {
-		if (!node->there && !walk->first_gone)
-			walk->first_gone = node;
-	}
-}
-
-static void clear_there(const void *tree_node, VISIT visit, void *context)
-{
-	struct observation_node *node = *(struct observation_node *const *)tree_node;
-
-	(void)context;
-	if (visit == postorder || visit == leaf)
-		node->there = false;
-}
-
-static void tell_gone(struct observing *observing)
-{
-	for (;;) {
-		struct gone_walk walk = {0};
-
-		twalk_r(observing->nodes, find_gone, &walk);
-		if (!walk.first_gone)
-			break;
-		tdelete(walk.first_gone, &observing->nodes, compare_nodes);
-		observing->observer->gone(observing->observer, walk.first_gone->name);
-		free_node(walk.first_gone);
-	}
-	twalk_r(observing->nodes, clear_there, NULL);
+	observer->gone(observer, name);
 }
 
 static void look(struct observing *observing);
@@ -138,7 +63,7 @@ static void looked(struct store_query *query, enum mpsync_status status, const c
 		observing->observer->failed(observing->observer, status, message);
 		return;
 	}
-	tell_gone(observing);
+	seen_sweep(&observing->seen, tell_gone, observing);
 	if (!observing->synced) {
 		observing->synced = true;
 		observing->observer->synced(observing->observer);
@@ -156,6 +81,7 @@ static void look(struct observing *observing)
 	if (observing->running)
 		return;
 	observing->running = true;
+	seen_begin(&observing->seen);
 	observing->query = (struct store_query){
 	    .kind = name ? STORE_GET : STORE_LIST,
 	    .name = name,
@@ -191,7 +117,7 @@ void observers_remove(struct observers *observers, struct store_observer *observ
 	SINGLY_REMOVE(observers->first, observing);
 	if (observing->running && observers->query_cancel)
 		observers->query_cancel(observers->context, &observing->query);
-	tdestroy(observing->nodes, free_node);
+	seen_clear(&observing->seen);
 	free(observing);
 	observer->data = NULL;
 }
