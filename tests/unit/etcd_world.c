@@ -67,6 +67,7 @@ void etcd_cancel(struct etcd_call *call)
 void etcd_watch(struct etcd_rpc *rpc, struct etcd_watch *watch)
 {
 	watch->flight = rpc;
+	etcd_world.watch = watch;
 }
 
 void etcd_unwatch(struct etcd_watch *watch)

@@ -18,8 +18,9 @@ struct flight {
 };
 
 struct etcd_world {
-	struct flight *flights; /* the oldest first */
-	unsigned next_members;  /* how often another member was turned to */
+	struct flight *flights;   /* the oldest first */
+	struct etcd_watch *watch; /* the last that began */
+	unsigned next_members;    /* how often another member was turned to */
 };
 
 extern struct etcd_world etcd_world;

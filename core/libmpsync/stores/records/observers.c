@@ -61,13 +61,14 @@ static void looked(struct store_query *query, enum mpsync_status status, const c
 		/* What it had found is no word for the next answer. */
 		twalk_r(observing->nodes, clear_there, NULL);
 		observing->observer->failed(observing->observer, status, message);
-		return;
+	} else {
+		seen_sweep(&observing->seen, tell_gone, observing);
+		if (!observing->synced) {
+			observing->synced = true;
+			observing->observer->synced(observing->observer);
+		}
 	}
-	seen_sweep(&observing->seen, tell_gone, observing);
-	if (!observing->synced) {
-		observing->synced = true;
-		observing->observer->synced(observing->observer);
-	}
+	/* What changed while nobody answered is told by no other event. */
 	if (observing->again)
 		look(observing);
 }
