@@ -171,7 +171,7 @@ static void test_damage_is_found_and_nothing_stays_open(void **state)
 
 	sqlite_access_explain(paths, SQLITE_CORRUPT, &error);
 	assert_int_equal(error.status, MPSYNC_E_CORRUPT);
-	assert_non_null(strstr(error.message, "or the -wal beside it"));
+	assert_non_null(strstr(error.message, "or it or its -wal is damaged"));
 	write_over(paths[SQLITE_WAL], "garbage");
 	sqlite_access_explain(paths, SQLITE_CORRUPT, &error);
 	assert_non_null(strstr(error.message, "locks.db-wal"));

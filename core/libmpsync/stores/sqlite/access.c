@@ -289,11 +289,16 @@ static void explain_damage(char *const paths[SQLITE_PARTS], const char *reason, 
 {
 	const bool wal = wal_is_foreign(paths[SQLITE_WAL]);
 
-	fail(error, MPSYNC_E_CORRUPT,
-	    "%.100s%s is damaged (%.50s): stop every program that uses it, delete it%s, and start them "
-	    "again",
-	    paths[wal ? SQLITE_WAL : SQLITE_DATABASE], wal ? "" : ", or the -wal beside it,", reason,
-	    wal ? " and the -shm beside it" : " and what lies beside it");
+	if (wal)
+		fail(error, MPSYNC_E_CORRUPT,
+		    "%.100s is damaged (%.50s): stop every program that uses it, delete it and the -shm "
+		    "beside it, and start them again",
+		    paths[SQLITE_WAL], reason);
+	else
+		fail(error, MPSYNC_E_CORRUPT,
+		    "%.80s is no database, or it or its -wal is damaged (%.40s); if it was one, stop what "
+		    "uses it, delete it and what lies beside it, and start anew",
+		    paths[SQLITE_DATABASE], reason);
 }
 
 void sqlite_access_explain(char *const paths[SQLITE_PARTS], int code, mpsync_error *error)
