@@ -58,8 +58,6 @@ static void looked(struct store_query *query, enum mpsync_status status, const c
 	if (observing->unanswered && observing->observers->retry_later)
 		observing->observers->retry_later(observing->observers->context);
 	if (status != MPSYNC_OK && status != MPSYNC_E_NOT_HELD) {
-		/* What it had found is no word for the next answer. */
-		twalk_r(observing->nodes, clear_there, NULL);
 		observing->observer->failed(observing->observer, status, message);
 	} else {
 		seen_sweep(&observing->seen, tell_gone, observing);
@@ -82,7 +80,8 @@ static void look(struct observing *observing)
 	if (observing->running)
 		return;
 	observing->running = true;
-	seen_begin(&observing->seen);
+	seen_begin(
+	    &observing->seen); /* what an answer that broke off had found is no word for this one */
 	observing->query = (struct store_query){
 	    .kind = name ? STORE_GET : STORE_LIST,
 	    .name = name,
