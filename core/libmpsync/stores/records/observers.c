@@ -81,7 +81,7 @@ static void look(struct observing *observing)
 		return;
 	observing->running = true;
 	seen_begin(
-	    &observing->seen); /* what an answer that broke off had found is no word for this one */
+	    &observing->seen); /* what a former look has found, also in part, is no word for it */
 	observing->query = (struct store_query){
 	    .kind = name ? STORE_GET : STORE_LIST,
 	    .name = name,

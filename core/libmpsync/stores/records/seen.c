@@ -78,7 +78,7 @@ static void find_former(const void *node, VISIT visit, void *context)
 	struct seen_name *name = *(struct seen_name *const *)node;
 	struct search *search = context;
 
-	if ((visit == postorder || visit == leaf) && name->round != search->round)
+	if ((visit == postorder || visit == leaf) && !search->found && name->round != search->round)
 		search->found = name;
 }
 
