@@ -132,6 +132,52 @@ static void test_a_list_from_before_takes_nothing_away(void **state)
 	kube_world_end(&world);
 }
 
+/* ---- Observers ---- */
+
+struct spy {
+	struct store_observer observer;
+	char holder[100];
+};
+
+static void on_changed(struct store_observer *observer, const struct store_lock *lock)
+{
+	struct spy *spy = (struct spy *)observer;
+
+	snprintf(spy->holder, sizeof spy->holder, "%s", lock->holder);
+}
+
+static void on_gone(struct store_observer *observer, const char *name)
+{
+	(void)observer, (void)name;
+}
+
+static void on_synced(struct store_observer *observer)
+{
+	(void)observer;
+}
+
+/* Goal: what this process has read itself, before the watch tells it, is news to observers. */
+static void test_an_observer_is_told_what_a_request_has_read(void **state)
+{
+	struct spy spy = {
+	    .observer = {.name = "x", .changed = on_changed, .gone = on_gone, .synced = on_synced}};
+	struct kube_world world;
+	struct asker asker;
+
+	(void)state;
+	kube_world_begin(&world, no_options);
+	asker = watching(&world);
+	world.store->ops->observe(world.store, &spy.observer);
+	assert_string_equal(spy.holder, "a");
+	look(&world, &asker, true);
+	answer_json("GET", 200, LEASE("9", "b"));
+	assert_string_equal(spy.holder, "a");
+	send_event(EVENT("MODIFIED", LEASE("9", "b")));
+	assert_string_equal(spy.holder, "b");
+	world.store->ops->observe_stop(world.store, &spy.observer);
+	kube_world_end(&world);
+}
+
 /* ---- Requests ---- */
 
 static void test_a_write_that_was_sent_twice_is_uncertain(void **state)
@@ -279,6 +325,7 @@ int main(void)
 	    cmocka_unit_test(test_an_old_event_does_not_undo_a_newer_one),
 	    cmocka_unit_test(test_what_an_ended_watch_told_is_asked_for_again),
 	    cmocka_unit_test(test_a_list_from_before_takes_nothing_away),
+	    cmocka_unit_test(test_an_observer_is_told_what_a_request_has_read),
 	    cmocka_unit_test(test_a_write_that_was_sent_twice_is_uncertain),
 	    cmocka_unit_test(test_a_request_that_nobody_waits_for_is_ended),
 	    cmocka_unit_test(test_a_list_goes_on_behind_the_one_before),

@@ -23,6 +23,7 @@ struct name {
 	bool there;           /* `last` is stored now */
 	bool unwatched;       /* the last watch of this name was refused */
 	bool known;           /* a watch told it, or it was read while there was one */
+	bool untold;          /* read before its event came: other observers do not know it yet */
 	uint64_t version;     /* the newest that is known */
 	uint64_t list_number; /* the last list that had this name */
 };
@@ -131,10 +132,11 @@ static void remember(struct name *name, const struct record *record)
 static void tell(struct name *name, const struct record *record)
 {
 	struct records *records = name->names->backend->records;
-	const bool news = !record || is_news(name, record);
+	const bool news = !record || name->untold || is_news(name, record);
 	char *text = strdup(name->name);
 
 	remember(name, record);
+	name->untold = false;
 	drop_if_idle(name);
 	if (text && news)
 		records_changed(records, text, true, record);
@@ -346,8 +348,10 @@ void kube_names_read(
 
 	if (!name || (record && record->version < name->version))
 		return;
-	if (record)
+	if (record) {
+		name->untold = name->untold || is_news(name, record);
 		remember(name, record);
+	}
 	if (name->watch || names->whole || name->watchers == 0 || !(observer || anothers))
 		return;
 	if (names->singles < MOST_SINGLE || names->whole_refused)
