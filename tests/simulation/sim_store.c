@@ -301,10 +301,16 @@ static void notify(struct sim *sim, int name)
 /* ---- What the store does ---- */
 
 /* As a contender of whatever kind sees it: the simulation's own opinion of what may not change. */
+/* The token of a grant that was not renewed yet is its version, and may be stored by others. */
+static bool same_token(const struct record *a, const struct record *b)
+{
+	return a->token == b->token || (!a->token && b->token == a->version);
+}
+
 static bool same_holder_part(const struct record *a, const struct record *b)
 {
 	return text_same(a->holder, b->holder) && id_equal(&a->claim, &b->claim) &&
-	       id_equal(&a->instance, &b->instance) && a->token == b->token &&
+	       id_equal(&a->instance, &b->instance) && same_token(a, b) &&
 	       a->renewed_us == b->renewed_us && a->since_ms == b->since_ms && a->ttl_ms == b->ttl_ms &&
 	       a->transitions == b->transitions && a->revoked == b->revoked;
 }

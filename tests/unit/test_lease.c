@@ -222,6 +222,25 @@ static void test_changes_carry_uid_and_version(void **state)
 	}
 }
 
+/* Goal: a place is written with the token where there is one, and never takes one away. */
+static void test_places_leave_the_token(void **state)
+{
+	struct record record = {.holder = (char *)"me", .claim = {{1}}, .next = (char *)"1"};
+	struct id uid;
+	char *text;
+
+	(void)state;
+	assert_true(id_from_hex(&uid, "a2b10c66c4b54b53a4ff6f5c9a2ea0b1"));
+	for (record.token = 0; record.token < 20; record.token += 10) {
+		cJSON *patch = lease_patch(&record, LEASE_PLACES, &uid, 17);
+
+		text = cJSON_PrintUnformatted(patch);
+		assert_int_equal(strstr(text, "metaparticle.io/token") != NULL, record.token != 0);
+		cJSON_free(text);
+		cJSON_Delete(patch);
+	}
+}
+
 /* Goal: what a hand took away stays taken until the former holder has stopped to believe in it. */
 static void test_a_release_says_whether_it_was_revoked(void **state)
 {
@@ -275,6 +294,7 @@ int main(void)
 	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_a_hashed_name_is_of_the_lock_beside_it),
 	    cmocka_unit_test(test_changes_carry_uid_and_version),
+	    cmocka_unit_test(test_places_leave_the_token),
 	    cmocka_unit_test(test_a_release_says_whether_it_was_revoked),
 	    cmocka_unit_test(test_versions_are_strict_decimals),
 	};

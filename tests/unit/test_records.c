@@ -121,6 +121,48 @@ static void test_a_waiter_that_was_passed_takes_a_place_again(void **state)
 	fixture->store->ops->forget(fixture->store, &claim.claim);
 }
 
+static uint64_t token_beside_a_place(struct fixture *fixture, struct record held)
+{
+	struct kept_claim claim = {
+	    .claim = {.name = "x", .digest = {{3}}, .ttl_ms = TTL, .holder = "me"}};
+
+	fixture->backend.reserves = true;
+	fixture->grants = true;
+	fixture->there = &held;
+	fixture->writes = 0;
+	fixture->store->ops->attempt(fixture->store, &claim.claim);
+	while (fixture->writes == 0) {
+		fixture->now_ms += fixture->retry_in_ms;
+		fixture->store->ops->attempt(fixture->store, &claim.claim);
+	}
+	fixture->store->ops->forget(fixture->store, &claim.claim);
+	assert_true(fixture->written.reserve);
+	return fixture->written.record.token;
+}
+
+/*
+ * Goal: the token of a grant that was not renewed yet is its version (rule 10). A place beside it
+ * makes a newer version, so the token is stored with the place; one that is stored stays.
+ */
+static void test_a_place_keeps_the_token_of_a_new_grant(void **state)
+{
+	struct record held = left_behind(7, false);
+
+	assert_int_equal(token_beside_a_place(*state, held), 7);
+	held.version = 9;
+	held.token = 7;
+	assert_int_equal(token_beside_a_place(*state, held), 7);
+}
+
+/* Goal: who holds by another program, as client-go's, has no token of ours. */
+static void test_a_place_gives_others_no_token(void **state)
+{
+	struct record held = left_behind(7, true);
+
+	held.claim = (struct id){{0}};
+	assert_int_equal(token_beside_a_place(*state, held), 0);
+}
+
 /*
  * Goal: a renewal for which there is no memory is answered as one that went unanswered, and is made
  * when it is asked for again. What one claim needs at a time is kept.
@@ -254,6 +296,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_a_place_counts_from_each_release, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 	        test_a_waiter_that_was_passed_takes_a_place_again, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+	        test_a_place_keeps_the_token_of_a_new_grant, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_a_place_gives_others_no_token, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_renewals_without_memory, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 	        test_a_value_without_an_answer_is_written_again, set_up, tear_down),

@@ -305,6 +305,13 @@ static bool put_token(cJSON *annotations, const struct record *record, bool crea
 	return put_annotation(annotations, "token", text, create);
 }
 
+/* Beside places: the token of a grant that was not renewed yet. */
+static bool put_places(cJSON *annotations, const struct record *record)
+{
+	return put_annotation(annotations, "next", record->next, false) &&
+	       (!record->token || put_token(annotations, record, false));
+}
+
 static bool put_instance(cJSON *annotations, const struct record *record)
 {
 	char hex[ID_HEX_SIZE];
@@ -415,7 +422,7 @@ cJSON *lease_patch(
 	else if (write == LEASE_RENEWAL)
 		good = good && put_renewal(annotations, spec, record);
 	else if (write == LEASE_PLACES)
-		good = good && put_annotation(annotations, "next", record->next, false);
+		good = good && put_places(annotations, record);
 	else
 		good = good && put_release(annotations, spec, record);
 	if (good)

@@ -15,6 +15,12 @@ static void write_next(
 	task->request.uid = there->uid;
 	task->request.record = *there;
 	task->request.record.next = *next ? (char *)next : NULL;
+	/*
+	 * Before the first renewal the token is the version that the grant was written with, which this
+	 * write replaces: whoever reads the record afterwards finds the token in it.
+	 */
+	if (there->holder && !id_is_none(&there->claim) && !there->token)
+		task->request.record.token = there->version;
 	backend->ops->write(backend, &task->request);
 }
 
