@@ -132,9 +132,9 @@ static void cut(struct handle *handle, mpsync_error *error)
 	mpsync_lock_withdraw(handle->lock, handle->take, error);
 }
 
-static void observe(
-    struct runner *runner, const struct handle *handle, enum op op, mpsync_error *error)
+static void observe(struct runner *runner, struct handle *handle, enum op op, mpsync_error *error)
 {
+	handle->looks |= op == OP_LOOK;
 	mpsync_client_observe_start(runner->client, op_new(runner, handle, op), handle->name, error);
 }
 
@@ -273,10 +273,14 @@ static void on_refused(struct handle *handle, const mpsync_event *event)
 }
 
 static void on_leader(
-    const struct runner *runner, const struct handle *handle, enum op op, const mpsync_event *event)
+    const struct runner *runner, struct handle *handle, enum op op, const mpsync_event *event)
 {
 	const char *verb = op == OP_LOOK ? "leader" : "sees";
 
+	/* A look is one answer: changes that come until the observation has ended are none. */
+	if (op == OP_LOOK && !handle->looks)
+		return;
+	handle->looks &= op != OP_LOOK;
 	if (!event->holder)
 		printf("%s\t%s\t-\n", handle->key, verb);
 	else if (op == OP_LOOK)

@@ -18,6 +18,7 @@ struct handle {
 	int runs;
 	int in_term; /* the work of a term has not returned */
 	int tells_waits;
+	int looks; /* who leads was asked, and not answered yet */
 	char name[1100];
 	char file[512];
 	int turns;
