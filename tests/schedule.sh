@@ -7,10 +7,11 @@
 # are no tiers (those of "shared") only make what tiers share; they are not counted.
 table="
 programs       2     build
+tools          1     build
 build_coverage 2     build
 build_asan     2     build
 build_tsan     2     build
-tools          1     build
+python         wait  tools
 coverage       wait  build_coverage programs
 kubernetes     wait  build programs
 asan           wait  build_asan programs
@@ -24,7 +25,6 @@ edges          wait  build
 java           1     tools
 node           1     tools
 dotnet         1     tools
-python         1     tools
 go             1     build
 conformance    wait  python node java dotnet rust go programs
 nemesis        wait  python programs
