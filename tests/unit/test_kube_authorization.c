@@ -154,16 +154,21 @@ static void answered(void)
 		event_base_loop(loop.base, EVLOOP_ONCE);
 }
 
+static void awaits_plugin(struct kube_authorization *who)
+{
+	wall = 1700000000000;
+	who->loop = &loop;
+	who->asked = on_asked;
+	who->context = who;
+}
+
 static void test_credentials_of_a_plugin(void **state)
 {
 	struct kube_config config = {.server = (char *)"https://server"};
 	struct kube_authorization who = of(&config);
 
 	(void)state;
-	wall = 1700000000000;
-	who.loop = &loop;
-	who.asked = on_asked;
-	who.context = &who;
+	awaits_plugin(&who);
 	plugin_prints(
 	    &config, "{\"token\":\"first\",\"expirationTimestamp\":\"2023-11-14T22:18:20Z\"}");
 	assert_int_equal(kube_authorization_prepare(&who), REQUEST_HAS_TO_WAIT);
@@ -197,10 +202,7 @@ static void test_plugin_that_fails(void **state)
 	struct kube_authorization who = of(&config);
 
 	(void)state;
-	wall = 1700000000000;
-	who.loop = &loop;
-	who.asked = on_asked;
-	who.context = &who;
+	awaits_plugin(&who);
 	plugin_prints(&config, "{\"token\":\"t\",\"expirationTimestamp\":\"2023-11-14T22:14:20Z\"}");
 	assert_int_equal(kube_authorization_prepare(&who), REQUEST_HAS_TO_WAIT);
 	answered();

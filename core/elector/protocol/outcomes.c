@@ -5,9 +5,9 @@
 
 /*
  * An elector that adopts the grant after a restart verifies it by its token. Where the granting
- * write cannot contain the token, the first renewal stores it; until then any write of others, of a
- * label or a waiter's place, would make the grant unrecognisable (rule 10, the token stands in the
- * record).
+ * write cannot contain the token, the first renewal stores it; until then a write of others that
+ * know nothing of it, as of a label, would make the grant unrecognisable (rule 10, the token stands
+ * in the record).
  */
 static void store_token(const struct ticket *ticket)
 {

@@ -142,8 +142,8 @@ bool record_is_grant(const struct record *record, const struct id *claim, uint64
 	if (!record || !record->holder || !id_equal(&record->claim, claim))
 		return false;
 	/*
-	 * A granting write cannot contain its own version, which is the token; the first renewal stores
-	 * it.
+	 * A granting write cannot contain its own version, which is the token; the first write after it
+	 * stores the token.
 	 */
 	return record->token ? record->token == token : record->version == token;
 }

@@ -196,8 +196,8 @@ struct store {
 	uint32_t shortest_ttl_ms;
 	uint32_t ttl_step_ms; /* each ttl has to be a multiple of this; 0: any ttl */
 	/*
-	 * A stored record names its grant's token only from the first renewal on, and the token may
-	 * change until then.
+	 * A stored record names its grant's token only from the first renewal or waiter's place on, and
+	 * the token may change until then.
 	 */
 	bool bears_token_late;
 	/* The store cannot notice that a process died: its grants are taken over only after the ttl. */

@@ -107,9 +107,8 @@ static void let_others_come_first(struct terms *terms, uint64_t now_ms)
 
 	if (again_ms <= now_ms)
 		return;
-	terms->again_ms = terms->state == TERMS_BACKING_OFF && terms->again_ms > again_ms
-	                      ? terms->again_ms
-	                      : again_ms;
+	if (terms->state != TERMS_BACKING_OFF || terms->again_ms < again_ms)
+		terms->again_ms = again_ms;
 	terms->state = TERMS_BACKING_OFF;
 }
 

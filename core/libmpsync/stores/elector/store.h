@@ -169,9 +169,9 @@ void elector_query_cancel(struct store *store, struct store_query *query);
 void queries_clear(struct remote *remote);
 void elector_observe(struct store *store, struct store_observer *observer);
 void elector_observe_stop(struct store *store, struct store_observer *observer);
-/* CLAIM_NEVER: no watch has to be opened again. */
 /* How long a watch may be silent, by the options. */
 uint32_t watches_quiet_ms(const struct mpsync_options *options);
+/* When a watch has to be opened again, or has been silent for too long; CLAIM_NEVER: none has. */
 uint64_t watches_next_ms(const struct remote *remote);
 void watches_run(struct remote *remote);
 void watches_clear(struct remote *remote);

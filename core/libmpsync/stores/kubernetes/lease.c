@@ -167,7 +167,7 @@ static bool read_claim(const cJSON *object, const char *identity, struct record 
 	       strcmp(identity + length - IDENTITY_END + 1, claim) == 0;
 }
 
-/* "CLAIM:TOKEN", written by the first renewal. */
+/* "CLAIM:TOKEN", written by the first renewal, or by a waiter's place before it. */
 static void read_token(const cJSON *object, struct record *record)
 {
 	const char *text = annotation(object, "token");

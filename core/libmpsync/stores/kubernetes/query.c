@@ -175,7 +175,7 @@ static void end_with_findings(struct run *run)
 		struct store_lock lock;
 
 		record->deadline_ms = expires_at_ms(queries, record);
-		/* Until its first renewal a grant's token is the version of its Lease. */
+		/* Until the token is stored it is the version of the Lease. */
 		if (!record->token && !id_is_none(&record->claim))
 			record->token = record->version;
 		lock = record_as_lock(record, run->findings[i].name, now, record_next_count(record->next));
