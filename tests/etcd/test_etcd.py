@@ -367,13 +367,14 @@ class WithPassword(EtcdCase):
         waiter.expect("held x")
 
     def take_turns(self, probe, name, seconds):
-        """So long that a token of a second has run out several times."""
+        """So long that a token of a second has run out several times; a few each second, for others compute too."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             probe.send(f"acquire {name} -1")
             probe.expect(f"held {name}")
             probe.send(f"release {name}")
             probe.expect(f"released {name}")
+            time.sleep(0.1)
 
 
 class SignedTokens(WithPassword):
@@ -391,8 +392,8 @@ class SignedTokens(WithPassword):
 
     def test_tokens_are_renewed_while_locks_are_held_waited_for_and_taken(self):
         with self.environment(ETCDCTL_USER="root:secret"):
-            holder, waiter, other = self.held_and_waited_for("3s")
-            self.take_turns(other, "y", seconds=5)
+            holder, waiter, other = self.held_and_waited_for("15s")
+            self.take_turns(other, "y", seconds=18)
             self.hand_over(holder, waiter)
 
 
@@ -403,11 +404,11 @@ class ForgottenTokens(WithPassword):
 
     def test_each_member_goes_and_comes_back(self):
         with self.environment(ETCDCTL_USER="root:secret"):
-            holder, waiter, other = self.held_and_waited_for("10s")
+            holder, waiter, other = self.held_and_waited_for("30s")
             for member in self.cluster:
                 member.kill()
                 self.take_turns(other, "y", seconds=2)
-                newcomer = self.probe(self.url, ttl="3s")
+                newcomer = self.probe(self.url, ttl="30s")
                 self.take_turns(newcomer, "z", seconds=0.1)
                 member.start()
                 self.until(lambda: self.etcdctl("endpoint", "health").returncode == 0)
