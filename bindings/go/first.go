@@ -60,6 +60,8 @@ type worded struct {
 	error
 }
 
+const notReentrant = "locks are not reentrant"
+
 func (w worded) Error() string { return w.words }
 func (w worded) Unwrap() error { return w.error }
 
@@ -90,7 +92,7 @@ func (l *Lock) Lock(ctx context.Context, work WorkFn) error {
 	case !worked && errors.Is(err, ErrTimeout):
 		return notObtained(n, err)
 	case !worked && errors.Is(err, ErrAlreadyHeld):
-		return worded{"locks are not reentrant", err}
+		return worded{notReentrant, err}
 	}
 	return err
 }

@@ -236,7 +236,7 @@ func TestMockedLock(t *testing.T) {
 		t.Errorf("%v came back", err)
 	}
 	s.code = 500
-	if err := ours.Lock(context.Background(), nil); err == nil || err.Error() != "unexpected status: 500" {
+	if err := ours.Lock(context.Background(), nil); err == nil || err.Error() != "Unexpected status: 500" {
 		t.Errorf("%v came back", err)
 	}
 }

@@ -39,9 +39,13 @@ type mocked struct {
 	url      url.URL
 	interval time.Duration
 	locked   atomic.Bool
+	working  atomic.Bool
 }
 
 func (m *mocked) lock(ctx context.Context, n int, work WorkFn) error {
+	if m.working.Load() {
+		return worded{notReentrant, ErrAlreadyHeld}
+	}
 	code, err := m.client.Get(m.url)
 	if err != nil || code != OK && code != NOTFOUND {
 		return unexpected(code, err)
@@ -63,12 +67,14 @@ func unexpected(code int, err error) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("unexpected status: %d", code)
+	return fmt.Errorf("Unexpected status: %d", code) //nolint:staticcheck // the words that programs know
 }
 
 // hold runs the work beside a beat in each interval, the last of which comes after the work.
 func (m *mocked) hold(ctx context.Context, work WorkFn) error {
 	m.locked.Store(true)
+	m.working.Store(true)
+	defer m.working.Store(false)
 	working, lose := context.WithCancelCause(ctx)
 	beating, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var heart sync.WaitGroup

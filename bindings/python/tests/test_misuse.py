@@ -115,11 +115,13 @@ class FromInside(Case):
                     await asyncio.get_running_loop().run_in_executor(None, client.close)
                     await asyncio.Event().wait()
                 finally:
-                    told.append((term.ending_reason, term.is_held()))
+                    told.append((term, term.ending_reason))
 
             with self.assertRaises(sync.Closed):
                 await election.lead(work)
-            self.assertEqual(told, [("closed", False)])
+            [(term, reason)] = told
+            self.assertEqual(reason, "closed")
+            self.assertFalse(term.is_held())
 
         asyncio.run(asyncio.wait_for(scenario(), PATIENCE_S))
 

@@ -67,8 +67,12 @@ class Locks(Case):
             self.assertRaises(sync.LockLost, held.check)
         told.wait()
         self.assertIn(held.reason, ("revoked", "deleted"))
-        with lock as held:
+        told.clear()
+        with self.assertRaises(sync.LockLost), lock as held:
             self.assertTrue(held.is_held())
+            self.take_by_force()
+            told.wait()
+            self.assertTrue(held.lost.is_set(), "asked for after the loss alone")
 
     def test_an_error_of_the_block_wins(self):
         """What the work raises is not hidden by the loss, and the lock is free."""

@@ -76,7 +76,10 @@ func TestLockIsTakenAndHeld(t *testing.T) {
 		m := &mockClient{get: get, puts: []int{mpsync.OK}}
 		lock := lockWith(m)
 		broken := errors.New("broken")
-		err := lock.Lock(context.Background(), func(context.Context) error {
+		err := lock.Lock(context.Background(), func(ctx context.Context) error {
+			if err := lock.Lock(ctx, nil); err == nil || err.Error() != "locks are not reentrant" {
+				t.Errorf("%v came back from inside", err)
+			}
 			for end := time.Now().Add(time.Minute); m.calls() < 4 && time.Now().Before(end); {
 				time.Sleep(time.Millisecond)
 			}
@@ -115,7 +118,7 @@ func TestLockOfAnother(t *testing.T) {
 func TestLockThatCannotBeAskedFor(t *testing.T) {
 	never := func(context.Context) error { t.Error("it works"); return nil }
 	for _, m := range []*mockClient{{get: 500}, {get: mpsync.OK, puts: []int{500}}} {
-		if err := lockWith(m).Lock(context.Background(), never); err == nil || err.Error() != "unexpected status: 500" {
+		if err := lockWith(m).Lock(context.Background(), never); err == nil || err.Error() != "Unexpected status: 500" {
 			t.Errorf("%v came back", err)
 		}
 	}

@@ -96,7 +96,7 @@ class _AsyncClaimant(Claimant):
             handle.client, lambda n: self._kind.start(handle.native, n, value, wait), claim
         )
         claim.held = held = handle.on_held(event)
-        if held.lost.is_set():
+        if held.reason:
             claim.lose()
         return held
 
@@ -128,7 +128,7 @@ class _AsyncClaimant(Claimant):
         try:
             held = await self._take_async(claim, value, WAIT_AS_OPTION)
             claim.block = asyncio.current_task()
-            if held.lost.is_set():
+            if held.reason:
                 claim.lose()
             return self._enter(claim, held)
         except BaseException:
@@ -145,7 +145,7 @@ class _AsyncClaimant(Claimant):
         if not isinstance(claim, _TaskClaim) or claim.held is None:
             return
         task, claim.block = claim.block, None
-        lost = claim.held.lost.is_set()
+        lost = claim.held.reason is not None
         if lost:
             self._forget(claim)
         else:

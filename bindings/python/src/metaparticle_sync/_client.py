@@ -203,12 +203,14 @@ class Awaited:
 
     def wait(self, tell: Callable[[Event], object] = lambda _: None) -> Event:
         """The event that ends it. May be called again after a signal's exception (Ctrl-C)."""
-        while not self.has_ended():
-            before = len(self._told)
-            _native.mpsync_queue_wait_for(self._queue.native, self.number, self._told)
-            if len(self._told) > before and not self.has_ended():
-                tell(Event(*self._told[-1]))
-        return Event(*self._told[-1])
+        told, ended = self._told, self.has_ended()
+        while not ended:
+            before = len(told)
+            _native.mpsync_queue_wait_for(self._queue.native, self.number, told)
+            ended = self.has_ended()
+            if not ended and len(told) > before:
+                tell(Event(*told[-1]))
+        return Event(*told[-1])
 
     def has_ended(self) -> bool:
         """Whether its last event has come."""

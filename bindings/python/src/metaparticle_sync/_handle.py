@@ -77,14 +77,22 @@ class Callbacks:
 class Held:
     """One grant of a lock, or one term of a leader. It stays ended when it has ended."""
 
-    __slots__ = ("__weakref__", "_is_held", "_native", "grant", "handle", "lost", "reason", "token")
+    __slots__ = (
+        "__weakref__",
+        "_is_held",
+        "_lost",
+        "_native",
+        "grant",
+        "handle",
+        "reason",
+        "token",
+    )
 
     def __init__(self, handle: Handle, event: Event) -> None:
         self.handle = handle
         #: The fencing token, greater than that of every earlier grant of the name.
         self.token = event.token
-        #: Set when the right has ended without a release; wait on it in another thread.
-        self.lost = threading.Event()
+        self._lost: Optional[threading.Event] = None
         #: Why it was lost: "expired", "taken", "deleted", "revoked", …; None while it was not.
         self.reason: Optional[str] = None
         self.grant = event.grant
@@ -95,6 +103,27 @@ class Held:
     def name(self) -> str:
         """What is held."""
         return self.handle.name
+
+    @property
+    def lost(self) -> threading.Event:
+        """Set when the right has ended without a release; wait on it in another thread."""
+        with self.handle.losing:
+            if self._lost is None:  # made for who asks: it costs as much as the rest of a grant
+                event = threading.Event()
+                self._lost = self._lost or event  # a signal's handler may have asked meanwhile
+                if self.reason:
+                    self._lost.set()
+            return self._lost
+
+    def lose(self, reason: str) -> bool:
+        """Note why it was lost. False if that was known."""
+        with self.handle.losing:
+            if self.reason:
+                return False
+            self.reason = reason
+            if self._lost:
+                self._lost.set()
+            return True
 
     def is_held(self) -> bool:
         """Whether this very grant is held now; right after any pause, for it asks the clock."""
@@ -160,7 +189,7 @@ class Handle:
         self.name = name
         self.native = kind.new(client.native, name, options.native)
         self._callbacks = callbacks
-        self._losing = threading.RLock()
+        self.losing = threading.RLock()
         self._current: Optional[weakref.ref[Held]] = None
         #: Called with the grant that was lost.
         self.on_loss: Callable[[Held], object] = lambda _: None
@@ -204,10 +233,6 @@ class Handle:
 
     def tell_lost(self, held: Held, reason: int) -> None:
         """Tell of a loss, once."""
-        with self._losing:
-            if held.lost.is_set():
-                return
-            held.reason = _native.mpsync_reason_text(reason)
-            held.lost.set()
-        self._callbacks.tell_lost()
-        self.on_loss(held)
+        if held.lose(_native.mpsync_reason_text(reason)):
+            self._callbacks.tell_lost()
+            self.on_loss(held)

@@ -132,7 +132,7 @@ class Lock(Claimant):
         except NotHeld:
             self._give_up()
             held = claim and claim.held
-            if kind is None and held and held.lost.is_set():
+            if kind is None and held and held.reason:
                 raise LockLost(f'"{held.name}" was lost ({held.reason}) in its block', -3) from None
             return
         except BaseException:
