@@ -29,6 +29,8 @@ ARE = {
     "lead": {"c", "python", "asyncio", "node", "java", "mono", "dotnet", "rust", "go"},  # those whose runner has all of README.md's commands
 }
 TIMES = 25
+# Where a scenario names no ttl, none of its rights ends by itself, however slow the machine is: each must be given back.
+TTL = "5m"
 
 
 class Actor:
@@ -57,7 +59,7 @@ class Scenario:
     def actor(self, name):
         if name not in self.actors:
             actor = Actor(name, self.runner_of(name),
-                          {"MPSYNC_URL": self.url, "MPSYNC_IDENTITY": name, **self.environment})
+                          {"MPSYNC_URL": self.url, "MPSYNC_IDENTITY": name, "MPSYNC_TTL": TTL, **self.environment})
             self.addCleanup(actor.process.end)
             self.actors[name] = actor
         return self.actors[name]
