@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 import metaparticle_sync as sync
 import trio
-from case import PATIENCE_S, ROOT, Case
+from case import BRIEF_S, PATIENCE_S, ROOT, Case
 
 
 def documented():
@@ -70,7 +70,7 @@ class Anyio(Case):
                         self.fail("the block ran")
             self.assertFalse(held.is_held())
             with self.assertRaises(sync.LockLost):
-                async with self.holding("x", self.url, ttl=1) as held:
+                async with self.holding("x", self.url, ttl=BRIEF_S) as held:
                     self.take_by_force()
                     await anyio.to_thread.run_sync(held.lost.wait)
             self.assertTrue(await anyio.to_thread.run_sync(self.is_free))

@@ -10,7 +10,7 @@ import threading
 import unittest
 
 import metaparticle_sync as sync
-from case import PATIENCE_S, Case
+from case import BRIEF_S, PATIENCE_S, Case
 
 
 class Alarm(Exception):
@@ -184,7 +184,7 @@ class Tasks(Case):
         """And of no other that shares the lock."""
 
         async def scenario():
-            lock = self.lock_(ttl=1)
+            lock = self.lock_(ttl=BRIEF_S)
 
             async def waits():
                 async with lock:
@@ -270,7 +270,7 @@ class Sharing(Case):
 
     def test_a_grant_that_was_lost_is_not_released_for_another(self):
         """Who lost it is told so, though another thread holds by the same object."""
-        lock = self.lock(ttl=1)
+        lock = self.lock(ttl=BRIEF_S)
         lock.acquire()
         self.take_by_force()
         self.join(self.in_thread(lock.acquire))
@@ -375,7 +375,7 @@ class Decorated(Case):
 class Arguments(Case):
     def test_times(self):
         """None, a timedelta, infinity and very long times are taken; nonsense is refused."""
-        lock = self.lock(ttl=datetime.timedelta(seconds=5), wait=datetime.timedelta(minutes=1))
+        lock = self.lock(ttl=datetime.timedelta(seconds=15), wait=datetime.timedelta(minutes=1))
         for timeout in (None, -1, float("inf"), 1e300, datetime.timedelta(seconds=3)):
             self.assertTrue(lock.acquire(timeout=timeout))
             lock.release()
@@ -406,7 +406,7 @@ class Arguments(Case):
         self.assertEqual(len(logged.output), 1)
         self.assertIn("mpsync elector", logged.output[0])
         with self.assertRaises(sync.StoreError):
-            lock.acquire(timeout=0.2)
+            lock.acquire(timeout=3)
 
 
 if __name__ == "__main__":

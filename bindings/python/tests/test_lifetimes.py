@@ -4,7 +4,6 @@ import gc
 import os
 import queue
 import threading
-import time
 import unittest
 import warnings
 import weakref
@@ -204,9 +203,7 @@ class Ends(Case):
         self.assertEqual(process.stdout.readline(), "held\n")
         os.kill(elector.pid, 19)
         self.addCleanup(os.kill, elector.pid, 18)
-        began = time.monotonic()
         self.assertEqual(process.communicate("\n", timeout=PATIENCE_S), ("", ""))
-        self.assertLess(time.monotonic() - began, PATIENCE_S / 2)
 
 
 class Forks(Case):

@@ -14,7 +14,7 @@ from case import PATIENCE_S, Case
 class NeverReturns(Case):
     def test_work_that_does_not_return(self):
         """Keeps its term after stop(), and a warning names it each ttl, until it returns."""
-        election, began, may_return = self.election(ttl=1), threading.Event(), threading.Event()
+        election, began, may_return = self.election(ttl=4), threading.Event(), threading.Event()
         self.addCleanup(may_return.set)
 
         def work(term):
@@ -25,7 +25,7 @@ class NeverReturns(Case):
         self.assertTrue(began.wait(PATIENCE_S))
         with self.assertLogs("metaparticle_sync", "WARNING") as logged:
             election.stop()
-            self.await_that(lambda: len(logged.output) == 2)
+            self.await_that(lambda: len(logged.output) >= 2)
         for line in logged.output:
             self.assertIn('"x"', line)
         self.assertTrue(election.is_leader())

@@ -10,7 +10,7 @@ import threading
 import unittest
 
 import metaparticle_sync as sync
-from case import PATIENCE_S, Case
+from case import BRIEF_S, PATIENCE_S, Case
 
 
 class Work:
@@ -78,7 +78,7 @@ class Leading(Case):
 
     def test_work_that_raises_is_logged_and_stands_again(self):
         """With a pause; what it raised does not come out of lead()."""
-        election, times = self.election(ttl=1), itertools.count()
+        election, times = self.election(ttl=BRIEF_S), itertools.count()
 
         def work(term):
             if next(times) == 1:
@@ -92,7 +92,7 @@ class Leading(Case):
 
     def test_a_loss_ends_the_work_before_the_next_term(self):
         """Told once with the reason, and the candidate stands again when the work has returned."""
-        election, work = self.election(ttl=1), Work()
+        election, work = self.election(ttl=BRIEF_S), Work()
         self.lead(election, work)
         term = work.terms.get(timeout=PATIENCE_S)
         self.take_by_force()
@@ -276,7 +276,7 @@ class OldLoop(Case):
 
     def test_each_master_has_one_lost(self):
         """Whatever ends the term: a loss, a resign, shutdown()."""
-        election, thread = self.run_it(ttl=1)
+        election, thread = self.run_it(ttl=BRIEF_S)
         self.assertEqual(self.next(), "master")
         self.assertRaises(queue.Empty, self.told.get, timeout=0.2)  # it goes on by itself
         self.take_by_force()
@@ -392,7 +392,7 @@ class Asyncio(Case):
         """And a second loop is refused meanwhile."""
 
         async def scenario():
-            election = self.election(ttl=1)
+            election = self.election(ttl=BRIEF_S)
             terms = []
 
             async def work(term):

@@ -13,7 +13,7 @@ import threading
 import unittest
 
 import metaparticle_sync as sync
-from case import Case
+from case import BRIEF_S, PATIENCE_S, Case
 from metaparticle_sync import _native
 
 
@@ -59,7 +59,7 @@ class Locks(Case):
     def test_a_loss_is_told(self):
         """To the callback, to who waits for it, and at the block's end; it can be had again."""
         told = threading.Event()
-        lock = self.lock(ttl=1, on_lost=told.set)
+        lock = self.lock(ttl=BRIEF_S, on_lost=told.set)
         with self.assertRaises(sync.LockLost), lock as held:
             self.take_by_force()
             held.lost.wait()
@@ -76,7 +76,7 @@ class Locks(Case):
 
     def test_an_error_of_the_block_wins(self):
         """What the work raises is not hidden by the loss, and the lock is free."""
-        with self.assertRaises(ZeroDivisionError), self.lock(ttl=1) as held:
+        with self.assertRaises(ZeroDivisionError), self.lock(ttl=BRIEF_S) as held:
             self.take_by_force()
             held.lost.wait()
             raise ZeroDivisionError
@@ -149,7 +149,7 @@ class Locks(Case):
         """A lock that nobody has any more is free again."""
         self.lock().acquire()
         gc.collect()
-        self.assertTrue(self.lock().acquire(timeout=30))
+        self.assertTrue(self.lock().acquire(timeout=PATIENCE_S))
 
 
 class Processes(Case):
@@ -174,7 +174,7 @@ class Processes(Case):
     def test_an_exit_while_holding_releases(self):
         """The interpreter ends without a word, and the next holder need not wait for the ttl."""
         process = self.program("import metaparticle_sync as s; lock = s.Lock('x'); lock.acquire()")
-        self.assertEqual(process.communicate(timeout=60), ("", ""))
+        self.assertEqual(process.communicate(timeout=PATIENCE_S), ("", ""))
         self.assertEqual(process.returncode, 0)
         self.assertTrue(self.lock().try_acquire())
 
@@ -193,7 +193,7 @@ class Processes(Case):
             "print('parent', lock.is_held())\n"
             "lock.release()"
         )
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=PATIENCE_S)
         self.assertEqual((output, errors), ("child True\nparent True\n", ""))
 
     def test_workers_of_a_pool_take_turns(self):
@@ -208,7 +208,7 @@ class Processes(Case):
             f"file = pathlib.Path({str(number)!r})\n"
             "multiprocessing.get_context('fork').Pool(4).map(turn, [file] * 40)"
         )
-        self.assertEqual(process.communicate(timeout=60)[0], "")
+        self.assertEqual(process.communicate(timeout=PATIENCE_S)[0], "")
         self.assertEqual(number.read_text(), "40")
 
 
@@ -217,7 +217,7 @@ class Elections(Case):
         """Told at both ends of a term, again after a loss, and at the end."""
         told = queue.SimpleQueue()
         election = sync.Election(
-            "x", lambda: told.put("master"), lambda: told.put("lost"), self.url, ttl=1
+            "x", lambda: told.put("master"), lambda: told.put("lost"), self.url, ttl=BRIEF_S
         )
         thread = threading.Thread(target=election.run)
         thread.start()
@@ -275,7 +275,7 @@ class Asyncio(Case):
                 self.assertTrue(held.is_held())
                 self.assertFalse(await self.lock().try_acquire())
             other = self.lock()
-            self.assertTrue(await other.acquire(timeout=10))
+            self.assertTrue(await other.acquire(timeout=PATIENCE_S))
             with self.assertRaises(sync.AlreadyHeld):
                 await other.acquire()
             await other.release()
@@ -301,7 +301,7 @@ class Asyncio(Case):
 
         async def lose():
             with self.assertRaises(sync.LockLost):
-                async with self.lock(ttl=1):
+                async with self.lock(ttl=BRIEF_S):
                     self.take_by_force()
                     await asyncio.Event().wait()
             async with self.lock() as held:
