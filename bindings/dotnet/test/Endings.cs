@@ -73,8 +73,8 @@ internal sealed partial class SyncTests
             using (var one = new Lock("x", place))
             using (var own = new Lock("own", place))
             {
-                one.Acquire(TimeSpan.FromSeconds(60));
-                own.Acquire(TimeSpan.FromSeconds(60));
+                one.Acquire(TimeSpan.FromMilliseconds(Patience));
+                own.Acquire(TimeSpan.FromMilliseconds(Patience));
             }
         }
         Directory.Delete(folder, true);

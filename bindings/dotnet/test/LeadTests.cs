@@ -48,9 +48,13 @@ internal sealed partial class SyncTests
         }
     }
 
+    /// <summary>
+    /// Whose holder soon learns that it was taken away, by the next renewal, and which does not run out before, however
+    /// slow the machine is.
+    /// </summary>
     private Options Brief()
     {
-        return new Options { Url = url, Ttl = TimeSpan.FromSeconds(1) };
+        return new Options { Url = url, Ttl = TimeSpan.FromSeconds(6) };
     }
 
     private static readonly Action<Running> ReturnAtOnce = running => { };
@@ -142,7 +146,7 @@ internal sealed partial class SyncTests
         using (var other = new Lock("x", Brief()))
         {
             // Longer than the ttl: it is renewed meanwhile.
-            Throws<LockTimeoutException>(() => other.Acquire(TimeSpan.FromSeconds(2)));
+            Throws<LockTimeoutException>(() => other.Acquire(TimeSpan.FromSeconds(7)));
             True(running.Election.IsLeader, "it leads until the work has ended");
             end.Set();
             Joined(running.Thread);

@@ -40,7 +40,7 @@ internal sealed partial class SyncTests
     {
         var lost = CancellationToken.None;
         Forgetting(() => lost = new Lock("x", Brief()).Acquire().Lost);
-        Throws<LockTimeoutException>(() => new Lock("x", Brief()).Acquire(TimeSpan.FromSeconds(2)));
+        Throws<LockTimeoutException>(() => new Lock("x", Brief()).Acquire(TimeSpan.FromSeconds(7)));
         True(!lost.IsCancellationRequested, "it is not lost");
         ForceRelease();
         True(lost.WaitHandle.WaitOne(Patience), "the loss is told");
@@ -52,7 +52,7 @@ internal sealed partial class SyncTests
         }));
         True(led.WaitOne(Patience), "it leads");
         GC.Collect();
-        Throws<LockTimeoutException>(() => new Lock("x", Brief()).Acquire(TimeSpan.FromSeconds(2)));
+        Throws<LockTimeoutException>(() => new Lock("x", Brief()).Acquire(TimeSpan.FromSeconds(7)));
     }
 
     private static int Threads => Directory.GetDirectories("/proc/self/task").Length;

@@ -72,7 +72,7 @@ internal sealed partial class SyncTests
         throw new Exception(typeof(T).Name + " was not thrown");
     }
 
-    private const int Patience = 60000;
+    private const int Patience = 120000;
 
     /// <summary>The next that is told, within the patience of a test.</summary>
     private static T Next<T>(BlockingCollection<T> told)
@@ -200,7 +200,7 @@ internal sealed partial class SyncTests
     public void Losses()
     {
         var listener = new Listener();
-        var one = new Lock("x", new Options { Url = url, Ttl = TimeSpan.FromSeconds(1) }) { Listener = listener };
+        var one = new Lock("x", Brief()) { Listener = listener };
         using (var held = one.Acquire())
         {
             Equal("acquired", listener.Take());

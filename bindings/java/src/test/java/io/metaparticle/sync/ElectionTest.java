@@ -79,7 +79,7 @@ class ElectionTest extends Store {
     assertEquals("term", next(told));
     one.stop();
     assertEquals("stopped", next(told));
-    assertFalse(lock().tryLock(1500, TimeUnit.MILLISECONDS), "longer than the ttl");
+    assertFalse(lock().tryLock(7, TimeUnit.SECONDS), "longer than the ttl");
     ends.countDown();
     assertEquals("held true", next(told));
     beside.join();
@@ -108,7 +108,7 @@ class ElectionTest extends Store {
     assertEquals("term", next(told));
     one.stop();
     assertEquals("goes on", next(told));
-    assertTrue(lock().tryLock(30, TimeUnit.SECONDS));
+    assertTrue(lock().tryLock(60, TimeUnit.SECONDS));
     never.countDown();
     beside.join();
   }
@@ -296,7 +296,7 @@ class ElectionTest extends Store {
     assertEquals("elected", next(told));
     one.shutdown();
     assertEquals("terminate", next(told));
-    assertFalse(lock().tryLock(1500, TimeUnit.MILLISECONDS), "longer than the ttl");
+    assertFalse(lock().tryLock(7, TimeUnit.SECONDS), "longer than the ttl");
     assertTrue(one.isLeader());
     ends.countDown();
     beside.join();
@@ -310,7 +310,7 @@ class ElectionTest extends Store {
     pool.submit(first(() -> told.add("elected")));
     assertEquals("elected", next(told));
     pool.shutdownNow();
-    assertTrue(pool.awaitTermination(30, TimeUnit.SECONDS));
+    assertTrue(pool.awaitTermination(60, TimeUnit.SECONDS));
     assertEquals("terminate", next(told));
 
     Election closed = first(() -> told.add("elected"));

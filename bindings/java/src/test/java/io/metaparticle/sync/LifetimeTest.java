@@ -153,7 +153,7 @@ class LifetimeTest extends Store {
 
   private static void assertFree(String file) throws InterruptedException {
     try (Lock next = new Lock("x", file)) {
-      assertTrue(next.tryLock(30, TimeUnit.SECONDS));
+      assertTrue(next.tryLock(60, TimeUnit.SECONDS));
     }
   }
 

@@ -71,7 +71,7 @@ class LockTest extends Store {
   /** A try on a store that is not there fails at once; a wait waits as long as it may. */
   @Test
   void nobodyThere() throws Exception {
-    Lock lock = new Lock("x", brief().url("http://127.0.0.1:1"));
+    Lock lock = new Lock("x", options().url("http://127.0.0.1:1"));
     StoreException nobody = assertThrows(StoreException.class, lock::tryLock);
     assertTrue(nobody.getMessage().contains("mpsync elector"), nobody.getMessage());
     assertEquals(-4, nobody.status());

@@ -10,7 +10,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Timeout;
 
 /** A store in the memory of this process, another one for each test. */
-@Timeout(60)
+@Timeout(180)
 abstract class Store {
   private static final AtomicInteger STORES = new AtomicInteger();
 
@@ -36,8 +36,12 @@ abstract class Store {
     return new Options().url(url);
   }
 
+  /**
+   * Whose holder soon learns that it was taken away, by the next renewal, and which does not run
+   * out before, however slow the machine is.
+   */
   Options brief() {
-    return options().ttl(Duration.ofSeconds(1));
+    return options().ttl(Duration.ofSeconds(6));
   }
 
   void takeByForce() {
@@ -49,7 +53,7 @@ abstract class Store {
 
   /** The next thing told, which does not stay out. */
   static <T> T next(BlockingQueue<T> told) throws InterruptedException {
-    T next = told.poll(30, TimeUnit.SECONDS);
+    T next = told.poll(60, TimeUnit.SECONDS);
     if (next == null) {
       throw new AssertionError("nothing was told");
     }
@@ -88,7 +92,7 @@ abstract class Store {
 
     /** What it threw, or null. */
     Throwable thrown() throws InterruptedException {
-      thread.join(30000);
+      thread.join(60000);
       if (thread.isAlive()) {
         AssertionError hangs = new AssertionError("it does not end");
         hangs.setStackTrace(thread.getStackTrace());

@@ -57,7 +57,7 @@ class WaitTest extends Store {
       held.release();
       beside.interrupt();
       beside.thrown();
-      lock().acquire(30, TimeUnit.SECONDS).release();
+      lock().acquire(60, TimeUnit.SECONDS).release();
     }
   }
 
@@ -101,7 +101,7 @@ class WaitTest extends Store {
       if (!future.cancel(false)) {
         future.get().release();
       }
-      assertTrue(one.tryLock(30, TimeUnit.SECONDS), "the same lock, behind the withdrawal");
+      assertTrue(one.tryLock(60, TimeUnit.SECONDS), "the same lock, behind the withdrawal");
       one.unlock();
     }
   }

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** ShedLock's own executor over two providers, as those of two processes. */
-@Timeout(60)
+@Timeout(180)
 class SyncLockProviderTest {
   private static final AtomicInteger STORES = new AtomicInteger();
   private static final Duration NONE = Duration.ZERO;

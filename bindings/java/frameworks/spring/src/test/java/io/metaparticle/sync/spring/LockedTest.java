@@ -29,7 +29,7 @@ import org.springframework.context.annotation.Configuration;
 import org.springframework.context.annotation.EnableAspectJAutoProxy;
 
 /** Beans of a context whose methods run under locks. */
-@Timeout(60)
+@Timeout(180)
 class LockedTest {
   private static final AtomicInteger STORES = new AtomicInteger();
   private static String url;
@@ -241,7 +241,7 @@ class LockedTest {
               });
       waiting.start();
       waiting.interrupt();
-      assertTrue(interrupted.get(30, TimeUnit.SECONDS));
+      assertTrue(interrupted.get(60, TimeUnit.SECONDS));
     }
   }
 }

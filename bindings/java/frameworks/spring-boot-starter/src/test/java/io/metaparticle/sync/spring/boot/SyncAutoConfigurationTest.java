@@ -42,7 +42,7 @@ import org.springframework.context.annotation.Configuration;
 import org.springframework.integration.support.locks.LockRegistry;
 
 /** Programs of Spring Boot that say nothing but properties. */
-@Timeout(120)
+@Timeout(180)
 class SyncAutoConfigurationTest {
   @TempDir Path folder;
 
@@ -150,7 +150,7 @@ class SyncAutoConfigurationTest {
     try (Lock waiting = new Lock("mine", url())) {
       waiting.onWaiting(seen -> holders.add(seen.holder()));
       waiting.acquireAsync();
-      assertEquals("this program", holders.poll(30, TimeUnit.SECONDS));
+      assertEquals("this program", holders.poll(60, TimeUnit.SECONDS));
     }
   }
 

@@ -38,7 +38,7 @@ import org.springframework.integration.support.leader.LockRegistryLeaderInitiato
 import org.springframework.integration.support.locks.LockRegistry;
 
 /** Two registries, as those of two processes, and Spring Integration over one of them. */
-@Timeout(60)
+@Timeout(180)
 class SyncLockRegistryTest {
   private static final AtomicInteger STORES = new AtomicInteger();
   private static String url;
@@ -54,7 +54,7 @@ class SyncLockRegistryTest {
 
   /** One that soon hears of a loss. */
   private static Client client() {
-    return new Client(new Options().url(url).ttl(Duration.ofSeconds(3)));
+    return new Client(new Options().url(url).ttl(Duration.ofSeconds(6)));
   }
 
   @AfterEach
@@ -83,7 +83,7 @@ class SyncLockRegistryTest {
               }
             })
         .start();
-    return done.get(30, TimeUnit.SECONDS);
+    return done.get(60, TimeUnit.SECONDS);
   }
 
   private static void takeByForce(String name) {
@@ -196,7 +196,7 @@ class SyncLockRegistryTest {
     BlockingQueue<Throwable> uncaught = new LinkedBlockingQueue<>();
     Thread.setDefaultUncaughtExceptionHandler((thread, e) -> uncaught.add(e));
     takeByForce("key");
-    assertInstanceOf(LockLostException.class, uncaught.poll(30, TimeUnit.SECONDS));
+    assertInstanceOf(LockLostException.class, uncaught.poll(60, TimeUnit.SECONDS));
     Thread.setDefaultUncaughtExceptionHandler(null);
   }
 
@@ -251,7 +251,7 @@ class SyncLockRegistryTest {
     }
 
     private void expect(String event) throws InterruptedException {
-      String next = told.poll(30, TimeUnit.SECONDS);
+      String next = told.poll(60, TimeUnit.SECONDS);
       assertEquals(event, next);
     }
   }
