@@ -109,6 +109,9 @@ public class Election implements Runnable, LockListener, AutoCloseable {
 
   private long begin() {
     synchronized (state) {
+      if (closed) {
+        throw handle.closed();
+      }
       if (running) {
         throw new AlreadyHeldException("the election \"" + handle.name + "\" is running already");
       }
@@ -123,7 +126,7 @@ public class Election implements Runnable, LockListener, AutoCloseable {
       running = false;
       number = handle.connection.number();
       if (closed) {
-        handle.close();
+        handle.end();
       }
     }
   }
@@ -218,12 +221,13 @@ public class Election implements Runnable, LockListener, AutoCloseable {
    */
   public Optional<Leader> leader() {
     CompletableFuture<Optional<Leader>> first = new CompletableFuture<>();
-    Observation observation = observe(first::complete);
-    try {
-      return first.join();
-    } finally {
-      observation.close();
+    try (Observation observation = observe(first::complete)) {
+      CompletableFuture.anyOf(first, observation.over()).join();
     }
+    if (!first.isDone()) {
+      throw SyncException.of(SyncException.CLOSED, "the client is closed");
+    }
+    return first.join();
   }
 
   /**

@@ -26,7 +26,8 @@ final class Handle {
   private final AtomicBoolean used = new AtomicBoolean();
   private final Callbacks.InOrder waitings = new Callbacks.InOrder();
   private volatile Held present;
-  private volatile boolean closed;
+  private Taking latest; // what asks for the name, or asked last; guarded by this
+  private boolean closed; // guarded by this
   private volatile BiConsumer<Held, LockLostException> onLost = (held, lost) -> {};
   private volatile Consumer<Waiting> onWaiting;
 
@@ -145,6 +146,7 @@ final class Handle {
 
   /** A request that makes its Held where its event is read, before anybody is told. */
   private final class Taking extends Request {
+    private long number;
     private Held held;
     private boolean withdrawn;
 
@@ -172,7 +174,7 @@ final class Handle {
     }
 
     /** Leave nothing of it, whatever has become of it. */
-    void withdraw(long number) {
+    void withdraw() {
       Held granted;
       synchronized (this) {
         withdrawn = true;
@@ -189,10 +191,10 @@ final class Handle {
     }
   }
 
-  private LongConsumer start(String value, long waitMs) {
+  private LongConsumer start(Taking request, String value, long waitMs) {
     byte[] bytes = value == null ? null : Calls.utf8("value", value);
     return number -> {
-      refuseClosed();
+      request.number = number;
       fenced(
           () ->
               election == null
@@ -201,19 +203,28 @@ final class Handle {
     };
   }
 
-  private void refuseClosed() {
-    if (closed) {
-      throw SyncException.of(SyncException.CLOSED, "\"" + name + "\" is closed");
-    }
+  RuntimeException closed() {
+    return SyncException.of(SyncException.CLOSED, "\"" + name + "\" is closed");
   }
 
-  private Wait begun(Taking request, String value, long waitMs) {
+  /** Make what asks for the name, unless this is closed, which takes it back. */
+  private synchronized <T> T begin(Taking request, Supplier<T> call) {
+    if (closed) {
+      used.set(false);
+      throw closed();
+    }
     try {
-      return new Wait(connection, request, start(value, waitMs));
+      T begun = call.get();
+      latest = request;
+      return begun;
     } catch (RuntimeException e) {
       used.set(false);
       throw e;
     }
+  }
+
+  private Wait begun(Taking request, String value, long waitMs) {
+    return begin(request, () -> new Wait(connection, request, start(request, value, waitMs)));
   }
 
   Held take(String value, long waitMs) {
@@ -228,25 +239,19 @@ final class Handle {
       throw new InterruptedException();
     }
     Taking request = new Taking();
-    begun(request, value, waitMs).awaitEndInterruptibly(request::withdraw);
+    begun(request, value, waitMs).awaitEndInterruptibly(number -> request.withdraw());
     return request.taken();
   }
 
   /** However the future ends, other than with what it was made for, the request is withdrawn. */
   CompletableFuture<Held> takeAsync(String value, long waitMs) {
     Taking request = new Taking();
-    long number;
-    try {
-      number = connection.start(request, start(value, waitMs));
-    } catch (RuntimeException e) {
-      used.set(false);
-      throw e;
-    }
+    begin(request, () -> connection.start(request, start(request, value, waitMs)));
     CompletableFuture<Held> future = new CompletableFuture<>();
     future.whenComplete(
         (held, failure) -> {
           if (held == null || held != request.held) {
-            request.withdraw(number);
+            request.withdraw();
           }
         });
     request.ended.thenRunAsync(
@@ -286,7 +291,6 @@ final class Handle {
   /** Ask for terms until runStop; what becomes of them is told to the request. */
   void runStart(Request run, long number, String value, long waitMs) {
     byte[] bytes = value == null ? null : Calls.utf8("value", value);
-    refuseClosed();
     connection.start(
         run,
         number,
@@ -329,30 +333,24 @@ final class Handle {
                 : Native.mpsync_election_lost_reason(election, grant));
   }
 
-  /** Release what it has, cancel what it asks for, and close it. */
+  /** Release what it has, or take back what it asks for; nothing is asked of it any more. */
   void end() {
-    closed = true;
-    Held held = takePresent();
-    if (held != null && held.isHeld()) {
-      held.release();
-    } else {
-      cancel();
+    Taking asked;
+    synchronized (this) {
+      closed = true;
+      asked = latest;
     }
-    close();
-  }
-
-  /** Nothing is asked of it any more, and the connection need not stay for it. */
-  void close() {
-    closed = true;
+    Held held = takePresent();
+    if (held != null) {
+      held.end();
+    } else if (asked != null) {
+      asked.withdraw();
+    }
     leave.run();
   }
 
   private void fencedUnlessClosed(Supplier<?> call) {
-    try {
-      fenced(call);
-    } catch (SyncException e) {
-      SyncException.unlessClosed(e);
-    }
+    SyncException.ifOpen(() -> fenced(call));
   }
 
   private <T> T fenced(Supplier<T> call) {

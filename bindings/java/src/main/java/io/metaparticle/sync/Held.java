@@ -20,7 +20,7 @@ public final class Held implements AutoCloseable {
   private final CompletableFuture<Void> lost = new CompletableFuture<>();
   private final CompletableFuture<Ending> ending = new CompletableFuture<>();
   private volatile LockLostException loss;
-  private volatile boolean released;
+  private final AtomicBoolean released = new AtomicBoolean();
   private final AtomicBoolean forgotten = new AtomicBoolean();
 
   Held(Handle handle, long grant, long token, boolean ofRun) {
@@ -100,7 +100,7 @@ public final class Held implements AutoCloseable {
    * @throws NotHeldException if it had ended before
    */
   public void release() {
-    released = true;
+    released.set(true);
     if (ofRun) {
       handle.releaseStart(handle.connection.number(), grant);
       return;
@@ -125,7 +125,7 @@ public final class Held implements AutoCloseable {
   @Override
   public void close() {
     check();
-    if (released) {
+    if (released.getAndSet(true)) {
       return;
     }
     try {
@@ -138,7 +138,14 @@ public final class Held implements AutoCloseable {
 
   /** Whether it has ended, as far as this process knows. */
   boolean isOver() {
-    return released || !isHeld();
+    return released.get() || !isHeld();
+  }
+
+  /** Release it, unless it has ended, or somebody does so. */
+  void end() {
+    if (!released.getAndSet(true)) {
+      SyncException.ifOpen(this::release);
+    }
   }
 
   boolean isLost() {

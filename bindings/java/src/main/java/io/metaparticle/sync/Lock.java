@@ -255,6 +255,6 @@ public class Lock implements java.util.concurrent.locks.Lock, AutoCloseable {
   /** Release what it holds, cancel what it asks for, and use it no more. */
   @Override
   public void close() {
-    owners.forEach(Handle::end);
+    owners.close();
   }
 }

@@ -3,22 +3,30 @@ package io.metaparticle.sync;
 import io.metaparticle.sync.internal.Native;
 import io.metaparticle.sync.internal.mpsync_event_type;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 
 /** Goes on until it is closed, or its client. */
 public final class Observation implements AutoCloseable {
   private final Handle handle; // its client stays for it
+  private final Watching watching;
   private final long number;
 
   Observation(Handle handle, Consumer<Optional<Leader>> told) {
     this.handle = handle;
     byte[] name = Calls.utf8("name", handle.name);
+    watching = new Watching(this, told);
     number =
         handle.connection.start(
-            new Watching(this, told),
+            watching,
             op ->
                 handle.connection.with(
                     client -> Native.mpsync_client_observe_start(client, op, name)));
+  }
+
+  /** Done when nothing is told any more: it was closed, or its client. */
+  CompletableFuture<?> over() {
+    return watching.ended;
   }
 
   private static final class Watching extends Request {
@@ -43,10 +51,7 @@ public final class Observation implements AutoCloseable {
 
   @Override
   public void close() {
-    try {
-      handle.connection.with(client -> Native.mpsync_client_observe_stop(client, number));
-    } catch (SyncException e) {
-      SyncException.unlessClosed(e);
-    }
+    SyncException.ifOpen(
+        () -> handle.connection.with(client -> Native.mpsync_client_observe_stop(client, number)));
   }
 }

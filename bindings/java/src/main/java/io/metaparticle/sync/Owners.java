@@ -15,6 +15,7 @@ final class Owners {
   private final Supplier<Handle> maker;
   private final List<Handle> handles = new CopyOnWriteArrayList<>();
   private final Map<Thread, Held> grants = new WeakHashMap<>();
+  private boolean closed; // guarded by this
 
   Owners(Supplier<Handle> maker) {
     this.maker = maker;
@@ -31,6 +32,9 @@ final class Owners {
   }
 
   synchronized Handle claimForFuture() {
+    if (closed) {
+      throw handles.get(0).closed();
+    }
     for (Handle handle : handles) {
       if (handle.claim()) {
         return handle;
@@ -70,6 +74,13 @@ final class Owners {
       }
     }
     return null;
+  }
+
+  void close() {
+    synchronized (this) {
+      closed = true; // none is made any more
+    }
+    forEach(Handle::end);
   }
 
   void forEach(Consumer<Handle> action) {

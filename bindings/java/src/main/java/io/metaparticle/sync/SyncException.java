@@ -55,10 +55,14 @@ public class SyncException extends IllegalStateException {
     }
   }
 
-  /** What a closed client can no longer end has ended with it. */
-  static void unlessClosed(SyncException e) {
-    if (e.status() != CLOSED) {
-      throw e;
+  /** Of what has ended, or is closed, nothing is left to end. */
+  static void ifOpen(Runnable call) {
+    try {
+      call.run();
+    } catch (SyncException e) {
+      if (e.status() != CLOSED && e.status() != NOT_HELD) {
+        throw e;
+      }
     }
   }
 }

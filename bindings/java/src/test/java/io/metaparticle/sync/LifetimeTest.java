@@ -121,21 +121,11 @@ class LifetimeTest extends Store {
     }
   }
 
-  private Process start(String main, String... arguments) throws Exception {
-    List<String> command = new ArrayList<>();
-    command.add(System.getProperty("java.home") + "/bin/java");
-    command.add("-cp");
-    command.add(System.getProperty("java.class.path"));
-    command.add("io.metaparticle.sync.LifetimeTest$" + main);
-    command.addAll(List.of(arguments));
-    return new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
-  }
-
   /** Work winds down in the program's own hooks: held until the last of them has ended. */
   @Test
   void heldWhileTheProgramShutsDown() throws Exception {
     String file = "file:" + folder.resolve("locks.db");
-    Process program = start("Hooks", file);
+    Process program = start(Hooks.class, file);
     BufferedReader said = program.inputReader();
     assertEquals("held", said.readLine());
     new ProcessBuilder("kill", "-TERM", Long.toString(program.pid())).start().waitFor();
@@ -177,64 +167,6 @@ class LifetimeTest extends Store {
                   }));
       System.out.println("held");
       Thread.sleep(Long.MAX_VALUE);
-    }
-  }
-
-  /** A program that ends while it stands, leads or drains ends at once, with its own exit code. */
-  @Test
-  void exits() throws Exception {
-    for (String state : new String[] {"standing", "leading", "draining", "inside", "returning"}) {
-      Process program = start("Exits", "file:" + folder.resolve("exits.db"), state);
-      BufferedReader said = program.inputReader();
-      assertEquals(state, said.readLine());
-      assertEquals(state.equals("returning") ? 0 : 7, program.waitFor(), state);
-    }
-    assertFree("file:" + folder.resolve("exits.db"));
-  }
-
-  /** Exits in the state that is asked for. */
-  static final class Exits {
-    public static void main(String[] arguments) throws Exception {
-      String state = arguments[1];
-      Election election = new Election("x", new Options().url(arguments[0]));
-      CountDownLatch reached = new CountDownLatch(1);
-      if (state.equals("standing")) {
-        new Lock("x", arguments[0]).lock();
-        election.onWaiting(waiting -> reached.countDown());
-      }
-      Thread leads = new Thread(() -> lead(election, state, reached));
-      leads.setDaemon(state.equals("returning"));
-      leads.start();
-      reached.await();
-      System.out.println(state);
-      if (!state.equals("returning")) {
-        System.exit(7);
-      }
-    }
-
-    private static void lead(Election election, String state, CountDownLatch reached) {
-      try {
-        election.lead(
-            term -> {
-              if (state.equals("inside")) {
-                System.out.println(state);
-                System.exit(7);
-              }
-              if (!state.equals("draining")) {
-                reached.countDown();
-                Thread.sleep(Long.MAX_VALUE);
-              }
-              election.stop();
-              try {
-                Thread.sleep(Long.MAX_VALUE);
-              } catch (InterruptedException e) {
-                reached.countDown();
-                new CountDownLatch(1).await();
-              }
-            });
-      } catch (InterruptedException e) {
-        throw new AssertionError(e);
-      }
     }
   }
 }

@@ -1,7 +1,10 @@
 package io.metaparticle.sync;
 
 import io.metaparticle.sync.internal.Native;
+import java.io.IOException;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -49,6 +52,17 @@ abstract class Store {
     connection.with(
         client -> Native.mpsync_client_force_release(client, Calls.utf8("name", "x"), 1));
     connection.leave();
+  }
+
+  /** A program of the tests' own. */
+  static Process start(Class<?> main, String... arguments) throws IOException {
+    List<String> command = new ArrayList<>();
+    command.add(System.getProperty("java.home") + "/bin/java");
+    command.addAll(List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"));
+    command.add(System.getProperty("java.class.path"));
+    command.add(main.getName());
+    command.addAll(List.of(arguments));
+    return new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
   }
 
   /** The next thing told, which does not stay out. */
