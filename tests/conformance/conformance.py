@@ -26,6 +26,8 @@ ARE = {
     "scopes": {"python", "asyncio", "rust"},
     "collector": {"node", "java", "mono", "dotnet", "go"},
     "c": {"c"},
+    "exits": {"c", "python", "asyncio", "node", "java", "mono", "dotnet", "rust"},
+    "no hook": {"go"},
     "lead": {"c", "python", "asyncio", "node", "java", "mono", "dotnet", "rust", "go"},  # those whose runner has all of README.md's commands
 }
 TIMES = 25
@@ -127,10 +129,13 @@ class Scenario:
         self.start_elector()
 
     def do_stop(self, who):
-        self.actors[who].process.signal(subprocess.signal.SIGSTOP)
+        self.process_of(who).signal(subprocess.signal.SIGSTOP)
 
     def do_continue(self, who):
-        self.actors[who].process.signal(subprocess.signal.SIGCONT)
+        self.process_of(who).signal(subprocess.signal.SIGCONT)
+
+    def process_of(self, who):
+        return self.cluster[0].process if who == "etcd" else self.actors[who].process
 
     def do_end(self, who):
         self.actors[who].process.child.stdin.close()
@@ -138,6 +143,14 @@ class Scenario:
 
     def do_gone(self, who):
         self.assertEqual(self.actors.pop(who).process.child.wait(PATIENCE_S), 0)
+
+    def do_exit(self, who):
+        """It waits for a second at most: where all is so slow, nothing is shown."""
+        began = time.monotonic()
+        self.actors[who].send(["exit"])
+        self.do_gone(who)
+        if time.monotonic() - began >= 1:
+            self.skipTest(f"the end of {who} took longer than it waits for a store")
 
     def do_cuts(self, who, key, times):
         """Cuts a wait for what is free, at another moment each time, and asks again at once."""
