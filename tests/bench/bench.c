@@ -1,11 +1,13 @@
 /*
  * Speeds, printed as medians and 99th percentiles; never a test.
  *
- *   bench is_held URL | bench pair URL | bench handoff URL | bench drain URL COUNT
+ *   bench is_held URL | bench pair URL | bench terms URL | bench handoff URL
+ *   bench drain URL COUNT
  *   bench contend URL COUNT HOLD_MS SECONDS | bench renew URL COUNT | bench idle URL
  */
 #include <mpsync.h>
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +93,59 @@ static void pair(const char *url)
 	show("lock and unlock", url, took_us, HANDOFFS);
 	mpsync_lock_free(lock);
 	mpsync_client_close(client);
+}
+
+/* Until an event of this type. */
+static uint64_t await(mpsync_queue *queue, uint32_t type)
+{
+	for (;;) {
+		mpsync_event *event = mpsync_queue_wait(queue, -1);
+		const bool so = event && event->type == type;
+		const uint64_t grant = event ? event->grant : 0;
+
+		mpsync_event_free(event);
+		if (so)
+			return grant;
+	}
+}
+
+/* What a run's term costs, its end and the next one's begin, beside a resign and a campaign. */
+static void terms(const char *url)
+{
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	mpsync_client *client = mpsync_client_open(url, NULL, queue, NULL);
+	mpsync_election *single = mpsync_election_new(client, "single", NULL, NULL);
+	mpsync_election *run = mpsync_election_new(client, "run", NULL, NULL);
+	double single_us[HANDOFFS];
+	double run_us[HANDOFFS];
+	uint64_t held;
+	uint64_t term;
+
+	mpsync_election_campaign_start(single, 1, NULL, -1, NULL);
+	held = await(queue, MPSYNC_EVENT_HELD);
+	mpsync_election_run_start(run, 2, NULL, -1, NULL);
+	term = await(queue, MPSYNC_EVENT_TERM);
+	/* In turns, for the machine's own speed varies from one moment to another. */
+	for (int i = 0; i < HANDOFFS; i++) {
+		double start = now_us();
+
+		mpsync_election_resign_start(single, 3, held, NULL);
+		await(queue, MPSYNC_EVENT_RELEASED);
+		mpsync_election_campaign_start(single, 4, NULL, -1, NULL);
+		held = await(queue, MPSYNC_EVENT_HELD);
+		single_us[i] = now_us() - start;
+
+		start = now_us();
+		mpsync_election_term_done(run, term, 0, NULL);
+		term = await(queue, MPSYNC_EVENT_TERM);
+		run_us[i] = now_us() - start;
+	}
+	show("resign and campaign", url, single_us, HANDOFFS);
+	show("a term's end and the next one", url, run_us, HANDOFFS);
+	mpsync_election_free(single);
+	mpsync_election_free(run);
+	mpsync_client_close(client);
+	mpsync_queue_free(queue);
 }
 
 /* Many clients that want one name. */
@@ -344,6 +399,8 @@ int main(int argc, char **argv)
 		is_held(argv[2]);
 	else if (strcmp(argv[1], "pair") == 0)
 		pair(argv[2]);
+	else if (strcmp(argv[1], "terms") == 0)
+		terms(argv[2]);
 	else if (strcmp(argv[1], "idle") == 0)
 		idle(argv[2]);
 	else if (strcmp(argv[1], "drain") == 0 && argc > 3)

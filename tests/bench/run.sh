@@ -28,6 +28,8 @@ echo "elector: $(($(wakeups) - before)) wake-ups in 10 s with nothing held"
 build/bin/bench is_held memory:
 build/bin/bench is_held "file:$folder/locks.db"
 build/bin/bench is_held "$url"
+build/bin/bench terms "$url"
+build/bin/bench terms "file:$folder/locks.db"
 build/bin/bench handoff "$url"
 build/bin/bench handoff "file:$folder/locks.db"
 python3 - "$folder/fsync" <<'PYTHON'
