@@ -96,7 +96,7 @@ static void pair(const char *url)
 }
 
 /* Until an event of this type. */
-static uint64_t await(mpsync_queue *queue, uint32_t type)
+static uint64_t await(mpsync_queue *queue, int32_t type)
 {
 	for (;;) {
 		mpsync_event *event = mpsync_queue_wait(queue, -1);
