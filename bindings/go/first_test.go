@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -13,7 +12,7 @@ import (
 
 // The names of earlier programs.
 func TestEarlierPrograms(t *testing.T) {
-	store := "file:" + filepath.Join(t.TempDir(), "locks.db")
+	store := storeOf(t)
 	t.Setenv("MPSYNC_URL", store)
 	lock := NewLock("x", DEFAULT_INTERVAL)
 	ran := false

@@ -108,7 +108,7 @@ func TestClose(t *testing.T) {
 	if err := client.Close(); !errors.Is(err, closed) {
 		t.Errorf("%v came back from the second Close", err)
 	}
-	eventually(t, before, func() bool { return left() == before })
+	nothingMoreThan(t, before, func() {})
 }
 
 // Closing from inside the work waits for nobody.
@@ -133,10 +133,7 @@ func TestClientsCloseByThemselves(t *testing.T) {
 		}
 		must(must(NewCandidate("y", fresh(t))).Leader(context.Background()))
 	}
-	eventually(t, before, func() bool {
-		collected()
-		return left() == before
-	})
+	nothingMoreThan(t, before, collected)
 }
 
 // A thousand waiting locks need no threads, and have nothing left when they are cancelled.
@@ -162,7 +159,7 @@ func TestWaitsLeaveNothing(t *testing.T) {
 	}
 	cancel()
 	all.Wait()
-	eventually(t, before, func() bool { return left() == before })
+	nothingMoreThan(t, before, func() {})
 }
 
 // Locks that are dropped while they wait ask no more, and locks that hold nothing are freed.

@@ -174,7 +174,7 @@ func TestLeadStandsAgain(t *testing.T) {
 func TestLeadAfterWorkThatFails(t *testing.T) {
 	t.Parallel()
 	book := &logbook{}
-	candidate := must(NewCandidate("x", fresh(t), WithTTL(100*time.Millisecond), WithLogger(book.logger())))
+	candidate := must(NewCandidate("x", fresh(t), WithTTL(6*time.Second), WithLogger(book.logger())))
 	ctx, stop := context.WithCancel(context.Background())
 	terms := 0
 	err := candidate.Lead(ctx, "", func(context.Context, *Held) error {

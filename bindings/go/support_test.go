@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -16,10 +17,18 @@ import (
 	"time"
 )
 
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // storeOf is a store of one test's own.
-func storeOf(t *testing.T) string { return "file:" + filepath.Join(t.TempDir(), "locks.db") }
+func storeOf(t *testing.T) string { return "file:" + filepath.Join(folderOf(t), "locks.db") }
+
+// folderOf is a folder of one test's own. A client that nobody refers to any more may still be closing
+// when it is removed, and write; for t.TempDir that would be a failure.
+func folderOf(t *testing.T) string {
+	folder := must(os.MkdirTemp("", "mpsync-"))
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	return folder
+}
 
 func fresh(t *testing.T) Option { return WithURL(storeOf(t)) }
 
@@ -50,18 +59,35 @@ func lose(store, name string) {
 func startElector(t *testing.T, address string) {
 	t.Helper()
 	elector := command("elector", "--store", storeOf(t), "--listen", address)
-	elector.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
+	elector.Env = append(os.Environ(), "XDG_STATE_HOME="+folderOf(t))
 	if err := elector.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = elector.Process.Kill(); _ = elector.Wait() })
 }
 
+// freeAddress is one that the kernel gives to no outgoing connection, nor the tests of other processes
+// take while this one runs: they mark theirs likewise, see tests/integration/support.py.
 func freeAddress() string {
-	listener := must(net.Listen("tcp", "127.0.0.1:0"))
-	defer listener.Close()
-	return listener.Addr().String()
+	var connections int
+	must(fmt.Sscan(string(must(os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"))), &connections))
+	for {
+		port := 10000 + rand.IntN(connections-10000)
+		mark, err := net.Listen("unix", fmt.Sprintf("@mpsync-test-%d", port))
+		if err != nil {
+			continue
+		}
+		marks = append(marks, mark)
+		address := fmt.Sprintf("127.0.0.1:%d", port)
+		if listener, err := net.Listen("tcp", address); err == nil {
+			listener.Close()
+			return address
+		}
+	}
 }
+
+// marks are kept open as long as the process runs.
+var marks []net.Listener
 
 // within fails the test when the channel tells nothing for too long.
 func within[T any](t *testing.T, what string, told <-chan T) (value T) {
@@ -80,7 +106,7 @@ func eventually(t *testing.T, what string, ask func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ask(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("not within a minute: " + what)
+			t.Fatal("not in time: " + what)
 		}
 	}
 }
@@ -133,17 +159,30 @@ func (l *logbook) count(words string) int {
 
 func (l *logbook) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
-// left counts what a program could leak: goroutines of this package, threads of the C library, and
+// present counts what a program could leak: goroutines of this package, threads of the C library, and
 // descriptors.
-func left() string {
+type present struct{ goroutines, threads, descriptors int }
+
+func left() (w present) {
 	stacks := make([]byte, 1<<20)
-	goroutines := strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "mpsync.(*")
-	threads := 0
+	w.goroutines = strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "mpsync.(*")
 	for _, task := range must(os.ReadDir("/proc/self/task")) {
 		status, _ := os.ReadFile("/proc/self/task/" + task.Name() + "/status")
 		if strings.Contains(string(status), "SigBlk:\tfffffff") { // Go's own block no signals
-			threads++
+			w.threads++
 		}
 	}
-	return fmt.Sprintf("%d goroutines, %d threads, %d descriptors", goroutines, threads, len(must(os.ReadDir("/proc/self/fd"))))
+	w.descriptors = len(must(os.ReadDir("/proc/self/fd")))
+	return w
+}
+
+// nothingMoreThan waits until no more is left: of what was there before, some may still have been
+// closing.
+func nothingMoreThan(t *testing.T, before present, collect func()) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%+v or less", before), func() bool {
+		collect()
+		now := left()
+		return now.goroutines <= before.goroutines && now.threads <= before.threads && now.descriptors <= before.descriptors
+	})
 }

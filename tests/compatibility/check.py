@@ -5,6 +5,7 @@ lines, the last of which is its exit code. A program finds in MPSYNC the command
 """
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,18 +42,20 @@ def run(command, url):
 
 def main(folder, *command):
     failures = 0
-    with tempfile.TemporaryDirectory(prefix="mpsync-old-") as state:
-        elector, elector_url = start_elector(state)
-        try:
-            for expected in sorted(pathlib.Path(folder).glob("*.expected")):
-                for url in (f"file:{state}/{expected.stem}.db", elector_url):
-                    told = run([word.replace("{}", expected.stem) for word in command], url)
-                    if told != expected.read_text():
-                        failures += 1
-                        print(f"{expected.stem} over {url}:\n{told}expected:\n{expected.read_text()}")
-        finally:
-            elector.terminate()
-            elector.wait()
+    state = tempfile.mkdtemp(prefix="mpsync-old-")
+    elector, elector_url = start_elector(state)
+    try:
+        for expected in sorted(pathlib.Path(folder).glob("*.expected")):
+            for url in (f"file:{state}/{expected.stem}.db", elector_url):
+                told = run([word.replace("{}", expected.stem) for word in command], url)
+                if told != expected.read_text():
+                    failures += 1
+                    print(f"{expected.stem} over {url}:\n{told}expected:\n{expected.read_text()}")
+    finally:
+        elector.terminate()
+        elector.wait()
+        # Processes of a program that has ended may still be ending, and write.
+        shutil.rmtree(state, ignore_errors=True)
     return 1 if failures else 0
 
 

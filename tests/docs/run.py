@@ -174,8 +174,12 @@ def main():
           *(f"FAIL  not at a line's beginning, or not called sh: {block}" for block in missed), sep="\n")
     if len(not_run) > MOST_NOT_RUN or dead or missed:
         return f"{len(not_run)} blocks do not run (at most {MOST_NOT_RUN} may), {len(missed)} are missed, {len(dead)} dead links"
-    with tempfile.TemporaryDirectory(prefix="mpsync-docs-") as folder:
-        failed = run_all(Place(pathlib.Path(folder)), parts, sys.argv[1:])
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="mpsync-docs-"))
+    try:
+        failed = run_all(Place(folder), parts, sys.argv[1:])
+    finally:
+        # What a block has left running was killed, and what that has started may not have ended yet.
+        shutil.rmtree(folder, ignore_errors=True)
     return f"{failed} failed" if failed else 0
 
 

@@ -77,6 +77,6 @@ internal sealed partial class SyncTests
                 own.Acquire(TimeSpan.FromMilliseconds(Patience));
             }
         }
-        Directory.Delete(folder, true);
+        Remove(folder);
     }
 }

@@ -55,6 +55,22 @@ internal sealed partial class SyncTests
         Throws<LockTimeoutException>(() => new Lock("x", Brief()).Acquire(TimeSpan.FromSeconds(7)));
     }
 
+    /// <summary>A client that nobody refers to any more may still be closing, and write.</summary>
+    private static void Remove(string folder)
+    {
+        Until(() =>
+        {
+            try
+            {
+                Directory.Delete(folder, true);
+            }
+            catch (IOException)
+            {
+            }
+            return !Directory.Exists(folder);
+        }, "the folder is removed");
+    }
+
     private static int Threads => Directory.GetDirectories("/proc/self/task").Length;
 
     /// <summary>How many descriptors of this process are of the file, of those beside it, or of this kind.</summary>
@@ -158,7 +174,7 @@ internal sealed partial class SyncTests
             using (var next = new Lock("x", place))
                 next.Acquire(TimeSpan.FromMilliseconds(Patience));
         }
-        Directory.Delete(folder, true);
+        Remove(folder);
     }
 
     /// <summary>Cancelling takes back its own request; another one of the same lock queues behind it.</summary>

@@ -21,13 +21,13 @@ import (
 // client-go asks often; the default ttl leaves room for machines that are slow. A loss is noticed by
 // the next renewal, and so with a shorter one.
 const (
-	leaseDuration = 3 * time.Second
-	renewDeadline = 2 * time.Second
+	leaseDuration = 6 * time.Second
+	renewDeadline = 4 * time.Second
 	retryPeriod   = 20 * time.Millisecond
-	patience      = time.Minute
+	patience      = 2 * time.Minute
 )
 
-var soon = mpsync.WithTTL(3 * leaseDuration)
+var soon = mpsync.WithTTL(4 * leaseDuration)
 
 func must[T any](value T, err error) T {
 	if err != nil {
@@ -36,14 +36,20 @@ func must[T any](value T, err error) T {
 	return value
 }
 
-func storeOf(t *testing.T) string { return "file:" + filepath.Join(t.TempDir(), "locks.db") }
+// storeOf is a store of one test's own. A client that nobody refers to any more may still be closing when
+// the folder is removed, and write; for t.TempDir that would be a failure.
+func storeOf(t *testing.T) string {
+	folder := must(os.MkdirTemp("", "mpsync-"))
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	return "file:" + filepath.Join(folder, "locks.db")
+}
 
 func within[T any](t *testing.T, what string, told <-chan T) (value T) {
 	t.Helper()
 	select {
 	case value = <-told:
 	case <-time.After(patience):
-		t.Fatal("not within a minute: " + what)
+		t.Fatal("not in time: " + what)
 	}
 	return value
 }
@@ -115,7 +121,7 @@ func eventually(t *testing.T, what string, ask func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ask(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("not within a minute: " + what)
+			t.Fatal("not in time: " + what)
 		}
 	}
 }

@@ -4,7 +4,7 @@ const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const { test } = require('node:test');
 const sync = require('..');
-const { aborted, force, fresh, later, program, FORCE, turn } = require('./support.js');
+const { aborted, BRIEF, force, fresh, later, program, FORCE, turn } = require('./support.js');
 
 const { Client, Election } = sync;
 
@@ -44,7 +44,7 @@ test('stop tells the work, and the term lasts until the work has returned', asyn
 });
 
 test('work that throws is told, and leads again after a pause', async () => {
-  const election = new Election('x', { url: fresh(), ttl: '1s' });
+  const election = new Election('x', { url: fresh(), ttl: BRIEF });
   const told = [];
   election.on('error', (error) => told.push(error.message));
   let terms = 0;
@@ -63,7 +63,7 @@ test('what nobody listens for of failed work is a warning', async () => {
        if (++terms === 2) election.stop();
        else throw new Error('broken');
      }).then(() => console.log('over'));`,
-    `${fresh()}?ttl=1s`,
+    `${fresh()}?ttl=${BRIEF}`,
   );
   assert.equal(stdout, 'over\n');
   assert.match(stderr, /broken/);
@@ -137,7 +137,7 @@ test('close inside of the work ends the term at once, and lead with Closed', asy
 
 test('a term that is lost says so, and what ends by its signal has not failed', async () => {
   const url = fresh();
-  const election = new Election('x', { url, ttl: '1s' });
+  const election = new Election('x', { url, ttl: BRIEF });
   election.on('error', (error) => assert.fail(error));
   let terms = 0;
   await election.lead(async (term) => {
@@ -159,7 +159,7 @@ test('a wait that is over ends lead with LockTimeout', async () => {
     sync.LockTimeout,
   );
   await held.release();
-  await election.lead(() => election.stop(), { timeout: 5000 });
+  await election.lead(() => election.stop(), { timeout: 60_000 });
 });
 
 test('work that does not return is left to itself at the limit of the option drain', async () => {
@@ -233,7 +233,7 @@ test('the first API: a function that throws is uncaught, is told the end, and st
        throw new Error('mine');
      }, () => console.log('lost', terms));
      election.run();`,
-    `${fresh()}?ttl=1s`,
+    `${fresh()}?ttl=${BRIEF}`,
   );
   assert.equal(stdout, 'lost 1\nuncaught mine\nlost 2\n');
 });
@@ -247,7 +247,7 @@ test('the first API: a loss is told once, and it stands again', async () => {
      }, () => console.log('lost', terms));
      election.on('lost', (lost) => console.log(lost.name));
      election.run();`,
-    `${fresh()}?ttl=1s`,
+    `${fresh()}?ttl=${BRIEF}`,
   );
   assert.equal(stdout, 'LockLost\nlost 1\nlost 2\n');
 });

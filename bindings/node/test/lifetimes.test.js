@@ -5,7 +5,7 @@ const { once } = require('node:events');
 const { test } = require('node:test');
 const { Worker } = require('node:worker_threads');
 const sync = require('..');
-const { aborted, descriptors, force, fresh, program, turn, FORCE } = require('./support.js');
+const { aborted, BRIEF, descriptors, force, fresh, program, turn, FORCE } = require('./support.js');
 
 const { Client, Election, Lock, request, withLock } = sync;
 
@@ -143,14 +143,14 @@ test('a listener that throws is told of, and keeps nothing from the others', asy
      lock.on('lost', () => { throw new Error('mine'); });
      lock.on('lost', () => console.log('told'));
      lock.acquire().then(() => (${FORCE})('x'));`,
-    `${fresh()}?ttl=1s`,
+    `${fresh()}?ttl=${BRIEF}`,
   );
   assert.equal(stdout, 'told\n');
   assert.match(stderr, /mine/);
 });
 
 test('work that throws under a lock that is lost is the cause', async () => {
-  const url = `${fresh()}?ttl=1s`;
+  const url = `${fresh()}?ttl=${BRIEF}`;
   const mine = new Error('mine');
   const failing = withLock('x', { url }, async ({ signal }) => {
     force('x', url);
@@ -214,7 +214,7 @@ test('who waits is told whom for', async () => {
 
 test('a wait is also for a store that is not there yet, which is a warning', async () => {
   const { stdout, stderr } = await program(
-    `new sync.Lock('x').acquire({ timeout: 1500 }).catch((error) => console.log(error.name));`,
+    `new sync.Lock('x').acquire({ timeout: 5000 }).catch((error) => console.log(error.name));`,
     'http://127.0.0.1:1',
   );
   assert.equal(stdout, 'StoreError\n');

@@ -15,7 +15,7 @@ function program(text, url, ...flags) {
   const script = `const sync = require(${JSON.stringify(require.resolve('..'))}); ${text}`;
   return run(process.execPath, [...flags, '-e', script], {
     env: { ...process.env, MPSYNC_URL: url },
-    timeout: 60_000,
+    timeout: 120_000,
   });
 }
 
@@ -25,6 +25,11 @@ let stores = 0;
 after(() => setTimeout(() => process.exit(), 2000).unref());
 
 module.exports = {
+  /**
+   * The ttl of what is taken away: its holder learns that by its next renewal, a third of this
+   * later, and until then it does not run out by itself, however slow the machine is.
+   */
+  BRIEF: '6s',
   /** Text of a program that takes the name from whoever has it. */
   FORCE: `(name) => {
     const { Client, native } = require(${JSON.stringify(require.resolve('../lib/client.js'))});

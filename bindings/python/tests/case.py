@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,10 +27,10 @@ class Case(unittest.TestCase):
     """A store that nobody else has."""
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.url = f"file:{folder.name}/locks.db"
-        self.folder = pathlib.Path(folder.name)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mpsync-"))
+        # A client that nobody refers to any more may still be closing, and write.
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.url = f"file:{self.folder}/locks.db"
 
     def lock(self, **options):
         return sync.Lock("x", url=self.url, **options)

@@ -1,5 +1,6 @@
 """Every way in which a lock of the first package could be used."""
 import os
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -61,12 +62,12 @@ late.name = "f"
 late.acquire()
 print(Lock("e").acquire(False), Lock("f").acquire(False))
 late.release()
-folder = tempfile.TemporaryDirectory()
-late.base_uri = "file:" + folder.name + "/elsewhere.db"
+folder = tempfile.mkdtemp()
+late.base_uri = "file:" + folder + "/elsewhere.db"
 late.acquire()
 print(Lock("f").acquire(False))
 late.release()
-folder.cleanup()
+shutil.rmtree(folder, ignore_errors=True)
 
 # What a callback raises comes out of the call.
 def fail():

@@ -235,8 +235,8 @@ class SyncAutoConfigurationTest {
             .start();
     assertEquals(0, process.waitFor());
     assertThat(Files.readAllLines(told.toPath())).contains("held: true");
-    try (Held held = new Lock("mine", url()).acquire()) {
-      assertTrue(held.isHeld());
+    try (Lock next = new Lock("mine", url())) {
+      assertTrue(next.acquire().isHeld());
     }
   }
 }
