@@ -290,6 +290,8 @@ tier_conformance() (
 	MPSYNC_RUNNERS=$(runners)
 	MPSYNC_EXAMPLES=$(examples)
 	KUBEBUILDER_ASSETS="${KUBEBUILDER_ASSETS:-$root/build/kubernetes}"
-	export MPSYNC_RUNNERS MPSYNC_EXAMPLES KUBEBUILDER_ASSETS
+	# Interpreters and virtual machines take long to start beside the other tiers.
+	MPSYNC_PATIENCE_S="${MPSYNC_PATIENCE_S:-180}"
+	export MPSYNC_RUNNERS MPSYNC_EXAMPLES KUBEBUILDER_ASSETS MPSYNC_PATIENCE_S
 	last_lines 4 apart 3 build conformance conformance && last_lines 4 apart 3 build conformance examples
 )
