@@ -30,7 +30,7 @@ class Addresses(Case):
     def answers(self, address, port=STATUS):
         done = subprocess.run(
             ["nsenter", "--net", "--target", str(self.process.child.pid), sys.executable, "-c",
-             "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())",
+             "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=60).read().decode())",
              f"http://{address}:{port}/healthz"], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         return done.returncode == 0
 

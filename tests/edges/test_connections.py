@@ -4,12 +4,12 @@ import socket
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
-from support import Case  # noqa: E402
+from support import PATIENCE_S, Case  # noqa: E402
 
 
 class Crowd(Case):
     def connect(self):
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
         self.addCleanup(connection.close)
         return connection
 

@@ -282,13 +282,13 @@ class Spellings(FileCase):
 
 
 class Hands(FileCase):
-    def hold(self, ttl="2s"):
+    def hold(self, ttl="15s"):
         holder = self.probe(self.file_url, ttl=ttl)
         holder.send("acquire x -1")
         return holder, int(holder.expect("held x").split()[2])
 
     def is_lost_when(self, *parts):
-        """Told by a renewal, which comes in a third of the ttl; the ttl is longer than the test."""
+        """Told by a renewal, which comes in a sixth of the ttl."""
         holder, token = self.hold()
         for part in parts:
             os.unlink(self.path + part)
@@ -348,7 +348,7 @@ class Hands(FileCase):
 
     def test_every_client_of_the_process_is_told(self):
         host = self.embedder()
-        self.open(host, "one", self.file_url + "?ttl=1s")
+        self.open(host, "one", self.file_url + "?ttl=15s")
         self.open(host, "two", self.file_url + "?ttl=1h")
         self.holds(host, "one", "a")
         self.holds(host, "two", "b")

@@ -13,11 +13,11 @@ from support import PATIENCE_S, PROBE, Case  # noqa: E402
 
 class LostPlaces(Case):
     def places(self):
-        with contextlib.closing(sqlite3.connect(f"{self.folder}/locks.db", timeout=60)) as database:
+        with contextlib.closing(sqlite3.connect(f"{self.folder}/locks.db", timeout=PATIENCE_S)) as database:
             return database.execute("SELECT count(*) FROM waiter").fetchone()[0]
 
     def take_all_places_away(self):
-        with contextlib.closing(sqlite3.connect(f"{self.folder}/locks.db", timeout=60)) as database, database:
+        with contextlib.closing(sqlite3.connect(f"{self.folder}/locks.db", timeout=PATIENCE_S)) as database, database:
             database.execute("DELETE FROM waiter")
 
     def contender(self, awaiting):
@@ -72,7 +72,7 @@ class FullDisk(Case):
 
     def take_turns(self, contender, count):
         for _ in range(count):
-            contender.send("acquire x 10000")
+            contender.send("acquire x 60000")
             contender.expect("held x")
             contender.send("release x")
             contender.expect("released x")

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import unittest
 
-from support import MPSYNC, Case
+from support import MPSYNC, PATIENCE_S, Case
 
 
 class ExitCodes(Case):
@@ -17,8 +17,8 @@ class ExitCodes(Case):
         self.mpsync("lock", "x", "--", "/etc/passwd", check=126)
 
     def test_ttl_of_the_environment_or_the_url_is_long_enough_to_run(self):
-        for url, environment in ((self.file_url, {"MPSYNC_TTL": "3s"}), (self.file_url + "?ttl=3s", {})):
-            done = subprocess.run([MPSYNC, "lock", "x", "--", "true"], timeout=60, check=False,
+        for url, environment in ((self.file_url, {"MPSYNC_TTL": "9s"}), (self.file_url + "?ttl=9s", {})):
+            done = subprocess.run([MPSYNC, "lock", "x", "--", "true"], timeout=PATIENCE_S, check=False,
                                   env={**os.environ, **environment, "MPSYNC_URL": url})
             self.assertEqual(done.returncode, 0)
 
@@ -73,7 +73,7 @@ class Command(Case):
                          b"sleep" in pathlib.Path(f"/proc/{command}/cmdline").read_bytes())
 
     def test_lost_right_stops_the_command(self):
-        holder = self.start([MPSYNC, "lock", "x", "--ttl", "1s", "--", "sh", "-c",
+        holder = self.start([MPSYNC, "lock", "x", "--", "sh", "-c",
                              "echo started; sleep 1000"], {"MPSYNC_URL": self.file_url})
         holder.expect("started")
         self.mpsync("release", "--force", "x", check=0)

@@ -19,7 +19,7 @@ CROWD = BOUND + 500
 class Outage(Case):
     def test_release_ends_with_the_right_at_the_latest(self):
         elector = self.elector()
-        holder = self.probe(elector.url, ttl="1s")
+        holder = self.probe(elector.url)
         holder.send("acquire x -1")
         holder.expect("held x")
         elector.signal(signal.SIGSTOP)
@@ -73,7 +73,7 @@ class Limits(Case):
             ["prlimit", "--nofile=40:40", MPSYNC, "elector", "--store", "memory:", "--listen",
              f"127.0.0.1:{port}"], {"HOME": self.folder}, stderr=subprocess.DEVNULL)
         self.until(lambda: self.http(port, "GET", "/healthz")[0] == 200)
-        holder = self.probe(f"http://127.0.0.1:{port}")
+        holder = self.probe(f"http://127.0.0.1:{port}", ttl="2m")
         holder.send("acquire x -1")
         holder.expect("held x")
         crowd = [socket.create_connection(("127.0.0.1", port)) for _ in range(60)]
@@ -90,7 +90,7 @@ class Limits(Case):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         elector = self.elector()
-        holder = self.probe(elector.url)
+        holder = self.probe(elector.url, ttl="2m")
         holder.send("acquire x -1")
         holder.expect("held x")
         crowd = [socket.create_connection(("127.0.0.1", elector.port)) for _ in range(CROWD)]
@@ -105,7 +105,7 @@ class Limits(Case):
     def test_ten_thousand_waiters(self):
         """One session queues them all; each is served in its turn."""
         elector = self.elector()
-        holder = self.probe(elector.url)
+        holder = self.probe(elector.url, ttl="2m")
         holder.send("acquire x -1")
         holder.expect("held x")
         session = {"Mpsync-Session": "4" * 32}
@@ -132,7 +132,7 @@ class Limits(Case):
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", mount], check=True)
         self.addCleanup(subprocess.run, ["umount", "-l", mount])
         url = f"file:{mount}/locks.db"
-        holder = self.probe(url)
+        holder = self.probe(url, ttl="2m")
         holder.send("acquire x -1")
         holder.expect("held x")
         with open(mount / "filler", "wb", buffering=0) as filler:

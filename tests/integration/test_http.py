@@ -85,7 +85,7 @@ class OldWireInAnOutage(Case):
 
 class NewWire(Wire):
     def test_acquire_renew_release(self):
-        status, lock = self.put("a", ttl="15s", value="v")
+        status, lock = self.put("a", ttl="1h", value="v")
         self.assertEqual(status, 200)
         token = lock["spec"]["token"]
         self.assertEqual(self.put("a", token=token)[1]["spec"]["token"], token)

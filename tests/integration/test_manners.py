@@ -7,7 +7,7 @@ import subprocess
 import time
 import unittest
 
-from support import BUILD, MPSYNC, ROOT, Case, free_port
+from support import BUILD, MPSYNC, PATIENCE_S, ROOT, Case, free_port
 
 COMMANDS = ("lock", "elect", "ls", "watch", "status", "release", "doctor", "version", "elector")
 
@@ -91,14 +91,14 @@ class Usage(Case):
         for command in (["lock", "x", "--", "true"], ["elect", "x", "--", "true"], ["ls"], ["status", "x"],
                         ["watch", "x"], ["release", "--force", "x"], ["doctor"]):
             for name, value in (("URL", "nonsense:"), ("TTL", "soon"), ("LOG", "loud"), ("IDENTITY", "a\nb")):
-                done = subprocess.run([MPSYNC, *command], capture_output=True, text=True, timeout=60, check=False,
+                done = subprocess.run([MPSYNC, *command], capture_output=True, text=True, timeout=PATIENCE_S, check=False,
                                       env={**os.environ, "MPSYNC_URL": self.file_url, f"MPSYNC_{name}": value})
                 self.assertEqual(done.returncode, 125, (command, name, done.stderr))
                 self.assertTrue(done.stderr.startswith("mpsync: "), done.stderr)
 
     def test_command_needs_no_dashes_where_nothing_is_ambiguous(self):
-        for words in (["lock", "x", "echo", "-n", "a"], ["lock", "--ttl", "5s", "x", "echo", "-n", "a"],
-                      ["lock", "x", "--ttl", "5s", "echo", "-n", "a"], ["lock", "x", "--", "echo", "-n", "a"],
+        for words in (["lock", "x", "echo", "-n", "a"], ["lock", "--ttl", "50s", "x", "echo", "-n", "a"],
+                      ["lock", "x", "--ttl", "50s", "echo", "-n", "a"], ["lock", "x", "--", "echo", "-n", "a"],
                       ["elect", "x", "echo", "-n", "a"]):
             self.assertEqual(self.mpsync(*words, check=0).stdout, "a", words)
         self.assertIn("Usage", self.mpsync("lock", "x", "env", "--help", check=0).stdout)
@@ -283,7 +283,7 @@ class Completion(Case):
         script = (f"timeout() {{ shift; \"$@\"; }}; source {ROOT}/core/cli/mpsync.bash; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); COMP_LINE=\"$*\"; "
                   "COMP_POINT=${#COMP_LINE}; _mpsync; printf '%s\\n' \"${COMPREPLY[@]}\"")
         done = subprocess.run(["bash", "-c", script, "bash", "mpsync", *words], text=True, capture_output=True, check=True,
-                              timeout=60, env={**os.environ, "MPSYNC_URL": url or self.file_url,
+                              timeout=PATIENCE_S, env={**os.environ, "MPSYNC_URL": url or self.file_url,
                                                "PATH": f"{BUILD}/bin:{os.environ['PATH']}"})
         self.assertEqual(done.stderr, "")
         return done.stdout.split()

@@ -29,7 +29,7 @@ STORES = ("file", "elector", "etcd", "kubernetes")
 # Its end is the end of all that runs in it; and it ends with us.
 NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "--pid", "--net", "--fork",
               "--kill-child", "--mount-proc"]
-PATIENCE_S = int(os.environ.get("MPSYNC_PATIENCE_S", 120))
+PATIENCE_S = int(os.environ.get("MPSYNC_PATIENCE_S", 300))
 SETTLING_S = 10
 LEAST_WEATHER_S = 5
 PROGRAMS = {
