@@ -14,21 +14,33 @@ FIRST, SECOND = "1" * 32, "2" * 32
 
 
 class OldClientsOverEtcd(OldClients, EtcdCase):
-    def token(self, port):
-        return self.http(port, "GET", "/locks/old/a")[1]["spec"]["token"]
+    def token(self, port, name):
+        return self.http(port, "GET", f"/locks/{name}")[1]["spec"]["token"]
+
+    def outage(self, port, name, back_s):
+        """Whether it outlasts an etcd that is started so late after it was asked for, and when that etcd answered."""
+        asked = time.monotonic()
+        self.assertEqual(self.old_put(port, name), 200)
+        token = self.token(port, name)
+        self.cluster[0].kill()
+        threading.Event().wait(asked + back_s - time.monotonic())
+        self.cluster[0].start()
+        self.until(lambda: self.etcdctl("endpoint", "health").returncode == 0)
+        answered_s = time.monotonic() - asked
+        threading.Event().wait(asked + 32 - time.monotonic())
+        self.until(lambda: self.old_put(port, name) == 200)
+        return self.token(port, name) == token, answered_s
 
     def test_an_etcd_that_comes_back_just_before_a_right_ends_saves_it(self):
         """The right of an old client's request is 30 s, whatever it does meanwhile."""
-        port, asked = free_port(), time.monotonic()
+        port = free_port()
         self.elector_at(port, {"HOME": self.folder})
-        self.assertEqual(self.old_put(port), 200)
-        token = self.token(port)
-        self.cluster[0].kill()
-        threading.Event().wait(asked + 27 - time.monotonic())
-        self.cluster[0].start()
-        threading.Event().wait(asked + 32 - time.monotonic())
-        self.until(lambda: self.old_put(port) == 200)
-        self.assertEqual(self.token(port), token, "it was lost, and taken anew")
+        for back_s in (27, 24, 21, 18):
+            kept, answered_s = self.outage(port, f"old/{back_s}", back_s)
+            # Where etcd takes longer than that to begin, nothing is shown: it is started earlier then.
+            if kept or answered_s < 28:
+                break
+        self.assertTrue(kept, "it was lost, and taken anew")
 
 
 class Electors(EtcdCase):
@@ -44,7 +56,7 @@ class Electors(EtcdCase):
         return answers[-1]
 
     def put(self, elector, claim, holder="h1", **fields):
-        return self.asked(elector, "PUT", {"holder": holder, "claim": claim, "ttl": "3s", **fields})
+        return self.asked(elector, "PUT", {"holder": holder, "claim": claim, "ttl": "30s", **fields})
 
     def delete(self, elector, claim, **fields):
         return self.asked(elector, "DELETE", {"holder": "h1", "claim": claim, **fields})
@@ -62,19 +74,16 @@ class Electors(EtcdCase):
     def test_who_waits_is_not_let_in_by_the_revision_of_its_place(self):
         one, other = self.elector(self.url), self.elector(self.url)
         token = self.taken(one, FIRST)
-        self.assertEqual(self.put(other, SECOND, holder="h2", wait="0.1s")[0], 409)
-        places = []
-
-        def both_are_there():
-            places[:] = self.places()
-            return len(places) == 2
-
-        self.until(both_are_there)  # the second one is kept for a moment only
-        pretended = str(places[1])
-        status, answer = self.put(one, SECOND, holder="h2", token=pretended)
-        self.assertEqual((status, answer.get("code")), (409, "lost"), answer)
-        status, lock = self.put(one, FIRST, token=token)
-        self.assertEqual((status, lock["spec"]["token"]), (200, token))
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(self.put, other, SECOND, holder="h2", wait="5m")
+            self.until(lambda: len(self.places()) == 2)
+            pretended = str(self.places()[1])
+            status, answer = self.put(one, SECOND, holder="h2", token=pretended)
+            self.assertEqual((status, answer.get("code")), (409, "lost"), answer)
+            status, lock = self.put(one, FIRST, token=token)
+            self.assertEqual((status, lock["spec"]["token"]), (200, token))
+            self.assertEqual(self.delete(one, FIRST, token=token)[0], 200)
+            self.assertEqual(waiting.result()[0], 200)
 
     def test_a_stopped_elector_that_comes_back_releases_nothing_that_another_adopted(self):
         one, other = self.elector(self.url), self.elector(self.url)
@@ -101,7 +110,7 @@ class Electors(EtcdCase):
         status, lock = self.put(other, FIRST, token=token)
         self.assertEqual((status, lock["spec"]["token"]), (200, token))
         self.assertEqual(self.delete(other, FIRST, token=token)[0], 200)
-        status, lock = self.put(one, SECOND, holder="h2", wait="10s")
+        status, lock = self.put(one, SECOND, holder="h2", wait="60s")
         self.assertEqual(status, 200)
         self.assertGreater(int(lock["spec"]["token"]), int(token))
 
@@ -125,7 +134,7 @@ class Electors(EtcdCase):
         token = self.taken(before, FIRST)
         before.end()
         self.assertEqual(self.put(one, FIRST, token=token)[0], 200)
-        waiter = self.probe(self.url, ttl="3s")
+        waiter = self.probe(self.url)
         waiter.send("acquire x -1")
         self.assertGreater(self.token_of(waiter.expect("held x")), int(token))
 

@@ -11,9 +11,10 @@ import unittest
 import unittest.mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+import test_holders  # noqa: E402
 from cases import EtcdCase, Member  # noqa: E402
 from promises import Deafness, Promises  # noqa: E402
-from support import MPSYNC, Case, free_port  # noqa: E402
+from support import MPSYNC, PATIENCE_S, Case, free_port  # noqa: E402
 
 
 class Store(Promises, EtcdCase):
@@ -69,20 +70,10 @@ class Store(Promises, EtcdCase):
         self.assertEqual(len(self.etcdctl("get", "--prefix", "--keys-only", "x/").stdout.split()), 1)
 
     def test_stopped_holder_says_no_at_once(self):
-        holder, waiter = self.probe(self.url, ttl="2s"), self.probe(self.url, ttl="2s")
-        holder.send("acquire x -1")
-        holder.expect("held x")
-        waiter.send("acquire x -1")
-        waiter.expect("waiting x")
-        holder.signal(signal.SIGSTOP)
-        waiter.expect("held x")
-        holder.send("held x")
-        holder.signal(signal.SIGCONT)
-        answers = [holder.expect("is_held x", "lost x") for _ in range(2)]
-        self.assertIn("is_held x 0", answers)
+        test_holders.Standstill.first_answer_is_no(self, self.url, "2s")
 
     def test_forced_release_is_told_and_hands_over(self):
-        holder = self.probe(self.url, ttl="2s")
+        holder = self.probe(self.url)
         holder.send("acquire x -1")
         holder.expect("held x")
         waiter = self.probe(self.url)
@@ -201,7 +192,7 @@ class Cluster(EtcdCase):
     members = 3
 
     def test_lock_outlives_each_member(self):
-        holder, waiter = self.probe(self.url), self.probe(self.url)
+        holder, waiter = (self.probe(self.url, ttl="2m") for _ in range(2))
         holder.send("acquire x -1")
         before = self.token_of(holder.expect("held x"))
         waiter.send("acquire x -1")
@@ -222,7 +213,7 @@ class Cluster(EtcdCase):
         self.assertGreater(self.token_of(waiter.expect("held x")), before)
 
     def test_without_quorum_the_holder_loses_in_time_and_the_waiter_waits(self):
-        holder, waiter = self.probe(self.url, ttl="3s"), self.probe(self.url, ttl="3s")
+        holder, waiter = self.probe(self.url), self.probe(self.url)
         holder.send("acquire x -1")
         holder.expect("held x")
         waiter.send("acquire x -1")
@@ -289,7 +280,7 @@ class Mistakes(EtcdCase):
         url = f"etcd://me:secret@{self.endpoints}"
         self.assertIn("password_file", self.complaint(url, code=125))
         self.assertNotIn("secret", self.complaint(url, code=125))
-        elector = subprocess.run([MPSYNC, "elector", "--store", url], capture_output=True, text=True, timeout=30,
+        elector = subprocess.run([MPSYNC, "elector", "--store", url], capture_output=True, text=True, timeout=PATIENCE_S,
                                  check=False)
         self.assertNotEqual(elector.returncode, 0)
         self.assertIn("password_file", elector.stderr)
@@ -424,7 +415,7 @@ class Users(WithPassword):
     def test_a_changed_password_is_read_again(self):
         password = pathlib.Path(self.folder, "password")
         password.write_text("secret\n")
-        holder = self.probe(f"{self.url}?user=root&password_file={password}", ttl="3s")
+        holder = self.probe(f"{self.url}?user=root&password_file={password}")
         holder.send("acquire x -1")
         holder.expect("held x")
         password.write_text("changed\n")
@@ -444,7 +435,7 @@ class Users(WithPassword):
             self.start([MPSYNC, "elector", "--store", f"{self.url}?user=root&password_file={password}",
                         "--listen", f"127.0.0.1:{port}"], {"HOME": self.folder}, stderr=stderr)
         self.until(lambda: self.http(port, "GET", "/healthz")[0] == 200)
-        holder = self.probe(f"http://127.0.0.1:{port}", ttl="9s")
+        holder = self.probe(f"http://127.0.0.1:{port}", ttl="30s")
         holder.send("acquire x -1")
         holder.expect("held x")
         self.change_password("secret", "changed")

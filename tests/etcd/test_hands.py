@@ -19,7 +19,7 @@ class Hands(EtcdCase):
         return self.token_of(probe.expect(f"held {name}"))
 
     def test_a_holder_whose_place_is_deleted_is_told(self):
-        holder, waiter = self.probe(self.url, ttl="6s"), self.probe(self.url, ttl="6s")
+        holder, waiter = self.probe(self.url), self.probe(self.url)
         before = self.held(holder, "x")
         place = self.place("x")
         waiter.send("acquire x -1")
@@ -30,7 +30,7 @@ class Hands(EtcdCase):
 
     def test_it_is_told_whoever_makes_the_key_anew(self):
         """The same key, but another creation: not the place that was held."""
-        holder = self.probe(self.url, ttl="6s")
+        holder = self.probe(self.url)
         self.held(holder, "x")
         key = self.place("x")
         self.etcdctl("del", key)
@@ -38,7 +38,7 @@ class Hands(EtcdCase):
         self.assertIn("deleted", holder.expect("lost x"))
 
     def test_a_value_that_a_hand_puts_there_costs_nothing(self):
-        holder = self.probe(self.url, ttl="6s")
+        holder = self.probe(self.url)
         self.held(holder, "x")
         self.held(holder, "y")
         self.etcdctl("put", "--lease", self.place("x").rsplit("/", 1)[1], self.place("x"), "anybody")
@@ -50,7 +50,7 @@ class Hands(EtcdCase):
         holder.expect("released x")
 
     def test_of_many_that_are_held_the_one_that_is_deleted_is_told(self):
-        holder = self.probe(self.url, ttl="6s")
+        holder = self.probe(self.url)
         for number in range(MANY):
             self.held(holder, f"n{number}")
         gone = [f"n{MANY // 3}", f"n{MANY - 1}"]
