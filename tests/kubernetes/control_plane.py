@@ -211,13 +211,28 @@ class KubernetesCase(Case):
         self.plane.try_request(
             "POST", f"/api/v1/namespaces/{self.namespace}/serviceaccounts", {"metadata": {"name": name}})
         path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.namespace}"
-        self.plane.try_request("DELETE", f"{path}/roles/{name}")
-        self.plane.request("POST", f"{path}/roles", {"metadata": {"name": name}, "rules": rules or []})
+        role = {"metadata": {"name": name}, "rules": rules or []}
+        # Replaced at once: in between nothing would be allowed.
+        self.plane.try_request("POST", f"{path}/roles", role) or self.plane.request("PUT", f"{path}/roles/{name}", role)
         self.plane.try_request("POST", f"{path}/rolebindings", {
             "metadata": {"name": name}, "roleRef": {
                 "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
             "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": self.namespace}]})
+        self.until(lambda: self.are_in_force(name, rules or []))
         return self.plane.token_for(self.namespace, name)
+
+    def are_in_force(self, account, rules):
+        """A server that is busy goes by the former ones for a moment."""
+        granted = {(group, resource, verb, rule.get("resourceNames", [""])[0])
+                   for rule in rules for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]}
+        leases = {("coordination.k8s.io", "leases", verb, "") for verb in ("get", "list", "watch", "create", "patch", "delete")}
+        return all(self.may(account, *what) == (what in granted) for what in granted | leases)
+
+    def may(self, account, group, resource, verb, name):
+        review = self.plane.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {"spec": {
+            "user": f"system:serviceaccount:{self.namespace}:{account}",
+            "resourceAttributes": {"namespace": self.namespace, "group": group, "resource": resource, "verb": verb, "name": name}}})
+        return review["status"]["allowed"]
 
     def token_of(self, line):
         return int(line.split()[2])

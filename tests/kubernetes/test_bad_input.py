@@ -26,7 +26,7 @@ class BadInputCase(KubernetesCase):
     def create(self, lease):
         return self.plane.request("POST", LEASES.format(self.namespace), lease)
 
-    def hold(self, url, name="x", ttl="6s"):
+    def hold(self, url, name="x", ttl="15s"):
         holder = self.probe(url, ttl=ttl)
         holder.send(f"acquire {name} -1")
         holder.expect(f"held {name}")
@@ -82,8 +82,8 @@ class Large(BadInputCase):
         self.assert_busy("living")
 
     def test_one_that_grows_under_its_holder_is_kept(self):
-        holder = self.hold(self.url, ttl="12s")
-        waiter = self.probe(self.url, ttl="12s")
+        holder = self.hold(self.url)
+        waiter = self.probe(self.url)
         waiter.send("acquire x -1")
         waiter.expect("waiting x")
         self.patch("x", {"metadata": {"labels": {f"a{label}": "x" * 60 for label in range(7500)}}})
@@ -127,7 +127,7 @@ class Strange(BadInputCase):
         holder = self.hold(self.url, "A_b")
         lease = self.plane.request("GET", LEASES.format(self.namespace))["items"][0]
         names = ["A_b"] + [f"other-{number}" for number in range(5)]
-        waiter = self.probe(self.url, ttl="6s")
+        waiter = self.probe(self.url)
         for name in names[1:]:
             self.create({**held_by_another(), "metadata": {"name": name}})
         for name in names:  # so many that the namespace is watched as a whole
@@ -207,7 +207,7 @@ class OddServers(BadInputCase):
     def test_http_1_alone_and_connections_that_are_closed(self):
         for closes in (False, True):
             url = self.serve(Closing, closes=closes)
-            holder, waiter = self.hold(url), self.probe(url, ttl="6s")
+            holder, waiter = self.hold(url), self.probe(url)
             waiter.send("acquire x -1")
             waiter.expect("waiting x")
             self.assert_renews(holder)
@@ -224,12 +224,12 @@ class OddServers(BadInputCase):
             return lambda asked, path: asked == method and part in path
         cases = ((["lock", "--wait", "0", "x", "--", "true"], named("/leases/x"), 122),
                  (["status", "x"], named("/leases/x"), 122), (["ls"], named("limit="), 122),
-                 (["lock", "--wait", "0", "--ttl", "6s", "x", "--", "true"], named("/leases", "POST"), 122))
+                 (["lock", "--wait", "0", "x", "--", "true"], named("/leases", "POST"), 122))
         for arguments, floods, code in cases:
             with self.subTest(arguments=arguments):
                 done = subprocess.run(
                     ["sh", "-c", 'ulimit -v 600000 && exec "$0" "$@"', MPSYNC, *arguments], capture_output=True, text=True,
-                    env={"PATH": "/bin:/usr/bin", "MPSYNC_URL": self.serve(Flooding, floods=floods)}, timeout=PATIENCE_S, check=False)
+                    env={"PATH": "/bin:/usr/bin", "MPSYNC_URL": self.serve(Flooding, floods=floods) + "&ttl=2m"}, timeout=PATIENCE_S, check=False)
                 self.assertEqual(done.returncode, code, done.stderr)
                 self.assertIn("too long", done.stderr)
 

@@ -10,15 +10,15 @@ from test_outages import OutageCase  # noqa: E402
 
 class Late(OutageCase):
     def url_where_creating_takes(self, seconds):
-        return f"{self.relay(lambda *_: None, lambda method, _: seconds if method == 'POST' else 0)}&ttl=6s"
+        return f"{self.relay(lambda *_: None, lambda method, _: seconds if method == 'POST' else 0)}&ttl=30s"
 
     def test_a_commands_try_waits_for_half_a_ttl(self):
         """A write of more than a third of the ttl, after which others give up."""
-        done = self.mpsync("lock", "--wait", "0", "x", "--", "echo", "taken", url=self.url_where_creating_takes(2.4), check=0)
+        done = self.mpsync("lock", "--wait", "0", "x", "--", "echo", "taken", url=self.url_where_creating_takes(11), check=0)
         self.assertEqual(done.stdout, "taken\n")
 
     def test_what_a_command_wrote_is_taken_back_within_one_request_more(self):
-        done = self.mpsync("lock", "--wait", "0", "x", "--", "echo", "taken", url=self.url_where_creating_takes(4), check=122)
+        done = self.mpsync("lock", "--wait", "0", "x", "--", "echo", "taken", url=self.url_where_creating_takes(20), check=122)
         self.assertIn("does not answer", done.stderr)
         self.assertNotIn("may stay held", done.stderr)
         self.assertEqual(done.stdout, "")
@@ -26,9 +26,9 @@ class Late(OutageCase):
         self.assertIsNone(self.lease("x"))
 
     def test_what_a_command_could_not_wait_for_is_said(self):
-        done = self.mpsync("lock", "--wait", "0", "x", "--", "true", url=self.url_where_creating_takes(12), check=122)
+        done = self.mpsync("lock", "--wait", "0", "x", "--", "true", url=self.url_where_creating_takes(90), check=122)
         self.assertIn("does not answer", done.stderr)
-        self.assertIn("x may stay held by nobody for 6 s", done.stderr)
+        self.assertIn("x may stay held by nobody for 30 s", done.stderr)
         self.assertNotIn(("POST", 201), self.answered)
 
 

@@ -47,7 +47,7 @@ class Numbers(KubernetesCase):
         self.write("held", holderIdentity="gone", leaseDurationSeconds=1, acquireTime=last, renewTime=last,
                    leaseTransitions=2147483647)
         for name in ("free", "held"):
-            holder = self.probe(self.url, ttl="3s")
+            holder = self.probe(self.url)
             holder.send(f"acquire {name} -1")
             holder.expect(f"held {name}")
             spec = self.lease(name)["spec"]

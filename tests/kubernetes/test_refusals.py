@@ -5,7 +5,6 @@ import pathlib
 import re
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 from control_plane import KubernetesCase  # noqa: E402
@@ -27,8 +26,8 @@ MISSING = {
 }
 COMMANDS = {
     "try": ["lock", "--wait", "0", "x", "--", "true"],
-    "wait": ["lock", "--wait", "60s", "held", "--", "true"],
-    "elect": ["elect", "--once", "--wait", "80s", "y", "--", "true"],
+    "wait": ["lock", "--wait", "1h", "held", "--", "true"],
+    "elect": ["elect", "--once", "--wait", "1h", "y", "--", "true"],
     "status": ["status", "held"],
     "ls": ["ls"],
     "release": ["release", "--force", "forced"],
@@ -69,11 +68,9 @@ class Verbs(KubernetesCase):
                         self.hold("forced")
                     code, words = MISSING[command].get(verb, (WORKS.get(command, 0), None))
                     # Who is not refused waits for as long as it is told to.
-                    arguments = ["1s" if words is None and word == "60s" else word for word in arguments]
-                    begun = time.monotonic()
-                    done = self.mpsync(*arguments, url=f"{url}&ttl=2m", check=code)
+                    arguments = ["1s" if words is None and word == "1h" else word for word in arguments]
                     # Nobody waits for a right to run out, or for a verb to be granted.
-                    self.assertLess(time.monotonic() - begun, 90)
+                    done = self.mpsync(*arguments, url=f"{url}&ttl=1h", check=code)
                     self.assertRegex(done.stderr, words or r"\A(mpsync: held is held by .*\n)*\Z")
             self.left_behind(verb)
 
@@ -103,14 +100,14 @@ class Verbs(KubernetesCase):
         self.assertIn("cannot get resource", self.mpsync("lock", "y", "--", "true", url=url, check=122).stderr)
 
     def test_what_cannot_be_renewed_is_said_before_it_is_lost(self):
-        done = self.mpsync("lock", "x", "--", "sleep", "600", url=f"{self.without('patch')}&ttl=6s", check=120)
+        done = self.mpsync("lock", "x", "--", "sleep", "600", url=f"{self.without('patch')}&ttl=15s", check=120)
         self.assertRegex(done.stderr, r"\Ampsync: x cannot be renewed: .* cannot patch resource .*\n"
                                       r"mpsync: x is being lost: .* cannot patch resource .*needed; the command is stopped\n\Z")
 
     def test_a_wait_without_an_end_asks_and_says_so_where_it_may_not_watch(self):
         holder = self.hold("held")
         waiter = self.start(["sh", "-c", f"{MPSYNC} lock held -- echo taken 2>&1"],
-                            {"MPSYNC_URL": self.without("watch"), "MPSYNC_TTL": "6s"})
+                            {"MPSYNC_URL": self.without("watch"), "MPSYNC_TTL": "15s"})
         self.until_line(waiter, "cannot watch resource")
         holder.send("release held")
         self.until_line(waiter, "taken")
@@ -162,7 +159,7 @@ class Verbs(KubernetesCase):
     def test_a_waiter_that_is_refused_is_told_though_others_are_renewed(self):
         """By the same client, whose server answers well all the time."""
         names = [f"own-{number}" for number in range(12)]
-        holder, client = self.hold("held"), self.probe(self.url_of([leases(VERBS)]), ttl="3s")
+        holder, client = self.hold("held"), self.probe(self.url_of([leases(VERBS)]))
         for name in names:
             client.send(f"acquire {name} -1")
             client.expect(f"held {name}")
@@ -228,5 +225,5 @@ class Plugins(KubernetesCase):
         # The second call of the plugin is that of the first renewal.
         script = f"until [ $(grep -c begun {calls}) -gt $(grep -c ended {calls}) ]; do sleep 0.05; done"
         self.mpsync("lock", "--kill-all", "x", "--", "sh", "-c", script, check=0,
-                    url=f"kubernetes:?kubeconfig={config}&ttl=6s")
+                    url=f"kubernetes:?kubeconfig={config}&ttl=30s")
         self.assertIsNone(self.lease("x"))
