@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 120000
 #define SESSION     "0123456789abcdef0123456789abcdef"
 
 struct server_world server_world;

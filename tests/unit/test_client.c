@@ -32,11 +32,11 @@ static mpsync_lock *new_lock(mpsync_client *client, const char *name)
 
 static mpsync_event *expect(mpsync_queue *queue, int32_t type)
 {
-	mpsync_event *event = mpsync_queue_wait(queue, 10000);
+	mpsync_event *event = mpsync_queue_wait(queue, 60000);
 
 	while (event && event->type == MPSYNC_EVENT_WAITING && type != MPSYNC_EVENT_WAITING) {
 		mpsync_event_free(event);
-		event = mpsync_queue_wait(queue, 10000);
+		event = mpsync_queue_wait(queue, 60000);
 	}
 	assert_non_null(event);
 	assert_int_equal(event->type, type);
@@ -228,7 +228,7 @@ static void test_force(void **state)
 	uint64_t grant;
 
 	(void)state;
-	mpsync_options_set(options, "ttl", "300ms", NULL);
+	mpsync_options_set(options, "ttl", "15s", NULL);
 	a = mpsync_lock_new(client, "force", options, NULL);
 	assert_int_equal(mpsync_lock_acquire_start(a, 1, -1, NULL), MPSYNC_OK);
 	expect_and_free(queue, MPSYNC_EVENT_HELD);
@@ -246,7 +246,7 @@ static void test_force(void **state)
 	assert_int_equal(mpsync_lock_lost_reason(a, grant + 1), MPSYNC_REASON_NONE);
 	assert_int_equal(mpsync_lock_lost_reason(a, 0), MPSYNC_REASON_NONE);
 	assert_int_equal(mpsync_lock_lost_reason(NULL, grant), MPSYNC_REASON_NONE);
-	assert_int_equal(mpsync_lock_acquire(b, 10000, NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_lock_acquire(b, 60000, NULL), MPSYNC_OK);
 	mpsync_options_free(options);
 	mpsync_lock_free(a);
 	mpsync_lock_free(b);

@@ -23,7 +23,7 @@ static struct origin origin;
 static int set_up(void **state)
 {
 	(void)state;
-	alarm(60);
+	alarm(120);
 	sigprocmask(SIG_SETMASK, NULL, &origin.mask);
 	sigaction(SIGPIPE, NULL, &origin.on_pipe);
 	sigaction(SIGCHLD, NULL, &origin.on_child);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define RUN  7
-#define SOON 10000
+#define SOON 60000
 
 static const char *place;
 
@@ -24,7 +24,7 @@ static struct candidate candidate_new(const char *name, const char *option, cons
 	mpsync_options *options = mpsync_options_new(NULL);
 	struct candidate candidate;
 
-	assert_int_equal(mpsync_options_set(options, "ttl", "2s", NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_options_set(options, "ttl", "15s", NULL), MPSYNC_OK);
 	if (option)
 		assert_int_equal(mpsync_options_set(options, option, value, NULL), MPSYNC_OK);
 	candidate.queue = mpsync_queue_new(NULL);
@@ -140,15 +140,15 @@ static void test_term_after_term(void **state)
  * is_leader says yes. */
 static void test_next_leader_waits_for_the_work(void **state)
 {
-	struct candidate a = candidate_new(__func__, NULL, NULL);
-	struct candidate b = candidate_new(__func__, NULL, NULL);
+	struct candidate a = candidate_new(__func__, "ttl", "6s");
+	struct candidate b = candidate_new(__func__, "ttl", "6s");
 	const mpsync_event term = begin(&a);
 
 	(void)state;
 	assert_int_equal(mpsync_election_run_start(b.election, RUN, NULL, -1, NULL), MPSYNC_OK);
 	assert_int_equal(mpsync_election_run_stop(a.election, RUN, NULL), MPSYNC_OK);
 	expect_ending(&a, term.grant, MPSYNC_REASON_STOPPED);
-	assert_null(next(b.queue, 3000)); /* longer than the ttl: it is renewed */
+	assert_null(next(b.queue, 7000)); /* longer than the ttl: it is renewed */
 	assert_int_equal(mpsync_election_is_leader(a.election, term.grant), 1);
 	term_done(&a);
 	expect_end(&a, MPSYNC_OK);
@@ -162,7 +162,7 @@ static void test_next_leader_waits_for_the_work(void **state)
  * stands again only after it. */
 static void test_drain_has_a_limit(void **state)
 {
-	struct candidate a = candidate_new(__func__, "drain", "200ms");
+	struct candidate a = candidate_new(__func__, "drain", "2s");
 	struct candidate b = candidate_new(__func__, NULL, NULL);
 	const mpsync_event term = begin(&a);
 	mpsync_event event;
@@ -172,7 +172,7 @@ static void test_drain_has_a_limit(void **state)
 	assert_int_equal(mpsync_election_resign(a.election, NULL), MPSYNC_OK);
 	event = expect(a.queue, MPSYNC_EVENT_ENDING);
 	assert_int_equal(event.reason, MPSYNC_REASON_ASKED);
-	assert_true(event.left_ms > 0 && event.left_ms <= 200);
+	assert_true(event.left_ms > 0 && event.left_ms <= 2000);
 	event = expect(b.queue, MPSYNC_EVENT_TERM);
 	assert_int_equal(mpsync_election_is_leader(a.election, term.grant), 0);
 	assert_int_equal(mpsync_election_run_stop(b.election, RUN, NULL), MPSYNC_OK);

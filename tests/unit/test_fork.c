@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define FORKS      300
-#define PATIENCE_S 30
+#define PATIENCE_S 120
 /* Turns of a loop, so that each fork comes at another moment of the first use. */
 #define MOMENTS 10000
 

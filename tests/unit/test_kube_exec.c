@@ -156,6 +156,6 @@ int main(void)
 	    cmocka_unit_test(test_one_that_hangs_is_ended),
 	};
 
-	alarm(60);
+	alarm(120);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

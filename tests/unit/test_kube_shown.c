@@ -286,6 +286,6 @@ int main(void)
 	    cmocka_unit_test(test_what_a_list_could_not_read_is_said),
 	};
 
-	alarm(60);
+	alarm(120);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -333,6 +333,6 @@ int main(void)
 	    cmocka_unit_test(test_the_label_goes_when_another_leads),
 	};
 
-	alarm(60);
+	alarm(120);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

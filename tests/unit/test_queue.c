@@ -304,7 +304,7 @@ static void test_a_child_has_no_part_in_it(void **state)
 	assert_int_equal(pipe(ends), 0);
 	child = fork();
 	if (child == 0) {
-		alarm(30);
+		alarm(120);
 		answer = use_in_child(queue, descriptor);
 		_exit(write(ends[1], &answer, 1) == 1 ? 0 : 1);
 	}

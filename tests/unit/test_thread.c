@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATIENCE_S 60
+#define PATIENCE_S 120
 
 struct place {
 	char folder[64];

@@ -189,6 +189,6 @@ int main(void)
 	    cmocka_unit_test(test_who_was_there_before_is_spared),
 	};
 
-	alarm(60);
+	alarm(120);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
