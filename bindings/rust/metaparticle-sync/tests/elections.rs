@@ -2,12 +2,12 @@
 
 mod support;
 
-use metaparticle_sync::{Election, Handler, Options, Status};
+use metaparticle_sync::{Election, Handler, Status};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{mpsc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
-use support::{candidate, fresh, fresh_url, take_away};
+use support::{brief, candidate, fresh, fresh_url, take_away};
 
 /// A run ends when the leader's function returns; then the other leads, whose function panics at first.
 #[test]
@@ -96,8 +96,7 @@ fn one_call_of_each_for_each_term() {
     let url = &fresh_url();
     let leads = AtomicUsize::new(0);
     let calls = (Mutex::new(0), Condvar::new());
-    let options = Options::new().url(url).ttl(Duration::from_millis(900));
-    let election = Election::open("x", &options);
+    let election = Election::open("x", &brief(url));
     election.add_handler(
         Handler::Follower,
         Box::new(|| {

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::mpsc;
 use std::sync::Mutex;
 use std::time::Duration;
-use support::{block_on, candidate, fresh_url, lock, take_away};
+use support::{block_on, brief, candidate, fresh_url, lock, take_away};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -73,7 +73,7 @@ fn what_is_traced() {
         while !is_meant(&told.recv_timeout(Duration::from_secs(60)).expect(parts[0])) {}
     };
     let url = fresh_url();
-    let options = metaparticle_sync::Options::new().url(&url).ttl(Duration::from_millis(900));
+    let options = brief(&url);
     let guard = lock(&options).acquire().unwrap();
     wait_for(&["DEBUG", "held", "name=\"x\"", &format!("token={}", guard.token())]);
     let lost = guard.lost();

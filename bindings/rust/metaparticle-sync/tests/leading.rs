@@ -9,12 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
-use support::{block_on, candidate, drive, fresh, fresh_url, lock, take_away};
-
-/// Short pauses after work that failed.
-fn hasty() -> Options {
-    fresh().ttl(Duration::from_millis(1500))
-}
+use support::{block_on, brief, candidate, drive, fresh, fresh_url, lock, take_away};
 
 /// Work that returns gives the term back, and the candidate stands again until it is stopped.
 #[test]
@@ -88,7 +83,7 @@ fn the_next_leader_waits_for_the_work() {
 /// After work that failed, by an error or a panic, the candidate stands again.
 #[test]
 fn work_that_fails() {
-    let one = candidate(&hasty());
+    let one = candidate(&brief(&fresh_url()));
     let mut terms = 0;
     let led = one.lead("", |_| {
         terms += 1;
@@ -137,7 +132,7 @@ fn calls_from_inside() {
 #[test]
 fn a_loss() {
     let url = fresh_url();
-    let one = candidate(&Options::new().url(&url).ttl(Duration::from_millis(900)));
+    let one = candidate(&brief(&url));
     let mut ends = Vec::new();
     let led = one.lead("", |term: &Term| {
         if !ends.is_empty() {
@@ -186,7 +181,7 @@ async fn fail(term: Term, terms: &AtomicUsize, one: &Candidate) -> Result<(), Er
 /// As a future of no runtime: errors, panics, the async wait for the end.
 #[test]
 fn leads_as_a_future() {
-    let one = candidate(&hasty());
+    let one = candidate(&brief(&fresh_url()));
     let terms = AtomicUsize::new(0);
     let led = block_on(one.lead_async("value", |term| fail(term, &terms, &one)));
     assert_eq!((led, terms.into_inner()), (Ok(()), 3));

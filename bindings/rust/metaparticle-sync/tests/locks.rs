@@ -13,7 +13,7 @@ use std::sync::{mpsc, Arc};
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{block_on, candidate, drive, fresh, fresh_url, lock, take_away, Nobody};
+use support::{block_on, brief, candidate, drive, fresh, fresh_url, lock, take_away, Nobody};
 
 /// Handles go where threads and tasks need them.
 #[test]
@@ -257,7 +257,7 @@ fn a_callback_that_never_returns() {
 #[test]
 fn a_loss_is_told() {
     let url = fresh_url();
-    let one = lock(&Options::new().url(&url).ttl(Duration::from_millis(900)));
+    let one = lock(&brief(&url));
     let guard = block_on(one.acquire_async()).unwrap();
     take_away(&url);
     let lost = block_on(guard.lost()).unwrap();

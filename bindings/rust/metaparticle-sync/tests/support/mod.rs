@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 static STORES: AtomicUsize = AtomicUsize::new(0);
 
@@ -21,6 +22,12 @@ pub fn fresh_url() -> String {
 
 pub fn fresh() -> Options {
     Options::new().url(fresh_url())
+}
+
+/// Whose holder soon learns that it was taken away, by the next renewal, and which does not run out
+/// before, however slow the machine is.
+pub fn brief(url: &str) -> Options {
+    Options::new().url(url).ttl(Duration::from_secs(6))
 }
 
 pub fn lock(options: &Options) -> Lock {
@@ -96,7 +103,7 @@ pub fn is_so_in_a_child(check: impl FnOnce() -> bool) -> bool {
     unsafe {
         let child = fork();
         if child == 0 {
-            alarm(60);
+            alarm(180);
             if check() {
                 raise(SIGKILL);
             }
