@@ -32,8 +32,11 @@ runner.join()
 ended.acquire()
 print(election.running)
 
-# The same election again; what it stands for may be changed meanwhile.
+# The same election again; what it stands for may be changed meanwhile, and what it calls.
 election.lock.name = "b"
+calls = [election.master_callback, election.lost_master_callback]
+election.master_callback = lambda: (print("another"), calls[0]())
+election.lost_master_callback = lambda: (print("another"), calls[1]())
 runner = threading.Thread(target=election.run)
 runner.start()
 led.acquire()

@@ -14,6 +14,18 @@ struct Program<'a> {
     election: sync::Election<'a>,
 }
 
+// What it is made of follows from the type of one argument; it can be shown.
+#[derive(Clone, Debug)]
+struct Work {
+    lock: sync::Lock,
+}
+
+fn work(name: &str) -> Work {
+    let uri = DEFAULT_BASE_URI.to_string();
+    let copy = Lock::new::<String>(name.into(), uri.clone(), 10);
+    Work { lock: if copy.is_locked() { copy } else { Lock::new(name.into(), uri, 10) } }
+}
+
 fn lose(name: &str) {
     let mpsync = env::var("MPSYNC").unwrap();
     let mut command = Command::new(mpsync);
@@ -28,7 +40,8 @@ fn with_macro() {
 
 fn locks() {
     println!("{}", DEFAULT_BASE_URI);
-    let lock = Lock::new("a", DEFAULT_BASE_URI, 10);
+    let lock = work("a").clone().lock;
+    println!("{}", format!("{:?}", lock).contains("Lock"));
     let same = lock.clone();
     lock.lock(|| println!("locked {}", same.is_locked()));
     lock.lock_with_retry(|| println!("with retry {}", same.is_locked()));
@@ -94,14 +107,15 @@ fn threads() {
 
 // A handler that sets handlers, and one that shuts down.
 fn handlers() {
-    let election = elect!("g");
+    let mut election = elect!("g");
     let same = election.clone();
     let (tell, told) = mpsc::channel();
     election.add_handler(
         Handler::Leader,
         Box::new(move || {
             let (again, tell) = (same.clone(), tell.clone());
-            same.add_handler(Handler::Follower, Box::new(move || {
+            let mut own = same.clone();
+            own.add_handler(Handler::Follower, Box::new(move || {
                 println!("replaced within");
                 again.shutdown();
                 tell.send(()).unwrap();
@@ -130,7 +144,7 @@ fn elections() {
     // A handler replaces the one before; after a loss it stands again.
     let (tell, told) = mpsc::channel();
     let told = Mutex::new(told);
-    let program = Program {
+    let mut program = Program {
         election: sync::Election::new(
             "c",
             DEFAULT_BASE_URI,
@@ -151,7 +165,7 @@ fn elections() {
     program.election.add_handler(Handler::Leader, Box::new(handler));
     program.election.run();
 
-    let empty = elect!("d");
+    let mut empty = elect!("d");
     empty.add_handler(Handler::Leader, Box::new(|| process::exit(6)));
     empty.add_handler(Handler::Follower, Box::new(|| ()));
     empty.run()

@@ -152,7 +152,7 @@ class Election(Candidate):
         on_lost: Optional[Callable[[], object]] = None,
         on_waiting: Optional[Callable[[Waiting], object]] = None,
     ) -> None:
-        self.is_master_callback = is_master_callback
+        self.master_callback = is_master_callback
         self.lost_master_callback = lost_master_callback
         options = {"ttl": ttl, "identity": identity, "wait": wait, "drain": drain}
         super().__init__(name, url or base_uri, client, value, on_lost, on_waiting, **options)
@@ -254,8 +254,8 @@ class Election(Candidate):
             watch = aside(self._watch, term)
             failed = True
             try:
-                if self.is_master_callback:
-                    self.is_master_callback()
+                if self.master_callback:
+                    self.master_callback()
                 watch.join()
                 failed = False
             finally:

@@ -44,13 +44,13 @@ pub struct Election<'a>(Arc<Inner<'a>>);
 
 impl<'a> Election<'a> {
     /// An election with a function for each side. What is wrong is told by [`Election::run`].
-    pub fn new(
-        name: impl AsRef<str>,
-        uri: impl AsRef<str>,
+    pub fn new<S: Into<String>>(
+        name: S,
+        uri: S,
         leader: Box<dyn FnMut() + Send + 'a>,
         follower: Box<dyn FnMut() + Send + 'a>,
     ) -> Election<'a> {
-        let election = Election::open(name, &Options::new().url(uri.as_ref()));
+        let mut election = Election::open(name.into(), &Options::new().url(&uri.into()));
         election.add_handler(Handler::Leader, leader);
         election.add_handler(Handler::Follower, follower);
         election
@@ -66,8 +66,9 @@ impl<'a> Election<'a> {
         }))
     }
 
-    /// Set the function that is called for its side, instead of an earlier one; also from within one.
-    pub fn add_handler(&self, side: Handler, function: Box<dyn FnMut() + Send + 'a>) {
+    /// Set the function that is called for its side, instead of an earlier one, for all clones; also
+    /// from within one.
+    pub fn add_handler(&mut self, side: Handler, function: Box<dyn FnMut() + Send + 'a>) {
         let place = match side {
             Handler::Leader => &self.0.leader,
             Handler::Follower => &self.0.follower,

@@ -27,10 +27,10 @@ impl Lock {
 
     /// A lock as earlier programs make it. The interval is how often they renewed, in seconds: the
     /// ttl is one and a half times as long. What is wrong is told by the first call.
-    pub fn new(name: impl AsRef<str>, base_uri: impl AsRef<str>, interval_s: u64) -> Lock {
+    pub fn new<S: Into<String>>(name: S, base_uri: S, interval_s: u64) -> Lock {
         let interval = Duration::from_secs(interval_s.clamp(1, 40_000));
-        let options = Options::new().url(base_uri.as_ref()).ttl(interval * 3 / 2);
-        let handle = Handle::open(name.as_ref(), &options, native::Handle::lock);
+        let options = Options::new().url(&base_uri.into()).ttl(interval * 3 / 2);
+        let handle = Handle::open(&name.into(), &options, native::Handle::lock);
         Lock { handle, interval_ms: milliseconds(interval) }
     }
 

@@ -14,7 +14,7 @@ fn macros() {
     let lock = lock!("x");
     assert_eq!(lock.run(|| lock.is_locked()), Ok(true));
     let (tell, told) = std::sync::mpsc::channel();
-    let election = elect!("y", move || tell.send(()).unwrap(), || ());
+    let mut election = elect!("y", move || tell.send(()).unwrap(), || ());
     election.add_handler(Handler::Follower, Box::new(|| ()));
     let own = election.clone();
     let thread = std::thread::spawn(move || own.run());

@@ -15,7 +15,7 @@ fn elections_take_over() {
     let options = fresh();
     let (tell, told) = mpsc::channel();
     let (finish, finished) = mpsc::channel::<()>();
-    let first = Election::open("x", &options);
+    let mut first = Election::open("x", &options);
     let leads = tell.clone();
     first.add_handler(Handler::Leader, Box::new(|| unreachable!("it was replaced")));
     first.add_handler(
@@ -25,7 +25,7 @@ fn elections_take_over() {
             finished.recv().unwrap();
         }),
     );
-    let second = Election::open("x", &options);
+    let mut second = Election::open("x", &options);
     let (leads, follows, mut panics) = (tell.clone(), tell, true);
     second.add_handler(
         Handler::Leader,
@@ -60,7 +60,7 @@ fn a_shutdown_drains() {
     let options = fresh();
     let (tell, told) = mpsc::channel();
     let (finish, finished) = mpsc::channel::<()>();
-    let first = Election::open("x", &options);
+    let mut first = Election::open("x", &options);
     let (leads, follows) = (tell.clone(), tell.clone());
     first.add_handler(
         Handler::Leader,
@@ -96,7 +96,7 @@ fn one_call_of_each_for_each_term() {
     let url = &fresh_url();
     let leads = AtomicUsize::new(0);
     let calls = (Mutex::new(0), Condvar::new());
-    let election = Election::open("x", &brief(url));
+    let mut election = Election::open("x", &brief(url));
     election.add_handler(
         Handler::Follower,
         Box::new(|| {
@@ -140,8 +140,8 @@ fn a_shutdown_beside_the_begin() {
 /// A handler may set handlers, shut down, and try to run again.
 #[test]
 fn calls_from_inside_a_handler() {
-    let election = Election::open("x", &fresh());
-    let own = election.clone();
+    let mut election = Election::open("x", &fresh());
+    let mut own = election.clone();
     let (tell, told) = mpsc::channel();
     election.add_handler(
         Handler::Leader,

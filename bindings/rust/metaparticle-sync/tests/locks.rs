@@ -125,7 +125,7 @@ fn futures_on_tokio() {
 #[test]
 fn earlier_programs() {
     let url = fresh_url();
-    let lock = Lock::new("x", &url, 10);
+    let lock = Lock::new("x", url.as_str(), 10);
     let other = lock.clone();
     let ran = AtomicUsize::new(0);
     let count = || ran.fetch_add(usize::from(other.is_locked()), Ordering::Relaxed);
@@ -134,7 +134,7 @@ fn earlier_programs() {
     lock.lock_with_retry_forever(count);
     assert_eq!(ran.load(Ordering::Relaxed), 3);
     assert!(!lock.is_locked());
-    assert_eq!(Lock::new("", &url, 10).run(|| 7).unwrap_err().status(), Status::Invalid);
+    assert_eq!(Lock::new("", url.as_str(), 10).run(|| 7).unwrap_err().status(), Status::Invalid);
 }
 
 /// A panic in the work releases the lock.
