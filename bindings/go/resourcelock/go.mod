@@ -4,6 +4,7 @@ go 1.24.0
 
 require (
 	github.com/metaparticle-io/sync/go/sync v0.0.0
+	go.uber.org/goleak v1.3.0
 	k8s.io/client-go v0.34.4
 	sigs.k8s.io/controller-runtime v0.22.5
 )
