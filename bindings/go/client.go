@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"weak"
 )
 
@@ -25,6 +26,7 @@ type core struct {
 	native *C.mpsync_client
 	queue  *C.mpsync_queue
 	file   *os.File // of the queue's events
+	closes atomic.Bool
 	ended  chan struct{}
 }
 
@@ -120,22 +122,25 @@ func (c *core) with(call func(*C.mpsync_client) error) error {
 }
 
 // Close gives back all that is held, ends all waits, and leaves no goroutine, thread or descriptor.
-// Work that goes on under a lock is told by its context, and not waited for.
+// Work that goes on under a lock is told by its context, and not waited for. It may be called again,
+// from wherever: all calls wait for the same end.
 func (c *Client) Close() error {
 	defer runtime.KeepAlive(c)
 	return c.core.close()
 }
 
 func (c *core) close() error {
-	err := c.with(func(native *C.mpsync_client) error {
-		return c.start(&request{closes: true}, func(op C.uint64_t, e *C.mpsync_error) {
-			C.mpsync_client_close_start(native, op, e)
+	if c.closes.CompareAndSwap(false, true) {
+		err := c.start(&request{closes: true}, func(op C.uint64_t, e *C.mpsync_error) {
+			C.mpsync_client_close_start(c.native, op, e)
 		})
-	})
-	if err == nil {
-		<-c.ended
+		if err != nil {
+			c.closes.Store(false)
+			return err
+		}
 	}
-	return err
+	<-c.ended
+	return nil
 }
 
 // run hands out events until the client is closed.

@@ -95,10 +95,14 @@ func (h *handle) start(r *request, value string, call func(op C.uint64_t, value 
 	return err
 }
 
-// begin is called by the pump, before whoever asked is told.
-func (h *handle) begin(e event) *Held {
+// begin is called by the pump, before whoever asked is told. A run's context is that of a function which works
+// under the grant.
+func (h *handle) begin(ctx context.Context, e event) *Held {
 	held := &Held{handle: h, grant: C.uint64_t(e.grant), token: e.token,
 		ending: make(chan struct{}), lost: make(chan struct{})}
+	if ctx != nil {
+		held.ctx, held.cancel = context.WithCancelCause(context.WithValue(ctx, heldKey{}, held))
+	}
 	h.latest.Store(held)
 	return held
 }

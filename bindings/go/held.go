@@ -93,11 +93,6 @@ func (h *Held) noteLoss() {
 	runtime.KeepAlive(h)
 }
 
-// work makes the context of a function that works under it.
-func (h *Held) work(ctx context.Context) {
-	h.ctx, h.cancel = context.WithCancelCause(context.WithValue(ctx, heldKey{}, h))
-}
-
 // end is called by the pump: the work is to end, or the right is lost, or first one and then the other.
 func (h *Held) end(reason int, left time.Duration) {
 	h.mutex.Lock()

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -93,7 +91,6 @@ func TestClose(t *testing.T) {
 	if err := client.Close(); err != nil {
 		t.Error(err)
 	}
-	closed := &Error{Status: StatusClosed}
 	for _, end := range []<-chan error{waiting, observing, leading} {
 		if err := within(t, "end", end); !errors.Is(err, closed) && !errors.Is(err, ErrCancelled) {
 			t.Errorf("%v came back", err)
@@ -105,22 +102,7 @@ func TestClose(t *testing.T) {
 	if _, err := New("z", WithClient(client)); !errors.Is(err, closed) {
 		t.Errorf("%v came back from a lock of a closed client", err)
 	}
-	if err := client.Close(); !errors.Is(err, closed) {
-		t.Errorf("%v came back from the second Close", err)
-	}
 	nothingMoreThan(t, before, func() {})
-}
-
-// Closing from inside the work waits for nobody.
-func TestCloseFromInside(t *testing.T) {
-	t.Parallel()
-	client := must(Open(storeOf(t)))
-	err := Do(context.Background(), "x", func(ctx context.Context) error {
-		return client.Close()
-	}, WithClient(client))
-	if !errors.Is(err, &Error{Status: StatusClosed}) {
-		t.Errorf("%v came back", err)
-	}
 }
 
 // A client that nobody uses any more leaves no goroutine, thread or descriptor.
@@ -173,42 +155,4 @@ func TestDroppedLocks(t *testing.T) {
 	lock = nil
 	collected()
 	within(t, "end of the handle", freed)
-}
-
-// The process ends in each state; its death is what gives back over a file.
-func TestExit(t *testing.T) {
-	t.Parallel()
-	for _, state := range []string{"standing", "leading", "draining", "holding"} {
-		store := storeOf(t)
-		program := exec.Command(os.Args[0], "-test.run=^TestExit$")
-		program.Env = append(os.Environ(), "MPSYNC_TEST_EXIT="+state, "MPSYNC_URL="+store)
-		out, err := program.CombinedOutput()
-		if err == nil || program.ProcessState.ExitCode() != 5 || strings.Contains(string(out), "panic") {
-			t.Errorf("%s: %v\n%s", state, err, out)
-		}
-		eventually(t, "it is free after "+state, func() bool { return isFree(t, store, "x") })
-	}
-}
-
-func init() {
-	state := os.Getenv("MPSYNC_TEST_EXIT")
-	if state == "" {
-		return
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	options := []Option{WithWaiting(func(Waiting) { os.Exit(5) })}
-	if state == "standing" || state == "holding" {
-		must(must(New("x")).Acquire(ctx))
-	}
-	if state == "holding" {
-		os.Exit(5)
-	}
-	_ = must(NewCandidate("x", options...)).Lead(ctx, "", func(ctx context.Context, term *Held) error {
-		if state == "draining" {
-			stop()
-			<-term.Ending()
-		}
-		os.Exit(5)
-		return nil
-	})
 }

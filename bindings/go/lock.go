@@ -37,8 +37,8 @@ func (l *Lock) open(election bool) (*handle, error) {
 	if l.handle != nil && (!election || l.handle.native.election != nil) {
 		return l.handle, nil
 	}
-	if l.handle != nil && l.handle.isHeld() {
-		return nil, failure(StatusAlreadyHeld, "%q is held already by this lock", l.name)
+	if l.handle != nil && (l.handle.isHeld() || l.handle.client.core.asks(l.handle)) {
+		return nil, failure(StatusAlreadyHeld, "%q is held, or asked for, already by this lock", l.name)
 	}
 	h, err := newHandle(l.name, election, settingsOf(l.options))
 	if err == nil {

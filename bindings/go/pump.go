@@ -118,6 +118,18 @@ func (p *pump) start(r *request, call func(op C.uint64_t, e *C.mpsync_error)) er
 	return err
 }
 
+// asks tells whether a request of the handle, or a run, is under way.
+func (p *pump) asks(h *handle) bool {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	for _, r := range p.requests {
+		if r.handle == h {
+			return true
+		}
+	}
+	return false
+}
+
 // ask makes a call that ends soon, and waits for its end.
 func (p *pump) ask(call func(op C.uint64_t, e *C.mpsync_error)) error {
 	r := &request{}
@@ -171,7 +183,7 @@ func (p *pump) dispatch(e event) {
 		grant.end(e.reason, 0)
 	case r == nil:
 	case e.kind == C.MPSYNC_EVENT_HELD:
-		r.held = r.handle.begin(e)
+		r.held = r.handle.begin(r.ctx, e)
 		p.mutex.Lock()
 		p.grants[e.grant] = r.held
 		p.mutex.Unlock()
@@ -196,8 +208,7 @@ func (e event) ends() bool {
 func (r *request) progress(p *pump, e event) {
 	switch e.kind {
 	case C.MPSYNC_EVENT_TERM:
-		r.held = r.handle.begin(e)
-		r.held.work(r.ctx)
+		r.held = r.handle.begin(r.ctx, e)
 		r.terms <- r.held
 	case C.MPSYNC_EVENT_ENDING:
 		r.held.end(e.reason, e.left)

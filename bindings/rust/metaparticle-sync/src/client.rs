@@ -3,14 +3,14 @@ use crate::grant::Grant;
 use crate::handle::Handle;
 use crate::log;
 use crate::native::{self, status_text, Event};
-use crate::request::{block_on, guarded, Inbox, Request, Told};
+use crate::request::{guarded, Inbox, Told};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{mpsc, Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::sync::{mpsc, Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
 
 /// Where the elector next to this program listens; as a URL it means the default.
@@ -34,6 +34,8 @@ struct Connection {
     process: u32,
     numbers: AtomicU64,
     closing: AtomicBool,
+    closed: Mutex<bool>,
+    told_closed: Condvar,
     books: Mutex<Books>,
     teller: Mutex<Option<mpsc::Sender<Job>>>,
 }
@@ -51,9 +53,7 @@ impl Deref for Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        if !self.closing.swap(true, Ordering::SeqCst) {
-            self.native.close_start(CLOSING);
-        }
+        self.close_start();
     }
 }
 
@@ -96,16 +96,16 @@ impl Client {
 
     /// Release all that is held through it, and wait for that, no longer than the rights last. Work
     /// under its locks is not waited for. What is asked of it from now on fails with
-    /// [`Status::Closed`]. A second call returns at once.
+    /// [`Status::Closed`]. It may be called again, from wherever: all calls wait for the same end.
     pub fn close(&self) {
-        if self.is_forked() || self.0.closing.swap(true, Ordering::SeqCst) {
+        if self.is_forked() {
             return;
         }
-        let closing = Request::start(self, CLOSING, |number| {
-            self.native().close_start(number);
-            Ok(())
-        });
-        drop(closing.map(|closing| block_on(closing.next())));
+        self.0.close_start();
+        let mut closed = guarded(&self.0.closed);
+        while !*closed {
+            closed = self.0.told_closed.wait(closed).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// The one of this URL that is in use, or a new one.
@@ -128,6 +128,8 @@ impl Client {
             process: process::id(),
             numbers: AtomicU64::new(CLOSING + 1),
             closing: AtomicBool::new(false),
+            closed: Mutex::new(false),
+            told_closed: Condvar::new(),
             books: Mutex::default(),
             teller: Mutex::default(),
         });
@@ -144,6 +146,10 @@ impl Client {
 
     pub(crate) fn is_forked(&self) -> bool {
         self.0.is_forked()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.closing.load(Ordering::SeqCst)
     }
 
     pub(crate) fn books(&self) -> Result<MutexGuard<'_, Books>, Error> {
@@ -201,6 +207,17 @@ impl Connection {
         Ok(guarded(&self.books))
     }
 
+    fn close_start(&self) {
+        if !self.closing.swap(true, Ordering::SeqCst) && !self.native.close_start(CLOSING) {
+            self.end(); // the end of the process has closed it
+        }
+    }
+
+    fn end(&self) {
+        *guarded(&self.closed) = true;
+        self.told_closed.notify_all();
+    }
+
     fn grant(&self, number: u64) -> Option<Arc<Grant>> {
         self.books().ok()?.grants.get(&number)?.upgrade()
     }
@@ -226,7 +243,7 @@ impl Connection {
     fn hear(&self, event: &Event) -> Option<Arc<Grant>> {
         match event.kind() {
             native::HELD | native::TERM => {
-                return self.handle(event.lock).map(|handle| handle.begin(event));
+                return self.handle(event.lock).map(|handle| Grant::begin(handle, event));
             }
             native::ENDING => self.grant(event.grant)?.told_to_end(event),
             native::LOST | native::RELEASED => self.grant(event.grant)?.end(event.reason),
@@ -234,6 +251,9 @@ impl Connection {
             native::LOG => {
                 let message = event.message()?;
                 self.tell(Box::new(move || log::warn(&message)));
+            }
+            _ if !event.goes_on() => {
+                self.handle(event.lock)?.end_run(event.op_id);
             }
             _ => {}
         }
@@ -251,6 +271,7 @@ impl Connection {
             let grant = self.hear(&event);
             self.pass_on(Told { event, grant });
         }
+        self.end();
     }
 
     fn pass_on(&self, told: Told) {

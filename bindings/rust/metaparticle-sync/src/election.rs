@@ -115,9 +115,9 @@ impl<'a> Election<'a> {
             Err(error) if error.status() == Status::Unreachable => {}
             ended => return ended,
         }
-        // A shutdown() from now on is of the second run, which it ends as it begins.
+        // It may have been of the first run; from now on it is of the second, which ends as it begins.
         if guarded(&self.0.state).stopped_by.is_some() {
-            return Ok(());
+            self.shutdown();
         }
         self.run_once(handle, WAIT_FOR_EVER)
     }

@@ -85,6 +85,12 @@ impl Grant {
         });
     }
 
+    /// The work of this term has ended.
+    pub fn done(&self, failed: bool) {
+        self.handle.native().term_done(self.number, failed);
+        self.end_asked();
+    }
+
     /// It was released, unless that came too late.
     pub fn end_asked(&self) {
         self.end(self.handle.native().lost_reason(self.number));
@@ -235,11 +241,15 @@ impl Guard {
         self.term.0.release()
     }
 
-    /// Release it at the end of the work; an error says that it was lost before.
+    /// Release it at the end of the work; an error says that it was lost, or its client closed, before.
     pub(crate) fn finish(self) -> Result<(), Error> {
         self.check()?;
         match self.term.0.release() {
-            Err(error) if error.status() == Status::NotHeld => self.check(),
+            Err(error) if matches!(error.status(), Status::NotHeld | Status::Closed) => {
+                self.check()?;
+                let closed = self.term.0.handle.client.is_closed();
+                closed.then_some(Status::Closed).map_or(Ok(()), |status| Err(status.into()))
+            }
             _ => Ok(()),
         }
     }

@@ -2,10 +2,11 @@
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::grant::{Grant, Guard};
-use crate::native::{self, Event};
+use crate::grant::Guard;
+use crate::native;
+use crate::native::Event;
 use crate::options::Options;
-use crate::request::{guarded, Request};
+use crate::request::{guarded, Request, Waiters};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,8 +36,9 @@ pub(crate) struct Handle {
     pub name: String,
     /// The number of the present run, or of the next.
     run: AtomicU64,
-    /// A run whose future was dropped, until nothing is left of it.
+    /// A run whose future was dropped, until nothing is left of it, and who waits for that.
     pub former: Mutex<Option<Request>>,
+    pub waiters: Arc<Waiters>,
     on_waiting: Mutex<Option<OnWaiting>>,
 }
 
@@ -53,7 +55,8 @@ impl Handle {
         let native = make(client.native(), name, &native::Options::new(&options.settings)?)?;
         let (id, run) = (native.id(), AtomicU64::new(client.number()));
         let (name, former, on_waiting) = (name.to_owned(), Mutex::default(), Mutex::default());
-        let handle = Arc::new(Handle { native, client, name, run, former, on_waiting });
+        let waiters = Arc::default();
+        let handle = Arc::new(Handle { native, client, name, run, former, waiters, on_waiting });
         handle.client.books()?.handles.insert(id, Arc::downgrade(&handle));
         Ok(handle)
     }
@@ -94,16 +97,11 @@ impl Handle {
         self.run.load(Ordering::SeqCst)
     }
 
-    /// The number of the run that is over: a term that it begins from now on is given back.
-    pub fn next_run(&self) -> u64 {
-        self.run.swap(self.client.number(), Ordering::SeqCst)
-    }
-
-    pub fn begin(self: Arc<Self>, event: &Event) -> Arc<Grant> {
-        if event.kind() == native::TERM && event.op_id != self.run_number() {
-            self.native.term_done(event.grant, false);
-        }
-        Grant::begin(self, event)
+    /// If this is the present run, it is over: the next one has another number before anybody can
+    /// know that this one has ended.
+    pub fn end_run(&self, number: u64) -> bool {
+        let next = |present| (present == number).then(|| self.client.number());
+        self.run.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).is_ok()
     }
 
     pub fn on_waiting(&self, told: impl Fn(&Waiting) + Send + Sync + 'static) {

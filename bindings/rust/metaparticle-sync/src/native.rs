@@ -194,10 +194,10 @@ impl Client {
         NonNull::new(unsafe { sys::mpsync_queue_wait_for(self.queue, op) }).map(Event)
     }
 
-    /// Release all that is held; the event DONE of this request is the client's last.
-    pub fn close_start(&self, op: u64) {
+    /// Release all that is held; if this is true, the event DONE of this request is the client's last.
+    pub fn close_start(&self, op: u64) -> bool {
         // SAFETY: the client lives; a NULL error is allowed.
-        unsafe { sys::mpsync_client_close_start(self.client, op, ptr::null_mut()) };
+        unsafe { sys::mpsync_client_close_start(self.client, op, ptr::null_mut()) == 0 }
     }
 
     pub fn observe_start(&self, op: u64, name: &str) -> Result<(), Error> {

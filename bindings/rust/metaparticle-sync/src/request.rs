@@ -24,6 +24,26 @@ impl Wake for Unpark {
     }
 }
 
+/// Tasks that wait for the same event: it wakes them all.
+#[derive(Default)]
+pub(crate) struct Waiters(Mutex<Vec<Waker>>);
+
+impl Waiters {
+    pub fn join(&self, waker: &Waker) {
+        let mut wakers = guarded(&self.0);
+        if !wakers.iter().any(|known| known.will_wake(waker)) {
+            wakers.push(waker.clone());
+        }
+    }
+}
+
+impl Wake for Waiters {
+    fn wake(self: Arc<Self>) {
+        let wakers = std::mem::take(&mut *guarded(&self.0));
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
 /// Waits in this thread.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
@@ -64,12 +84,11 @@ pub(crate) struct Inbox(Mutex<Letters>);
 impl Inbox {
     pub fn push(&self, mut told: Told) {
         let mut letters = guarded(&self.0);
-        if letters.forsaken {
-            told.grant = None;
-        }
+        let unwanted = told.grant.take_if(|_| letters.forsaken);
         letters.told.push_back(told);
         let waker = letters.waker.take();
         drop(letters);
+        unwanted.inspect(|term| term.done(false));
         waker.into_iter().for_each(Waker::wake);
     }
 }
@@ -98,13 +117,13 @@ impl Request {
         Ok(request)
     }
 
-    /// Nobody takes a grant any more, and none is kept.
+    /// Nobody takes a term any more, and none is kept.
     pub fn forsake(&self) {
         let mut letters = guarded(&self.inbox.0);
         letters.forsaken = true;
-        let grants: Vec<_> = letters.told.iter_mut().map(|told| told.grant.take()).collect();
+        let terms: Vec<_> = letters.told.iter_mut().filter_map(|told| told.grant.take()).collect();
         drop(letters);
-        drop(grants);
+        terms.iter().for_each(|term| term.done(false));
     }
 
     /// In a child of fork nothing will be told.

@@ -1,6 +1,6 @@
 //! A run of the C library: term after term, until it is stopped.
 
-use crate::error::Error;
+use crate::error::{Error, Status};
 use crate::grant::{Grant, Term};
 use crate::handle::Handle;
 use crate::log;
@@ -11,7 +11,7 @@ use std::future::{poll_fn, Future};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 /// What the work of a term may return: nothing, or a `Result`, whose error is told by a warning and
 /// lets the candidate pause before it stands again.
@@ -46,16 +46,22 @@ impl Run {
         wait_ms: i64,
     ) -> Result<Run, Error> {
         poll_fn(|context| Run::poll_former(handle, context)).await;
-        let start = |number| handle.native().run_start(number, value, wait_ms);
+        // The number of a run that has ended meanwhile is used up.
+        let start = |number| match handle.run_number() == number {
+            true => handle.native().run_start(number, value, wait_ms),
+            false => Err(Status::AlreadyHeld.into()),
+        };
         let request = Request::start(&handle.client, handle.run_number(), start)?;
         Ok(Run { handle: Arc::clone(handle), request: Some(request), term: None })
     }
 
     /// Ready when nothing is left of a run whose future was dropped.
     fn poll_former(handle: &Handle, context: &mut Context<'_>) -> Poll<()> {
+        let waker = Waker::from(Arc::clone(&handle.waiters));
         let mut former = guarded(&handle.former);
         while let Some(request) = &*former {
-            match request.poll_next(context) {
+            handle.waiters.join(context.waker());
+            match request.poll_next(&mut Context::from_waker(&waker)) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(told)) if told.event.goes_on() => {}
                 Poll::Ready(_) => *former = None,
@@ -84,8 +90,7 @@ impl Run {
             log::warn(&format!("\"{}\": the work of its term failed: {message}", self.handle.name));
         }
         if let Some(term) = self.term.take() {
-            self.handle.native().term_done(term.number, failure.is_some());
-            term.end_asked();
+            term.done(failure.is_some());
         }
     }
 
@@ -103,7 +108,7 @@ impl Run {
         F::Output: Outcome,
     {
         while let Some(term) = self.next().await? {
-            let mut work = pin!(work(term));
+            let mut work = pin!(async { work(term).await }); // it may panic before it is a future
             let outcome = poll_fn(|context| {
                 match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
                     Ok(progress) => progress.map(Ok),
@@ -123,16 +128,15 @@ fn failure<R: Outcome>(outcome: std::thread::Result<R>) -> Option<String> {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        let native = self.handle.native();
-        let number = self.handle.next_run();
         if let Some(request) = self.request.take() {
-            native.run_stop(number);
-            native.term_done(0, false);
+            if self.handle.end_run(request.number) {
+                self.handle.native().run_stop(request.number);
+            }
             request.forsake();
             *guarded(&self.handle.former) = Some(request);
         }
         if let Some(term) = &self.term {
-            term.end_asked();
+            term.done(false);
         }
     }
 }

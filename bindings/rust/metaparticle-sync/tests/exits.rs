@@ -1,19 +1,33 @@
-//! A program that just ends, whatever is under way in it, leaves nothing held, and ends at once.
+//! A program that just ends, in whatever way and whatever is under way in it, leaves nothing held, and
+//! ends as it would without.
 
 mod support;
 
-use metaparticle_sync::Options;
-use std::process::{exit, Command};
+use metaparticle_sync::{Candidate, Lock, Options};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{abort, exit, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 use std::{env, thread};
-use support::{candidate, lock};
+use support::{end_by, SIGKILL, SIGTERM};
 
-/// The other process: it ends by `exit` while the candidate is in this state.
-fn end_while(state: &str, options: &Options) -> ! {
-    let _held = (state == "standing").then(|| lock(options).acquire().unwrap());
+const SIGABRT: i32 = 6;
+const STATES: [&str; 3] = ["standing", "leading", "draining"];
+
+/// How it ends, and how its parent sees that.
+type Way = (&'static str, fn() -> (), fn(ExitStatus) -> bool);
+const WAYS: [Way; 5] = [
+    ("exit", || exit(7), |status| status.code() == Some(7)),
+    ("panic", || panic!("the program's own"), |status| status.code() == Some(101)),
+    ("abort", || abort(), |status| status.signal() == Some(SIGABRT)),
+    ("SIGTERM", || end_by(SIGTERM), |status| status.signal() == Some(SIGTERM)),
+    ("SIGKILL", || end_by(SIGKILL), |status| status.signal() == Some(SIGKILL)),
+];
+
+/// In the other process: returns when the candidate is in this state.
+fn reach(state: &str, name: &str, options: &Options) {
     let (tell, told) = mpsc::channel();
-    let (one, standing) = (candidate(options), tell.clone());
+    let (one, standing) = (Candidate::open(name, options).unwrap(), tell.clone());
     one.on_waiting(move |_| standing.send(()).unwrap());
     let leading = one.clone();
     let drains = state == "draining";
@@ -28,26 +42,39 @@ fn end_while(state: &str, options: &Options) -> ! {
         })
     });
     told.recv().unwrap();
-    exit(7);
 }
 
 /// While it stands, leads and drains.
 #[test]
-fn exit_in_each_state() {
-    let file = env::temp_dir().join(format!("mpsync-exits-{}.db", std::process::id()));
-    if let (Ok(state), Ok(url)) = (env::var("EXITS_WHILE"), env::var("EXITS_AT")) {
-        end_while(&state, &Options::new().url(url));
+fn ends_of_every_kind_in_each_state() {
+    if let (Ok(case), Ok(url)) = (env::var("ENDS"), env::var("ENDS_AT")) {
+        let (state, way) = case.split_once(' ').unwrap();
+        reach(state, &case, &Options::new().url(url));
+        WAYS.iter().find(|(name, ..)| *name == way).unwrap().1();
     }
+    let file = env::temp_dir().join(format!("mpsync-exits-{}.db", std::process::id()));
     let url = format!("file:{}", file.display());
-    for state in ["standing", "leading", "draining"] {
-        let ended = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "exit_in_each_state"])
-            .env("EXITS_WHILE", state)
-            .env("EXITS_AT", &url)
-            .output()
-            .unwrap();
-        assert_eq!(ended.status.code(), Some(7), "{state}: {ended:?}");
-        let next = lock(&Options::new().url(&url).ttl(Duration::from_secs(3600)));
-        assert!(next.acquire_timeout(Duration::from_secs(60)).is_ok(), "{state}");
+    let options = Options::new().url(&url).ttl(Duration::from_secs(3600));
+    let cases = STATES.iter().flat_map(|state| WAYS.iter().map(move |way| (*state, way)));
+    let started: Vec<_> = cases
+        .map(|(state, way)| {
+            let name = format!("{state} {}", way.0);
+            let next = Lock::open(&name, &options).unwrap();
+            let held = (state == "standing").then(|| next.acquire().unwrap());
+            let ends = Command::new(env::current_exe().unwrap())
+                .args(["--exact", "ends_of_every_kind_in_each_state"])
+                .envs([("ENDS", &name), ("ENDS_AT", &url)])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            (name, way.2, next, held, ends)
+        })
+        .collect();
+    for (name, is_so, next, held, mut ends) in started {
+        let status = ends.wait().unwrap();
+        assert!(is_so(status), "{name}: {status}");
+        drop(held);
+        assert!(next.acquire_timeout(Duration::from_secs(60)).is_ok(), "{name}");
     }
 }

@@ -6,22 +6,39 @@ use metaparticle_sync::{Candidate, Options, Status};
 use std::future::pending;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
-use support::{block_on, drive, is_so_in_a_child, lock};
+use support::{block_on, candidate, drive, is_so_in_a_child, lock};
 
 fn file(name: &str) -> Options {
     let file = std::env::temp_dir().join(format!("mpsync-{name}-{}.db", std::process::id()));
     Options::new().url(format!("file:{}", file.display()))
 }
 
-/// While it holds, waits and leads, and while other threads open, wait and close.
+/// While it holds, waits, stands, leads and drains, and while other threads open, wait and close.
 #[test]
 fn fork_in_each_state() {
     let options = file("fork");
     let (one, waiting) = (lock(&options), lock(&options));
     let mut guard = Some(one.acquire().unwrap());
     let leader = Candidate::open("y", &options).unwrap();
+    let (standing, draining) = (candidate(&options), Candidate::open("z", &options).unwrap());
+    let (tell, drains) = mpsc::channel();
+    let (finish, finished) = mpsc::channel::<()>();
+    let thread = thread::spawn({
+        let draining = draining.clone();
+        move || {
+            draining.lead("", |term| {
+                draining.stop();
+                tell.send(term.ending().wait()).unwrap();
+                finished.recv().unwrap();
+            })
+        }
+    });
+    drains.recv().unwrap();
+    let mut stands = pin!(standing.lead_async("", |_| pending::<()>()));
+    drive(stands.as_mut(), || true);
     let mut asking = pin!(waiting.acquire_async());
     let mut leading = pin!(leader.lead_async("", |_| pending::<()>()));
     drive(asking.as_mut(), || true);
@@ -44,10 +61,19 @@ fn fork_in_each_state() {
                 let held = guard.take().unwrap();
                 assert!(!held.is_held() && held.lost().wait().is_none() && !leader.is_leader());
                 drop(held);
+                let run = block_on(stands.as_mut()).unwrap_err().status();
+                for one in [&standing, &leader, &draining] {
+                    one.stop();
+                    assert_eq!(one.lead("", |_| ()).unwrap_err().status(), Status::Forked);
+                    assert!(!one.is_leader());
+                }
+                assert_eq!(run, Status::Forked);
                 lock(&options).try_acquire().unwrap_err().is_busy()
             }));
         }
         over.store(true, Ordering::Relaxed);
     });
-    assert!(guard.unwrap().is_held() && leader.is_leader());
+    assert!(guard.unwrap().is_held() && leader.is_leader() && draining.is_leader());
+    finish.send(()).unwrap();
+    assert_eq!(thread.join().unwrap(), Ok(()));
 }

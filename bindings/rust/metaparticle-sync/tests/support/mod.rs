@@ -94,7 +94,15 @@ extern "C" {
     fn waitpid(pid: i32, status: *mut i32, options: i32) -> i32;
 }
 
-const SIGKILL: i32 = 9;
+pub const SIGKILL: i32 = 9;
+pub const SIGTERM: i32 = 15;
+
+/// Ends this process.
+pub fn end_by(signal: i32) -> ! {
+    // SAFETY: takes any number.
+    unsafe { raise(signal) };
+    unreachable!("it is not handled")
+}
 
 /// Whether this is true in a child of fork, which ends at once, whatever else is in the process.
 pub fn is_so_in_a_child(check: impl FnOnce() -> bool) -> bool {
