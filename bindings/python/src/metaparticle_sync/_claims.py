@@ -299,12 +299,15 @@ class Claimant:
 
         A block may be left by another thread than it was entered by, as in thread pools.
         """
-        here, owner = self._here, self._owner()
+        here = self._here
         with here.mutex:
-            mine = [claim for claim in here.entered if claim.owner == owner] or here.entered
-            if not mine:
+            if not here.entered:
                 return None
-            claim = mine[-1]
+            claim = here.entered[-1]
+            if len(here.entered) > 1:
+                owner = self._owner()
+                own = (other for other in reversed(here.entered) if other.owner == owner)
+                claim = next(own, claim)
             here.entered.remove(claim)
             return claim if claim in here.claims else None
 

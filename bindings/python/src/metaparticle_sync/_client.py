@@ -160,10 +160,13 @@ class Client:
             self.pump.requests.pop(number, None)
             raise
 
-    def ask(self, call: Callable[[int], object]) -> None:
-        """Make a call and wait for its end; who is interrupted need not wait for it."""
+    def ask(self, call: Callable[..., object], native: object, argument: object) -> None:
+        """Make a call of the C library, and wait for its end.
+
+        Who is interrupted need not wait for it.
+        """
         request = Awaited(self)
-        call(request.number)
+        call(native, request.number, argument)
         try:
             request.wait().result()
         except BaseException:
@@ -197,7 +200,7 @@ class Awaited:
     """A request whose asker waits in the C library, so that no other thread passes events on."""
 
     def __init__(self, client: Client) -> None:
-        self.number = client.number() | _native.MPSYNC_OP_AWAITED
+        self.number = next(client.pump.numbers) | _native.MPSYNC_OP_AWAITED
         self._queue = client.pump.queue
         self._told: list[tuple[Any, ...]] = []
 

@@ -144,7 +144,7 @@ class Held:
         if not handle.client.is_ours():
             raise NotHeld(f'"{self.name}" is held by the parent process', -7)
         try:
-            handle.client.ask(lambda n: handle.kind.release_start(self._native, n, self.grant))
+            handle.client.ask(handle.kind.release_start, self._native, self.grant)
         except NotHeld:
             self.look_for_loss()
             raise

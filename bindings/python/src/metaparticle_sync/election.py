@@ -194,9 +194,7 @@ class Election(Candidate):
     def set_value(self, value: Optional[str]) -> None:
         """Change what observers see of the present term."""
         handle = self._present().handle
-        handle.client.ask(
-            lambda n: _native.mpsync_election_set_value_start(handle.native, n, value)
-        )
+        handle.client.ask(_native.mpsync_election_set_value_start, handle.native, value)
         self._value = value
 
     def observe(self) -> Iterator[Optional[Leader]]:
