@@ -10,7 +10,6 @@ import java.io.File;
 import java.lang.ref.WeakReference;
 import java.net.URL;
 import java.net.URLClassLoader;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletionStage;
@@ -18,12 +17,9 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** What a collection, a closing and the end of a process take with them, and what they do not. */
 class LifetimeTest extends Store {
-  @TempDir Path folder;
-
   private static void collectUntil(BooleanSupplier done) throws InterruptedException {
     while (!done.getAsBoolean()) {
       System.gc();
@@ -124,7 +120,7 @@ class LifetimeTest extends Store {
   /** Work winds down in the program's own hooks: held until the last of them has ended. */
   @Test
   void heldWhileTheProgramShutsDown() throws Exception {
-    String file = "file:" + folder.resolve("locks.db");
+    String file = "file:" + folder + "/locks.db";
     Process program = start(Hooks.class, file);
     BufferedReader said = program.inputReader();
     assertEquals("held", said.readLine());

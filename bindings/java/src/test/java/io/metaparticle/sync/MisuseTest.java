@@ -9,7 +9,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -30,7 +29,6 @@ import java.util.logging.Logger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.function.Executable;
-import org.junit.jupiter.api.io.TempDir;
 
 /** What programs should not do, or not at such a moment: each has one clear rule. */
 class MisuseTest extends Store {
@@ -70,7 +68,7 @@ class MisuseTest extends Store {
   /** It keeps its term after stop, and a warning names it each ttl, until it returns. */
   @Test
   void workThatNeverReturns() throws Exception {
-    Election one = new Election("x", options().ttl(Duration.ofSeconds(3)));
+    Election one = new Election("x", options().ttl(Duration.ofSeconds(4)));
     CountDownLatch mayReturn = new CountDownLatch(1);
     Logger logger = Logger.getLogger("io.metaparticle.sync");
     Handler handler = new Telling();
@@ -175,7 +173,7 @@ class MisuseTest extends Store {
       one[0].shutdown();
       beside.join();
       told.clear();
-      lock().acquire(30, TimeUnit.SECONDS).release();
+      lock().acquire(60, TimeUnit.SECONDS).release();
     }
   }
 
@@ -263,8 +261,8 @@ class MisuseTest extends Store {
       candidate.campaign(null);
       Observation observation = candidate.observe(leader -> {});
       atOnce(client::close, one::close, candidate::close, observation::close);
-      lock().acquire(30, TimeUnit.SECONDS).release();
-      new Lock("y", url).acquire(30, TimeUnit.SECONDS).release();
+      lock().acquire(60, TimeUnit.SECONDS).release();
+      new Lock("y", url).acquire(60, TimeUnit.SECONDS).release();
     }
   }
 
@@ -279,7 +277,7 @@ class MisuseTest extends Store {
       assertFalse(one.isHeld() || held != null && held.isHeld());
       assertClosed(one::lock);
     }
-    assertTrue(lock().tryLock(30, TimeUnit.SECONDS));
+    assertTrue(lock().tryLock(60, TimeUnit.SECONDS));
   }
 
   /** An election that is closed as it begins to lead leads no more, or never does. */
@@ -291,7 +289,7 @@ class MisuseTest extends Store {
       one.close();
       assertTrue(leads.thrown() == null || isClosed(leads.thrown()), () -> "" + thrown(leads));
     }
-    assertTrue(lock().tryLock(30, TimeUnit.SECONDS));
+    assertTrue(lock().tryLock(60, TimeUnit.SECONDS));
   }
 
   private static Throwable thrown(Beside beside) {
@@ -462,8 +460,8 @@ class MisuseTest extends Store {
           atOnce(one.client::close, () -> cut.accept(one));
           one.assertEnded();
           held.release();
-          lock().acquire(30, TimeUnit.SECONDS).release();
-          new Lock("y", url).acquire(30, TimeUnit.SECONDS).release();
+          lock().acquire(60, TimeUnit.SECONDS).release();
+          new Lock("y", url).acquire(60, TimeUnit.SECONDS).release();
           one.workMayEnd.countDown();
         }
       }
@@ -500,13 +498,11 @@ class MisuseTest extends Store {
       begun.await();
       atOnce(client::close, client::close);
       assertTrue(isClosed(leads.thrown()), () -> "" + thrown(leads));
-      lock().acquire(30, TimeUnit.SECONDS).release();
+      lock().acquire(60, TimeUnit.SECONDS).release();
     }
   }
 
   // ---- Exits ----
-
-  @TempDir Path folder;
 
   /** What ends a process; in the state that it is told, with the code that it ends with. */
   private enum Way {
@@ -539,7 +535,7 @@ class MisuseTest extends Store {
   @Test
   @Timeout(300)
   void exits() throws Exception {
-    String file = "file:" + folder.resolve("locks.db");
+    String file = "file:" + folder + "/locks.db";
     for (State state : State.values()) {
       List<Process> programs = new ArrayList<>();
       List<Lock> names = new ArrayList<>();
@@ -558,7 +554,7 @@ class MisuseTest extends Store {
         assertEquals(way.code, program.waitFor(), state + " " + way);
         Lock lock = names.get(way.ordinal());
         lock.close();
-        new Lock(state + " " + way, file).acquire(30, TimeUnit.SECONDS).release();
+        new Lock(state + " " + way, file).acquire(60, TimeUnit.SECONDS).release();
       }
     }
   }
@@ -603,10 +599,10 @@ class MisuseTest extends Store {
   @Test
   @Timeout(300)
   void exitsInTheWork() throws Exception {
-    String file = "file:" + folder.resolve("locks.db");
+    String file = "file:" + folder + "/locks.db";
     Process program = start(EndsInTheWork.class, file);
     assertEquals(7, program.waitFor());
-    new Lock("x", file).acquire(30, TimeUnit.SECONDS).release();
+    new Lock("x", file).acquire(60, TimeUnit.SECONDS).release();
   }
 
   static final class EndsInTheWork {
@@ -619,7 +615,7 @@ class MisuseTest extends Store {
   @Test
   @Timeout(300)
   void childProcesses() throws Exception {
-    String file = "file:" + folder.resolve("locks.db");
+    String file = "file:" + folder + "/locks.db";
     for (State state : State.values()) {
       Lock holder = new Lock(state.name(), file);
       if (state == State.STANDING) {
@@ -631,7 +627,7 @@ class MisuseTest extends Store {
       program.destroyForcibly().waitFor();
       assertTrue(child.isAlive());
       holder.close();
-      new Lock(state.name(), file).acquire(30, TimeUnit.SECONDS).release();
+      new Lock(state.name(), file).acquire(60, TimeUnit.SECONDS).release();
       child.destroyForcibly();
     }
   }

@@ -1,7 +1,10 @@
 package io.metaparticle.sync;
 
 import io.metaparticle.sync.internal.Native;
+import java.io.File;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,7 +20,29 @@ import org.junit.jupiter.api.Timeout;
 abstract class Store {
   private static final AtomicInteger STORES = new AtomicInteger();
 
+  /**
+   * Of this test's own. A client that nobody refers to any more may still be closing when it is
+   * removed, and write; for TempDir that would be a failure.
+   */
+  final File folder = newFolder();
+
   String url;
+
+  private static File newFolder() {
+    try {
+      return Files.createTempDirectory("mpsync-").toFile();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @AfterEach
+  void theFolderGoes() {
+    for (File file : folder.listFiles()) {
+      file.delete();
+    }
+    folder.delete();
+  }
 
   @BeforeEach
   void aStoreThatNobodyElseHas() {
