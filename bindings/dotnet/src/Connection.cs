@@ -1,7 +1,6 @@
 using System;
 using System.Collections.Concurrent;
 using System.Collections.Generic;
-using System.Diagnostics;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -180,7 +179,7 @@ namespace Metaparticle.Sync
         private void Dispatch(Event told)
         {
             if (told.Type == mpsync_event_type.MPSYNC_EVENT_LOG)
-                log.Tell(() => Trace.TraceWarning("metaparticle-sync: " + told.Message));
+                log.Tell(() => Teller.Warn(told.Message));
             else if (told.Op == 0 && grants.TryGetValue(told.Grant, out var held))
                 held.EndUnasked(told.Reason);
             else if (told.GoesOn ? requests.TryGetValue(told.Op, out var request) : requests.TryRemove(told.Op, out request))

@@ -136,7 +136,7 @@ namespace Metaparticle.Sync
         public void Resign() => handle.RequirePresent().Release();
 
         /// <summary>End the waiting of another thread, which then throws; a run is stopped.</summary>
-        public void Cancel() => handle.Calls.Cancel();
+        public void Cancel() => handle.Cancel();
 
         /// <summary>Whether this candidate leads now.</summary>
         public bool IsLeader => handle.IsHeldNow;
@@ -169,7 +169,8 @@ namespace Metaparticle.Sync
 #endif
         {
             var first = new TaskCompletionSource<Leader>(TaskCreationOptions.RunContinuationsAsynchronously);
-            using (new Observation(handle, leader => first.TrySetResult(leader), () => first.TrySetCanceled()))
+            using (new Observation(
+                handle, leader => first.TrySetResult(leader), () => first.TrySetException(handle.Closed())))
                 return await first.Task.ConfigureAwait(false);
         }
 

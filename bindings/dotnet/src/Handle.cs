@@ -82,11 +82,16 @@ namespace Metaparticle.Sync
             lock (this)
             {
                 if (disposed)
-                    throw SyncException.Of(SyncException.Closed, "\"" + Name + "\" is disposed");
+                    throw Closed();
                 start();
                 latest = request;
             }
         }
+
+        internal Exception Closed() =>
+            SyncException.Of(SyncException.Closed, "\"" + Name + "\" is disposed, or its client");
+
+        internal void Cancel() => SyncException.IfOpen(Calls.Cancel);
 
         internal Held Take(byte[] value, long waitMs)
         {

@@ -1,5 +1,4 @@
 using System;
-using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Threading;
 using System.Threading.Tasks;
@@ -150,7 +149,7 @@ namespace Metaparticle.Sync
             }
             catch (SyncException tooLate)
             {
-                Trace.TraceWarning("metaparticle-sync: " + tooLate.Message + " at the end of its block");
+                Teller.Warn(tooLate.Message + " at the end of its block");
             }
         }
 
@@ -165,7 +164,7 @@ namespace Metaparticle.Sync
             }
             catch (SyncException tooLate)
             {
-                Trace.TraceWarning("metaparticle-sync: " + tooLate.Message + " at the end of its block");
+                Teller.Warn(tooLate.Message + " at the end of its block");
             }
         }
 #endif

@@ -164,7 +164,7 @@ namespace Metaparticle.Sync
         }
 
         /// <summary>End the waiting of another thread, which then throws.</summary>
-        public void Cancel() => handle.Calls.Cancel();
+        public void Cancel() => handle.Cancel();
 
         /// <summary>Whether this object holds it now.</summary>
         public bool IsHeld => handle.IsHeldNow;

@@ -1,3 +1,4 @@
+#define TRACE // whatever the compiler is told: what goes wrong here is said
 using System;
 using System.Collections.Generic;
 using System.Diagnostics;
@@ -56,9 +57,9 @@ namespace Metaparticle.Sync
             }
         }
 
-        internal static void Report(Exception thrown)
-        {
+        internal static void Report(Exception thrown) =>
             Trace.TraceError("metaparticle-sync: a callback threw " + thrown);
-        }
+
+        internal static void Warn(string text) => Trace.TraceWarning("metaparticle-sync: " + text);
     }
 }

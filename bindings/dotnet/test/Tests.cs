@@ -10,7 +10,7 @@ using Metaparticle.Sync;
 using Lock = Metaparticle.Sync.Lock; // System.Threading has one of its own
 
 /// <summary>
-/// Runs each method of <see cref="SyncTests"/>, or those that are named, and says what failed. With an end and a URL it
+/// Runs each method of <see cref="SyncTests"/>, or those that are named, and says what failed. With "end" it
 /// is a program of <see cref="Endings"/>.
 /// </summary>
 internal static class Program
@@ -18,7 +18,7 @@ internal static class Program
     private static int Main(string[] names)
     {
         if (names.Length > 1 && names[0] == "end")
-            return Endings.Play(names[1], names[2]);
+            return Endings.Play(names[1], names[2], names[3], names[4]);
         var failed = 0;
         var tests = typeof(SyncTests).GetMethods(
             BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly)
