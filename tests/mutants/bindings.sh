@@ -2,7 +2,7 @@
 # What a language's tier has built, built again after a change to the binding's sources, and one of its tests run.
 # Nothing here needs a network. bindings.sh build LANGUAGE | bindings.sh test LANGUAGE [NAME]
 #
-# A name is: python MODULE.Class.test, node TITLE, java Class#method, dotnet Method, rust TARGET::test (TARGET: a
+# A name is: python MODULE.Class.test, node TITLE, java [MODULE/]Class#method, dotnet Method, rust TARGET::test (TARGET: a
 # file of tests/, or lib), go Test. Without a name: all of them.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -19,8 +19,23 @@ test_node() {
 		test/ | at_least_one '^# pass [1-9]'
 }
 
-build_java() { mvn -o -q -B -f bindings/java test-compile; }
-test_java() { mvn -o -q -B -f bindings/java surefire:test ${1:+"-Dtest=$1"}; }
+# A framework's module is built and tested over the package itself, of which no test is meant then.
+in_module() { # PHASE MODULE/Class#method
+	mvn -o -q -B -f bindings/java/frameworks -pl "${2%%/*}" -am "$1" "-Dtest=${2#*/}" \
+		-Dsurefire.failIfNoSpecifiedTests=false
+}
+build_java() {
+	case ${1:-} in
+	*/*) in_module test-compile "$1" ;;
+	*) mvn -o -q -B -f bindings/java test-compile ;;
+	esac
+}
+test_java() {
+	case ${1:-} in
+	*/*) in_module test "$1" ;;
+	*) mvn -o -q -B -f bindings/java surefire:test ${1:+"-Dtest=$1"} ;;
+	esac
+}
 
 build_dotnet() { dotnet_tests; }
 test_dotnet() { mono build/dotnet/tests.exe "$@"; }
