@@ -45,3 +45,15 @@ __attribute__((constructor)) static void register_exit(void)
 #endif
 
 %include "../include/mpsync.h"
+
+#if defined(SWIGJAVA) || defined(SWIGCSHARP)
+%inline %{
+/* A lock or an election, by the type that has the calls of both: an election is a lock with a value. */
+static mpsync_election *mpsync_handle_new(mpsync_client *client, const char *name,
+    const mpsync_options *options, int32_t is_election, mpsync_error *error)
+{
+	return is_election ? mpsync_election_new(client, name, options, error)
+	                   : (mpsync_election *)mpsync_lock_new(client, name, options, error);
+}
+%}
+#endif

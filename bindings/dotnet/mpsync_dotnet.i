@@ -71,7 +71,6 @@ SWIGEXPORT const char *SWIGSTDCALL mpsync_take_failure(void)
   }
 %}
 %enddef
-FREED(mpsync_lock)
 FREED(mpsync_election)
 
 /* Ending in NUL; null is NULL. */

@@ -50,7 +50,7 @@ namespace Metaparticle.Sync
 
         private Election(string name, Connection connection, Options options, Action elected, Action terminate)
         {
-            handle = new Handle(name, connection, options, (client, text, set) => new NativeElection(client, text, set))
+            handle = new Handle(name, connection, options, true)
             {
                 OnWaiting = TellWaiting
             };
@@ -147,7 +147,7 @@ namespace Metaparticle.Sync
             var text = Text.ToC("value", value);
             var request = new Request();
             handle.Connection.StartAwaited(
-                request, number => ((NativeElection)handle.Calls).SetValue(number, text));
+                request, number => Native.mpsync_election_set_value_start(handle.Own, number, text));
             Request.Check(handle.Connection.Await(request));
         }
 

@@ -13,16 +13,14 @@ namespace Metaparticle.Sync
         internal readonly Connection Connection;
         internal readonly string Name;
         internal readonly long WaitMs;
-        internal readonly Natives Calls;
+        internal readonly SWIGTYPE_p_mpsync_election Own; // or a lock: see mpsync_handle_new
         internal readonly Teller Teller = new Teller();
         private volatile Held present;
         private Request latest; // what asks for the name, or asked last
         private bool disposed;
 
         /// <summary>On the connection, with a user more, that the caller gives.</summary>
-        internal Handle(
-            string name, Connection connection, Options options,
-            Func<SWIGTYPE_p_mpsync_client, byte[], SWIGTYPE_p_mpsync_options, Natives> create)
+        internal Handle(string name, Connection connection, Options options, bool isElection)
         {
             Name = name;
             WaitMs = options.WaitMs;
@@ -31,9 +29,10 @@ namespace Metaparticle.Sync
             {
                 var text = Text.ToC("name", name);
                 settings = options.ToC();
-                Natives made = null;
-                connection.With(client => made = create(client, text, settings));
-                Calls = made;
+                SWIGTYPE_p_mpsync_election made = null;
+                connection.With(
+                    client => made = Native.mpsync_handle_new(client, text, settings, isElection ? 1 : 0));
+                Own = made;
                 Connection = connection;
             }
             finally
@@ -91,12 +90,15 @@ namespace Metaparticle.Sync
         internal Exception Closed() =>
             SyncException.Of(SyncException.Closed, "\"" + Name + "\" is disposed, or its client");
 
-        internal void Cancel() => SyncException.IfOpen(Calls.Cancel);
+        internal void Cancel() => SyncException.IfOpen(() => Native.mpsync_election_cancel(Own));
+
+        private Action<ulong> Taken(byte[] value, long waitMs) =>
+            number => Native.mpsync_election_campaign_start(Own, number, value, waitMs);
 
         internal Held Take(byte[] value, long waitMs)
         {
             var request = new Taking(this);
-            Ask(request, () => Connection.StartAwaited(request, number => Calls.Take(number, value, waitMs)));
+            Ask(request, () => Connection.StartAwaited(request, Taken(value, waitMs)));
             return request.Result(Connection.Await(request));
         }
 
@@ -105,7 +107,7 @@ namespace Metaparticle.Sync
         {
             cancellation.ThrowIfCancellationRequested();
             var request = new Taking(this);
-            Ask(request, () => Connection.Start(request, number => Calls.Take(number, value, waitMs)));
+            Ask(request, () => Connection.Start(request, Taken(value, waitMs)));
             Event told;
             using (cancellation.Register(request.Withdraw))
                 told = await request.Ended.ConfigureAwait(false);

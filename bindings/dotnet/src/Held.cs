@@ -42,10 +42,11 @@ namespace Metaparticle.Sync
         /// <summary>
         /// Whether this very grant is held now. Compares with the clock, so it is right after any pause.
         /// </summary>
-        public bool IsHeld => handle.Calls.IsHeld(grant);
+        public bool IsHeld => Native.mpsync_election_is_leader(handle.Own, grant) != 0;
 
         /// <summary>How long the right lasts unless it is renewed; zero when it is not held.</summary>
-        public TimeSpan Remaining => TimeSpan.FromMilliseconds(handle.Calls.RemainingMs(grant));
+        public TimeSpan Remaining =>
+            TimeSpan.FromMilliseconds(Native.mpsync_election_remaining_ms(handle.Own, grant));
 
         /// <summary>Cancelled when this grant was lost; never, when it is released.</summary>
         public CancellationToken Lost => lost.Token;
@@ -114,14 +115,14 @@ namespace Metaparticle.Sync
         private void StartRelease(ulong number)
         {
             Forget();
-            handle.Calls.Release(number, grant);
+            Native.mpsync_election_resign_start(handle.Own, number, grant);
         }
 
         /// <summary>Ask for the end of a term, which ends with its work, that may be what asks.</summary>
         private bool Leave()
         {
             if (IsTerm)
-                handle.Calls.Release(0, grant);
+                Native.mpsync_election_resign_start(handle.Own, 0, grant);
             return IsTerm;
         }
 
@@ -172,7 +173,7 @@ namespace Metaparticle.Sync
         /// <summary>Tells of a loss whose event has not been read yet.</summary>
         internal void LookForLoss()
         {
-            var reason = handle.Calls.LostReason(grant);
+            var reason = Native.mpsync_election_lost_reason(handle.Own, grant);
             if (reason != 0)
                 Lose(reason);
         }

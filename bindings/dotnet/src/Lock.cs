@@ -42,7 +42,7 @@ namespace Metaparticle.Sync
 
         private Lock(string name, Connection connection, Options options)
         {
-            handle = new Handle(name, connection, options, (client, text, set) => new NativeLock(client, text, set))
+            handle = new Handle(name, connection, options, false)
             {
                 OnLost = TellLost,
                 OnWaiting = TellWaiting

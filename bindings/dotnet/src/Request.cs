@@ -77,7 +77,7 @@ namespace Metaparticle.Sync
                 withdrawn = true;
                 held?.Forget();
             }
-            SyncException.IfOpen(() => handle.Calls.Withdraw(Number));
+            SyncException.IfOpen(() => Native.mpsync_election_withdraw(handle.Own, Number));
         }
 
         internal Held Result(Event told)

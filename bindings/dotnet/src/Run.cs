@@ -12,7 +12,6 @@ namespace Metaparticle.Sync
     internal sealed class Run : Request
     {
         private readonly Handle handle;
-        private readonly NativeElection election;
         private readonly SemaphoreSlim arrived = new SemaphoreSlim(0);
         private Held term;
         private Held next;
@@ -22,7 +21,6 @@ namespace Metaparticle.Sync
         internal Run(Handle handle)
         {
             this.handle = handle;
-            election = (NativeElection)handle.Calls;
             Number = handle.Connection.Number(); // known before it begins, for it may be stopped before
             Progress = Take;
         }
@@ -36,8 +34,8 @@ namespace Metaparticle.Sync
             handle.Connection.Enter();
             try
             {
-                handle.Ask(
-                    this, () => handle.Connection.Start(this, number => election.RunStart(number, value, waitMs)));
+                handle.Ask(this, () => handle.Connection.Start(
+                    this, number => Native.mpsync_election_run_start(handle.Own, number, value, waitMs)));
                 return this;
             }
             catch
@@ -138,7 +136,7 @@ namespace Metaparticle.Sync
 
         internal void Stop()
         {
-            SyncException.IfOpen(() => election.RunStop(Number));
+            SyncException.IfOpen(() => Native.mpsync_election_run_stop(handle.Own, Number));
         }
 
         internal override void Withdraw()
@@ -148,7 +146,7 @@ namespace Metaparticle.Sync
 
         internal void TermDone(ulong grant, bool failed)
         {
-            SyncException.IfOpen(() => election.TermDone(grant, failed));
+            SyncException.IfOpen(() => Native.mpsync_election_term_done(handle.Own, grant, failed ? 1 : 0));
         }
     }
 }

@@ -2,7 +2,6 @@ package io.metaparticle.sync;
 
 import io.metaparticle.sync.internal.Native;
 import io.metaparticle.sync.internal.SWIGTYPE_p_mpsync_election;
-import io.metaparticle.sync.internal.SWIGTYPE_p_mpsync_lock;
 import io.metaparticle.sync.internal.mpsync_event_type;
 import java.lang.ref.Reference;
 import java.time.Duration;
@@ -20,8 +19,7 @@ import java.util.function.Supplier;
 final class Handle {
   final Connection connection;
   final String name;
-  private final SWIGTYPE_p_mpsync_lock lock;
-  private final SWIGTYPE_p_mpsync_election election;
+  private final SWIGTYPE_p_mpsync_election own; // or a lock: see mpsync_handle_new
   private final Runnable leave;
   private final AtomicBoolean used = new AtomicBoolean();
   private final Callbacks.InOrder waitings = new Callbacks.InOrder();
@@ -43,33 +41,22 @@ final class Handle {
         };
     try {
       byte[] bytes = Calls.utf8("name", name);
-      lock =
-          isElection
-              ? null
-              : options.with(
-                  set -> connection.with(client -> Native.mpsync_lock_new(client, bytes, set)));
-      election =
-          isElection
-              ? options.with(
-                  set -> connection.with(client -> Native.mpsync_election_new(client, bytes, set)))
-              : null;
+      own =
+          options.with(
+              set ->
+                  connection.with(
+                      client -> Native.mpsync_handle_new(client, bytes, set, isElection ? 1 : 0)));
     } catch (RuntimeException e) {
       leave.run();
       throw e;
     }
-    Connection.CLEANER.register(this, new Freeing(lock, election, leave));
+    Connection.CLEANER.register(this, new Freeing(own, leave));
   }
 
-  private record Freeing(
-      SWIGTYPE_p_mpsync_lock lock, SWIGTYPE_p_mpsync_election election, Runnable leave)
-      implements Runnable {
+  private record Freeing(SWIGTYPE_p_mpsync_election own, Runnable leave) implements Runnable {
     @Override
     public void run() {
-      if (election == null) {
-        Native.mpsync_lock_free(lock);
-      } else {
-        Native.mpsync_election_free(election);
-      }
+      Native.mpsync_election_free(own);
       leave.run();
     }
   }
@@ -180,11 +167,7 @@ final class Handle {
         withdrawn = true;
         granted = held;
       }
-      fencedUnlessClosed(
-          () ->
-              election == null
-                  ? Native.mpsync_lock_withdraw(lock, number)
-                  : Native.mpsync_election_withdraw(election, number));
+      fencedUnlessClosed(() -> Native.mpsync_election_withdraw(own, number));
       if (granted != null) {
         granted.forget();
       }
@@ -195,11 +178,7 @@ final class Handle {
     byte[] bytes = value == null ? null : Calls.utf8("value", value);
     return number -> {
       request.number = number;
-      fenced(
-          () ->
-              election == null
-                  ? Native.mpsync_lock_acquire_start(lock, number, waitMs)
-                  : Native.mpsync_election_campaign_start(election, number, bytes, waitMs));
+      fenced(() -> Native.mpsync_election_campaign_start(own, number, bytes, waitMs));
     };
   }
 
@@ -269,68 +248,46 @@ final class Handle {
   void setValue(String value) {
     byte[] bytes = value == null ? null : Calls.utf8("value", value);
     connection.ask(
-        number -> fenced(() -> Native.mpsync_election_set_value_start(election, number, bytes)));
+        number -> fenced(() -> Native.mpsync_election_set_value_start(own, number, bytes)));
   }
 
   void cancel() {
-    fencedUnlessClosed(
-        () ->
-            election == null
-                ? Native.mpsync_lock_cancel(lock)
-                : Native.mpsync_election_cancel(election));
+    fencedUnlessClosed(() -> Native.mpsync_election_cancel(own));
   }
 
   void releaseStart(long number, long grant) {
-    fenced(
-        () ->
-            election == null
-                ? Native.mpsync_lock_release_start(lock, number, grant)
-                : Native.mpsync_election_resign_start(election, number, grant));
+    fenced(() -> Native.mpsync_election_resign_start(own, number, grant));
   }
 
   /** Ask for terms until runStop; what becomes of them is told to the request. */
   void runStart(Request run, long number, String value, long waitMs) {
     byte[] bytes = value == null ? null : Calls.utf8("value", value);
     connection.start(
-        run,
-        number,
-        op -> fenced(() -> Native.mpsync_election_run_start(election, op, bytes, waitMs)));
+        run, number, op -> fenced(() -> Native.mpsync_election_run_start(own, op, bytes, waitMs)));
   }
 
   void runStop(long number) {
-    fencedUnlessClosed(() -> Native.mpsync_election_run_stop(election, number));
+    fencedUnlessClosed(() -> Native.mpsync_election_run_stop(own, number));
   }
 
   void termDone(long grant, boolean failed) {
-    fencedUnlessClosed(() -> Native.mpsync_election_term_done(election, grant, failed ? 1 : 0));
+    fencedUnlessClosed(() -> Native.mpsync_election_term_done(own, grant, failed ? 1 : 0));
   }
 
   boolean isHeld(long grant) {
     try {
-      return (election == null
-              ? Native.mpsync_lock_is_held(lock, grant)
-              : Native.mpsync_election_is_leader(election, grant))
-          != 0;
+      return Native.mpsync_election_is_leader(own, grant) != 0;
     } finally {
       Reference.reachabilityFence(this);
     }
   }
 
   Duration remaining(long grant) {
-    return Duration.ofMillis(
-        fenced(
-            () ->
-                election == null
-                    ? Native.mpsync_lock_remaining_ms(lock, grant)
-                    : Native.mpsync_election_remaining_ms(election, grant)));
+    return Duration.ofMillis(fenced(() -> Native.mpsync_election_remaining_ms(own, grant)));
   }
 
   int lostReason(long grant) {
-    return fenced(
-        () ->
-            election == null
-                ? Native.mpsync_lock_lost_reason(lock, grant)
-                : Native.mpsync_election_lost_reason(election, grant));
+    return fenced(() -> Native.mpsync_election_lost_reason(own, grant));
   }
 
   /** Release what it has, or take back what it asks for; nothing is asked of it any more. */
