@@ -16,7 +16,7 @@ func TestWorkThatGoesOn(t *testing.T) {
 	t.Parallel()
 	store, book := storeOf(t), &logbook{}
 	ctx, stop := context.WithCancel(context.Background())
-	candidate := must(NewCandidate("x", WithURL(store), WithLogger(book.logger()), WithTTL(time.Second)))
+	candidate := must(NewCandidate("x", WithURL(store), WithLogger(book.logger()), WithTTL(4*time.Second)))
 	err := candidate.Lead(ctx, "", func(context.Context, *Held) error {
 		stop()
 		eventually(t, "it is told", func() bool { return book.count("still at work") > 0 })

@@ -10,9 +10,9 @@ use std::sync::{mpsc, Arc, Barrier};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
-use support::{block_on, candidate, drive, fresh, fresh_url, lock};
+use support::{block_on, brief, candidate, drive, fresh, fresh_url, lock};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A client of its own, and options for it.
 fn own_client(url: &str) -> (Client, Options) {
@@ -143,7 +143,7 @@ fn two_loops_after_a_dropped_one() {
 /// Work that panics before it is a future is work that failed.
 #[test]
 fn a_panic_before_the_future() {
-    let one = candidate(&fresh().ttl(Duration::from_millis(1500)));
+    let one = candidate(&brief(&fresh_url()));
     let mut terms = 0;
     let led = block_on(one.lead_async("", |_| {
         terms += 1;
