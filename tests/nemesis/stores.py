@@ -67,7 +67,7 @@ class File(Store):
         self.disk.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "small", str(self.disk)], check=True)
         self.path = f"{self.disk}/locks.db"
-        self.url = f"file:{self.path}?ttl=1s"
+        self.url = f"file:{self.path}?ttl=2s"
 
     def end(self):
         super().end()
@@ -127,7 +127,7 @@ class Elector(File):
         return Case().http(port, "GET", "/healthz")[0] == 200
 
     def contenders(self, history):
-        urls = [f"http://127.0.0.1:{port}?ttl=1s" for port in (*self.ports, *self.relays)]
+        urls = [f"http://127.0.0.1:{port}?ttl=2s" for port in (*self.ports, *self.relays)]
         return [Contender(history, urls[0], clocks=self.clocks(0, RATES_PPM[0])),
                 Contender(history, urls[3], clocks=self.clocks(1, RATES_PPM[2])),
                 Contender(history, self.url), Python(history, urls[2]),
@@ -303,8 +303,9 @@ class Kubernetes(Store):
         return nothing
 
     def kubectl(self, *words):
-        subprocess.run([find("kubectl"), "--kubeconfig", self.configs[0], "--request-timeout", "2s", *words],
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30, check=False)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run([find("kubectl"), "--kubeconfig", self.configs[0], "--request-timeout", "2s", *words],
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30, check=False)
         return nothing
 
 
