@@ -52,7 +52,7 @@ tier_build_tsan() { configure_and_build tsan; }
 tier_build_coverage() { configure_and_build coverage; }
 
 # A tier that hangs is ended, so that what it said so far is seen.
-longest_s=1800
+longest_s=2700
 
 end_what_runs() {
 	for tier in $running; do
