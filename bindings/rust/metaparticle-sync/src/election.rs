@@ -50,7 +50,8 @@ impl<'a> Election<'a> {
         leader: Box<dyn FnMut() + Send + 'a>,
         follower: Box<dyn FnMut() + Send + 'a>,
     ) -> Election<'a> {
-        let mut election = Election::open(name.into(), &Options::new().url(&uri.into()));
+        let uri: String = uri.into();
+        let mut election = Election::open(name.into(), &Options::new().url(uri));
         election.add_handler(Handler::Leader, leader);
         election.add_handler(Handler::Follower, follower);
         election

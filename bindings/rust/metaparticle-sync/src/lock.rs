@@ -29,7 +29,8 @@ impl Lock {
     /// ttl is one and a half times as long. What is wrong is told by the first call.
     pub fn new<S: Into<String>>(name: S, base_uri: S, interval_s: u64) -> Lock {
         let interval = Duration::from_secs(interval_s.clamp(1, 40_000));
-        let options = Options::new().url(&base_uri.into()).ttl(interval * 3 / 2);
+        let uri: String = base_uri.into();
+        let options = Options::new().url(uri).ttl(interval * 3 / 2);
         let handle = Handle::open(&name.into(), &options, native::Handle::lock);
         Lock { handle, interval_ms: milliseconds(interval) }
     }
