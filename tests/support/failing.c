@@ -22,7 +22,7 @@ char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t most);
 int __wrap_asprintf(char **text, const char *format, ...);
 
-static bool fails(void)
+bool failing_this(void)
 {
 	if (atomic_load(&left) < 0 || atomic_fetch_sub(&left, 1) > 1)
 		return false;
@@ -34,17 +34,17 @@ static bool fails(void)
 
 void *__wrap_malloc(size_t size)
 {
-	return fails() ? NULL : __real_malloc(size);
+	return failing_this() ? NULL : __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-	return fails() ? NULL : __real_calloc(count, size);
+	return failing_this() ? NULL : __real_calloc(count, size);
 }
 
 void *__wrap_realloc(void *memory, size_t size)
 {
-	return fails() ? NULL : __real_realloc(memory, size);
+	return failing_this() ? NULL : __real_realloc(memory, size);
 }
 
 char *__wrap_strndup(const char *text, size_t most)
@@ -69,7 +69,7 @@ int __wrap_asprintf(char **text, const char *format, ...)
 	va_list arguments;
 	int length;
 
-	if (fails())
+	if (failing_this())
 		return -1;
 	va_start(arguments, format);
 	length = vasprintf(text, format, arguments);

@@ -11,6 +11,8 @@
 void failing_install(bool libevent);
 /* The nth allocation from now on fails, and with it those behind it, `count` in all. */
 void failing_from(long nth, long count);
+/* For what a library allocates that has no hook: does this one fail? */
+bool failing_this(void);
 /* From now on none fails. Whether one did since failing_from. */
 bool failing_end(void);
 

@@ -119,7 +119,8 @@ static void arm_further(struct http *http, uint64_t at_ms)
 	if (at_ms >= http->further_at_ms)
 		return;
 	http->further_at_ms = at_ms;
-	evtimer_add(http->further, &after);
+	if (evtimer_add(http->further, &after) != 0)
+		event_active(http->further, EV_TIMEOUT, 0);
 }
 
 static void send_further(struct http_call *call)

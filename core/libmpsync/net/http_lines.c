@@ -51,23 +51,51 @@ static void on_timer(evutil_socket_t descriptor, short what, void *context)
 	act(context, CURL_SOCKET_TIMEOUT, 0);
 }
 
+/* It ends without curl, and its caller is told from the loop. */
+static void end_try(struct http_try *try, CURLcode code, const char *problem)
+{
+	try->code = code;
+	strcpy(try->problem, problem);
+	http_move_try(try, &try->call->http->finished);
+	event_active(try->call->http->tell, EV_TIMEOUT, 0);
+}
+
+/* NULL without memory. */
+static struct event *socket_event(struct line *line, curl_socket_t descriptor, int what)
+{
+	const short flags = (short)(EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) |
+	                            (what & CURL_POLL_OUT ? EV_WRITE : 0));
+	struct event *event =
+	    event_new(line->http->loop->base, descriptor, flags, on_socket_ready, line);
+
+	if (event && event_add(event, NULL) == 0)
+		return event;
+	if (event)
+		event_free(event);
+	return NULL;
+}
+
+/* Nothing that comes over the socket would be noticed: whoever has it ends, and the line with it. */
+static void lose_socket(struct line *line, CURL *easy)
+{
+	struct http_try *try = NULL;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&try);
+	if (try)
+		end_try(try, CURLE_OUT_OF_MEMORY, "");
+	line_hangs(line);
+}
+
 static int watch_socket(CURL *easy, curl_socket_t descriptor, int what, void *context, void *data)
 {
 	struct line *line = context;
 	struct event *event = data;
 
-	(void)easy;
 	if (event)
 		event_free(event);
-	event = NULL;
-	if (what != CURL_POLL_REMOVE) {
-		const short flags = (short)(EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) |
-		                            (what & CURL_POLL_OUT ? EV_WRITE : 0));
-
-		event = event_new(line->http->loop->base, descriptor, flags, on_socket_ready, line);
-		if (event)
-			event_add(event, NULL);
-	}
+	event = what == CURL_POLL_REMOVE ? NULL : socket_event(line, descriptor, what);
+	if (!event && what != CURL_POLL_REMOVE)
+		lose_socket(line, easy);
 	curl_multi_assign(line->multi, descriptor, event);
 	return 0;
 }
@@ -80,8 +108,8 @@ static int set_timer(CURLM *multi, long timeout_ms, void *context)
 	(void)multi;
 	if (timeout_ms < 0)
 		evtimer_del(line->timer);
-	else
-		evtimer_add(line->timer, &after);
+	else if (evtimer_add(line->timer, &after) != 0)
+		event_active(line->timer, EV_TIMEOUT, 0); /* curl finds out itself what is due */
 	return 0;
 }
 
@@ -164,10 +192,7 @@ void line_hangs(struct line *line)
 		next = TAILQ_NEXT(try, link);
 		if (try->line != line || !try->call->request.data)
 			continue;
-		try->code = CURLE_GOT_NOTHING;
-		strcpy(try->problem, "its connection hung, and was replaced");
-		http_move_try(try, &http->finished);
-		event_active(http->tell, EV_TIMEOUT, 0);
+		end_try(try, CURLE_GOT_NOTHING, "its connection hung, and was replaced");
 	}
 }
 
