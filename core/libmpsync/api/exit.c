@@ -54,7 +54,7 @@ void client_delist(mpsync_client *client)
 	if (!client->enlisted || !fork_mark_is_ours(client->mark))
 		return;
 	pthread_mutex_lock(&mutex);
-	SINGLY_REMOVE(first, client);
+	SINGLY_REMOVE_IF_THERE(first, client);
 	client->enlisted = false;
 	pthread_mutex_unlock(&mutex);
 }

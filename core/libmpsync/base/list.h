@@ -11,8 +11,17 @@
 		(first) = (item);                                                                          \
 	} while (0)
 
-/* Walks to the item; does nothing if it does not stand in the list. */
+/* Walks to the item, which stands in the list. */
 #define SINGLY_REMOVE(first, item)                                                                 \
+	do {                                                                                           \
+		__typeof__(first) *item_link = &(first);                                                   \
+		while (*item_link != (item))                                                               \
+			item_link = &(*item_link)->next;                                                       \
+		*item_link = (item)->next;                                                                 \
+	} while (0)
+
+/* Does nothing if the item does not stand in the list. */
+#define SINGLY_REMOVE_IF_THERE(first, item)                                                        \
 	do {                                                                                           \
 		__typeof__(first) *item_link = &(first);                                                   \
 		while (*item_link && *item_link != (item))                                                 \

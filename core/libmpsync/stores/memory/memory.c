@@ -392,7 +392,7 @@ static void memory_unshare(struct memory *memory)
 static void detach(struct backend *backend)
 {
 	pthread_mutex_lock(&backend->memory->mutex);
-	SINGLY_REMOVE(backend->memory->backends, backend);
+	SINGLY_REMOVE_IF_THERE(backend->memory->backends, backend);
 	pthread_mutex_unlock(&backend->memory->mutex);
 }
 

@@ -128,7 +128,7 @@ static void plan_sweep(struct records *records, const struct watched_name *watch
 
 static void leave_line(struct watched_name *watched, struct task *task)
 {
-	SINGLY_REMOVE(watched->waiting, task);
+	SINGLY_REMOVE_IF_THERE(watched->waiting, task);
 }
 
 /* The task needs nothing of the name any more. */

@@ -58,7 +58,7 @@ static void linger(struct task *task, const struct record *record)
 
 void withdraw_end_linger(struct task *task)
 {
-	SINGLY_REMOVE(task->records->lingering, task);
+	SINGLY_REMOVE_IF_THERE(task->records->lingering, task);
 }
 
 void records_remove_lingered(struct records *records)

@@ -328,7 +328,7 @@ void sqlite_file_close(struct sqlite_file *file)
 		return;
 	pthread_mutex_lock(&table_mutex);
 	if (--file->users == 0) {
-		SINGLY_REMOVE(files, file);
+		SINGLY_REMOVE_IF_THERE(files, file);
 		free_file(file);
 	}
 	pthread_mutex_unlock(&table_mutex);
