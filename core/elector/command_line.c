@@ -53,8 +53,7 @@ int complain(int code, const char *format, ...)
 	length = strlen(line);
 	line[length++] = '\n';
 	fflush(stderr);
-	if (write(STDERR_FILENO, line, length) < 0)
-		return code;
+	(void)!write(STDERR_FILENO, line, length);
 	return code;
 }
 

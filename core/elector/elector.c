@@ -33,7 +33,9 @@
  */
 static const char *default_store(void)
 {
-	return getenv("KUBERNETES_SERVICE_HOST") ? "kubernetes:" : "file:";
+	const char *host = getenv("KUBERNETES_SERVICE_HOST");
+
+	return host && *host ? "kubernetes:" : "file:";
 }
 
 static void on_engine_timer(void *context)
@@ -162,7 +164,10 @@ static bool split_address(const char *text, char *address, size_t size, uint16_t
 	}
 	if (length >= size)
 		return false;
-	snprintf(address, size, "%.*s", (int)length, length ? text : "127.0.0.1");
+	if (length == 0)
+		snprintf(address, size, "127.0.0.1");
+	else
+		snprintf(address, size, "%.*s", (int)length, text);
 	*port = (uint16_t)number;
 	return true;
 }

@@ -1,6 +1,7 @@
 /* A credential plugin as kubectl runs it: what it prints, how it ends, and that it can be ended. */
 #include "unit.h"
 
+#include "failing.h"
 #include "stores/kubernetes/exec.h"
 
 #include <signal.h>
@@ -146,6 +147,53 @@ static void test_one_that_hangs_is_ended(void **state)
 	event_base_free(loop.base);
 }
 
+/* Goal: without memory it is not started, or said to have failed, and never told less than all of
+ * its cluster, heard by half, or waited for in vain. */
+static bool run_without_memory(struct loop *loop, const struct kube_config *config, long nth)
+{
+	struct answered answered = {.done = false};
+	char problem[400] = "";
+	bool failed;
+
+	failing_from(nth, 1);
+	if (kube_exec_start(loop, config, on_done, &answered, problem, sizeof problem))
+		while (!answered.done)
+			event_base_loop(loop->base, EVLOOP_ONCE);
+	else
+		assert_non_null(strstr(problem, "memory"));
+	failed = failing_end();
+	assert_true(failed || answered.done);
+	if (answered.done && !*answered.problem)
+		assert_string_equal(answered.token, "told");
+	else if (answered.done)
+		assert_null(strstr(answered.problem, "exit code"));
+	return failed;
+}
+
+static void test_without_memory(void **state)
+{
+	struct loop loop = {.base = event_base_new()};
+	struct kube_config config =
+	    config_of("for part in '\"kind\":\"ExecCredential\"' '\"apiVersion\":' "
+	              "'\"interactive\":false' '\"server\":\"https://server\"' "
+	              "'\"disable-compression\":true'; do "
+	              "case $KUBERNETES_EXEC_INFO in *\"$part\"*) ;; *) exit 9;; esac; done; "
+	              "test \"$SET\" = here || exit 8; " PRINT("{\"token\":\"told\"}"),
+	        "sh");
+	cJSON *variable = cJSON_CreateObject();
+
+	(void)state;
+	cJSON_AddStringToObject(variable, "name", "SET");
+	cJSON_AddStringToObject(variable, "value", "here");
+	cJSON_AddItemToArray(cJSON_AddArrayToObject((cJSON *)config.exec, "env"), variable);
+	clearenv();
+	setenv("PATH", "/bin:/usr/bin", 1);
+	for (long nth = 1; run_without_memory(&loop, &config, nth); nth++)
+		assert_true(nth < 2000);
+	cJSON_Delete((cJSON *)config.exec);
+	event_base_free(loop.base);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,8 +202,10 @@ int main(void)
 	    cmocka_unit_test(test_how_it_failed_is_said),
 	    cmocka_unit_test(test_what_cannot_be_started_is_said_with_its_hint),
 	    cmocka_unit_test(test_one_that_hangs_is_ended),
+	    cmocka_unit_test(test_without_memory),
 	};
 
+	failing_install(true);
 	alarm(120);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

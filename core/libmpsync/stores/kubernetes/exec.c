@@ -17,6 +17,8 @@
  * A plugin has this long: the old credential serves meanwhile, as the next one is asked for early.
  */
 #define LIMIT_S     60
+#define NO_ANSWER   "did not answer in 60 s"
+#define NO_MEMORY   "cannot be heard: out of memory"
 #define REAP_MS     10
 #define MOST_OUTPUT (256 * 1024)
 #define MOST_WORDS  4096
@@ -89,19 +91,19 @@ static void finish_with_output(struct kube_exec *exec, int ended)
 	cJSON_Delete(credential);
 }
 
-static void arm(struct kube_exec *exec, int ms)
+/* False without memory. */
+static bool arm(struct kube_exec *exec, int ms)
 {
 	const struct timeval after = {ms / 1000, ms % 1000 * 1000};
 
-	evtimer_add(exec->timer, &after);
+	return evtimer_add(exec->timer, &after) == 0;
 }
 
-static void give_up(struct kube_exec *exec)
+static void give_up(struct kube_exec *exec, const char *why)
 {
 	char problem[300];
 
-	snprintf(problem, sizeof problem, "the credential plugin %.150s did not answer in %d s",
-	    exec->command, LIMIT_S);
+	snprintf(problem, sizeof problem, "the credential plugin %.150s %s", exec->command, why);
 	kill(exec->pid, SIGKILL);
 	waitpid(exec->pid, NULL, 0);
 	exec->pid = 0;
@@ -119,9 +121,10 @@ static void reap(struct kube_exec *exec)
 
 	if (reaped == 0 && exec->waited_ms < LIMIT_S * 1000) {
 		exec->waited_ms += REAP_MS;
-		arm(exec, REAP_MS);
+		if (!arm(exec, REAP_MS))
+			give_up(exec, NO_MEMORY);
 	} else if (reaped == 0) {
-		give_up(exec);
+		give_up(exec, NO_ANSWER);
 	} else {
 		exec->pid = 0;
 		finish_with_output(exec, reaped > 0 ? ended : 0);
@@ -134,7 +137,7 @@ static void on_timer(evutil_socket_t descriptor, short what, void *context)
 
 	(void)descriptor, (void)what;
 	if (exec->readable)
-		give_up(exec);
+		give_up(exec, NO_ANSWER);
 	else
 		reap(exec);
 }
@@ -151,8 +154,10 @@ static void on_readable(evutil_socket_t descriptor, short what, void *context)
 		return;
 	if (length > 0 && exec->length + (size_t)length < MOST_OUTPUT) {
 		more = realloc(exec->output, exec->length + (size_t)length + 1);
-		if (!more)
+		if (!more) {
+			give_up(exec, NO_MEMORY); /* the rest would be another answer */
 			return;
+		}
 		exec->output = more;
 		memcpy(more + exec->length, bytes, (size_t)length);
 		exec->length += (size_t)length;
@@ -207,18 +212,17 @@ static char *exec_info(const struct kube_config *config)
 	cJSON *info = cJSON_CreateObject();
 	cJSON *spec;
 	cJSON *cluster = NULL;
-	bool good = true;
 	char *printed;
 	char *variable = NULL;
+	bool good = cJSON_AddStringToObject(info, "kind", "ExecCredential") &&
+	            cJSON_AddStringToObject(info, "apiVersion", text(exec, "apiVersion"));
 
-	cJSON_AddStringToObject(info, "kind", "ExecCredential");
-	cJSON_AddStringToObject(info, "apiVersion", text(exec, "apiVersion"));
 	spec = cJSON_AddObjectToObject(info, "spec");
-	cJSON_AddFalseToObject(spec, "interactive");
-	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(exec, "provideClusterInfo")))
+	good = good && cJSON_AddFalseToObject(spec, "interactive");
+	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(exec, "provideClusterInfo"))) {
 		cluster = cJSON_AddObjectToObject(spec, "cluster");
-	if (cluster)
-		good = describe_cluster(cluster, config);
+		good = good && cluster && describe_cluster(cluster, config);
+	}
 	printed = good ? cJSON_PrintUnformatted(info) : NULL;
 	cJSON_Delete(info);
 	if (!printed || asprintf(&variable, "KUBERNETES_EXEC_INFO=%s", printed) < 0)
@@ -340,7 +344,7 @@ static const char *start(struct kube_exec *exec, const struct kube_config *confi
 	int failed;
 
 	if (!exec->command)
-		return "no command is named";
+		return text(config->exec, "command") ? "out of memory" : "no command is named";
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		return strerror(errno);
 	exec->descriptor = ends[0];
@@ -374,10 +378,9 @@ struct kube_exec *kube_exec_start(struct loop *loop, const struct kube_config *c
 		exec->readable =
 		    event_new(loop->base, exec->descriptor, EV_READ | EV_PERSIST, on_readable, exec);
 		exec->timer = evtimer_new(loop->base, on_timer, exec);
-		if (exec->readable && exec->timer && event_add(exec->readable, NULL) == 0) {
-			arm(exec, LIMIT_S * 1000);
+		if (exec->readable && exec->timer && event_add(exec->readable, NULL) == 0 &&
+		    arm(exec, LIMIT_S * 1000))
 			return exec;
-		}
 		why = "out of memory";
 	}
 	snprintf(problem, problem_size, "the credential plugin %.100s does not start: %.80s%s%.100s",
