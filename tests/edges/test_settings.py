@@ -156,7 +156,7 @@ class Watching(Case):
                                      restore_signals=False, env={**os.environ, "MPSYNC_URL": self.file_url})
             self.addCleanup(watch.wait)
             self.addCleanup(watch.kill)
-            holder = self.probe(self.file_url, identity="some\tbody")
+            holder = self.probe(self.file_url, identity="somebody")
             holder.send("acquire x 60000")
             holder.expect("held x")
             while "body" not in watch.stdout.readline():

@@ -46,6 +46,10 @@ struct kube_call *kube_send(struct kube_api *api, const struct kube_request *req
 	char *body = request->body ? cJSON_PrintUnformatted(request->body) : NULL;
 
 	(void)api;
+	if (!call) {
+		cJSON_free(body);
+		return NULL;
+	}
 	call->request = *request;
 	snprintf(call->path, sizeof call->path, "%s", request->path);
 	snprintf(call->body, sizeof call->body, "%s", body ? body : "");
@@ -156,8 +160,8 @@ static void no_wake(void *engine, uint64_t at_ms)
 	(void)engine, (void)at_ms;
 }
 
-bool kube_world_open(
-    struct kube_world *world, const char *const *options, struct mpsync_error *error)
+bool kube_world_open_without(struct kube_world *world, const char *const *options,
+    void (*before)(void), struct mpsync_error *error)
 {
 	static const char text[] = "current-context: c\n"
 	                           "contexts: [{name: c, context: {cluster: c, user: u}}]\n"
@@ -177,6 +181,7 @@ bool kube_world_open(
 	for (; *options; options += 2)
 		assert_int_equal(mpsync_options_set(&set, options[0], options[1], NULL), MPSYNC_OK);
 	assert_true(url_parse(&url, "kubernetes:", NULL));
+	before();
 	world->store = kubernetes_open(&url, &set, false, &world->loop, &clock, error);
 	url_clear(&url);
 	options_clear(&set);
@@ -188,6 +193,16 @@ bool kube_world_open(
 	world->store->sink = (struct store_sink){.answer = no_answer, .wake_at = no_wake};
 	world->backend = ((struct records *)world->store)->backend;
 	return true;
+}
+
+static void nothing(void)
+{
+}
+
+bool kube_world_open(
+    struct kube_world *world, const char *const *options, struct mpsync_error *error)
+{
+	return kube_world_open_without(world, options, nothing, error);
 }
 
 void kube_world_begin(struct kube_world *world, const char *const *options)

@@ -26,6 +26,9 @@ struct kube_call {
 /* Options by name and value, ended by NULL. False: it is refused, and there is no world. */
 bool kube_world_open(
     struct kube_world *world, const char *const *options, struct mpsync_error *error);
+/* From `before` on allocations may fail. */
+bool kube_world_open_without(struct kube_world *world, const char *const *options,
+    void (*before)(void), struct mpsync_error *error);
 void kube_world_begin(struct kube_world *world, const char *const *options);
 void kube_world_end(struct kube_world *world);
 

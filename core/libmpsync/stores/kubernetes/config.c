@@ -19,12 +19,15 @@ char *file_read(const char *path)
 	char *text = NULL;
 	size_t length = 0;
 	size_t size = 4096;
+	int why = EFBIG;
 
 	while (file && size <= MOST_BYTES) {
 		char *more = realloc(text, size + 1);
 
-		if (!more)
+		if (!more) {
+			why = ENOMEM;
 			break;
+		}
 		text = more;
 		length += fread(text + length, 1, size - length, file);
 		if (length < size) {
@@ -41,7 +44,7 @@ char *file_read(const char *path)
 	}
 	if (file) {
 		fclose(file);
-		errno = EFBIG;
+		errno = why;
 	}
 	free(text);
 	return NULL;

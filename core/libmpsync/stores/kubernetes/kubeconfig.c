@@ -40,7 +40,10 @@ static bool parse_file(struct kubeconfigs *files, const char *path, mpsync_error
 	cJSON *document;
 
 	if (!content) {
-		fail(error, errno == EACCES ? MPSYNC_E_FORBIDDEN : MPSYNC_E_INVALID,
+		fail(error,
+		    errno == EACCES   ? MPSYNC_E_FORBIDDEN
+		    : errno == ENOMEM ? MPSYNC_E_NO_MEMORY
+		                      : MPSYNC_E_INVALID,
 		    "the kubeconfig %.150s cannot be read: %s", path, strerror(errno));
 		return false;
 	}

@@ -160,8 +160,8 @@ cJSON *yaml_parse(const char *text, size_t length, char *problem, size_t problem
 		yaml_parser_delete(&parser);
 		return NULL;
 	}
-	snprintf(
-	    problem, problem_size, "it is nested too deeply, too large, or has keys that are no text");
+	snprintf(problem, problem_size,
+	    "it is nested too deeply, too large, has keys that are no text, or there is no memory");
 	/* An empty document is an empty object. */
 	result =
 	    yaml_document_get_root_node(&document) ? convert(&conversion, 1, 0) : cJSON_CreateObject();
