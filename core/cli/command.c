@@ -75,7 +75,8 @@ static void become(const struct command *command, pid_t keeper)
 	if (clock_boot_ms() >= atomic_load(&command->link->board->kill_at_ms))
 		_exit(EXIT_LOST);
 	sigprocmask(SIG_SETMASK, &command->origin->mask, NULL);
-	execvpe(command->arguments[0], command->arguments, command->environment);
+	environ = command->environment; /* the same PATH as before */
+	execvp(command->arguments[0], command->arguments);
 	code = errno;
 	say_why_not(command->arguments[0], code);
 	_exit(code == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
