@@ -137,10 +137,11 @@ static const char *host_asked(
 
 	if (!name)
 		return header;
+	/* libevent leaves the brackets of [::1] where they are. */
 	if (port > 0)
-		snprintf(text, HOST_SIZE, strchr(name, ':') ? "[%s]:%d" : "%s:%d", name, port);
+		snprintf(text, HOST_SIZE, "%s:%d", name, port);
 	else
-		snprintf(text, HOST_SIZE, strchr(name, ':') ? "[%s]" : "%s", name);
+		snprintf(text, HOST_SIZE, "%s", name);
 	return text;
 }
 
