@@ -146,12 +146,55 @@ static void test_a_long_wait_is_long(void **state)
 	close_pair(&pair);
 }
 
+/* Goal: an observer that cannot reach its store hears so, with the reason, and once. */
+static void test_an_observer_is_told_of_an_outage(void **state)
+{
+	mpsync_queue *queue = mpsync_queue_new(NULL);
+	mpsync_client *client = mpsync_client_open("etcd://127.0.0.1:1", NULL, queue, NULL);
+	mpsync_event *event;
+
+	(void)state;
+	assert_int_equal(mpsync_client_observe_start(client, 7, "x", NULL), MPSYNC_OK);
+	event = mpsync_queue_wait(queue, -1);
+	assert_int_equal(event->type, MPSYNC_EVENT_LOG);
+	assert_int_equal(event->op_id, 7);
+	assert_string_equal(event->name, "x");
+	assert_non_null(strstr(event->message, "127.0.0.1:1"));
+	mpsync_event_free(event);
+	mpsync_client_close(client);
+	while ((event = mpsync_queue_next(queue))) {
+		assert_int_not_equal(event->type, MPSYNC_EVENT_LOG);
+		mpsync_event_free(event);
+	}
+	mpsync_queue_free(queue);
+}
+
+/* Goal: each status and reason has a text of its own, and what is none has one as well. */
+static void test_each_status_has_its_text(void **state)
+{
+	const char *texts[64];
+	size_t count = 0;
+
+	(void)state;
+	for (int32_t status = MPSYNC_E_INTERNAL; status <= MPSYNC_OK + 1; status++)
+		texts[count++] = mpsync_status_text(status);
+	for (int32_t reason = -1; reason <= MPSYNC_REASON_CLOSED; reason++)
+		texts[count++] = mpsync_reason_text(reason);
+	assert_string_equal(mpsync_status_text(MPSYNC_OK + 1), "unknown status");
+	assert_string_equal(mpsync_reason_text(-1), "unknown");
+	for (size_t i = 0; i < count; i++)
+		for (size_t other = 0; other < i; other++)
+			assert_string_not_equal(texts[i], texts[other]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_a_signal_ends_no_call),
 	    cmocka_unit_test(test_who_has_it_is_named),
 	    cmocka_unit_test(test_a_long_wait_is_long),
+	    cmocka_unit_test(test_an_observer_is_told_of_an_outage),
+	    cmocka_unit_test(test_each_status_has_its_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -376,7 +376,7 @@ static void test_fork(void **state)
 
 		mpsync_lock_free(lock);
 		mpsync_client_close(client);
-		_exit(write(ends[1], refused ? "y" : "n", 1) == 1 ? 0 : 1);
+		leave_child(write(ends[1], refused ? "y" : "n", 1) == 1 ? 0 : 1);
 	}
 	assert_int_equal(read(ends[0], &answer, 1), 1);
 	assert_int_equal(answer, 'y');

@@ -52,7 +52,7 @@ static void test_forked_beside_other_threads(void **state)
 
 		if (child == 0) {
 			alarm(PATIENCE_S);
-			_exit(take_a_turn("child") ? 0 : 1);
+			leave_child(take_a_turn("child") ? 0 : 1);
 		}
 		assert_true(child > 0);
 		assert_int_equal(waitpid(child, &status, 0), child);
@@ -76,7 +76,7 @@ static int fork_beside_the_first_use(int moment)
 	child = fork();
 	if (child == 0) {
 		alarm(PATIENCE_S);
-		_exit(take_a_turn("child") ? 0 : 1);
+		leave_child(take_a_turn("child") ? 0 : 1);
 	}
 	waitpid(child, &status, 0);
 	return status == 0 ? 0 : 1;
@@ -89,7 +89,7 @@ static void fork_at_every_moment(void)
 		int status;
 
 		if (program == 0)
-			_exit(fork_beside_the_first_use(i * MOMENTS));
+			leave_child(fork_beside_the_first_use(i * MOMENTS));
 		assert_int_equal(waitpid(program, &status, 0), program);
 		assert_int_equal(status, 0);
 	}

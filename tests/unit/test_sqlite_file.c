@@ -243,7 +243,7 @@ static void test_a_fork_waits_for_whoever_uses_the_file(void **state)
 	sem_wait(&user.entered);
 	child = fork();
 	if (child == 0)
-		_exit(user.inside);
+		leave_child(user.inside);
 	sem_wait(&user.left);
 	assert_int_equal(waitpid(child, &code, 0), child);
 	assert_int_equal(code, 0);
@@ -259,7 +259,7 @@ static void test_a_forked_child_has_none_of_the_files_open(void **state)
 	int code = -1;
 
 	if (child == 0)
-		_exit(descriptors_of(world->folder) != 0);
+		leave_child(descriptors_of(world->folder) != 0);
 	assert_int_equal(waitpid(child, &code, 0), child);
 	assert_int_equal(code, 0);
 	assert_int_not_equal(descriptors_of(world->folder), 0);

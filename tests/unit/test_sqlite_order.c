@@ -60,7 +60,7 @@ static void test_a_dead_waiter_is_before_nobody(void **state)
 	const pid_t child = fork();
 
 	if (child == 0)
-		_exit(0);
+		leave_child(0);
 	assert_int_equal(waitpid(child, NULL, 0), child);
 	come(world, &dead);
 	assert_int_equal(ahead_of(world, &next), 1);

@@ -2,6 +2,7 @@
  */
 #include "unit.h"
 
+#include "base/state_folder.h"
 #include "failing.h"
 #include "stores/sqlite/path.h"
 
@@ -13,6 +14,14 @@
 #include <unistd.h>
 
 static char folder[64];
+static uid_t user; /* who this process is */
+
+uid_t __wrap_geteuid(void);
+
+uid_t __wrap_geteuid(void)
+{
+	return user;
+}
 
 static int begin(void **state)
 {
@@ -105,6 +114,30 @@ static void test_the_users_own_file(void **state)
 	is_refused("", MPSYNC_E_FORBIDDEN, "cannot make the folder");
 }
 
+/* Goal: no file is made where nobody said, but for root, whose services have no HOME. */
+static void test_a_user_without_a_home(void **state)
+{
+	char *path;
+
+	(void)state;
+	unsetenv("XDG_STATE_HOME");
+	for (int empty = 0; empty < 2; empty++) {
+		if (empty) {
+			setenv("XDG_STATE_HOME", "", 1);
+			setenv("HOME", "", 1);
+		} else {
+			unsetenv("HOME");
+		}
+		user = 1000;
+		is_refused("", MPSYNC_E_INVALID, "HOME is not set");
+		user = 0;
+		path = state_file("locks.db");
+		assert_string_equal(path, "/var/lib/mpsync/locks.db");
+		free(path);
+	}
+	unsetenv("XDG_STATE_HOME");
+}
+
 static void test_folders_and_urls(void **state)
 {
 	static const struct {
@@ -156,6 +189,7 @@ int main(void)
 	    cmocka_unit_test(test_links_to_nothing_are_followed),
 	    cmocka_unit_test(test_what_is_no_file_is_refused),
 	    cmocka_unit_test(test_the_users_own_file),
+	    cmocka_unit_test(test_a_user_without_a_home),
 	    cmocka_unit_test(test_folders_and_urls),
 	    cmocka_unit_test(test_without_memory_it_says_so),
 	};

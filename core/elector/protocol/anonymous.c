@@ -75,7 +75,7 @@ static bool own_id(
 	*id = fresh;
 	path = state_file(file);
 	if (!path)
-		problem = "there is no HOME and no XDG_STATE_HOME";
+		problem = errno == ENOMEM ? "out of memory" : "there is no HOME and no XDG_STATE_HOME";
 	else
 		problem = make_parents(path) ? keep_id(path, shared, id) : strerror(errno);
 	if (problem) {

@@ -1,5 +1,6 @@
 #include "state_folder.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -9,7 +10,7 @@ char *state_file(const char *name)
 	const char *state = getenv("XDG_STATE_HOME");
 	const char *home = getenv("HOME");
 	char *path = NULL;
-	int length = -1;
+	int length;
 
 	if (state && *state)
 		length = asprintf(&path, "%s/mpsync/%s", state, name);
@@ -17,5 +18,12 @@ char *state_file(const char *name)
 		length = asprintf(&path, "%s/.local/state/mpsync/%s", home, name);
 	else if (geteuid() == 0)
 		length = asprintf(&path, "/var/lib/mpsync/%s", name);
-	return length >= 0 ? path : NULL;
+	else {
+		errno = ENOENT;
+		return NULL;
+	}
+	if (length >= 0)
+		return path;
+	errno = ENOMEM;
+	return NULL;
 }

@@ -1,5 +1,6 @@
 #include "path.h"
 
+#include "base/state_folder.h"
 #include "base/status.h"
 
 #include <curl/curl.h>
@@ -25,22 +26,14 @@ static char *out_of_memory(mpsync_error *error)
 
 static char *default_path(mpsync_error *error)
 {
-	const char *state = getenv("XDG_STATE_HOME");
-	const char *home = getenv("HOME");
-	char *result = NULL;
-	int length;
+	char *path = state_file("locks.db");
 
-	if (state && *state)
-		length = asprintf(&result, "%s/mpsync/locks.db", state);
-	else if (home && *home)
-		length = asprintf(&result, "%s/.local/state/mpsync/locks.db", home);
-	else if (geteuid() == 0)
-		length = asprintf(&result, "/var/lib/mpsync/locks.db");
-	else {
-		fail(error, MPSYNC_E_INVALID, "file: needs a path here, for HOME is not set");
-		return NULL;
-	}
-	return length >= 0 ? result : out_of_memory(error);
+	if (path)
+		return path;
+	if (errno == ENOMEM)
+		return out_of_memory(error);
+	fail(error, MPSYNC_E_INVALID, "file: needs a path here, for HOME is not set");
+	return NULL;
 }
 
 static bool make_folders(char *path, mpsync_error *error)
