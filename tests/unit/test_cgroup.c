@@ -1,7 +1,7 @@
 /*
  * Goal: a command's cgroup is made where this process may make one, wherever that is mounted, and
- * nowhere else; what the killed left is removed, and nothing of the living. Method: the linker leads
- * what is read of /proc through here; the hierarchy is a folder of the test's.
+ * nowhere else; what the killed left is removed, and nothing of the living. Method: the linker
+ * leads what is read of /proc through here; the hierarchy is a folder of the test's.
  */
 #include "unit.h"
 
@@ -86,7 +86,8 @@ static int end(void **state)
 
 static void write_members(const struct cgroup *cgroup, const char *text)
 {
-	const int file = openat(cgroup->directory, "cgroup.procs", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	const int file =
+	    openat(cgroup->directory, "cgroup.procs", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	assert_int_equal(write(file, text, strlen(text)), strlen(text));
 	close(file);
@@ -157,7 +158,8 @@ static void test_where_it_cannot_be_had(void **state)
 	own = "0::/a\n";
 	mounts = NULL;
 	is_not_made();
-	mounts = "30 1 0:26 / /proc rw - proc proc rw\n30 1 0:26 /a /with\\040space rw - cgroup2 x rw\n";
+	mounts =
+	    "30 1 0:26 / /proc rw - proc proc rw\n30 1 0:26 /a /with\\040space rw - cgroup2 x rw\n";
 	is_not_made();
 	mount_root("/a");
 	kernel_kills = false;

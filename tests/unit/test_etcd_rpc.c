@@ -1,7 +1,7 @@
 /*
  * Goal: what etcd's members answer, or do not, is told each caller once, and as what it is: a
- * refusal for good, an outage, a lease that is gone; and who asks with a password is given tokens as
- * often as they expire. Method: from the archive, so that the requests are the test's own.
+ * refusal for good, an outage, a lease that is gone; and who asks with a password is given tokens
+ * as often as they expire. Method: from the archive, so that the requests are the test's own.
  */
 #include "unit.h"
 
@@ -144,8 +144,8 @@ static void on_done(struct etcd_call *call, const struct etcd_answer *answered)
 	asking->told++;
 	asking->result = answered->result;
 	asking->status = answered->status;
-	snprintf(asking->message, sizeof asking->message, "%s",
-	    answered->message ? answered->message : "");
+	snprintf(
+	    asking->message, sizeof asking->message, "%s", answered->message ? answered->message : "");
 }
 
 static void ask(struct asking *asking)
@@ -159,8 +159,8 @@ static void turn(void)
 	event_base_loop(loop.base, EVLOOP_NONBLOCK);
 }
 
-static void is_told(const struct asking *asking, enum etcd_result result,
-    enum mpsync_status status, const char *words)
+static void is_told(const struct asking *asking, enum etcd_result result, enum mpsync_status status,
+    const char *words)
 {
 	assert_int_equal(asking->told, 1);
 	if (asking->result != result || asking->status != status || !strstr(asking->message, words))
@@ -237,10 +237,9 @@ static void test_each_status_has_its_meaning(void **state)
 		int grpc;
 		enum etcd_result result;
 		enum mpsync_status status;
-	} meanings[] = {{3, ETCD_REFUSED, MPSYNC_E_UNAUTHENTICATED},
-	    {5, ETCD_NO_LEASE, MPSYNC_E_LOST}, {7, ETCD_REFUSED, MPSYNC_E_FORBIDDEN},
-	    {12, ETCD_REFUSED, MPSYNC_E_UNSUPPORTED}, {14, ETCD_UNKNOWN, MPSYNC_E_UNREACHABLE},
-	    {16, ETCD_REFUSED, MPSYNC_E_UNAUTHENTICATED}};
+	} meanings[] = {{3, ETCD_REFUSED, MPSYNC_E_UNAUTHENTICATED}, {5, ETCD_NO_LEASE, MPSYNC_E_LOST},
+	    {7, ETCD_REFUSED, MPSYNC_E_FORBIDDEN}, {12, ETCD_REFUSED, MPSYNC_E_UNSUPPORTED},
+	    {14, ETCD_UNKNOWN, MPSYNC_E_UNREACHABLE}, {16, ETCD_REFUSED, MPSYNC_E_UNAUTHENTICATED}};
 	struct asking asking;
 
 	(void)state;
@@ -319,6 +318,38 @@ static void test_the_next_member_is_turned_to_once(void **state)
 	ask(&first);
 	assert_string_equal(under_way->member, "http://b:2");
 	grant();
+}
+
+static char further_key[16];
+static size_t further_count;
+
+static void on_further(struct etcd_call *call, const struct etcd_answer *answered)
+{
+	(void)call;
+	further_count = answered->further.count;
+	assert_false(answered->succeeded);
+	assert_int_equal(answered->further.keys[0].create_revision, 5);
+	assert_int_equal(answered->further.keys[0].mod_revision, 6);
+	assert_string_equal(answered->further.keys[0].value, "v");
+	snprintf(further_key, sizeof further_key, "%s", answered->further.keys[0].key);
+}
+
+/* Goal: when not all keys are as they were, it is told how those are that are there. */
+static void test_what_has_changed_is_told(void **state)
+{
+	static const char bytes[] = "\0\0\0\0\x14\x1a\x0e\x0a\x0c\x12\x0a\x0a\x01"
+	                            "k\x10\x05\x18\x06\x2a\x01"
+	                            "v\x1a\x02\x0a\x00";
+	const struct etcd_compare further[] = {
+	    {.key = "k", .revision = 4}, {.key = "l", .revision = 4}};
+	struct etcd_call call = {
+	    .kind = ETCD_TXN, .further = further, .further_count = 2, .done = on_further};
+
+	(void)state;
+	etcd_send(rpc, &call);
+	answer_bytes(bytes, sizeof bytes - 1);
+	assert_int_equal(further_count, 1);
+	assert_string_equal(further_key, "k");
 }
 
 /* ---- Passwords and tokens ---- */
@@ -481,6 +512,7 @@ int main(void)
 	    WITH_TWO(test_what_is_no_etcd),
 	    WITH_TWO(test_nobody_is_there),
 	    WITH_TWO(test_the_next_member_is_turned_to_once),
+	    WITH_TWO(test_what_has_changed_is_told),
 	    WITH_PASSWORD(test_a_token_is_had_once_and_again_when_it_has_expired),
 	    WITH_PASSWORD(test_logins_that_fail),
 	    WITH_PASSWORD(test_a_password_that_was_changed_is_read_again),

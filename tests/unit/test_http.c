@@ -108,7 +108,7 @@ static void on_done(void *context, const struct http_answer *answer)
 	call->grpc_status = answer->grpc_status;
 	if (answer->status == 0 || !*call->text)
 		snprintf(call->text, sizeof call->text, "%s",
-		    answer->status == 0      ? answer->problem
+		    answer->status == 0     ? answer->problem
 		    : *answer->grpc_message ? answer->grpc_message
 		                            : answer->body);
 }
@@ -352,7 +352,8 @@ static void test_a_shared_connection_that_hangs(void **state)
 	    begin(world.http, &stream, (struct http_request){.path = "/first", .data = on_data}));
 	while (!*stream.text)
 		event_base_loop(world.loop.base, EVLOOP_ONCE);
-	assert_true(begin(world.http, &call, (struct http_request){.path = "/never", .timeout_ms = 50}));
+	assert_true(
+	    begin(world.http, &call, (struct http_request){.path = "/never", .timeout_ms = 50}));
 	await(&world.loop, &call);
 	assert_true(call.timed_out);
 	await(&world.loop, &stream);

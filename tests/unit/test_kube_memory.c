@@ -1,7 +1,7 @@
 /*
  * Goal: a store over Leases that lacks memory says so, tells each request once, and goes on when
- * there is some; and what asked for the Lease's owner may leave at any moment. Method: it is opened,
- * and one leads by it, with its first, second, third… allocation failing.
+ * there is some; and what asked for the Lease's owner may leave at any moment. Method: it is
+ * opened, and one leads by it, with its first, second, third… allocation failing.
  */
 #include "unit.h"
 
@@ -17,8 +17,8 @@
 #define CLAIM            "01010101010101010101010101010101"
 #define LABEL            "leader.metaparticle.io/former"
 
-static const char *const everything[] = {"label_leader", "yes", "leader_events", "yes",
-    "lease_owner", "apps/v1/deployments/web", NULL};
+static const char *const everything[] = {
+    "label_leader", "yes", "leader_events", "yes", "lease_owner", "apps/v1/deployments/web", NULL};
 
 static long failing_one; /* which allocation fails */
 
@@ -33,11 +33,11 @@ static cJSON *lease, *released, *pod, *owner;
 
 static void read_answers(void)
 {
-	lease = cJSON_Parse("{\"metadata\":{\"name\":\"x\",\"uid\":\"" UID
-	                    "\",\"resourceVersion\":\"5\",\"annotations\":{\"metaparticle.io/"
-	                    "claim\":\"" CLAIM
-	                    "\"},\"labels\":{\"metaparticle.io/type\":\"election\"}},\"spec\":"
-	                    "{\"holderIdentity\":\"me_" CLAIM "\",\"leaseDurationSeconds\":15}}");
+	lease = cJSON_Parse(
+	    "{\"metadata\":{\"name\":\"x\",\"uid\":\"" UID
+	    "\",\"resourceVersion\":\"5\",\"annotations\":{\"metaparticle.io/"
+	    "claim\":\"" CLAIM "\"},\"labels\":{\"metaparticle.io/type\":\"election\"}},\"spec\":"
+	    "{\"holderIdentity\":\"me_" CLAIM "\",\"leaseDurationSeconds\":15}}");
 	released = cJSON_Parse("{\"metadata\":{\"name\":\"x\",\"uid\":\"" UID
 	                       "\",\"resourceVersion\":\"6\"},\"spec\":{}}");
 	pod = cJSON_Parse("{\"metadata\":{\"name\":\"p\",\"labels\":{\"" LABEL "\":\"true\"}}}");

@@ -49,7 +49,7 @@ static void test_fields_are_counted_behind_the_name(void **state)
 	struct process_stat stat;
 
 	(void)state;
-	show("/stat", "12 (a) b (c)) T 3 4 5 0 -1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 777 0");
+	show("/stat", "12 (a) b (c)) T 3 4 5 0 -1 0 0 0 0 0 0 0 0 0 0 0 0 0 777 0");
 	assert_true(process_read(12, &stat));
 	assert_int_equal(stat.state, 'T');
 	assert_int_equal(stat.parent, 3);
@@ -69,7 +69,8 @@ static void test_fields_are_counted_behind_the_name(void **state)
 static void test_pending_signals_of_the_thread_and_the_process(void **state)
 {
 	(void)state;
-	show("/status", "Name:\tx\nSigPnd:\t0000000000000200\nShdPnd:\t0000000000004000\nSigBlk:\tff\n");
+	show(
+	    "/status", "Name:\tx\nSigPnd:\t0000000000000200\nShdPnd:\t0000000000004000\nSigBlk:\tff\n");
 	assert_int_equal(process_pending(12), signal_bit(10) | signal_bit(15));
 	show("/status", NULL);
 	assert_int_equal(process_pending(12), 0);

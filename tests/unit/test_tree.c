@@ -8,12 +8,14 @@
 #include "cli/tree.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,6 +47,37 @@ FILE *__wrap_fopen(const char *path, const char *mode)
 		return NULL;
 	}
 	return __real_fopen(path, mode);
+}
+
+/* ---- What is asked of the kernel ---- */
+
+static int open_error;   /* of pidfd_open; 0: it opens */
+static int signal_error; /* of pidfd_send_signal */
+static bool in_cgroup;
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+bool __wrap_cgroup_has(const struct cgroup *cgroup, pid_t pid);
+
+long __wrap_syscall(long number, ...)
+{
+	long arguments[4];
+	va_list list;
+
+	va_start(list, number);
+	for (int i = 0; i < 4; i++)
+		arguments[i] = va_arg(list, long);
+	va_end(list);
+	errno = number == SYS_pidfd_open ? open_error : signal_error;
+	if (errno)
+		return -1;
+	return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3]);
+}
+
+bool __wrap_cgroup_has(const struct cgroup *cgroup, pid_t pid)
+{
+	(void)cgroup, (void)pid;
+	return in_cgroup;
 }
 
 /* ---- This process and its children ---- */
@@ -178,6 +211,45 @@ static void test_who_was_there_before_is_spared(void **state)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
+static void test_a_kernel_without_descriptors_of_processes(void **state)
+{
+	const struct tree tree = own_tree();
+	const pid_t child = start_process();
+
+	(void)state;
+	open_error = ENOSYS;
+	assert_int_equal(tree_signal(&tree, SIGTERM, TREE_ALL).living, 1);
+	open_error = 0;
+	assert_int_equal(end_process(child, SIGKILL), SIGTERM);
+}
+
+/* Goal: who may not be signalled is told by its number, unless the cgroup's end is its own too; who
+ * has just ended is nobody. */
+static void test_another_users_process(void **state)
+{
+	const struct tree tree = own_tree();
+	const pid_t child = start_process();
+	struct tree_count count;
+
+	(void)state;
+	signal_error = EPERM;
+	count = tree_signal(&tree, SIGTERM, TREE_ALL);
+	assert_int_equal(count.living, 0);
+	assert_int_equal(count.refused, 1);
+	assert_int_equal(count.example, child);
+	in_cgroup = true;
+	count = tree_signal(&tree, SIGTERM, TREE_ALL);
+	assert_int_equal(count.living, 1);
+	assert_int_equal(count.refused, 0);
+	in_cgroup = false;
+	signal_error = 0;
+	open_error = ESRCH;
+	count = tree_signal(&tree, SIGTERM, TREE_ALL);
+	assert_int_equal(count.living + count.refused, 0);
+	open_error = 0;
+	assert_int_equal(end_process(child, SIGKILL), SIGKILL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +259,8 @@ int main(void)
 	    cmocka_unit_test(test_only_the_group_is_signalled_where_it_is_meant),
 	    cmocka_unit_test(test_what_one_walk_missed_is_killed_by_the_next),
 	    cmocka_unit_test(test_who_was_there_before_is_spared),
+	    cmocka_unit_test(test_a_kernel_without_descriptors_of_processes),
+	    cmocka_unit_test(test_another_users_process),
 	};
 
 	alarm(120);

@@ -6,8 +6,8 @@
 #define MPSYNC_STATE_FOLDER_H
 
 /*
- * The path of a file in that folder, owned by the caller. NULL: errno is ENOMEM, or ENOENT where there
- * is no such folder.
+ * The path of a file in that folder, owned by the caller. NULL: errno is ENOMEM, or ENOENT where
+ * there is no such folder.
  */
 char *state_file(const char *name);
 
