@@ -6,7 +6,7 @@
 #include "unit.h"
 
 #include "failing.h"
-#include "net/http.h"
+#include "fake_http.h"
 #include "stores/etcd/rpc.h"
 
 #include <stdio.h>
@@ -18,104 +18,20 @@
 #define TOKEN(text) "\0\0\0\0\5\x12\3" text
 #define GRANTED     "\0\0\0\0\2\x18\x0f"
 
-/* ---- Instead of the network ---- */
-
-struct http {
-	char base_url[64];
-};
-
-struct http_call {
-	struct http_call *next;
-	struct http_request request;
-	char member[64];
-	char path[64];
-	char token[16];
-	char body[100];
-};
-
-static struct http_call *under_way; /* the oldest first */
-
-struct http_settings http_settings_of(const char *base_url, const struct mpsync_options *options)
-{
-	(void)options;
-	return (struct http_settings){.base_url = base_url};
-}
-
-struct http *http_new(struct loop *loop, const struct http_settings *settings)
-{
-	struct http *http = calloc(1, sizeof *http);
-
-	(void)loop;
-	if (http)
-		snprintf(http->base_url, sizeof http->base_url, "%s", settings->base_url);
-	return http;
-}
-
-void http_free(struct http *http)
-{
-	free(http);
-}
-
-struct http_call *http_start(struct http *http, const struct http_request *request)
-{
-	struct http_call *call = calloc(1, sizeof *call);
-	struct http_call **last = &under_way;
-
-	if (!call)
-		return NULL;
-	call->request = *request;
-	snprintf(call->member, sizeof call->member, "%s", http->base_url);
-	snprintf(call->path, sizeof call->path, "%s", request->path);
-	snprintf(call->token, sizeof call->token, "%s", request->token ? request->token : "");
-	memcpy(call->body, request->body,
-	    request->body_size < sizeof call->body ? request->body_size : sizeof call->body);
-	while (*last)
-		last = &(*last)->next;
-	*last = call;
-	return call;
-}
-
-void http_cancel(struct http_call *call)
-{
-	struct http_call **link = &under_way;
-
-	if (!call)
-		return;
-	while (*link && *link != call)
-		link = &(*link)->next;
-	if (*link)
-		*link = call->next;
-	free(call);
-}
-
-/* The oldest request is answered. */
-static void answer(struct http_answer answered)
-{
-	struct http_call *call = under_way;
-
-	assert_non_null(call);
-	under_way = call->next;
-	if (!answered.body)
-		answered.body = "";
-	if (!answered.grpc_message)
-		answered.grpc_message = "";
-	call->request.done(call->request.context, &answered);
-	free(call);
-}
-
 static void answer_grpc(int status)
 {
-	answer((struct http_answer){.status = 200, .grpc_status = status, .grpc_message = "said so"});
+	fake_answer(
+	    (struct http_answer){.status = 200, .grpc_status = status, .grpc_message = "said so"});
 }
 
 static void answer_bytes(const char *bytes, size_t size)
 {
-	answer((struct http_answer){.status = 200, .body = bytes, .body_size = size});
+	fake_answer((struct http_answer){.status = 200, .body = bytes, .body_size = size});
 }
 
 static void give_token(const char *bytes)
 {
-	assert_non_null(strstr(under_way->path, "Authenticate"));
+	assert_non_null(strstr(fake_call()->path, "Authenticate"));
 	answer_bytes(bytes, sizeof TOKEN("abc") - 1);
 }
 
@@ -222,7 +138,7 @@ static int close_rpc(void **state)
 	(void)state;
 	etcd_rpc_free(rpc);
 	loop_clear(&loop);
-	assert_null(under_way);
+	assert_null(fake_call());
 	if (password >= 0)
 		close(password);
 	password = -1;
@@ -249,7 +165,7 @@ static void test_each_status_has_its_meaning(void **state)
 		is_told(&asking, meanings[i].result, meanings[i].status, "etcd at http://a:1: said so");
 	}
 	ask(&asking);
-	answer((struct http_answer){.status = 200, .grpc_status = 14});
+	fake_answer((struct http_answer){.status = 200, .grpc_status = 14});
 	is_told(&asking, ETCD_UNKNOWN, MPSYNC_E_UNREACHABLE, "the connection broke");
 	ask(&asking);
 	grant();
@@ -265,15 +181,15 @@ static void test_what_is_no_etcd(void **state)
 
 	(void)state;
 	ask(&asking);
-	answer(page);
+	fake_answer(page);
 	is_told(&asking, ETCD_REFUSED, MPSYNC_E_INVALID, "is no etcd with the v3 API (HTTP 404");
 	turn();
 	ask(&asking);
-	assert_string_equal(under_way->member, "http://b:2");
+	assert_string_equal(fake_call()->server, "http://b:2");
 	grant();
 	is_told(&asking, ETCD_OK, MPSYNC_OK, "");
 	ask(&asking);
-	answer(page);
+	fake_answer(page);
 	is_told(&asking, ETCD_UNKNOWN, MPSYNC_E_UNREACHABLE, "is no etcd");
 }
 
@@ -285,20 +201,20 @@ static void test_nobody_is_there(void **state)
 
 	(void)state;
 	ask(&asking);
-	answer(nobody);
+	fake_answer(nobody);
 	is_told(&asking, ETCD_UNKNOWN, MPSYNC_E_UNREACHABLE, "no etcd answers at http://a:1: refused");
 	ask(&asking);
-	assert_string_equal(under_way->member, "http://b:2");
-	answer(nobody);
+	assert_string_equal(fake_call()->server, "http://b:2");
+	fake_answer(nobody);
 	is_told(&asking, ETCD_REFUSED, MPSYNC_E_UNREACHABLE, "http://b:2");
 	nobody.untrusted = true;
 	ask(&asking);
-	answer(nobody);
+	fake_answer(nobody);
 	is_told(&asking, ETCD_REFUSED, MPSYNC_E_UNAUTHENTICATED, "refused");
 	ask(&asking);
 	grant();
 	ask(&asking);
-	answer(nobody);
+	fake_answer(nobody);
 	is_told(&asking, ETCD_UNKNOWN, MPSYNC_E_UNREACHABLE, "refused");
 }
 
@@ -311,12 +227,12 @@ static void test_the_next_member_is_turned_to_once(void **state)
 	(void)state;
 	ask(&first);
 	ask(&second);
-	answer((struct http_answer){.timed_out = true, .grpc_status = 14, .problem = "silent"});
+	fake_answer((struct http_answer){.timed_out = true, .grpc_status = 14, .problem = "silent"});
 	etcd_next_member(rpc);
-	answer((struct http_answer){.timed_out = true, .grpc_status = 14, .problem = "silent"});
+	fake_answer((struct http_answer){.timed_out = true, .grpc_status = 14, .problem = "silent"});
 	etcd_next_member(rpc);
 	ask(&first);
-	assert_string_equal(under_way->member, "http://b:2");
+	assert_string_equal(fake_call()->server, "http://b:2");
 	grant();
 }
 
@@ -363,14 +279,14 @@ static void test_a_token_is_had_once_and_again_when_it_has_expired(void **state)
 	ask(&first);
 	ask(&second);
 	give_token(TOKEN("abc"));
-	assert_string_equal(under_way->token, "abc");
+	assert_string_equal(fake_call()->token, "abc");
 	answer_grpc(16);
 	grant(); /* the second, whose token was good */
 	is_told(&second, ETCD_OK, MPSYNC_OK, "");
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(first.told, 0);
 		give_token(TOKEN("def"));
-		assert_string_equal(under_way->token, "def");
+		assert_string_equal(fake_call()->token, "def");
 		answer_grpc(16);
 	}
 	is_told(&first, ETCD_UNKNOWN, MPSYNC_E_UNREACHABLE, "said so");
@@ -398,11 +314,11 @@ static void test_logins_that_fail(void **state)
 	turn();
 	is_told(&asking, ETCD_UNKNOWN, MPSYNC_E_UNREACHABLE, "the connection broke");
 	ask(&asking);
-	answer((struct http_answer){.grpc_status = -1, .problem = "silent"});
+	fake_answer((struct http_answer){.grpc_status = -1, .problem = "silent"});
 	turn();
 	is_told(&asking, ETCD_UNKNOWN, MPSYNC_E_UNREACHABLE, "silent");
 	ask(&asking);
-	answer((struct http_answer){.status = 200, .grpc_status = -1});
+	fake_answer((struct http_answer){.status = 200, .grpc_status = -1});
 	turn();
 	is_told(&asking, ETCD_REFUSED, MPSYNC_E_UNAUTHENTICATED, "no gRPC");
 }
@@ -415,7 +331,7 @@ static void test_a_password_that_was_changed_is_read_again(void **state)
 	ask(&asking);
 	write_password("present");
 	answer_grpc(3);
-	assert_non_null(memmem(under_way->body, sizeof under_way->body, "present", 7));
+	assert_non_null(memmem(fake_call()->body, sizeof fake_call()->body, "present", 7));
 	give_token(TOKEN("abc"));
 	grant();
 	is_told(&asking, ETCD_OK, MPSYNC_OK, "");
@@ -490,8 +406,8 @@ static void test_logins_without_memory(void **state)
 		turn();
 		if (failed) {
 			/* The login was sent, and what waited for it is told; or neither was. */
-			assert_true(asking.told == 1 || under_way);
-			if (under_way)
+			assert_true(asking.told == 1 || fake_call());
+			if (fake_call())
 				answer_grpc(14);
 			turn();
 			assert_int_equal(asking.told, 1);

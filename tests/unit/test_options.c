@@ -53,6 +53,26 @@ static void test_wrong_values_are_refused(void **state)
 	expect_refused("prefix", "locks", "/");
 }
 
+/* Goal: a file that its owner could not use, or that would be a program, is none for locks. */
+static void test_modes_of_files(void **state)
+{
+	static const char *const bad[] = {
+	    "", "x", "600x", "-600", "0400", "0200", "0700", "0666666", "0661"};
+	static const char *const good[] = {"600", "0600", "0660", "0666"};
+	mpsync_options *options = mpsync_options_new(NULL);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		expect_refused("mode", bad[i], "0600 or 0660");
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		assert_int_equal(mpsync_options_set(options, "mode", good[i], NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_options_set(options, "prefix", "", NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_options_set(options, NULL, "x", NULL), MPSYNC_E_INVALID);
+	assert_int_equal(mpsync_options_set(options, "ttl", NULL, NULL), MPSYNC_E_INVALID);
+	assert_int_equal(mpsync_options_set(NULL, "ttl", "5s", NULL), MPSYNC_E_INVALID);
+	mpsync_options_free(options);
+}
+
 static void test_environment_is_farther_than_the_call(void **state)
 {
 	struct mpsync_options options = {{0}};
@@ -78,6 +98,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_durations),
 	    cmocka_unit_test(test_wrong_values_are_refused),
+	    cmocka_unit_test(test_modes_of_files),
 	    cmocka_unit_test(test_environment_is_farther_than_the_call),
 	};
 

@@ -87,7 +87,9 @@ static void test_wrong_urls_say_why(void **state)
 	} bad[] = {{"redis://x", "no place for locks"}, {"", "no place for locks"},
 	    {"file:x?tll=3s", "tll"}, {"file:x?url=memory:", "url"}, {"file:x?ttl=x", "duration"},
 	    {"http://u:p@localhost", "user"}, {"http+unix://run/x", "three slashes"},
-	    {"file://host/x", "file:///PATH"}, {"etcd://", "endpoint"}, {"file:%ff", "UTF-8"}};
+	    {"file://host/x", "file:///PATH"}, {"file://", "file:///PATH"}, {"file:~/x", "shell"},
+	    {"http://[x", "valid URL"}, {"file:x?%ff=1", "UTF-8"}, {"http+unix:x", "no place"},
+	    {"file:x?ttl", "duration"}, {"etcd://", "endpoint"}, {"file:%ff", "UTF-8"}};
 	mpsync_error error;
 	struct url url;
 

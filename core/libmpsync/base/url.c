@@ -125,7 +125,8 @@ static char *http_base(const char *text, size_t length, mpsync_error *error)
 	curl_free(user);
 	curl_url_cleanup(parts);
 	if (problem) {
-		fail(error, MPSYNC_E_INVALID, "\"%.100s\": %s", copy ? copy : "", problem);
+		fail(error, copy && parts ? MPSYNC_E_INVALID : MPSYNC_E_NO_MEMORY, "\"%.100s\": %s",
+		    copy ? copy : "", problem);
 		free(copy);
 		return NULL;
 	}

@@ -184,13 +184,16 @@ static size_t line_size(const char *bytes, size_t size, size_t seen)
 	return size > MOST_OBJECT ? SIZE_MAX : 0;
 }
 
+/* What could not be read, for want of memory or whyever, is missed: the watch ends, and begins
+ * anew. */
 static bool on_line(struct request *request, const char *line, size_t size)
 {
 	const struct kube_call *call = call_of(request);
 	cJSON *event = cJSON_ParseWithLength(line, size);
 
-	if (event)
-		call->request.event(call->request.context, event);
+	if (!event)
+		return false;
+	call->request.event(call->request.context, event);
 	cJSON_Delete(event);
 	return true;
 }
