@@ -1,6 +1,8 @@
 /* The public API, over the two embedded stores. */
 #include "unit.h"
 
+#include "child.h"
+
 #include <fcntl.h>
 #include <mpsync.h>
 #include <stdbool.h>

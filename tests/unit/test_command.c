@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include "base/clock.h"
+#include "child.h"
 #include "cli/command.h"
 #include "cli/watchdog.h"
 

@@ -1,6 +1,8 @@
 /* A child that is forked while another thread is at work in the library finds all of it usable. */
 #include "unit.h"
 
+#include "child.h"
+
 #include <mpsync.h>
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "api/queue.h"
+#include "child.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -4,6 +4,7 @@
  */
 #include "unit.h"
 
+#include "child.h"
 #include "sqlite_world.h"
 #include "stores/sqlite/access.h"
 #include "stores/sqlite/store.h"

@@ -1,6 +1,7 @@
 /* Goal: who waits for a file stands behind those who came before it and live, and nobody else. */
 #include "unit.h"
 
+#include "child.h"
 #include "sqlite_world.h"
 
 #include <sys/wait.h>
