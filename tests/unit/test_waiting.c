@@ -5,10 +5,13 @@
 #include "cli/notices.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pty.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#define PATIENCE_MS 60000
 
 static struct process_stat shown; /* what is read of the process that writes */
 static bool readable = true;
@@ -106,13 +109,19 @@ static void test_quiet_is_quiet(void **state)
 
 /* ---- On a terminal ---- */
 
-/* What stands on the terminal behind this. */
+/* What comes to stand on the terminal, to which it may take a moment. */
 static void shows(int master, const char *expected)
 {
+	struct pollfd poller = {.fd = master, .events = POLLIN};
 	char text[4096];
-	const ssize_t length = read(master, text, sizeof text - 1);
+	size_t length = 0;
 
-	text[length > 0 ? length : 0] = '\0';
+	while (length < strlen(expected) && poll(&poller, 1, PATIENCE_MS) == 1) {
+		const ssize_t size = read(master, text + length, sizeof text - 1 - length);
+
+		length += size > 0 ? (size_t)size : 0;
+	}
+	text[length] = '\0';
 	assert_string_equal(text, expected);
 }
 
@@ -137,7 +146,6 @@ static void test_a_terminal_has_one_line(void **state)
 	shows(master, "mpsync: x is held by a\\x09b, unchanged for 3 s; waiting as number 2");
 	shown.foreground_group = 6; /* another job has the terminal */
 	notices_show_waiting(&said.notices, &unknown, 2000);
-	shows(master, "");
 	shown.foreground_group = -1; /* it is nobody's */
 	notices_show_waiting(&said.notices, &unknown, 2000);
 	shows(master, "\r\033[Kmpsync: x is held by another, unchanged for 1 s; waiting");

@@ -192,8 +192,11 @@ static bool describe_cluster(cJSON *cluster, const struct kube_config *config)
 	cJSON *extension =
 	    config->exec_extension ? cJSON_Duplicate(config->exec_extension, true) : cJSON_CreateNull();
 
-	return cJSON_AddItemToObject(cluster, "config", extension) &&
-	       cJSON_AddStringToObject(cluster, "server", config->server) &&
+	if (!cJSON_AddItemToObject(cluster, "config", extension)) {
+		cJSON_Delete(extension);
+		return false;
+	}
+	return cJSON_AddStringToObject(cluster, "server", config->server) &&
 	       (!config->server_name ||
 	           cJSON_AddStringToObject(cluster, "tls-server-name", config->server_name)) &&
 	       (!config->unverified || cJSON_AddTrueToObject(cluster, "insecure-skip-tls-verify")) &&
@@ -287,7 +290,7 @@ static bool collect_environment(struct words *words, const struct kube_config *c
 		if (asprintf(&pair, "%s=%s", text(item, "name"),
 		        text(item, "value") ? text(item, "value") : "") < 0)
 			pair = NULL;
-		good = good && add_word(words, pair);
+		good = add_word(words, pair) && good;
 	}
 	for (char **inherited = environ; *inherited && words->count < MOST_WORDS; inherited++)
 		if (!is_set(words, *inherited))

@@ -96,7 +96,7 @@ static void arm(struct kube_pod *pod)
 
 /* ---- The label ---- */
 
-static void settle(struct term *term);
+static bool settle(struct term *term);
 
 static void tell_done(struct term *term)
 {
@@ -135,8 +135,7 @@ static void on_labelled(void *context, const struct kube_answer *answer)
 		term->labelled = term->labelling;
 		term->retry_ms = 0;
 		term->failed.said = false;
-		settle(term);
-		if (find_label(pod, term->label) == term && term->leads && !term->call)
+		if (settle(term) && term->leads && !term->call)
 			term->retry_at_ms = now(pod) + CHECK_MS;
 		arm(pod);
 		return;
@@ -197,25 +196,27 @@ static void send_label(struct term *term)
 
 /*
  * Add or remove the label, as it should be. There is one request at a time, since two could
- * overtake each other.
+ * overtake each other. False: the term is over, and is no more.
  */
-static void settle(struct term *term)
+static bool settle(struct term *term)
 {
 	struct kube_pod *pod = term->pod;
+	const bool goes_on = term->leads;
 
 	if (term->call)
-		return;
+		return true;
 	if (pod->labels && term->labelled != term->leads) {
 		term->retry_at_ms = 0;
 		send_label(term);
 		arm(pod);
-		return;
+		return true;
 	}
-	if (!term->leads) {
+	if (!goes_on) {
 		tell_done(term);
 		drop(term);
 	}
 	arm(pod);
+	return goes_on;
 }
 
 static void end_term(struct term *term)
