@@ -437,6 +437,6 @@ int main(void)
 	};
 
 	failing_install(true);
-	alarm(60);
+	alarm(300);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -220,7 +220,7 @@ int main(void)
 	int failed;
 
 	failing_install(true);
-	alarm(120);
+	alarm(300);
 	setenv("POD_NAME", "p", 1);
 	read_answers();
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
