@@ -97,8 +97,14 @@ static void take_a_turn(mpsync_lock *lock, const struct turn *turn)
 		return; /* lost before anybody believed in it */
 	tell("acquired", token, before);
 	last = hold(lock, grant, token, turn, before);
-	if (!last)
+	if (!last) {
+		/*
+		 * A clock that went ahead and back again has hidden the right, and the library renews it:
+		 * unless it is given back, nobody has a turn any more.
+		 */
+		mpsync_lock_release(lock, NULL);
 		return;
+	}
 	/* Also a right that has just run out is released. */
 	tell(mpsync_lock_release(lock, NULL) == MPSYNC_OK ? "released" : "ended", token, last);
 }
