@@ -169,6 +169,19 @@ class LockedTest {
     assertTrue(isFree("orders/1"));
   }
 
+  /** It comes out also if the lock was lost meanwhile, which stands beside it. */
+  @Test
+  void failuresAfterLosses() {
+    Supplier<String> failing =
+        () -> {
+          context.getBean(Client.class).close();
+          throw new UnsupportedOperationException("a method's own");
+        };
+    UnsupportedOperationException thrown =
+        assertThrows(UnsupportedOperationException.class, () -> shop.ship(1, failing));
+    assertEquals(1, thrown.getSuppressed().length);
+  }
+
   /** A result of work under a lock that was lost is an exception. */
   @Test
   void losses() {
