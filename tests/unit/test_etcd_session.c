@@ -379,6 +379,60 @@ static void test_a_place_without_facts_gets_some_from_a_try(void **state)
 	drop_claim(claim);
 }
 
+/* Goal: whom another elector adopts while a try asks who has the name is asked for once more, by
+ * the facts that stand then. */
+static void test_a_try_sees_an_adoption(void **state)
+{
+	struct store_claim *claim = new_claim("n");
+	struct etcd_key other = {
+	    .key = "n/1", .value = "", .create_revision = 5, .mod_revision = 20, .lease = 7};
+	struct etcd_answer answer = {.revision = 30, .term = TERM};
+	const struct etcd_call *call;
+	char before[200];
+
+	(void)state;
+	claim->once = true;
+	attempt(claim);
+	open_session(15);
+	answer.found[2] = (struct etcd_found){&other, 1};
+	answer_call(expect_call(ETCD_TXN), &answer);
+	snprintf(before, sizeof before, "%s", expect_call(ETCD_TXN)->call->then[1].key);
+	other.lease = 8;
+	other.mod_revision = 29;
+	answer = (struct etcd_answer){.succeeded = true, .revision = 30, .term = TERM};
+	answer.found[0] = (struct etcd_found){&other, 1};
+	answer_call(expect_call(ETCD_TXN), &answer);
+	call = expect_call(ETCD_TXN)->call;
+	assert_int_equal(call->then[1].kind, ETCD_GET);
+	assert_string_not_equal(call->then[1].key, before);
+	drop_claim(claim);
+}
+
+/* Goal: a place that another elector adopts between the looks at it and at its facts is not gone:
+ * it is looked at again. */
+static void test_two_adopt_at_once(void **state)
+{
+	struct store_claim *claim = new_claim("n");
+	struct etcd_key place = {
+	    .key = "n/1", .value = "", .create_revision = 5, .mod_revision = 20, .lease = 7};
+	struct etcd_answer answer = {.succeeded = true, .revision = 30, .term = TERM};
+
+	(void)state;
+	claim->adopt = true;
+	claim->token = 5;
+	attempt(claim);
+	open_session(15);
+	answer.found[0] = (struct etcd_found){&place, 1};
+	answer_call(expect_call(ETCD_TXN), &answer);
+	place.lease = 8;
+	place.mod_revision = 29;
+	answer.found[0] = (struct etcd_found){0};
+	answer.found[1] = (struct etcd_found){&place, 1};
+	answer_call(expect_call(ETCD_TXN), &answer);
+	assert_int_equal(expect_call(ETCD_TXN)->call->then[0].kind, ETCD_GET_ALL);
+	drop_claim(claim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -397,6 +451,8 @@ int main(void)
 	    over_etcd(test_a_lease_that_nobody_needs_ends),
 	    over_etcd(test_a_place_without_facts_gets_some_when_it_is_left),
 	    over_etcd(test_a_place_without_facts_gets_some_from_a_try),
+	    over_etcd(test_a_try_sees_an_adoption),
+	    over_etcd(test_two_adopt_at_once),
 	    over_etcd(test_a_slow_member_is_waited_for),
 	    over_etcd(test_a_member_that_refuses_gets_no_more_time),
 	};

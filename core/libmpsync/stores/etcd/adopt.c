@@ -141,11 +141,14 @@ static void on_former_facts(struct etcd_call *call, const struct etcd_answer *go
 {
 	struct etcd_entry *entry = call->context;
 	const struct etcd_key *facts = etcd_only(&got->found[0]);
+	const struct etcd_key *place = etcd_only(&got->found[1]);
 
 	if (!etcd_entry_is_good(entry, got))
 		return;
 	if (etcd_entry_owns(entry, facts))
 		adopt(entry, facts);
+	else if (place && place->mod_revision != entry->written)
+		adopt_anew(entry);
 	else
 		etcd_entry_answer_gone(entry, MPSYNC_REASON_DELETED, false);
 }
@@ -170,8 +173,9 @@ static void ask_former_facts(struct etcd_entry *entry, const struct etcd_key *pl
 	    entry->etcd->prefix, entry->claim->name, place->key, place->lease, place->create_revision);
 
 	if (former && set_keys(entry, place))
-		etcd_entry_ask(entry, &(struct etcd_call){.then = {{.kind = ETCD_GET, .key = former}},
-		                          .then_count = 1,
+		etcd_entry_ask(entry, &(struct etcd_call){.then = {{.kind = ETCD_GET, .key = former},
+		                                              {.kind = ETCD_GET, .key = entry->key}},
+		                          .then_count = 2,
 		                          .done = on_former_facts});
 	else
 		etcd_entry_fail_no_memory(entry);

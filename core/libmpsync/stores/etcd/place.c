@@ -9,14 +9,20 @@
 /* After so many lost races a request answers "busy" and comes back later. */
 #define MOST_RACES 8
 
+static bool is_owner(const struct etcd_entry *entry, const struct etcd_key *oldest)
+{
+	return oldest->create_revision == entry->owner_created && oldest->lease == entry->owner_lease;
+}
+
 static void remember_owner(struct etcd_entry *entry, const struct etcd_key *oldest)
 {
-	if (oldest->create_revision == entry->owner_created)
+	if (is_owner(entry, oldest))
 		return;
 	free(entry->owner_facts);
 	entry->owner_facts = etcd_place_facts_key(entry->etcd->prefix, entry->claim->name, oldest->key,
 	    oldest->lease, oldest->create_revision);
 	entry->owner_created = oldest->create_revision;
+	entry->owner_lease = oldest->lease;
 }
 
 static void answer_busy(struct etcd_entry *entry, const struct etcd_key *oldest,
@@ -180,7 +186,7 @@ static void on_looked(struct etcd_call *call, const struct etcd_answer *got)
 	} else if (!watch_before(entry, before, got->revision)) {
 		etcd_entry_fail_no_memory(entry);
 	} else {
-		const bool same = oldest->create_revision == entry->owner_created;
+		const bool same = is_owner(entry, oldest);
 		const bool next = oldest->create_revision == before->create_revision;
 
 		restore_facts(entry, oldest);
@@ -206,11 +212,9 @@ void etcd_place_look(struct etcd_entry *entry)
  * A claim that is the same at each elector of an identity goes on with the grant that the former
  * elector had.
  */
-static bool is_to_regain(
-    const struct etcd_entry *entry, const struct etcd_key *oldest, const struct etcd_key *facts_key)
+static bool is_to_regain(const struct etcd_entry *entry, const struct etcd_key *facts_key)
 {
-	return entry->claim->regain && oldest->create_revision == entry->owner_created &&
-	       etcd_entry_owns(entry, facts_key);
+	return entry->claim->regain && etcd_entry_owns(entry, facts_key);
 }
 
 static void regain(struct etcd_entry *entry)
@@ -233,9 +237,15 @@ static void on_owners_facts_restored(struct etcd_call *call, const struct etcd_a
 static bool restore_owners_facts(
     struct etcd_entry *entry, const struct etcd_key *oldest, const struct etcd_key *facts_key)
 {
-	return !facts_key && oldest->create_revision == entry->owner_created &&
-	       etcd_place_is_nobodys(entry, oldest) &&
+	return !facts_key && etcd_place_is_nobodys(entry, oldest) &&
 	       etcd_place_restore_facts(entry, oldest, etcd_entry_ask, on_owners_facts_restored);
+}
+
+/* Another place is the first by now, or another elector has adopted it: it has other facts. */
+static void ask_new_owner(struct etcd_entry *entry, const struct etcd_key *oldest)
+{
+	remember_owner(entry, oldest);
+	race(entry, ask_owner);
 }
 
 /* A try does not queue; it only asks who holds the name. */
@@ -248,7 +258,9 @@ static void on_asked_owner(struct etcd_call *call, const struct etcd_answer *got
 		return;
 	if (!oldest)
 		race(entry, etcd_place_take);
-	else if (is_to_regain(entry, oldest, etcd_only(&got->found[1])))
+	else if (!is_owner(entry, oldest))
+		ask_new_owner(entry, oldest);
+	else if (is_to_regain(entry, etcd_only(&got->found[1])))
 		regain(entry);
 	else if (!restore_owners_facts(entry, oldest, etcd_only(&got->found[1])))
 		answer_busy(entry, oldest, etcd_only(&got->found[1]), false);

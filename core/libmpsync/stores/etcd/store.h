@@ -69,6 +69,7 @@ struct etcd_entry {
 	char *owner_facts;     /* the facts key of the holder that was seen */
 	char *adopted_value;   /* until it is answered */
 	int64_t owner_created; /* when the holder's key was created */
+	int64_t owner_lease;   /* its lease, which is another after an adoption */
 	int64_t created;       /* of `key`, which is the token; 0: it may not exist */
 	int64_t written;       /* `key`, last; changes when another instance adopts it */
 	int64_t facts_created; /* changes when another instance adopts it */
