@@ -6,6 +6,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 from promises import Deafness  # noqa: E402
+from relays import Wire  # noqa: E402
 from support import Case  # noqa: E402
 
 
@@ -50,6 +51,33 @@ class DeafConnection(Deafness, Case):
     def test_observers_notice(self):
         elector = self.elector()
         self.observers_notice(elector.port, elector.url)
+
+    def wire(self, elector):
+        wire = Wire(elector.port)
+        self.addCleanup(wire.close)
+        return wire, elector.url.replace(f":{elector.port}", f":{wire.port}")
+
+    def test_a_waiter_notices(self):
+        """Its stream is silent, and so is whatever else it has: it asks over new connections, and hears of its turn."""
+        elector = self.elector()
+        wire, url = self.wire(elector)
+        holder, waiter = self.probe(elector.url, ttl="1h"), self.probe(url, ttl="3s")
+        holder.send("acquire x -1")
+        holder.expect("held x")
+        waiter.send("acquire x -1")
+        waiter.expect("waiting x")
+        wire.deafen(3)
+        holder.send("release x")
+        holder.expect("released x")
+        waiter.expect("held x")
+
+    def test_a_waiter_that_was_never_answered_notices(self):
+        """The elector's kernel took its connection, and nobody says hello there."""
+        wire, url = self.wire(self.elector())
+        wire.deafen(1)
+        waiter = self.probe(url, ttl="3s")
+        waiter.send("acquire x -1")
+        waiter.expect("held x")
 
 
 if __name__ == "__main__":

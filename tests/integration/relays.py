@@ -13,6 +13,7 @@ class Wire:
         self.gates = []
         self.sockets = []
         self.silenced = False
+        self.silent_next = 0
         self.accepted = 0
         self.listener = None
         self.port = 0
@@ -34,7 +35,9 @@ class Wire:
                 self.accepted += 1
                 far = socket.create_connection(("127.0.0.1", self.target))
                 gate = threading.Event()
-                if not self.silenced:
+                if self.silent_next:
+                    self.silent_next -= 1
+                elif not self.silenced:
                     gate.set()
                 self.gates.append(gate)
                 self.sockets += [near, far]
@@ -51,8 +54,9 @@ class Wire:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
-    def deafen(self):
-        """Present connections pass no more bytes, and stay open; new ones work."""
+    def deafen(self, more=0):
+        """Present connections, and so many more, pass no more bytes, and stay open; those after them work."""
+        self.silent_next = more
         for gate in self.gates:
             gate.clear()
         self.gates = []

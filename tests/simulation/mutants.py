@@ -43,10 +43,10 @@ MUTANTS = [
          "read_ms + ticket_claim(ticket)->ttl_ms;"),
         ("elector/protocol/answers.c", "right_until < by_request ? right_until",
          "right_until + ticket_claim(ticket)->ttl_ms / 5 < by_request\n"
-         "\t\t? right_until + ticket_claim(ticket)->ttl_ms / 5")]),
+         "\t\t? right_until + ticket_claim(ticket)->ttl_ms / 5")], "2"),
     ("4", "the client counts from the answer's arrival", [
         ("libmpsync/stores/elector/claims.c", ".sent_at_ms = remote->sent_at_ms,",
-         ".sent_at_ms = remote_now(remote->remote),")]),
+         ".sent_at_ms = remote_now(remote->remote),")], "2"),
     ("41", "a holder obeys Retry-After to the end", [
         ("libmpsync/protocol/claim.c", "return input->answer.retry_in_ms < most ? input->answer.retry_in_ms : most;",
          "return input->answer.retry_in_ms;")], "0"),
@@ -82,12 +82,12 @@ MUTANTS = [
         ("libmpsync/protocol/claim.c", "if (input->now_ms >= claim->valid_until_ms)\n\t\t\tlose_in_doubt(",
          "if (input->event == CLAIM_TICK && input->now_ms >= claim->valid_until_ms)\n\t\t\tlose_in_doubt(")]),
     ("10 (proof)", "a stream's end hands over, whatever its end", [
-        ("elector/protocol/session.c", "if (fenced && (process_ended || clean_end))", "if (true)")]),
+        ("elector/protocol/session.c", "if (fenced && (process_ended || clean_end))", "if (true)")], "2"),
     ("10 (generation)", "an older stream's end counts as well", [
         ("elector/protocol/session.c", "static void send_hello(",
          "static void hand_over(struct session *session);\nstatic void send_hello("),
         ("elector/protocol/session.c", "end_stream(session->stream, \"replaced\");",
-         "{\n\t\tend_stream(session->stream, \"replaced\");\n\t\thand_over(session);\n\t}")]),
+         "{\n\t\tend_stream(session->stream, \"replaced\");\n\t\thand_over(session);\n\t}")], "2"),
     ("11", "a cancelled claim's late grant is kept", [
         ("libmpsync/protocol/claim.c", "if (claim->state != CLAIM_WAITING)\n\t\treturn;\n\tif (input->now_ms >= later(",
          "if (claim->state != CLAIM_WAITING) {\n\t\tclaim->attempted = false;\n\t\treturn;\n\t}\n\tif (input->now_ms >= later(")]),
@@ -116,7 +116,7 @@ MUTANTS = [
         ("elector/protocol/answers.c", "const uint64_t told_ms = sessions_now(ticket->sessions);\n"
          "\tconst uint64_t remaining = ticket_remaining_ms(ticket, read_ms, told_ms);",
          "extern uint64_t loop_ms;\n\tconst uint64_t told_ms = loop_ms;\n"
-         "\tconst uint64_t remaining = ticket_remaining_ms(ticket, read_ms, told_ms);")]),
+         "\tconst uint64_t remaining = ticket_remaining_ms(ticket, read_ms, told_ms);")], "2"),
     ("18", "another boot is free at once", [
         ("libmpsync/protocol/record.c", "\tif (record && same_clock(&record->host, &view->host))",
          "\tif (record && !id_equal(&record->host.boot, &view->host.boot))\n\t\treturn 0;\n"
@@ -138,12 +138,12 @@ MUTANTS = [
         ("libmpsync/protocol/claims.c", "const struct store_claim *engine_claim_stored(",
          "void engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms);\n"
          "void engine_set_ttl(struct engine_claim *claim, uint32_t ttl_ms)\n{\n"
-         "\tclaim->stored.ttl_ms = ttl_ms;\n}\nconst struct store_claim *engine_claim_stored(")]),
+         "\tclaim->stored.ttl_ms = ttl_ms;\n}\nconst struct store_claim *engine_claim_stored(")], "2"),
     ("21", "a granting write whose answer was lost is forgotten", [
         ("libmpsync/stores/records/errands.c", "if (!(task->granting || task->late_grant) ||", "if (true ||")]),
     ("24", "the client believes an elector that does not have its stream", [
         ("libmpsync/stores/elector/claims.c", "return id_equal(&elector, &remote->elector);",
-         "return id_equal(&elector, &elector) && remote->greeted;")]),
+         "return id_equal(&elector, &elector) && remote->greeted;")], "2"),
     ("25", "etcd: a keep-alive counts whoever leads", [
         ("libmpsync/stores/etcd/session.c", "else if (answer->term != session->term)",
          "else if (false)")]),
@@ -166,7 +166,7 @@ MUTANTS = [
     ("95", "callers of the old wire do not regain what a former elector gave them", [
         ("libmpsync/stores/records/attempts.c", "if (task->claim->regain)", "if (false)")], "2"),
     ("96", "etcd: callers of the old wire do not regain what a former elector gave them", [
-        ("libmpsync/stores/etcd/place.c", "return entry->claim->regain && oldest", "return false && oldest")], "4"),
+        ("libmpsync/stores/etcd/place.c", "return entry->claim->regain && etcd_entry_owns", "return false && etcd_entry_owns")], "4"),
     ("60", "etcd: a keep-alive is confirmed without the places that are held", [
         ("libmpsync/stores/etcd/session.c", ".further_count = count,", ".further_count = 0,")], "3"),
     ("61", "etcd: a place is adopted that is not the first", [
@@ -256,6 +256,12 @@ MUTANTS = [
     ("88", "etcd: who has left and queued again is shown as the holder", [
         ("libmpsync/stores/etcd/query.c", "if (!oldest || oldest->create_revision != look->created) {",
          "if (!oldest) {")], "3"),
+    ("100", "a waiter behind an elector takes any silence", [
+        ("libmpsync/stores/elector/elector.c", "const uint64_t half_ms = claim->claim->ttl_ms / 2;",
+         "const uint64_t half_ms = 2 * MOST_SILENCE_MS;")], "2"),
+    ("101", "a stream that never says hello is waited for", [
+        ("libmpsync/stores/elector/elector.c", "if (!remote->greeted)\n\t\t\tremote_stream_replace(remote);",
+         "if (!remote->greeted)\n\t\t\t;")], "2"),
     ("22", "an answer that was overtaken counts", [
         ("libmpsync/stores/records/names.c", "return record && record->version < watched->newest_version;",
          "return false && record && watched;")]),

@@ -82,6 +82,8 @@ struct sim_node {
 	uint64_t told_us;         /* when the last event comes that is on its way to it */
 	unsigned connections;     /* how many it has opened; the last is the present one */
 	unsigned deaf;            /* up to this one they pass nothing any more */
+	uint64_t line_us;         /* when it opened the one that its next request takes; 0: a new one */
+	uint64_t deaf_us;         /* those to electors that were opened until then pass nothing */
 	uint64_t allowed;         /* those that its users and the store gave reason for */
 };
 
@@ -117,7 +119,9 @@ struct sim_message {
 	char *session;
 	char *body;
 	uint64_t last_event;
-	uint64_t read_ms; /* when the elector read it */
+	uint64_t read_ms;   /* when the elector read it */
+	uint64_t opened_us; /* its connection; 0: one that never goes deaf */
+	unsigned copy;      /* the first, second, … that was sent of one request */
 	int status;
 	bool stream;
 	bool old_wire; /* its client knows no session */
@@ -188,7 +192,9 @@ struct sim {
 	uint64_t down_until_us;
 	uint64_t calm_until_us; /* no further trouble of the kind that rights survive begins before */
 	enum sim_down down;
-	unsigned throttled; /* so many more requests are told to wait */
+	unsigned throttled;              /* so many more requests are told to wait */
+	uint64_t deaf_us;                /* when connections went deaf last */
+	uint64_t believed_us[SIM_NAMES]; /* when somebody was last seen to believe to hold it */
 	struct sim_store *store;
 	struct sim_etcd *etcd;
 	struct sim_old_wire *old_wire; /* NULL: nobody speaks it */
@@ -285,6 +291,8 @@ void sim_connection_name(const struct sim_connection *connection, char text[SOCK
 void sim_connection_send(struct sim *sim, struct sim_connection *connection, const char *text);
 void sim_connection_end(struct sim *sim, struct sim_connection *connection);
 void sim_connection_break(struct sim *sim);
+/* What clients have open to electors passes no more bytes, and stays open at their end. */
+void sim_http_deafen(struct sim *sim);
 
 /* ---- sim_elector.c ---- */
 void sim_elector_start(struct sim_node *node);
@@ -326,6 +334,7 @@ void sim_rob(struct sim *sim, int name);
 void sim_gives_away(struct sim_node *node, int name);
 void sim_told_token(struct sim *sim, int name, uint64_t token);
 bool sim_believes(struct sim *sim, const void *who);
+bool sim_is_believed(const struct sim *sim, int name);
 
 /* ---- sim_old_wire.c: callers without holder, claim and session, P20, P21 ---- */
 /* NULL: nobody of them takes part. */

@@ -40,6 +40,14 @@ bool sim_believes(struct sim *sim, const void *who)
 	return belief && holds(&belief->base);
 }
 
+bool sim_is_believed(const struct sim *sim, int name)
+{
+	for (const struct sim_belief *belief = sim->beliefs; belief; belief = belief->next)
+		if (belief->name == name && holds(belief))
+			return true;
+	return false;
+}
+
 void sim_believe(struct sim_node *node, int name, void *who, uint64_t until_ms)
 {
 	struct sim *sim = node->sim;

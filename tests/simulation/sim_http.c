@@ -8,6 +8,7 @@
 
 #include "base/duration.h"
 #include "base/socket_name.h"
+#include "net/further.h"
 #include "net/http.h"
 
 #include <cjson/cJSON.h>
@@ -29,6 +30,11 @@ struct http_call {
 	uint64_t number;
 	bool stream;
 	struct sim_connection *connection; /* of a stream that has begun */
+	struct sim_message *first;         /* what is sent again while nobody answers; NULL: nothing */
+	struct further further;
+	unsigned ended; /* a bit for each copy that ended without an answer */
+	uint64_t timeout_ms;
+	uint64_t opened_us; /* the connection of its last copy */
 	void (*done)(void *context, const struct http_answer *answer);
 	bool (*data)(void *context, const char *bytes, size_t size);
 	void *context;
@@ -65,6 +71,27 @@ static char *copy_text(const char *text)
 	return copy;
 }
 
+/* ---- Connections that go deaf ---- */
+
+static bool is_deaf(const struct sim_message *message)
+{
+	return message->opened_us && message->opened_us <= message->client->deaf_us;
+}
+
+/* Some time later its end at the elector is given up by the kernel there; the client hears nothing.
+ */
+void sim_http_deafen(struct sim *sim)
+{
+	for (int i = 0; i < sim->node_count; i++)
+		sim->nodes[i].deaf_us = sim->now_us;
+	for (struct sim_connection *connection = sim->connections; connection;
+	     connection = connection->next)
+		if (connection->open_at_elector && connection->elector->life == connection->elector_life &&
+		    sim_chance(sim, 50))
+			sim_at(sim, sim->now_us + sim_random(sim, (uint64_t)sim->ttl_ms * 3000),
+			    connection->elector, sim_elector_reset, connection, NULL);
+}
+
 /* ---- Answers, on the client's node ---- */
 
 static struct http_call *call_of(const struct sim_message *message)
@@ -97,8 +124,21 @@ static void end_call(struct sim *sim, struct http_call *call, const struct http_
 	unlink_call(call);
 	if (call->connection)
 		client_lets_go(sim, call->connection);
+	if (call->first)
+		sim_message_free(sim, call->first);
 	free(call);
 	done(context, answer);
+}
+
+/* A copy of the request ended without an answer. True: it was the last one that is under way. */
+static bool has_failed(struct http_call *call, unsigned copy)
+{
+	const unsigned bit = 1u << copy;
+
+	if (call->ended & bit)
+		return false;
+	call->ended |= bit;
+	return further_failed(&call->further);
 }
 
 static void on_answer(struct sim *sim, void *argument)
@@ -110,11 +150,18 @@ static void on_answer(struct sim *sim, void *argument)
 	    .body = message->body ? message->body : "",
 	    .problem = message->status ? NULL : "no answer",
 	    .retry_after_s = message->status == 503 ? 1 : 0,
+	    .further = message->copy > 0,
 	    .from_elector = message->status != 0,
 	};
 
+	if (is_deaf(message)) {
+		sim_message_free(sim, message);
+		return;
+	}
 	call = message->old_wire ? NULL : call_of(message);
-	if (call)
+	if (call && message->copy)
+		message->client->line_us = 0; /* the earlier ones' connection hangs */
+	if (call && (message->status || has_failed(call, message->copy)))
 		end_call(sim, call, &answer);
 	if (message->old_wire)
 		sim_old_wire_answered(sim, message->client, message->call, message->status);
@@ -130,10 +177,23 @@ static struct sim_message *answer_to(const struct sim_message *asked, int status
 	message->client = asked->client;
 	message->client_life = asked->client_life;
 	message->call = asked->call;
+	message->copy = asked->copy;
+	message->opened_us = asked->opened_us;
 	message->old_wire = asked->old_wire;
 	message->status = status;
 	message->body = copy_text(body);
 	return message;
+}
+
+/* Its connection is closed, and with it those that are kept open for later requests. */
+static void on_timeout(struct sim *sim, void *argument)
+{
+	struct sim_message *message = argument;
+
+	if (call_of(message) && message->client->line_us == message->opened_us)
+		message->client->line_us = 0;
+	message->opened_us = 0;
+	on_answer(sim, message);
 }
 
 static void break_at_client(struct sim *sim, const struct sim_node *client);
@@ -143,7 +203,7 @@ void sim_http_answer(struct sim *sim, const struct sim_message *asked, int statu
 	uint64_t at_us = sim->now_us + sim_latency_us(sim);
 	struct sim_message *message;
 
-	if (status != 0 && sim_fault(sim, FAULT_LOSE, 5))
+	if (is_deaf(asked) || (status != 0 && sim_fault(sim, FAULT_LOSE, 5)))
 		return;
 	/* The stream ends while the answer is under way: another is opened before it comes. */
 	if (status != 0 && sim_fault(sim, FAULT_STREAM, 1)) {
@@ -239,6 +299,21 @@ static struct sim_message *message_new(
 	return message;
 }
 
+static struct sim_message *copy_message(const struct sim_message *message, struct sim_node *elector)
+{
+	struct sim_message *copy = malloc(sizeof *copy);
+
+	if (!copy)
+		abort();
+	*copy = *message;
+	copy->elector = elector;
+	copy->method = copy_text(message->method);
+	copy->path = copy_text(message->path);
+	copy->session = copy_text(message->session);
+	copy->body = copy_text(message->body);
+	return copy;
+}
+
 /* An earlier grant's token, which nobody believes in any more. */
 static bool is_of_earlier_grant(const struct sim *sim, const char *body, int name)
 {
@@ -270,33 +345,44 @@ static void remember_queued(struct sim_node *node, const struct http_request *re
 		node->queued_name = sim_name_number(request->path + strlen("/locks/"));
 }
 
-struct http_call *http_start(struct http *http, const struct http_request *request)
+/* Streams, and what is sent again, have a connection of their own. */
+static uint64_t opened_us(struct http_call *call)
 {
-	struct sim_node *node = http->node;
-	struct sim *sim = node->sim;
-	struct sim_node *elector = elector_of(node);
-	struct http_call *call = calloc(1, sizeof *call);
-	uint64_t depart_us = sim->now_us;
-	struct sim_message *message;
+	struct sim_node *node = call->http->node;
 
-	if (!call)
-		abort();
-	check_release(node, request);
-	remember_queued(node, request);
-	*call = (struct http_call){.http = http,
-	    .next = http->calls,
-	    .number = ++sim->calls,
-	    .stream = request->data,
-	    .done = request->done,
-	    .data = request->data,
-	    .context = request->context};
-	http->calls = call;
-	message = message_new(call, request, elector);
-	sim_trace(sim, "node %d asks elector %d: %s %s", node->number, elector->number, request->method,
-	    request->path);
-	if (request->timeout_ms)
-		sim_timer(node, sim_boot_ms(node) + request->timeout_ms, on_answer,
-		    answer_to(message, 0, NULL), sim_message_free);
+	if (call->stream || call->further.sent > 1)
+		return node->sim->now_us;
+	if (!node->line_us)
+		node->line_us = node->sim->now_us;
+	return node->line_us;
+}
+
+static void on_arrival(struct sim *sim, void *argument)
+{
+	struct sim_message *message = argument;
+
+	if (is_deaf(message))
+		sim_message_free(sim, message);
+	else
+		sim_elector_receive(sim, message);
+}
+
+static void send_message(struct http_call *call, struct sim_message *message)
+{
+	struct sim_node *node = call->http->node;
+	struct sim *sim = node->sim;
+	const struct sim_node *elector = message->elector;
+	uint64_t depart_us = sim->now_us;
+
+	message->opened_us = call->opened_us = opened_us(call);
+	message->copy = call->further.sent - 1;
+	sim_trace(sim, "node %d asks elector %d: %s %s%s", node->number, elector->number,
+	    message->method, message->path, message->copy ? ", again" : "");
+	if (call->timeout_ms)
+		sim_timer(node,
+		    sim_boot_ms(node) +
+		        further_lasts_ms(&call->further, sim_boot_ms(node), call->timeout_ms),
+		    on_timeout, answer_to(message, 0, NULL), sim_message_free);
 	/* A process may stand still between the reading of its clock and the sending. */
 	if (sim_fault(sim, FAULT_PAUSE, 2))
 		sim_pause(node, sim_random(sim, (uint64_t)sim->ttl_ms * 2000));
@@ -306,11 +392,62 @@ struct http_call *http_start(struct http *http, const struct http_request *reque
 		sim_trace(sim, "a request of node %d is lost", node->number);
 		sim_message_free(sim, message);
 	} else if (elector->alive) {
-		sim_at(sim, depart_us + sim_latency_us(sim), elector, sim_elector_receive, message,
+		sim_at(sim, depart_us + sim_latency_us(sim), message->elector, on_arrival, message,
 		    sim_http_refuse);
 	} else {
 		sim_http_refuse(sim, message);
 	}
+}
+
+static void on_further(struct sim *sim, void *argument);
+
+static void arm_further(struct http_call *call)
+{
+	const uint64_t at_ms = further_next_ms(&call->further);
+
+	if (call->first && at_ms != FURTHER_NEVER)
+		sim_timer(
+		    call->http->node, at_ms, on_further, answer_to(call->first, 0, NULL), sim_message_free);
+}
+
+static void on_further(struct sim *sim, void *argument)
+{
+	struct http_call *call = call_of(argument);
+
+	sim_message_free(sim, argument);
+	if (!call || !further_send(&call->further, sim_boot_ms(call->http->node)))
+		return;
+	send_message(call, copy_message(call->first, elector_of(call->http->node)));
+	arm_further(call);
+}
+
+struct http_call *http_start(struct http *http, const struct http_request *request)
+{
+	struct sim_node *node = http->node;
+	const uint64_t now = sim_boot_ms(node);
+	struct http_call *call = calloc(1, sizeof *call);
+	struct sim_message *message;
+
+	if (!call)
+		abort();
+	check_release(node, request);
+	remember_queued(node, request);
+	*call = (struct http_call){.http = http,
+	    .next = http->calls,
+	    .number = ++node->sim->calls,
+	    .stream = request->data,
+	    .timeout_ms = request->timeout_ms,
+	    .done = request->done,
+	    .data = request->data,
+	    .context = request->context};
+	http->calls = call;
+	further_begin(&call->further, now, request->further_ms,
+	    request->further_ms ? now + request->whole_ms : FURTHER_NEVER);
+	message = message_new(call, request, elector_of(node));
+	if (request->further_ms)
+		call->first = copy_message(message, message->elector);
+	send_message(call, message);
+	arm_further(call);
 	return call;
 }
 
@@ -318,7 +455,8 @@ static void on_abandoned(struct sim *sim, void *argument)
 {
 	struct sim_message *message = argument;
 
-	sim_elector_abandon(message->elector, message->call);
+	if (!is_deaf(message))
+		sim_elector_abandon(message->elector, message->call);
 	sim_message_free(sim, message);
 }
 
@@ -335,9 +473,12 @@ void http_cancel(struct http_call *call)
 		client_lets_go(node->sim, call->connection);
 	} else if (!call->stream) {
 		message = message_new(call, &(struct http_request){.method = ""}, elector_of(node));
+		message->opened_us = call->opened_us;
 		sim_at(node->sim, node->sim->now_us + sim_latency_us(node->sim), message->elector,
 		    on_abandoned, message, sim_message_free);
 	}
+	if (call->first)
+		sim_message_free(node->sim, call->first);
 	free(call);
 }
 
@@ -382,7 +523,8 @@ static void client_lets_go(struct sim *sim, struct sim_connection *connection)
 	if (connection->client_references > 0 && --connection->client_references > 0)
 		return;
 	/* One that was reset, or that the elector has ended, says nothing any more. */
-	if (connection->open_at_client && connection->elector->life == connection->elector_life)
+	if (connection->open_at_client && connection->elector->life == connection->elector_life &&
+	    !is_deaf(&connection->asked))
 		sim_at(sim, sim->now_us + sim_latency_us(sim), connection->elector, sim_elector_end,
 		    connection, NULL);
 }
@@ -407,7 +549,7 @@ static void on_piece(struct sim *sim, void *argument)
 	struct sim_connection *connection = piece->connection;
 	struct http_call *call = call_of(&connection->asked);
 
-	if (!connection->open_at_client) {
+	if (!connection->open_at_client || is_deaf(&connection->asked)) {
 		free_piece(sim, piece);
 		return;
 	}

@@ -14,11 +14,10 @@
 
 #define MOST_CALLERS 2
 /* 30 s by the elector's clock, which may be 5 % faster, less the request's way. */
-#define COUNTS_US    28000000u
-#define USUAL_US     10000000u
-#define QUICK_TTL_MS 15000 /* what is under way takes as long as the ttl is long */
-#define SLOWEST_US   26000000u
-#define SILENCE_US   60000000u
+#define COUNTS_US  28000000u
+#define USUAL_US   10000000u
+#define SLOWEST_US 26000000u
+#define SILENCE_US 60000000u
 
 struct caller {
 	struct sim_node node; /* a process of its own that nothing happens to */
@@ -41,8 +40,6 @@ static bool only_restarts(const struct sim *sim)
 {
 	const uint32_t replaced = FAULT_STREAM | FAULT_HANDS;
 
-	if (sim->ttl_ms > QUICK_TTL_MS)
-		return false;
 	return !(sim->faults & ~(uint32_t)(FAULT_STREAM | FAULT_CRASH)) || sim->faults == replaced;
 }
 

@@ -34,6 +34,7 @@
  *       the time that it was promised
  *   P23 each TERM is followed by exactly one ENDING; a right that is not renewed is told before it ends
  *   P24 observers of an etcd see, in order and in time, who holds what, and the value
+ *   P25 connections to electors that go silent keep nobody waiting, where new ones are answered
  */
 /* clang-format on */
 #include "base/identity.h"
@@ -56,6 +57,8 @@
 #define ONLY_TROUBLE  ((uint32_t)(FAULT_DOWN | FAULT_DEAF | FAULT_THROTTLE | FAULT_CANCEL))
 #define ONLY_LEFT     ((uint32_t)(ONLY_TROUBLE | FAULT_LATE | FAULT_LOSE | FAULT_WATCH))
 #define SURVIVING_TTL 6000
+/* Seen after two thirds of a ttl, at both ends, and mended by requests that may be late as well. */
+#define SILENT_US(ttl_us) ((ttl_us) + (ttl_us) / 2 + 1000000)
 /* All places of rule 49, and what comes behind them. */
 #define PLACES_US 1000000
 
@@ -663,6 +666,9 @@ static void trouble(struct sim *sim)
 	} else if (sim_fault(sim, FAULT_DEAF, 50)) {
 		for (int i = 0; i < sim->node_count; i++)
 			sim->nodes[i].deaf = sim->nodes[i].connections;
+		if (sim_has_electors(sim))
+			sim_http_deafen(sim);
+		sim->deaf_us = sim->now_us;
 		sim_trace(sim, "all connections go deaf");
 	} else if (sim_fault(sim, FAULT_THROTTLE, 100)) {
 		sim->throttled = 1 + (unsigned)sim_random(sim, 3);
@@ -813,6 +819,8 @@ static uint32_t pick_faults(struct sim *sim)
 		return FAULT_NAME & sim->options.only;
 	if (sim_chance(sim, 5))
 		return ONLY_REPLACED & sim->options.only;
+	if (sim_has_electors(sim) && sim_chance(sim, 5))
+		return FAULT_DEAF & sim->options.only;
 	if (sim_chance(sim, 15))
 		faults = sim_chance(sim, 50) ? ONLY_TROUBLE : ONLY_LEFT;
 	if (faults)
@@ -876,6 +884,45 @@ static void check_left(struct sim *sim, void *argument)
 			sim_violate(sim, "P14", "%s stands in the store for nobody", sim_name(name));
 	}
 	sim_at(sim, sim->now_us + ttl_us / 10, NULL, check_left, NULL, NULL);
+}
+
+/* Since when somebody waits for the name without an end; SIM_NEVER: nobody does. */
+static uint64_t waited_for_us(const struct sim *sim, int name)
+{
+	const struct workload *workload = sim->workload;
+	uint64_t since_us = SIM_NEVER;
+
+	for (int i = 0; i < workload->user_count; i++) {
+		const struct user *user = &workload->users[i];
+
+		if (user->name == name && user->asked == ASKING && user->for_ever &&
+		    user->since_us < since_us)
+			since_us = user->since_us;
+	}
+	return since_us;
+}
+
+/* P25: whoever held the name, and whoever is the next, sees that it hears nothing any more. */
+static void check_silence(struct sim *sim, void *argument)
+{
+	const uint64_t ttl_us = (uint64_t)sim->ttl_ms * 1000;
+
+	(void)argument;
+	for (int name = 0; name < SIM_NAMES; name++) {
+		uint64_t since_us = waited_for_us(sim, name);
+
+		if (since_us == SIM_NEVER || sim_is_believed(sim, name))
+			sim->believed_us[name] = sim->now_us;
+		if (since_us < sim->believed_us[name])
+			since_us = sim->believed_us[name];
+		if (since_us < sim->deaf_us)
+			since_us = sim->deaf_us;
+		if (since_us != SIM_NEVER && sim->now_us > since_us + SILENT_US(ttl_us))
+			sim_violate(sim, "P25", "%s, which somebody waits for, is nobody's for %llu ms",
+			    sim_name(name), (unsigned long long)(sim->now_us - since_us) / 1000);
+	}
+	if (sim->faults_on)
+		sim_at(sim, sim->now_us + ttl_us / 20, NULL, check_silence, NULL, NULL);
 }
 
 static void run_until(struct sim *sim, uint64_t until_us)
@@ -970,6 +1017,9 @@ void sim_run(struct sim *sim)
 		check_takeover(sim, NULL);
 	if (sim->mode == MODE_LEASE && !(sim->faults & ~ONLY_LEFT))
 		check_left(sim, NULL);
+	/* What callers of the old wire hold, nobody says. */
+	if (sim_has_electors(sim) && sim->faults == FAULT_DEAF && !sim->old_wire)
+		check_silence(sim, NULL);
 	run_until(sim, sim->now_us + (4 + sim_random(sim, 8)) * ttl_us);
 	if (!sim->violated) {
 		end_well(sim);

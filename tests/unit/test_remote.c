@@ -3,6 +3,7 @@
 #include "remote_world.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define RECONNECT_MS 5000 /* at most, between two streams */
 
@@ -274,6 +275,90 @@ static void test_an_elector_that_is_not_there_yet_is_awaited(void **state)
 	drop_claim(claim);
 }
 
+/* Nobody queues without one. */
+static bool stream_stands(void)
+{
+	struct store_claim *claim = new_claim("m");
+	bool stands;
+
+	attempt(claim);
+	stands = asked("PUT", "/locks/m");
+	drop_claim(claim);
+	return stands;
+}
+
+/* Goal: who waits and hears nothing for half of its ttl asks, over further connections as well,
+ * whether its stream stands, and keeps one that does. */
+static void test_silence_is_asked_about(void **state)
+{
+	struct store_claim *claim = queue_up();
+	const uint64_t begun_ms = store_world.now_ms;
+
+	(void)state;
+	pass_until(begun_ms + claim->ttl_ms / 2 - 1);
+	assert_null(asked("PUT", "/holders/h"));
+	pass_until(begun_ms + claim->ttl_ms / 2);
+	assert_int_equal(expect("PUT", "/holders/h")->request.further_ms, claim->ttl_ms / 6);
+	assert_int_equal(expect("PUT", "/holders/h")->request.whole_ms, claim->ttl_ms / 2);
+	answer_beat(ELECTOR_A, 1, "");
+	assert_true(stream_stands());
+	pass_until(begun_ms + claim->ttl_ms);
+	expect("PUT", "/holders/h");
+	drop_claim(claim);
+}
+
+/* Goal: a stream is replaced if nobody answers for it, or if an answer tells what it did not. */
+static void test_a_silent_stream_is_replaced(void **state)
+{
+	struct store_claim *claim = queue_up();
+
+	(void)state;
+	pass_until(store_world.now_ms + claim->ttl_ms / 2);
+	answer_as_nobody(expect("PUT", "/holders/h"), 0);
+	assert_false(stream_stands());
+	pass_until(store_world.now_ms + RECONNECT_MS);
+	hello(ELECTOR_A, 2, true);
+	assert_true(stream_stands());
+	pass_until(store_world.now_ms + claim->ttl_ms / 2);
+	answer_beat(ELECTOR_A, 2, ",\"events\":[{\"id\":\"3\",\"event\":\"granted\",\"data\":{}}]");
+	assert_false(stream_stands());
+	drop_claim(claim);
+}
+
+/* Goal: a stream that never says hello is asked for again. */
+static void test_a_stream_that_says_nothing_is_asked_for_again(void **state)
+{
+	struct store_claim *claim = new_claim("n");
+
+	(void)state;
+	attempt(claim);
+	strcpy(expect("GET", "/holders/h")->text, "the first");
+	pass_until(store_world.now_ms + claim->ttl_ms / 2);
+	assert_string_equal(expect("GET", "/holders/h")->text, "");
+	drop_claim(claim);
+}
+
+/* Goal: no answer to what was asked before the present stream counts, so it is asked again at
+ * once. */
+static void test_a_renewal_is_sent_again_with_the_stream(void **state)
+{
+	struct store_claim *claim = hold();
+
+	(void)state;
+	renew(claim);
+	reconnect(ELECTOR_A, 2);
+	answer_beat(ELECTOR_A, 2, "");
+	assert_int_equal(store_world.told.event, CLAIM_RENEWED);
+	renew(claim);
+	answer(expect("PUT", "/holders/h"), 404, "{\"code\":\"unknown_session\"}");
+	expect("PUT", "/locks/n");
+	pass_until(store_world.now_ms + RECONNECT_MS);
+	hello(ELECTOR_B, 1, false);
+	answer(expect("PUT", "/locks/n"), 200, granted_7, ELECTOR_B);
+	assert_int_equal(store_world.told.event, CLAIM_RENEWED);
+	drop_claim(claim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +376,10 @@ int main(void)
 	    behind_an_elector(test_a_new_value_is_sent),
 	    behind_an_elector(test_an_answer_that_shows_another_value),
 	    behind_an_elector(test_a_right_is_no_longer_than_its_ttl_gives),
+	    behind_an_elector(test_silence_is_asked_about),
+	    behind_an_elector(test_a_silent_stream_is_replaced),
+	    behind_an_elector(test_a_stream_that_says_nothing_is_asked_for_again),
+	    behind_an_elector(test_a_renewal_is_sent_again_with_the_stream),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

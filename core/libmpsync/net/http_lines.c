@@ -186,9 +186,12 @@ void line_hangs(struct line *line)
 	struct http *http = line->http;
 	struct http_try *next;
 
-	if (!http->settings.shared || line->hangs)
+	if (line->hangs)
 		return;
+	/* Other connections that it keeps for later requests may lead the same dead way. */
 	line->hangs = true;
+	if (!http->settings.shared)
+		return;
 	for (struct http_try *try = TAILQ_FIRST(&http->under_way); try; try = next) {
 		next = TAILQ_NEXT(try, link);
 		if (try->line != line || !try->call->request.data)

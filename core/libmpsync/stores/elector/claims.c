@@ -238,6 +238,12 @@ void remote_claim_attempt(struct remote_claim *remote)
 	send_request(remote, ATTEMPT, "PUT", wire_whole(body, whole), on_attempt_done);
 }
 
+void remote_claim_await_stream(struct remote_claim *remote)
+{
+	remote->phase = NEEDS_STREAM;
+	remote_expect_word(remote);
+}
+
 void remote_claim_confirm(struct remote_claim *remote)
 {
 	cJSON *body = body_of(remote);
@@ -282,6 +288,13 @@ void remote_claim_renew(struct remote_claim *remote)
 	send_request(remote, RENEW, "PUT", wire_whole(body, whole), on_renew_done);
 }
 
+void remote_claim_renew_now(struct remote_claim *remote)
+{
+	http_cancel(remote->call);
+	remote->call = NULL;
+	remote_claim_renew(remote);
+}
+
 void remote_claim_withdraw(struct remote_claim *remote)
 {
 	cJSON *body;
@@ -316,7 +329,7 @@ static void answer_busy(struct remote_claim *remote, const cJSON *body)
 	if (remote->claim->once)
 		remote->sent = false;
 	else
-		remote_expect_word(remote->remote);
+		remote_expect_word(remote);
 	remote_claim_answer(remote, CLAIM_BUSY, &(struct claim_answer){.retry_in_ms = CLAIM_NEVER},
 	    &(struct store_word){
 	        .holder = *owner ? owner : NULL,
@@ -349,7 +362,7 @@ static void take_grant(struct remote_claim *remote, const cJSON *body, const cJS
 		remote_claim_confirm(remote); /* an event came first: the grant may be over */
 		return;
 	}
-	remote->phase = NEEDS_STREAM; /* to be confirmed when a stream stands */
+	remote_claim_await_stream(remote); /* and then be confirmed */
 	remote_stream_move(remote->remote);
 }
 
@@ -368,7 +381,7 @@ static void on_attempt_done(void *context, const struct http_answer *http)
 		remote_claim_confirm(remote); /* an event came before the answer */
 	} else if (http->status == 202 && http->from_elector &&
 	           !remote_is_current(remote->remote, body)) {
-		remote->phase = NEEDS_STREAM; /* no stream, no way to tell us our turn */
+		remote_claim_await_stream(remote); /* no stream, no way to tell us our turn */
 		remote_stream_move(remote->remote);
 	} else if (http->status == 202 &&
 	           (remote->ended || !remote_is_fresh(remote->remote, remote->sent_hellos, body))) {
@@ -378,7 +391,7 @@ static void on_attempt_done(void *context, const struct http_answer *http)
 	               (http->status == 409 && strcmp(code, "held") == 0 && remote->claim->once))) {
 		answer_busy(remote, body);
 	} else if (http->status == 404 && http->from_elector) {
-		remote->phase = NEEDS_STREAM;
+		remote_claim_await_stream(remote);
 		remote_stream_move(remote->remote);
 	} else if (http->status == 409 && http->from_elector) {
 		retry_with_new_claim(remote);

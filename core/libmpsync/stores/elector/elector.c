@@ -11,8 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A client that waits asks whether its stream is alive when it heard nothing for this long. */
-#define SILENCE_MS 15000
+/*
+ * A client that waits asks whether its stream is alive when it has heard nothing for half of a ttl,
+ * but not for less than this: short ttls would make requests without an end.
+ */
+#define LEAST_SILENCE_MS 1000
+/* Nor does a long ttl make it deaf for longer than this. */
+#define MOST_SILENCE_MS 15000
 
 uint64_t remote_now(const struct remote *remote)
 {
@@ -33,33 +38,64 @@ void remote_arm(struct remote *remote)
 	sink->wake_at(sink->engine, at_ms);
 }
 
-void remote_expect_word(struct remote *remote)
+static uint64_t silence_ms(const struct remote_claim *claim)
 {
-	remote->heard_ms = remote_now(remote);
-	if (remote->check_at_ms != CLAIM_NEVER)
-		return;
-	remote->check_at_ms = remote->heard_ms + SILENCE_MS;
+	const uint64_t half_ms = claim->claim->ttl_ms / 2;
+
+	if (half_ms > MOST_SILENCE_MS)
+		return MOST_SILENCE_MS;
+	return half_ms > LEAST_SILENCE_MS ? half_ms : LEAST_SILENCE_MS;
+}
+
+void remote_expect_word(struct remote_claim *claim)
+{
+	struct remote *remote = claim->remote;
+
+	/* While others wait, the silence that they hear goes on. */
+	if (remote->check_at_ms == CLAIM_NEVER)
+		remote->heard_ms = remote_now(remote);
+	if (remote->heard_ms + silence_ms(claim) < remote->check_at_ms)
+		remote->check_at_ms = remote->heard_ms + silence_ms(claim);
 	remote_arm(remote);
 }
 
-static bool anyone_waits(const struct remote *remote)
+void remote_expect_hello(struct remote *remote)
 {
+	remote->heard_ms = remote->check_at_ms = remote_now(remote);
+	remote_arm(remote);
+}
+
+/* Who holds needs a stream as well: values are sent under its number. */
+static bool expects_word(const struct remote_claim *claim)
+{
+	return !claim->remote->greeted || (claim->sent && !claim->held);
+}
+
+/* The longest silence that nobody who expects a word minds; CLAIM_NEVER: nobody expects one. */
+static uint64_t longest_silence_ms(const struct remote *remote)
+{
+	uint64_t longest_ms = CLAIM_NEVER;
+
 	for (const struct remote_claim *claim = remote->claims; claim; claim = claim->next)
-		if (claim->sent && !claim->held)
-			return true;
-	return false;
+		if (expects_word(claim) && silence_ms(claim) < longest_ms)
+			longest_ms = silence_ms(claim);
+	return longest_ms;
 }
 
 static void check_silence(struct remote *remote, uint64_t now)
 {
-	if (!anyone_waits(remote)) {
+	const uint64_t longest_ms = longest_silence_ms(remote);
+
+	if (longest_ms == CLAIM_NEVER) {
 		remote->check_at_ms = CLAIM_NEVER;
-	} else if (remote->heard_ms + SILENCE_MS > now) {
-		remote->check_at_ms = remote->heard_ms + SILENCE_MS;
+	} else if (remote->heard_ms + longest_ms > now) {
+		remote->check_at_ms = remote->heard_ms + longest_ms;
 	} else {
-		remote->check_at_ms = now + SILENCE_MS;
-		if (remote->greeted && !remote->heartbeats)
-			heartbeat_send_bare(remote);
+		remote->check_at_ms = now + longest_ms;
+		if (!remote->greeted)
+			remote_stream_replace(remote);
+		else if (!remote->heartbeats)
+			heartbeat_send_probe(remote, longest_ms);
 	}
 }
 
@@ -113,7 +149,7 @@ static void elector_attempt(struct store *store, struct store_claim *stored)
 	} else if (remote->greeted) {
 		remote_claim_attempt(claim);
 	} else {
-		claim->phase = NEEDS_STREAM;
+		remote_claim_await_stream(claim);
 		remote->reconnect_at_ms = CLAIM_NEVER;
 		remote_stream_connect(remote);
 	}

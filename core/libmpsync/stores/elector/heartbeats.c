@@ -3,6 +3,7 @@
 #include "base/json_number.h"
 #include "base/list.h"
 #include "base/wire.h"
+#include "net/further.h"
 
 #include <stdlib.h>
 
@@ -15,6 +16,7 @@ struct heartbeat {
 	uint64_t sent_hellos;
 	bool greeted; /* a stream was open when it was sent */
 	bool asks_low;
+	uint64_t probe_ms; /* the silence that made us send it; 0: none */
 };
 
 static void drop_heartbeat(struct heartbeat *heartbeat)
@@ -103,11 +105,22 @@ static bool is_stream_of(const struct remote *remote, const cJSON *body)
 	       (!stream || json_number(stream, UINT64_MAX) == remote->generation);
 }
 
+/* Did it find the stream, which has told nothing since, or its connection, silent? */
+static bool found_silence(
+    const struct heartbeat *heartbeat, const struct http_answer *http, uint64_t seen)
+{
+	const struct remote *remote = heartbeat->remote;
+
+	return heartbeat->probe_ms && heartbeat->sent_hellos == remote->hellos &&
+	       (http->status == 0 || http->further || remote->seen != seen);
+}
+
 static void on_heartbeat_done(void *context, const struct http_answer *http)
 {
 	struct heartbeat *heartbeat = context;
 	struct remote *remote = heartbeat->remote;
 	cJSON *body = cJSON_Parse(http->body);
+	const uint64_t seen = remote->seen;
 	struct remote_claim *claim;
 
 	heartbeat->call = NULL;
@@ -133,6 +146,8 @@ static void on_heartbeat_done(void *context, const struct http_answer *http)
 		while ((claim = take_beaten(heartbeat)))
 			remote_claim_answer_problem(claim, http, body);
 	}
+	if (found_silence(heartbeat, http, seen))
+		remote_stream_move(remote);
 	cJSON_Delete(body);
 	drop_heartbeat(heartbeat);
 }
@@ -161,6 +176,14 @@ static cJSON *body_of(const struct remote *remote)
 	              (!remote->knows_low || wire_add(body, "low", cJSON_CreateTrue())));
 }
 
+/* So that the silence is over after as long again. */
+static uint64_t probe_further_ms(const struct heartbeat *heartbeat)
+{
+	const uint64_t given_ms = heartbeat->remote->request_timeout_ms;
+
+	return given_ms ? given_ms : heartbeat->probe_ms / FURTHER_MOST;
+}
+
 static void send_heartbeat(struct heartbeat *heartbeat)
 {
 	struct remote *remote = heartbeat->remote;
@@ -174,6 +197,10 @@ static void send_heartbeat(struct heartbeat *heartbeat)
 	    .done = on_heartbeat_done,
 	    .context = heartbeat};
 
+	if (heartbeat->probe_ms) {
+		request.further_ms = probe_further_ms(heartbeat);
+		request.whole_ms = request.timeout_ms = request.further_ms * FURTHER_MOST;
+	}
 	heartbeat->asks_low = remote->knows_low;
 	body = body_of(remote);
 	text = body ? cJSON_PrintUnformatted(body) : NULL;
@@ -197,6 +224,17 @@ static struct heartbeat *heartbeat_new(struct remote *remote)
 	return heartbeat;
 }
 
+/* There was no memory for it, or nothing to say. */
+static void fail_unsent(struct heartbeat *heartbeat)
+{
+	struct remote_claim *claim;
+
+	while ((claim = take_beaten(heartbeat)))
+		remote_claim_answer(
+		    claim, CLAIM_UNKNOWN, &(struct claim_answer){.status = MPSYNC_E_NO_MEMORY}, NULL);
+	drop_heartbeat(heartbeat);
+}
+
 void elector_renew(struct store *store, struct store_claim *const *claims, size_t count)
 {
 	struct remote *remote = remote_of(store);
@@ -218,22 +256,40 @@ void elector_renew(struct store *store, struct store_claim *const *claims, size_
 		return;
 	if (heartbeat->claims)
 		send_heartbeat(heartbeat);
-	if (heartbeat->call)
+	if (!heartbeat->call)
+		fail_unsent(heartbeat);
+}
+
+void heartbeats_send_again(struct remote *remote)
+{
+	struct heartbeat *next;
+
+	for (struct heartbeat *heartbeat = remote->heartbeats; heartbeat; heartbeat = next) {
+		next = heartbeat->next;
+		if (!heartbeat->claims || heartbeat->sent_hellos == remote->hellos)
+			continue;
+		http_cancel(heartbeat->call);
+		send_heartbeat(heartbeat);
+		if (!heartbeat->call)
+			fail_unsent(heartbeat);
+	}
+}
+
+void heartbeat_send_probe(struct remote *remote, uint64_t silence_ms)
+{
+	struct heartbeat *heartbeat = heartbeat_new(remote);
+
+	if (!heartbeat)
 		return;
-	while ((claim = take_beaten(heartbeat)))
-		remote_claim_answer(
-		    claim, CLAIM_UNKNOWN, &(struct claim_answer){.status = MPSYNC_E_NO_MEMORY}, NULL);
-	drop_heartbeat(heartbeat);
+	heartbeat->probe_ms = silence_ms;
+	send_heartbeat(heartbeat);
+	if (!heartbeat->call)
+		drop_heartbeat(heartbeat);
 }
 
 void heartbeat_send_bare(struct remote *remote)
 {
-	struct heartbeat *heartbeat = heartbeat_new(remote);
-
-	if (heartbeat)
-		send_heartbeat(heartbeat);
-	if (heartbeat && !heartbeat->call)
-		drop_heartbeat(heartbeat);
+	heartbeat_send_probe(remote, 0);
 }
 
 void heartbeat_leave(struct remote_claim *claim)

@@ -60,8 +60,8 @@ struct remote {
 	struct watch *watches;
 	struct http_call *stream;
 	struct sse sse;
-	uint64_t heard_ms;        /* when the elector last sent anything */
-	uint64_t check_at_ms;     /* CLAIM_NEVER: no claim waits */
+	uint64_t heard_ms;        /* when the stream, or a heartbeat's answer, last told anything */
+	uint64_t check_at_ms;     /* CLAIM_NEVER: no claim expects a word */
 	uint64_t reconnect_at_ms; /* CLAIM_NEVER: no connection is planned */
 	uint64_t moved_ms;        /* when this client last went to another elector */
 	uint32_t reconnect_ms;
@@ -92,18 +92,24 @@ static inline struct remote *remote_of(struct store *store)
 uint64_t remote_now(const struct remote *remote);
 /* Ask the engine for the next call of `run`. */
 void remote_arm(struct remote *remote);
-/* A claim waits: if the elector is silent for long, ask whether the stream is alive. */
-void remote_expect_word(struct remote *remote);
+/* The claim waits: if the elector is silent for long, ask whether the stream is alive. */
+void remote_expect_word(struct remote_claim *claim);
+/* A stream is asked for: if it says nothing for long, ask for another. */
+void remote_expect_hello(struct remote *remote);
 
 /* ---- claims.c ---- */
 
 void remote_claim_attempt(struct remote_claim *remote);
+/* The attempt is made when the stream stands. */
+void remote_claim_await_stream(struct remote_claim *remote);
 /*
  * A grant that was waited for counts only after one more request (rule 5, a grant that was waited
  * for is confirmed first).
  */
 void remote_claim_confirm(struct remote_claim *remote);
 void remote_claim_renew(struct remote_claim *remote);
+/* As heartbeats_send_again. */
+void remote_claim_renew_now(struct remote_claim *remote);
 void remote_claim_withdraw(struct remote_claim *remote);
 /* Draw a new secret: the elector refuses the former one for ever. */
 bool remote_claim_draw_secret(struct remote_claim *remote);
@@ -136,6 +142,16 @@ bool remote_is_fresh(const struct remote *remote, uint64_t sent_hellos, const cJ
 void elector_renew(struct store *store, struct store_claim *const *claims, size_t count);
 /* A heartbeat that renews nothing: it says which stream is the fence, and asks for events. */
 void heartbeat_send_bare(struct remote *remote);
+/*
+ * The stream has been silent for so long. Another stream takes its place if an answer comes over
+ * another connection only, or tells what the stream has not told, or if none comes for as long.
+ */
+void heartbeat_send_probe(struct remote *remote, uint64_t silence_ms);
+/*
+ * Another stream has said hello: no answer to what was sent before is believed, so it is sent again
+ * at once.
+ */
+void heartbeats_send_again(struct remote *remote);
 void heartbeat_leave(struct remote_claim *claim);
 void heartbeats_clear(struct remote *remote);
 
@@ -150,6 +166,8 @@ void remote_stream_connect(struct remote *remote);
  * limited.
  */
 void remote_stream_move(struct remote *remote);
+/* Open another stream in place of one that says nothing. */
+void remote_stream_replace(struct remote *remote);
 void remote_stream_close(struct remote *remote);
 /* The claim that an event, or an item of an answer, is about; NULL: it is not ours. */
 struct remote_claim *remote_claim_named(struct remote *remote, const cJSON *data);

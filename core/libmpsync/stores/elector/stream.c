@@ -218,12 +218,15 @@ static void resume_claims(struct remote *remote, bool confirm_all)
 {
 	struct remote_claim *next;
 
+	heartbeats_send_again(remote);
 	for (struct remote_claim *claim = remote->claims; claim; claim = next) {
 		next = claim->next;
 		if (claim->phase == NEEDS_STREAM && claim->granted)
 			remote_claim_confirm(claim);
 		else if (claim->phase == NEEDS_STREAM)
 			remote_claim_attempt(claim);
+		else if (claim->phase == RENEW)
+			remote_claim_renew_now(claim);
 		else if (confirm_all && claim->held && claim->phase == IDLE)
 			remote_claim_tell(claim, CLAIM_RENEW_NOW);
 		else if (confirm_all && !claim->held && claim->sent && claim->phase == IDLE)
@@ -364,10 +367,20 @@ void remote_stream_connect(struct remote *remote)
 	snprintf(last, sizeof last, "%" PRIu64, remote->seen);
 	request.last_event = last;
 	remote->stream = http_start(remote->http, &request);
-	if (remote->stream)
+	if (remote->stream) {
+		remote_expect_hello(remote);
 		return;
+	}
 	remote->reconnect_at_ms = remote_now(remote) + FIRST_RECONNECT_MS;
 	remote_arm(remote);
+}
+
+static void leave_stream(struct remote *remote)
+{
+	http_cancel(remote->stream);
+	remote->stream = NULL;
+	remote->greeted = false;
+	sse_clear(&remote->sse);
 }
 
 void remote_stream_move(struct remote *remote)
@@ -375,10 +388,7 @@ void remote_stream_move(struct remote *remote)
 	const uint64_t now = remote_now(remote);
 
 	if (remote->greeted) {
-		http_cancel(remote->stream);
-		remote->stream = NULL;
-		remote->greeted = false;
-		sse_clear(&remote->sse);
+		leave_stream(remote);
 		if (now < remote->moved_ms + MOST_RECONNECT_MS) {
 			remote->reconnect_at_ms = now + FIRST_RECONNECT_MS;
 			remote_arm(remote);
@@ -388,13 +398,16 @@ void remote_stream_move(struct remote *remote)
 	remote_stream_connect(remote);
 }
 
+void remote_stream_replace(struct remote *remote)
+{
+	leave_stream(remote);
+	remote_stream_connect(remote);
+}
+
 void remote_stream_close(struct remote *remote)
 {
 	remote->reconnect_at_ms = CLAIM_NEVER;
-	http_cancel(remote->stream);
-	remote->stream = NULL;
-	remote->greeted = false;
-	sse_clear(&remote->sse);
+	leave_stream(remote);
 	remote->fence_stands = store_fence_replace(remote->store.fence, -1, false);
 	store_fence_forget(remote->store.fence);
 }
