@@ -3,7 +3,7 @@
 # Nothing here needs a network. bindings.sh build LANGUAGE | bindings.sh test LANGUAGE [NAME]
 #
 # A name is: python MODULE.Class.test, node TITLE, java [MODULE/]Class#method, dotnet Method, rust TARGET::test (TARGET: a
-# file of tests/, or lib), go Test. Without a name: all of them.
+# file of tests/, or lib), go [MODULE::]Test. Without a name: all of them.
 set -eu
 cd "$(dirname "$0")/../.."
 root=$(pwd)
@@ -55,14 +55,18 @@ rust_test() { # NAME [WORD…]
 build_rust() { rust_test "${1:-}" --no-run; }
 test_rust() { rust_test "${1:-}" | at_least_one '^test result: ok. [1-9]'; }
 
-go_here() {
+# With flags by which its tier has compiled what resourcelock is for.
+go_here() { # [NAME]
 	installed
-	cd bindings/go
 	export GOTOOLCHAIN=local GOFLAGS=-mod=mod GOPROXY=off
 	go=${MPSYNC_GO:-go}
+	case ${1:-} in
+	resourcelock::*) cd bindings/go/resourcelock && GOFLAGS='-mod=mod -trimpath -tags=netgo,osusergo' ;;
+	*) cd bindings/go ;;
+	esac
 }
-build_go() { go_here && "$go" vet ./...; }
-test_go() { go_here && "$go" test -count=1 -v ${1:+-run "^$1\$"} ./... | at_least_one '^--- PASS'; }
+build_go() { go_here "$@" && "$go" test -vet=off '-run=^$' ./...; }
+test_go() { go_here "$@" && "$go" test -vet=off -count=1 -v ${1:+-run "^${1#*::}\$"} ./... | at_least_one '^--- PASS'; }
 
 # A test that is not there notices nothing.
 at_least_one() { # PATTERN of a success: passes on what it reads, and answers whether tests passed and none failed

@@ -246,8 +246,19 @@ func TestWithoutReleaseOnCancel(t *testing.T) {
 	if err := lock.Update(context.Background(), record); err != nil || lock.Held().Token() != token || leader(t, store) != "one" {
 		t.Errorf("%v came back, and %q has it", err, leader(t, store))
 	}
+	if lock.leaving != nil {
+		t.Error("it is given back while it leads on")
+	}
 	lock.RecordEvent("stopped leading")
 	eventually(t, "it is given back", func() bool { return leader(t, store) == "" })
+}
+
+// Two locks of one host are two electors.
+func TestIdentities(t *testing.T) {
+	store := mpsync.WithURL(storeOf(t))
+	if one, other := must(New("x", "", store)), must(New("x", "", store)); one.Identity() == other.Identity() {
+		t.Errorf("both are %q", one.Identity())
+	}
 }
 
 // A right that comes when client-go asks no more is given back.
