@@ -3,7 +3,7 @@
 # Nothing here needs a network. bindings.sh build LANGUAGE | bindings.sh test LANGUAGE [NAME]
 #
 # A name is: python MODULE.Class.test, node TITLE, java [MODULE/]Class#method, dotnet Method, rust TARGET::test (TARGET: a
-# file of tests/, or lib), go [MODULE::]Test. Without a name: all of them.
+# file of tests/, or lib), go [MODULE/]Test. Without a name: all of them.
 set -eu
 cd "$(dirname "$0")/../.."
 root=$(pwd)
@@ -61,12 +61,12 @@ go_here() { # [NAME]
 	export GOTOOLCHAIN=local GOFLAGS=-mod=mod GOPROXY=off
 	go=${MPSYNC_GO:-go}
 	case ${1:-} in
-	resourcelock::*) cd bindings/go/resourcelock && GOFLAGS='-mod=mod -trimpath -tags=netgo,osusergo' ;;
+	resourcelock/*) cd bindings/go/resourcelock && GOFLAGS='-mod=mod -trimpath -tags=netgo,osusergo' ;;
 	*) cd bindings/go ;;
 	esac
 }
 build_go() { go_here "$@" && "$go" test -vet=off '-run=^$' ./...; }
-test_go() { go_here "$@" && "$go" test -vet=off -count=1 -v ${1:+-run "^${1#*::}\$"} ./... | at_least_one '^--- PASS'; }
+test_go() { go_here "$@" && "$go" test -vet=off -count=1 -v ${1:+-run "^${1#*/}\$"} ./... | at_least_one '^--- PASS'; }
 
 # A test that is not there notices nothing.
 at_least_one() { # PATTERN of a success: passes on what it reads, and answers whether tests passed and none failed

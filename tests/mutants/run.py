@@ -135,7 +135,7 @@ def is_chosen(mutant, chosen):
         return mutant.id in chosen.only
     if chosen.core if mutant.language else chosen.bindings:
         return False
-    if chosen.sample and "resourcelock::" in mutant.killed_by:
+    if chosen.sample and "resourcelock/" in mutant.killed_by:
         return False  # all of client-go would have to be compiled
     if chosen.first_sight:
         return not mutant.killed_by and not mutant.survives
