@@ -261,7 +261,10 @@ func TestElectionBesideARequest(t *testing.T) {
 	lock := must(New("x", WithURL(store), WithWaiting(func(w Waiting) { waiting <- w })))
 	acquired := background(func() error { _, err := lock.Acquire(context.Background()); return err })
 	within(t, "waiting", waiting)
-	if err := NewElection(lock, nil, nil).Run(context.Background()); !errors.Is(err, ErrAlreadyHeld) {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	stands := func(context.Context) error { stop(); return nil }
+	if err := NewElection(lock, nil, stands).Run(ctx); !errors.Is(err, ErrAlreadyHeld) {
 		t.Errorf("%v came back beside a lock that waits", err)
 	}
 	if err := held.Release(); err != nil {

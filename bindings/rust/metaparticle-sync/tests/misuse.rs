@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{mpsc, Arc, Barrier};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::{block_on, brief, candidate, drive, fresh, fresh_url, lock};
 
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -73,7 +73,9 @@ impl<F: Future> Task<F> {
     }
 
     fn await_wake(&self) {
+        let began = Instant::now();
         while self.woken.0.swap(0, Ordering::SeqCst) == 0 {
+            assert!(began.elapsed() < PATIENCE, "nobody has woken it");
             thread::yield_now();
         }
     }
