@@ -107,12 +107,6 @@ class Told(Case):
         self.serves(f"http+unix://{self.folder}/socket")
         self.assertEqual(self.end(elector), 0)
 
-    def test_no_home(self):
-        """Callers without a holder then have a new one at each start, which is said."""
-        elector = self.started("--store", "memory:", "--listen", f"{self.folder}/socket", HOME="", XDG_STATE_HOME="")
-        self.serves(f"http+unix://{self.folder}/socket")
-        self.assertEqual(self.end(elector), 0)
-
 
 class Defaults(Case):
     """Where no address is named; in a network of its own, for there is one such port."""
