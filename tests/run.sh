@@ -10,7 +10,7 @@ root=$(pwd)
 all="setup build unit fuzz simulation mutants integration edges etcd kubernetes python node java dotnet rust go conformance clang asan tsan valgrind lint exports abi consumers docs openapi coverage edge_mutants binding_mutants nemesis"
 SEEDS=${SEEDS:-20000}
 LINES_FLOOR=95
-BRANCHES_FLOOR=87
+BRANCHES_FLOOR=88
 export MPSYNC_BUILD="$root/build"
 unset MPSYNC_URL
 
