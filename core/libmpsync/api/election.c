@@ -7,6 +7,9 @@
 struct mpsync_election {
 	mpsync_lock lock;
 };
+/* Bindings whose one class serves both have one handle for both. */
+_Static_assert(
+    sizeof(mpsync_election) == sizeof(mpsync_lock), "an election is its lock and no more");
 
 mpsync_lock *election_lock(mpsync_election *election)
 {
