@@ -16,6 +16,8 @@ struct asker {
 	enum mpsync_status stored; /* what DONE said of the value */
 	uint32_t position;
 	bool ended;
+	struct engine *again; /* which is asked for "x" again then */
+	bool refused;
 };
 
 /* A store that does nothing by itself: the tests answer for it. */
@@ -67,7 +69,12 @@ static void on_event(void *owner, const struct engine_event *event)
 
 static void on_ended(void *owner)
 {
-	((struct asker *)owner)->ended = true;
+	struct asker *asker = owner;
+	const struct engine_wish wish = {.name = "x", .holder = "me", .ttl_ms = 1000, .owner = asker};
+
+	asker->ended = true;
+	if (asker->again)
+		asker->refused = !engine_acquire(asker->again, &wish, &asker->claim);
 }
 
 static void attempt(struct store *store, struct store_claim *claim)
@@ -296,6 +303,19 @@ static void test_renewals_join(void **state)
 	assert_int_equal(fixture->renewals, 3);
 }
 
+/* Goal: an owner that asks again when its claim has ended is refused while the engine is freed. */
+static void test_who_asks_again_as_it_is_freed_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct asker *asker = &fixture->askers[0];
+
+	ask(fixture, asker, "x", 0, 0);
+	asker->again = fixture->engine;
+	engine_free(fixture->engine);
+	fixture->engine = NULL;
+	assert_true(asker->refused);
+}
+
 /* Goal: ending with claims that hold, wait and ask tells each that it has ended. */
 static void test_freed_with_claims(void **state)
 {
@@ -377,6 +397,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_an_adopted_grant_goes_first, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_stopping_ends_everything, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_renewals_join, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+	        test_who_asks_again_as_it_is_freed_is_refused, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_freed_with_claims, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_a_value_is_stored_by_its_own_write, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(

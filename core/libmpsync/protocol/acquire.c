@@ -108,7 +108,7 @@ static void begin(struct engine_claim *claim, const struct engine_claim *other)
 bool engine_acquire(
     struct engine *engine, const struct engine_wish *wish, struct engine_claim **created)
 {
-	struct engine_claim *claim = claim_new(engine, wish);
+	struct engine_claim *claim = engine->ending ? NULL : claim_new(engine, wish);
 	const struct engine_claim *first;
 
 	*created = claim;

@@ -277,6 +277,7 @@ void engine_free(struct engine *engine)
 		return;
 	/* From here on the store is only told what to forget: nothing is timed or sent any more. */
 	engine->depth++;
+	engine->ending = true;
 	heap_clear(&engine->wakes);
 	tdestroy(engine->queues, free_queue);
 	shared_text_free(engine->holder);

@@ -56,6 +56,7 @@ struct engine {
 	uint64_t trouble_ms; /* when the store's trouble is to be reported; 0: there is none */
 	uint64_t armed_ms;
 	uint64_t store_wake_ms;
+	bool ending;       /* it is being freed: its owners may ask for nothing more */
 	unsigned depth;    /* how many calls into the engine are under way, one within another */
 	char silence[100]; /* the message for a store that does not answer */
 };
