@@ -85,8 +85,9 @@ void engine_free(struct engine *engine);
 struct store *engine_store(struct engine *engine);
 
 /*
- * False without memory or randomness, and while the engine is being freed. The owner may be told before this returns: *claim is set
- * before that, and is NULL afterwards if the claim ended at once.
+ * False without memory or randomness, and while the engine is being freed. The owner may be told
+ * before this returns: *claim is set before that, and is NULL afterwards if the claim ended at
+ * once.
  */
 bool engine_acquire(
     struct engine *engine, const struct engine_wish *wish, struct engine_claim **claim);
