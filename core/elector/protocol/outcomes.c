@@ -300,8 +300,10 @@ static void adopt_now(struct ticket *ticket)
 void ticket_ended(struct ticket *ticket)
 {
 	struct sessions *sessions = ticket->sessions;
+	const bool wanted = ticket->request || ticket->to_release;
 
-	if (ticket->state == TICKET_OVERTAKEN && (ticket->request || ticket->to_release)) {
+	/* An elector that was stopped adopts nothing more: whoever asked for it is gone. */
+	if (ticket->state == TICKET_OVERTAKEN && wanted && !engine_is_ending(sessions->engine)) {
 		adopt_now(ticket);
 		return;
 	}

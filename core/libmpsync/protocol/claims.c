@@ -286,6 +286,11 @@ void engine_free(struct engine *engine)
 	free(engine);
 }
 
+bool engine_is_ending(const struct engine *engine)
+{
+	return engine->ending;
+}
+
 /* ---- What owners ask for ---- */
 
 void engine_wish_for(struct engine_claim *claim, enum claim_event event)

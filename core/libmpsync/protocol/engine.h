@@ -83,6 +83,8 @@ struct engine_host {
 struct engine *engine_new(const struct engine_host *host, struct store *store);
 void engine_free(struct engine *engine);
 struct store *engine_store(struct engine *engine);
+/* Whether it is being freed. */
+bool engine_is_ending(const struct engine *engine);
 
 /*
  * False without memory or randomness, and while the engine is being freed. The owner may be told
