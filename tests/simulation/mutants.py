@@ -189,9 +189,6 @@ MUTANTS = [
     ("68", "etcd: a waiter's place that another elector has adopted is held here as well", [
         ("libmpsync/stores/etcd/place.c", "entry->created || !etcd_stands_on_our_lease(entry, own)) {",
          "entry->created) {")], "4"),
-    ("69", "etcd: an adopted grant counts from a keep-alive before the adoption", [
-        ("libmpsync/stores/etcd/adopt.c", "entry->facts_created = got->revision; etcd_entry_proceed_when_kept(entry);",
-         "entry->facts_created = got->revision; etcd_entry_answer_seen(entry, CLAIM_GRANTED);")], "4"),
     ("67", "etcd: what stands at the key of an adopted place is taken for that place", [
         ("libmpsync/stores/etcd/leave.c", "|| !is_place_of(entry, own, facts)) return false;",
          "|| !own || is_place_of(entry, own, facts) > 1) return false;")], "4"),

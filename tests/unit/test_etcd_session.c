@@ -433,6 +433,39 @@ static void test_two_adopt_at_once(void **state)
 	drop_claim(claim);
 }
 
+/* Goal: an adopted grant is told after a keep-alive that was sent when the place was ours, never on
+ * the strength of an earlier one (rule 9, a restart loses nothing and invents nothing). */
+static void test_an_adopted_grant_counts_from_a_keep_alive_of_its_own(void **state)
+{
+	struct store_claim *claim = new_claim("n");
+	struct etcd_key place = {
+	    .key = "n/1", .value = "", .create_revision = 5, .mod_revision = 20, .lease = 7};
+	struct etcd_key facts = {.key = "facts",
+	    .value =
+	        "{\"holder\":\"h\",\"claim\":\"00000000000000000000000000000000\",\"type\":\"lock\","
+	        "\"ttl_ms\":15000,\"since_ms\":1000000}",
+	    .create_revision = 5,
+	    .lease = 7};
+	struct etcd_answer answer = {.succeeded = true, .revision = 30, .term = TERM};
+
+	(void)state;
+	claim->adopt = true;
+	claim->token = 5;
+	attempt(claim);
+	open_session(15);
+	answer.found[0] = (struct etcd_found){&place, 1};
+	answer_call(expect_call(ETCD_TXN), &answer);
+	answer.found[0] = (struct etcd_found){&facts, 1};
+	answer.found[1] = (struct etcd_found){&place, 1};
+	answer_call(expect_call(ETCD_TXN), &answer);
+	store_world.now_ms += 100;
+	answer_call(expect_call(ETCD_TXN),
+	    &(struct etcd_answer){.succeeded = true, .revision = 31, .term = TERM});
+	assert_int_equal(store_world.told_count, 0);
+	assert_non_null(calling(ETCD_KEEP_ALIVE));
+	drop_claim(claim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -453,6 +486,7 @@ int main(void)
 	    over_etcd(test_a_place_without_facts_gets_some_from_a_try),
 	    over_etcd(test_a_try_sees_an_adoption),
 	    over_etcd(test_two_adopt_at_once),
+	    over_etcd(test_an_adopted_grant_counts_from_a_keep_alive_of_its_own),
 	    over_etcd(test_a_slow_member_is_waited_for),
 	    over_etcd(test_a_member_that_refuses_gets_no_more_time),
 	};
