@@ -353,6 +353,33 @@ static void test_a_place_without_facts_gets_some_when_it_is_left(void **state)
 	drop_claim(claim);
 }
 
+/* Goal: a place whose facts a hand took is deleted only as it was seen: one that another elector
+ * has adopted meanwhile, which writes it, stays (rule 3, write only on top of your own write). */
+static void test_a_place_without_facts_is_left_as_it_was_seen(void **state)
+{
+	struct store_claim *claim = new_claim("n");
+	struct etcd_key own = {.value = "", .create_revision = 11, .mod_revision = 17};
+	struct etcd_answer answer = {.revision = 30, .term = TERM};
+	const struct etcd_call *call;
+	char key[200];
+
+	(void)state;
+	attempt(claim);
+	open_session(15);
+	own.lease = expect_call(ETCD_TXN)->call->then[0].lease;
+	give_place(11, true);
+	withdraw(claim);
+	snprintf(key, sizeof key, "%s", expect_call(ETCD_TXN)->key);
+	own.key = key;
+	answer.found[0] = (struct etcd_found){&own, 1};
+	answer_call(expect_call(ETCD_TXN), &answer);
+	call = expect_call(ETCD_TXN)->call;
+	assert_int_equal(call->then[0].kind, ETCD_DELETE);
+	assert_int_equal(call->compares[0].kind, ETCD_WRITTEN_AT);
+	assert_int_equal(call->compares[0].revision, own.mod_revision);
+	drop_claim(claim);
+}
+
 /* Goal: the same of an adopted place, where the name is only tried and nobody ever waits for it. */
 static void test_a_place_without_facts_gets_some_from_a_try(void **state)
 {
@@ -484,6 +511,7 @@ int main(void)
 	    over_etcd(test_a_lease_that_nobody_needs_ends),
 	    over_etcd(test_a_place_without_facts_gets_some_when_it_is_left),
 	    over_etcd(test_a_place_without_facts_gets_some_from_a_try),
+	    over_etcd(test_a_place_without_facts_is_left_as_it_was_seen),
 	    over_etcd(test_a_try_sees_an_adoption),
 	    over_etcd(test_two_adopt_at_once),
 	    over_etcd(test_an_adopted_grant_counts_from_a_keep_alive_of_its_own),

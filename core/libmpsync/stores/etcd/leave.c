@@ -68,14 +68,15 @@ static void on_left_by_facts(struct etcd_call *call, const struct etcd_answer *g
 		return; /* made anew, by a write whose answer was lost */
 	if (got->succeeded || !there)
 		answer_freed(entry, facts);
-	else /* somebody deleted the facts alone */
-		etcd_entry_ask(
-		    entry, &(struct etcd_call){.compares = {{.key = entry->key, .revision = entry->created},
-		                                   {.key = entry->facts}},
-		               .compare_count = 2,
-		               .then = {{.kind = ETCD_DELETE, .key = entry->key}},
-		               .then_count = 1,
-		               .done = on_left});
+	else /* somebody deleted the facts alone; an elector that adopts the place writes it */
+		etcd_entry_ask(entry, &(struct etcd_call){.compares = {{.key = entry->key,
+		                                                           .revision = own->mod_revision,
+		                                                           .kind = ETCD_WRITTEN_AT},
+		                                              {.key = entry->facts}},
+		                          .compare_count = 2,
+		                          .then = {{.kind = ETCD_DELETE, .key = entry->key}},
+		                          .then_count = 1,
+		                          .done = on_left});
 }
 
 /*
