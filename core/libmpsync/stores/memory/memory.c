@@ -381,7 +381,7 @@ static void memory_unshare(struct memory *memory)
 		pthread_mutex_unlock(&memories_mutex);
 		return;
 	}
-	SINGLY_REMOVE(memories, memory);
+	SINGLY_REMOVE_IF_THERE(memories, memory);
 	pthread_mutex_unlock(&memories_mutex);
 	rows_clear(&memory->rows);
 	pthread_mutex_destroy(&memory->mutex);
