@@ -435,22 +435,34 @@ static void test_a_try_sees_an_adoption(void **state)
 	drop_claim(claim);
 }
 
-/* Goal: a place that another elector adopts between the looks at it and at its facts is not gone:
- * it is looked at again. */
-static void test_two_adopt_at_once(void **state)
+/* A place that a former elector made, with the token 5. */
+static const struct etcd_key former_place = {
+    .key = "n/1", .value = "", .create_revision = 5, .mod_revision = 20, .lease = 7};
+
+/* A claim that adopts that grant: the place has been found, and its facts are asked for. */
+static struct store_claim *adopt_from(const struct etcd_key *place)
 {
 	struct store_claim *claim = new_claim("n");
-	struct etcd_key place = {
-	    .key = "n/1", .value = "", .create_revision = 5, .mod_revision = 20, .lease = 7};
 	struct etcd_answer answer = {.succeeded = true, .revision = 30, .term = TERM};
 
-	(void)state;
 	claim->adopt = true;
 	claim->token = 5;
 	attempt(claim);
 	open_session(15);
-	answer.found[0] = (struct etcd_found){&place, 1};
+	answer.found[0] = (struct etcd_found){place, 1};
 	answer_call(expect_call(ETCD_TXN), &answer);
+	return claim;
+}
+
+/* Goal: a place that another elector adopts between the looks at it and at its facts is not gone:
+ * it is looked at again. */
+static void test_two_adopt_at_once(void **state)
+{
+	struct etcd_key place = former_place;
+	struct store_claim *claim = adopt_from(&place);
+	struct etcd_answer answer = {.succeeded = true, .revision = 30, .term = TERM};
+
+	(void)state;
 	place.lease = 8;
 	place.mod_revision = 29;
 	answer.found[0] = (struct etcd_found){0};
@@ -464,9 +476,7 @@ static void test_two_adopt_at_once(void **state)
  * the strength of an earlier one (rule 9, a restart loses nothing and invents nothing). */
 static void test_an_adopted_grant_counts_from_a_keep_alive_of_its_own(void **state)
 {
-	struct store_claim *claim = new_claim("n");
-	struct etcd_key place = {
-	    .key = "n/1", .value = "", .create_revision = 5, .mod_revision = 20, .lease = 7};
+	struct store_claim *claim = adopt_from(&former_place);
 	struct etcd_key facts = {.key = "facts",
 	    .value =
 	        "{\"holder\":\"h\",\"claim\":\"00000000000000000000000000000000\",\"type\":\"lock\","
@@ -476,14 +486,8 @@ static void test_an_adopted_grant_counts_from_a_keep_alive_of_its_own(void **sta
 	struct etcd_answer answer = {.succeeded = true, .revision = 30, .term = TERM};
 
 	(void)state;
-	claim->adopt = true;
-	claim->token = 5;
-	attempt(claim);
-	open_session(15);
-	answer.found[0] = (struct etcd_found){&place, 1};
-	answer_call(expect_call(ETCD_TXN), &answer);
 	answer.found[0] = (struct etcd_found){&facts, 1};
-	answer.found[1] = (struct etcd_found){&place, 1};
+	answer.found[1] = (struct etcd_found){&former_place, 1};
 	answer_call(expect_call(ETCD_TXN), &answer);
 	store_world.now_ms += 100;
 	answer_call(expect_call(ETCD_TXN),

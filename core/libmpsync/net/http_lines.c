@@ -75,8 +75,7 @@ static struct event *socket_event(struct line *line, curl_socket_t descriptor, i
 	return NULL;
 }
 
-/* Nothing that comes over the socket would be noticed: whoever has it ends, and the line with it.
- */
+/* Nothing that comes over the socket would be noticed: its request ends, and the line with it. */
 static void lose_socket(struct line *line, CURL *easy)
 {
 	struct http_try *try = NULL;

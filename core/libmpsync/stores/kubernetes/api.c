@@ -184,8 +184,7 @@ static size_t line_size(const char *bytes, size_t size, size_t seen)
 	return size > MOST_OBJECT ? SIZE_MAX : 0;
 }
 
-/* What could not be read, for want of memory or whyever, is missed: the watch ends, and begins
- * anew. */
+/* False ends the watch, which begins anew: an event that could not be read must not be missed. */
 static bool on_line(struct request *request, const char *line, size_t size)
 {
 	const struct kube_call *call = call_of(request);
