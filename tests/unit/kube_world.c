@@ -81,6 +81,21 @@ void kube_cancel(struct kube_call *call)
 
 /* ---- The test's part ---- */
 
+struct record_request campaign(void (*done)(struct record_request *request,
+    enum record_result result, const struct record *record, enum mpsync_status status,
+    const char *message, uint64_t retry_in_ms))
+{
+	struct record_request request = {.name = "x",
+	    .ttl_ms = 15000,
+	    .create = true,
+	    .done = done,
+	    .record = {
+	        .holder = (char *)"me", .ttl_ms = 15000, .election = true, .deadline_ms = UINT32_MAX}};
+
+	assert_true(id_from_hex(&request.claim, CLAIM));
+	return request;
+}
+
 struct kube_call *asked(void)
 {
 	return calls;

@@ -32,6 +32,13 @@ bool kube_world_open_without(struct kube_world *world, const char *const *option
 void kube_world_begin(struct kube_world *world, const char *const *options);
 void kube_world_end(struct kube_world *world);
 
+/* The claim of whoever campaigns here. */
+#define CLAIM "01010101010101010101010101010101"
+/* A candidate's first write, to a Lease x that is not there yet. */
+struct record_request campaign(void (*done)(struct record_request *request,
+    enum record_result result, const struct record *record, enum mpsync_status status,
+    const char *message, uint64_t retry_in_ms));
+
 /* The oldest request that is under way; NULL: there is none. */
 struct kube_call *asked(void);
 unsigned cancelled(void);

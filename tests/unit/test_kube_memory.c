@@ -14,7 +14,6 @@
 
 #define MOST_ALLOCATIONS 5000
 #define UID              "a2b10c66-c4b5-4b53-a4ff-6f5c9a2ea0b1"
-#define CLAIM            "01010101010101010101010101010101"
 #define LABEL            "leader.metaparticle.io/former"
 
 static const char *const everything[] = {
@@ -103,17 +102,7 @@ static void on_done(struct record_request *request, enum record_result result,
 
 static struct leader candidate(void)
 {
-	struct leader leader = {.request = {.name = "x",
-	                            .ttl_ms = 15000,
-	                            .create = true,
-	                            .done = on_done,
-	                            .record = {.holder = (char *)"me",
-	                                .ttl_ms = 15000,
-	                                .election = true,
-	                                .deadline_ms = UINT32_MAX}}};
-
-	assert_true(id_from_hex(&leader.request.claim, CLAIM));
-	return leader;
+	return (struct leader){.request = campaign(on_done)};
 }
 
 static void write_once(struct kube_world *world, struct leader *leader)

@@ -11,8 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define UID   "a2b10c66-c4b5-4b53-a4ff-6f5c9a2ea0b1"
-#define CLAIM "01010101010101010101010101010101"
+#define UID "a2b10c66-c4b5-4b53-a4ff-6f5c9a2ea0b1"
 #define OWN_LEASE(version, holder)                                                                 \
 	"{\"metadata\":{\"name\":\"x\",\"uid\":\"" UID "\",\"resourceVersion\":\"" version             \
 	"\",\"annotations\":{\"metaparticle.io/claim\":\"" CLAIM                                       \
@@ -63,16 +62,8 @@ static void begin(struct kube_world *world, const char *const *options)
 /* It wins the election and renews. */
 static struct leader lead(struct kube_world *world)
 {
-	struct leader leader = {.request = {.name = "x",
-	                            .ttl_ms = 15000,
-	                            .create = true,
-	                            .done = on_done,
-	                            .record = {.holder = (char *)"me",
-	                                .ttl_ms = 15000,
-	                                .election = true,
-	                                .deadline_ms = UINT32_MAX}}};
+	struct leader leader = {.request = campaign(on_done)};
 
-	assert_true(id_from_hex(&leader.request.claim, CLAIM));
 	world->backend->ops->write(world->backend, &leader.request);
 	answer_json("POST", 201, OWN_LEASE("5", ME));
 	return leader;

@@ -8,8 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define UID   "a2b10c66-c4b5-4b53-a4ff-6f5c9a2ea0b1"
-#define CLAIM "01010101010101010101010101010101"
+#define UID "a2b10c66-c4b5-4b53-a4ff-6f5c9a2ea0b1"
 #define LEASE(version, holder)                                                                     \
 	"{\"metadata\":{\"name\":\"x\",\"uid\":\"" UID "\",\"resourceVersion\":\"" version             \
 	"\"},\"spec\":{\"holderIdentity\":\"" holder "\",\"leaseDurationSeconds\":15}}"
