@@ -247,8 +247,10 @@ impl Guard {
         match self.term.0.release() {
             Err(error) if matches!(error.status(), Status::NotHeld | Status::Closed) => {
                 self.check()?;
-                let closed = self.term.0.handle.client.is_closed();
-                closed.then_some(Status::Closed).map_or(Ok(()), |status| Err(status.into()))
+                if self.term.0.handle.client.is_closed() {
+                    return Err(Status::Closed.into());
+                }
+                Ok(())
             }
             _ => Ok(()),
         }

@@ -3,8 +3,7 @@
 use crate::client::Client;
 use crate::error::Error;
 use crate::grant::Guard;
-use crate::native;
-use crate::native::Event;
+use crate::native::{self, Event};
 use crate::options::Options;
 use crate::request::{guarded, Request, Waiters};
 use std::future::Future;
