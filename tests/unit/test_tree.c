@@ -89,15 +89,29 @@ static struct tree own_tree(void)
 	return (struct tree){.root = getpid(), .cgroup = &none};
 }
 
+/*
+ * The process has begun when this returns: fork() leaves its signals blocked for a moment, in which
+ * the first of two would only be kept, and the second end it.
+ */
 static pid_t start_process(void)
 {
-	const pid_t pid = fork();
+	int begun[2];
+	char byte;
+	pid_t pid;
 
-	if (pid != 0)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (;;)
-		pause();
+	assert_int_equal(pipe(begun), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(begun[0]);
+		close(begun[1]);
+		for (;;)
+			pause();
+	}
+	close(begun[1]);
+	assert_int_equal(read(begun[0], &byte, 1), 0);
+	close(begun[0]);
+	return pid;
 }
 
 /* By which signal it was ended: this one, unless there was another before. */
