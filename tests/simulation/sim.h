@@ -82,6 +82,7 @@ struct sim_node {
 	uint64_t told_us;         /* when the last event comes that is on its way to it */
 	unsigned connections;     /* how many it has opened; the last is the present one */
 	unsigned deaf;            /* up to this one they pass nothing any more */
+	uint64_t strayed_us[2];   /* when its last two requests were lost, or left late; latest first */
 	uint64_t line_us;         /* when it opened the one that its next request takes; 0: a new one */
 	uint64_t deaf_us;         /* those to electors that were opened until then pass nothing */
 	uint64_t allowed;         /* those that its users and the store gave reason for */
@@ -262,8 +263,12 @@ struct store *sim_backend_new(struct sim_node *node);
 void sim_store_hands(struct sim *sim, bool delete);
 void sim_store_power_loss(struct sim *sim, int host);
 const char *sim_store_leftover(struct sim *sim);
-/* Whose living process wrote the name's holder, and when; NULL: nobody's. */
-const struct id *sim_store_holding(const struct sim *sim, int name, uint64_t *written_us);
+/*
+ * Whose living process wrote the name's holder, and when, and when the second-last of that
+ * process's requests strayed; NULL: nobody's.
+ */
+const struct id *sim_store_holding(
+    const struct sim *sim, int name, uint64_t *written_us, uint64_t *strayed_us);
 /* When the present holder of the name wrote last, if it has died; SIM_NEVER: it lives, or it is
  * free. */
 uint64_t sim_store_dead_write_us(const struct sim *sim, int name);

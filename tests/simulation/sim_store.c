@@ -184,11 +184,13 @@ uint64_t sim_store_dead_write_us(const struct sim *sim, int name)
 	return stored->written_us;
 }
 
-const struct id *sim_store_holding(const struct sim *sim, int name, uint64_t *written_us)
+const struct id *sim_store_holding(
+    const struct sim *sim, int name, uint64_t *written_us, uint64_t *strayed_us)
 {
 	const struct stored *stored = &sim->store->names[name];
 
 	*written_us = stored->written_us;
+	*strayed_us = stored->author ? stored->author->strayed_us[1] : 0;
 	return stored->there && stored->record.holder && stored->author && stored->author->alive &&
 	               stored->author->life == stored->author_life
 	           ? &stored->record.claim
@@ -807,6 +809,12 @@ static void check_release_order(
 		sim_gives_away(backend->node, sim_name_number(request->name));
 }
 
+static void note_stray(struct sim_node *node)
+{
+	node->strayed_us[1] = node->strayed_us[0];
+	node->strayed_us[0] = node->sim->now_us;
+}
+
 /* It reaches the store at some time, or not at all. */
 static void launch(struct sim_backend *backend, const struct flight *flight)
 {
@@ -828,10 +836,13 @@ static void launch(struct sim_backend *backend, const struct flight *flight)
 		depart_us = node->paused_until_us;
 	if (sim_fault(sim, FAULT_LOSE, 8)) {
 		sim_trace(sim, "a request of node %d is lost", node->number);
+		note_stray(node);
 		return;
 	}
-	if (flight->operation != READ && sim_fault(sim, FAULT_LATE, 5))
+	if (flight->operation != READ && sim_fault(sim, FAULT_LATE, 5)) {
 		depart_us += sim_random(sim, A_MINUTE_US);
+		note_stray(node);
+	}
 	message = message_new(backend, flight);
 	sim_at(sim, depart_us + sim_latency_us(sim), NULL, on_request, message, free_message);
 }

@@ -21,7 +21,8 @@
  *   P11 a renewal that was believed did change the record
  *   P12 without faults, whoever waits asks only when there is news
  *   P13 from a ttl of 6 s on, a right survives half a ttl of whatever a server can do
- *   P14 what nobody wants any more stays in the store no longer than a ttl after it was written
+ *   P14 what nobody wants any more stays in the store no longer than a ttl after it was written, or
+ *       after the second of two requests of its process that strayed
  *   P15 while one name cannot be renewed, the grants of others are kept
  *   P16 an elector that is replaced costs no grant, whatever labels are written meanwhile
  *   P17 whose place in etcd a hand takes away is told so in time
@@ -874,11 +875,17 @@ static void check_left(struct sim *sim, void *argument)
 	(void)argument;
 	for (int name = 0; name < SIM_NAMES; name++) {
 		uint64_t since_us;
-		const struct id *claim = sim_store_holding(sim, name, &since_us);
+		uint64_t strayed_us;
+		const struct id *claim = sim_store_holding(sim, name, &since_us, &strayed_us);
 
-		/* While the store is not to be reached, nothing can be taken back. */
+		/*
+		 * While the store is not to be reached, nothing can be taken back; nor is it promised where
+		 * of the requests to do so one after the other strays.
+		 */
 		if (since_us < sim->down_until_us)
 			since_us = sim->down_until_us;
+		if (since_us < strayed_us)
+			since_us = strayed_us;
 		if (claim && !is_wanted(sim, name, claim) &&
 		    sim->now_us > since_us + ttl_us / 100 * 110 + 100000)
 			sim_violate(sim, "P14", "%s stands in the store for nobody", sim_name(name));
