@@ -8,7 +8,7 @@
 #define MOST_REQUESTS 20000
 #define MOST_GRANTS   20000
 #define NUMBER        (~MPSYNC_OP_AWAITED)
-#define LONG_MS       20000
+#define LONG_MS       120000
 
 struct request {
 	enum book_kind kind;

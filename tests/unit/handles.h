@@ -11,7 +11,7 @@
 #define HANDLES  4
 #define CLIENTS  2
 #define FOR_EVER (-1)
-#define LONG_MS  20000
+#define LONG_MS  120000
 
 /* Where the locks are, and what chooses at random: said of what goes wrong. */
 extern const char *handles_place;

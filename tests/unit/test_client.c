@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define LONG_MS 120000 /* by which an event was lost */
+
 static const char *place;
 
 static mpsync_client *open_client(mpsync_queue *queue)
@@ -34,11 +36,11 @@ static mpsync_lock *new_lock(mpsync_client *client, const char *name)
 
 static mpsync_event *expect(mpsync_queue *queue, int32_t type)
 {
-	mpsync_event *event = mpsync_queue_wait(queue, 60000);
+	mpsync_event *event = mpsync_queue_wait(queue, LONG_MS);
 
 	while (event && event->type == MPSYNC_EVENT_WAITING && type != MPSYNC_EVENT_WAITING) {
 		mpsync_event_free(event);
-		event = mpsync_queue_wait(queue, 60000);
+		event = mpsync_queue_wait(queue, LONG_MS);
 	}
 	assert_non_null(event);
 	assert_int_equal(event->type, type);
@@ -159,7 +161,7 @@ static void test_freed_while_it_waits(void **state)
 	mpsync_event_free(event);
 	mpsync_lock_free(a);
 	expect_and_free(queue, MPSYNC_EVENT_RELEASED);
-	assert_int_equal(mpsync_lock_acquire(c, 10000, NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_lock_acquire(c, LONG_MS, NULL), MPSYNC_OK);
 	assert_int_equal(mpsync_lock_release(c, NULL), MPSYNC_OK);
 	mpsync_lock_free(c);
 	mpsync_client_close(client);
@@ -182,7 +184,7 @@ static void test_release_of_an_earlier_grant(void **state)
 	assert_int_equal(mpsync_lock_acquire(lock, 0, NULL), MPSYNC_OK);
 	first = mpsync_lock_grant(lock);
 	assert_int_equal(mpsync_lock_release(lock, NULL), MPSYNC_OK);
-	assert_int_equal(mpsync_lock_acquire(lock, 10000, NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_lock_acquire(lock, LONG_MS, NULL), MPSYNC_OK);
 	second = mpsync_lock_grant(lock);
 	assert_true(second != first);
 	assert_int_equal(mpsync_lock_release_start(lock, 1, first, NULL), MPSYNC_E_NOT_HELD);
@@ -248,7 +250,7 @@ static void test_force(void **state)
 	assert_int_equal(mpsync_lock_lost_reason(a, grant + 1), MPSYNC_REASON_NONE);
 	assert_int_equal(mpsync_lock_lost_reason(a, 0), MPSYNC_REASON_NONE);
 	assert_int_equal(mpsync_lock_lost_reason(NULL, grant), MPSYNC_REASON_NONE);
-	assert_int_equal(mpsync_lock_acquire(b, 60000, NULL), MPSYNC_OK);
+	assert_int_equal(mpsync_lock_acquire(b, LONG_MS, NULL), MPSYNC_OK);
 	mpsync_options_free(options);
 	mpsync_lock_free(a);
 	mpsync_lock_free(b);

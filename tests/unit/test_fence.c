@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define PATIENCE_MS 60000
+
 struct pair {
 	int ours;
 	int theirs;
@@ -50,7 +52,7 @@ static bool has_ended(int descriptor)
 {
 	struct pollfd poller = {.fd = descriptor, .events = POLLIN};
 
-	return poll(&poller, 1, 5000) == 1 && recv(descriptor, &(char){0}, 1, MSG_DONTWAIT) == 0;
+	return poll(&poller, 1, PATIENCE_MS) == 1 && recv(descriptor, &(char){0}, 1, MSG_DONTWAIT) == 0;
 }
 
 static void drop(struct store_fence *fence)

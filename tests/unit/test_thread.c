@@ -13,7 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATIENCE_S 120
+#define PATIENCE_S  120
+#define PATIENCE_MS (PATIENCE_S * 1000)
 
 struct place {
 	char folder[64];
@@ -36,6 +37,8 @@ static int begin(void **state)
 	assert_non_null(client);
 	mpsync_client_close(client);
 	assert_int_equal(sqlite3_open(place->path, &place->other), SQLITE_OK);
+	/* As other programs do where a client writes just now. */
+	sqlite3_busy_timeout(place->other, PATIENCE_MS);
 	*state = place;
 	return 0;
 }
