@@ -68,33 +68,32 @@ void seen_gone(struct seen *seen, const char *name)
 		drop(seen, known);
 }
 
-struct search {
+struct gone {
 	unsigned round;
-	struct seen_name *found;
+	struct seen_name *first;
+	struct seen_name **end;
 };
 
-static void find_former(const void *node, VISIT visit, void *context)
+static void collect(const void *node, VISIT visit, void *context)
 {
 	struct seen_name *name = *(struct seen_name *const *)node;
-	struct search *search = context;
+	struct gone *all = context;
 
-	if ((visit == postorder || visit == leaf) && !search->found && name->round != search->round)
-		search->found = name;
-}
-
-static struct seen_name *former(const struct seen *seen)
-{
-	struct search search = {.round = seen->round};
-
-	twalk_r(seen->names, find_former, &search);
-	return search.found;
+	if ((visit != postorder && visit != leaf) || name->round == all->round)
+		return;
+	name->next = NULL;
+	*all->end = name;
+	all->end = &name->next;
 }
 
 void seen_sweep(struct seen *seen, void (*gone)(void *context, const char *name), void *context)
 {
-	struct seen_name *name;
+	struct gone all = {.round = seen->round, .end = &all.first};
+	struct seen_name *next;
 
-	while ((name = former(seen))) {
+	twalk_r(seen->names, collect, &all);
+	for (struct seen_name *name = all.first; name; name = next) {
+		next = name->next;
 		gone(context, name->name);
 		drop(seen, name);
 	}

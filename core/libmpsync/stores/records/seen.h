@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct seen_name {
+	struct seen_name *next; /* of those that are gone, while they are told */
 	char *name;
 	uint64_t version; /* what was told last, for the caller; 0 at first */
 	unsigned round;
