@@ -17,6 +17,8 @@ static int parse_duration(const char *name, const char *text, int64_t *ms)
 		*ms = 0;
 		return 0;
 	}
+	if (duration_is_too_long(text))
+		return complain(EXIT_USAGE, "--%s: %s is too long; give 1000h at most", name, text);
 	if (!duration_parse(text, &value))
 		return complain(
 		    EXIT_USAGE, "--%s: \"%s\" is not a duration; write 15s, 250ms or 1.5m", name, text);

@@ -66,6 +66,8 @@ class Usage(Case):
                 (["lock", "x", "--wait"], "needs a value"),
                 (["lock", "x", "--quiet=yes", "--", "true"], "takes no value"),
                 (["lock", "x", "--ttl", "soon", "--", "true"], "not a duration"),
+                (["lock", "x", "--ttl", "1001h", "--", "true"], "too long"),
+                (["lock", "x", "--wait-all", "--grace", "1001h", "--", "true"], "too long"),
                 (["lock", "x", "true", "--wait", "0"], "--wait"),
                 (["lock", "x", "true", "--ttl=3s"], "--ttl=3s"),
                 (["lock", "x", "--url", "memory:", "--", "true"], "memory:"),

@@ -36,6 +36,7 @@ static const struct refusal refused_puts[] = {
     {"{" CONTENDS ",\"ttl\":\"9000000h\"}", "ttl", NULL},
     {"{" CONTENDS ",\"ttl\":\"3500ms\"}", "whole seconds only", NULL},
     {"{" CONTENDS ",\"wait\":\"soon\"}", "wait is not a duration", NULL},
+    {"{" CONTENDS ",\"ttl\":\"1001h\"}", "ttl is too long", NULL},
     {"{" CONTENDS ",\"wait\":\"6m\"}", "wait: the most is 5m", NULL},
     {"{" CONTENDS ",\"order\":0}", "order: it has to be a number above 0", NULL},
     {"{" CONTENDS ",\"stream\":\"1\"}", "stream: it has to be the number", NULL},

@@ -45,6 +45,7 @@ static void test_wrong_values_are_refused(void **state)
 	(void)state;
 	expect_refused("tll", "15s", "tll");
 	expect_refused("ttl", "soon", "duration");
+	expect_refused("ttl", "1001h", "too long");
 	expect_refused("ttl", "49ms", "range");
 	expect_refused("ttl", "25h", "range");
 	expect_refused("fence", "maybe", "auto|time");

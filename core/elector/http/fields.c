@@ -129,10 +129,13 @@ struct fields {
 
 static bool field_duration(struct fields *fields, const char *name, const cJSON *item, uint64_t *ms)
 {
-	if (cJSON_IsString(item) && duration_parse(item->valuestring, ms))
+	const char *text = cJSON_IsString(item) ? item->valuestring : "";
+
+	if (duration_parse(text, ms))
 		return true;
-	snprintf(fields->problem, FIELDS_PROBLEM_SIZE,
-	    "%s is not a duration; write \"15s\" or \"250ms\"", name);
+	snprintf(fields->problem, FIELDS_PROBLEM_SIZE, "%s %s", name,
+	    duration_is_too_long(text) ? "is too long; give \"1000h\" at most"
+	                               : "is not a duration; write \"15s\" or \"250ms\"");
 	return false;
 }
 

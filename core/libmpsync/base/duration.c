@@ -25,7 +25,9 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-static bool parse(const char *text, uint64_t most_ms, uint64_t *ms)
+enum reading { READ, TOO_LONG, NOT_ONE };
+
+static enum reading read_duration(const char *text, uint64_t most_ms, uint64_t *ms)
 {
 	uint64_t thousandths = 0;
 	unsigned digits = 0;
@@ -35,30 +37,39 @@ static bool parse(const char *text, uint64_t most_ms, uint64_t *ms)
 	for (; is_digit(*text) && digits < 14; text++, digits++)
 		thousandths = thousandths * 10 + (uint64_t)(*text - '0');
 	if (digits == 0)
-		return false;
+		return NOT_ONE;
 	if (*text == '.') {
 		for (text++; is_digit(*text) && decimals < 3; text++, decimals++)
 			thousandths = thousandths * 10 + (uint64_t)(*text - '0');
 		if (decimals == 0)
-			return false;
+			return NOT_ONE;
 	}
 	for (; decimals < 3; decimals++)
 		thousandths *= 10;
 	unit = unit_ms(text);
-	if (unit == 0 || thousandths / 1000 > most_ms / unit)
-		return false;
+	if (unit == 0)
+		return NOT_ONE;
+	if (thousandths / 1000 > most_ms / unit)
+		return TOO_LONG;
 	*ms = thousandths * unit / 1000;
-	return *ms <= most_ms;
+	return *ms <= most_ms ? READ : TOO_LONG;
 }
 
 bool duration_parse(const char *text, uint64_t *ms)
 {
-	return parse(text, LONGEST_WISH_MS, ms);
+	return read_duration(text, LONGEST_WISH_MS, ms) == READ;
+}
+
+bool duration_is_too_long(const char *text)
+{
+	uint64_t ms;
+
+	return read_duration(text, LONGEST_WISH_MS, &ms) == TOO_LONG;
 }
 
 bool duration_read(const char *text, uint64_t *ms)
 {
-	return parse(text, LONGEST_MS, ms);
+	return read_duration(text, LONGEST_MS, ms) == READ;
 }
 
 void duration_format(char text[DURATION_TEXT_SIZE], uint64_t ms)

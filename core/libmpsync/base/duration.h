@@ -13,6 +13,9 @@
  */
 bool duration_parse(const char *text, uint64_t *ms);
 
+/* Whether it is one of more than those 1000 hours: why duration_parse does not take it. */
+bool duration_is_too_long(const char *text);
+
 /* Durations that other programs report: the same form, but up to 2^53 ms. */
 bool duration_read(const char *text, uint64_t *ms);
 

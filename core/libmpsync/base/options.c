@@ -85,6 +85,9 @@ static mpsync_status check_duration(enum setting option, const char *value, mpsy
 {
 	uint64_t ms;
 
+	if (duration_is_too_long(value))
+		return fail(error, MPSYNC_E_INVALID, "%s: %.40s is too long; give 1000h at most",
+		    table[option].name, value);
 	if (!duration_parse(value, &ms))
 		return fail(error, MPSYNC_E_INVALID,
 		    "%s: \"%.40s\" is not a duration; write 15s, 250ms or 1.5m", table[option].name, value);
