@@ -10,7 +10,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"weak"
 )
 
@@ -22,12 +21,13 @@ type Client struct{ core *core }
 // core is what the goroutine refers to: it does not keep the Client from being collected.
 type core struct {
 	*pump
-	using  sync.RWMutex // native is not dropped while somebody calls with it
-	native *C.mpsync_client
-	queue  *C.mpsync_queue
-	file   *os.File // of the queue's events
-	closes atomic.Bool
-	ended  chan struct{}
+	using   sync.RWMutex // native is not dropped while somebody calls with it
+	native  *C.mpsync_client
+	queue   *C.mpsync_queue
+	file    *os.File   // of the queue's events
+	closing sync.Mutex // of who begins to close it
+	closes  bool
+	ended   chan struct{}
 }
 
 type clientKey struct {
@@ -130,17 +130,25 @@ func (c *Client) Close() error {
 }
 
 func (c *core) close() error {
-	if c.closes.CompareAndSwap(false, true) {
-		err := c.start(&request{closes: true}, func(op C.uint64_t, e *C.mpsync_error) {
-			C.mpsync_client_close_start(c.native, op, e)
-		})
-		if err != nil {
-			c.closes.Store(false)
-			return err
-		}
+	if err := c.beginToClose(); err != nil {
+		return err
 	}
 	<-c.ended
 	return nil
+}
+
+// beginToClose lets whoever comes meanwhile wait: where memory lacks, the next one tries it anew.
+func (c *core) beginToClose() error {
+	c.closing.Lock()
+	defer c.closing.Unlock()
+	if c.closes {
+		return nil
+	}
+	err := c.start(&request{closes: true}, func(op C.uint64_t, e *C.mpsync_error) {
+		C.mpsync_client_close_start(c.native, op, e)
+	})
+	c.closes = err == nil
+	return err
 }
 
 // run hands out events until the client is closed.

@@ -117,6 +117,26 @@ func TestCloseFromSeveralGoroutines(t *testing.T) {
 	}
 }
 
+// Where closing cannot begin, each who asks is told so, and nobody waits for an end that does not come.
+func TestCloseThatCannotBegin(t *testing.T) {
+	t.Parallel()
+	none := &core{pump: newPump(nil), ended: make(chan struct{})} // the library refuses to close no client
+	var ends []<-chan error
+	for range 4 {
+		ends = append(ends, background(func() (last error) {
+			for range 5000 {
+				last = none.close()
+			}
+			return last
+		}))
+	}
+	for _, end := range ends {
+		if within(t, "end", end) == nil {
+			t.Error("it is closed")
+		}
+	}
+}
+
 func waits(ctx context.Context) error {
 	<-ctx.Done()
 	return nil
