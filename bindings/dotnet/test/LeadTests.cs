@@ -139,14 +139,14 @@ internal sealed partial class SyncTests
     public void ShutdownDrains()
     {
         var end = new ManualResetEvent(false);
-        var running = new Running(Brief(), one => end.WaitOne(Patience));
+        var running = new Running(NewOptions(), one => end.WaitOne(Patience));
         Equal("elected", running.Take());
         running.Election.Shutdown();
         Equal("terminate", running.Take());
-        using (var other = new Lock("x", Brief()))
+        using (var other = NewLock())
         {
             // Longer than the ttl: it is renewed meanwhile.
-            Throws<LockTimeoutException>(() => other.Acquire(TimeSpan.FromSeconds(7)));
+            Throws<LockTimeoutException>(() => other.Acquire(TimeSpan.FromSeconds(16)));
             True(running.Election.IsLeader, "it leads until the work has ended");
             end.Set();
             Joined(running.Thread);

@@ -39,20 +39,21 @@ internal sealed partial class SyncTests
     public void HeldForLife()
     {
         var lost = CancellationToken.None;
-        Forgetting(() => lost = new Lock("x", Brief()).Acquire().Lost);
-        Throws<LockTimeoutException>(() => new Lock("x", Brief()).Acquire(TimeSpan.FromSeconds(7)));
+        Forgetting(() => lost = NewLock().Acquire().Lost);
+        // Longer than the ttl.
+        Throws<LockTimeoutException>(() => NewLock().Acquire(TimeSpan.FromSeconds(16)));
         True(!lost.IsCancellationRequested, "it is not lost");
         ForceRelease();
         True(lost.WaitHandle.WaitOne(Patience), "the loss is told");
         var led = new ManualResetEvent(false);
-        Forgetting(() => new Election("x", Brief()).LeadAsync(term =>
+        Forgetting(() => new Election("x", NewOptions()).LeadAsync(term =>
         {
             led.Set();
             return new TaskCompletionSource<bool>().Task;
         }));
         True(led.WaitOne(Patience), "it leads");
         GC.Collect();
-        Throws<LockTimeoutException>(() => new Lock("x", Brief()).Acquire(TimeSpan.FromSeconds(7)));
+        Throws<LockTimeoutException>(() => NewLock().Acquire(TimeSpan.FromSeconds(16)));
     }
 
     /// <summary>A client that nobody refers to any more may still be closing, and write.</summary>

@@ -87,7 +87,7 @@ test('a child process holds nothing of its parent, whose death it survives', asy
 
 test('work that never returns keeps its term, which a warning of the process names', async () => {
   const url = fresh();
-  const election = new Election('x', { url, ttl: '4s' });
+  const election = new Election('x', { url, ttl: '8s' });
   const done = later();
   const warned = new Promise((resolve) => {
     process.on('warning', function told({ name, message }) {

@@ -14,7 +14,7 @@ from case import PATIENCE_S, Case
 class NeverReturns(Case):
     def test_work_that_does_not_return(self):
         """Keeps its term after stop(), and a warning names it each ttl, until it returns."""
-        election, began, may_return = self.election(ttl=4), threading.Event(), threading.Event()
+        election, began, may_return = self.election(ttl=8), threading.Event(), threading.Event()
         self.addCleanup(may_return.set)
 
         def work(term):
@@ -38,7 +38,7 @@ class NeverReturns(Case):
         """Is cancelled once; `drain` gives the term back under it, and lead() awaits its end."""
 
         async def scenario():
-            election = sync.AsyncElection("x", url=self.url, drain=0.05)
+            election = sync.AsyncElection("x", url=self.url, drain=1)
             began, may_end, seen = asyncio.Event(), asyncio.Event(), []
 
             async def work(term):

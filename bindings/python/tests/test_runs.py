@@ -198,7 +198,7 @@ class Leading(Case):
 
     def test_a_drain_has_a_limit(self):
         """With the option `drain` the term is given back under work that does not return."""
-        election, work = self.election(drain=0.05), Work()
+        election, work = self.election(drain=1), Work()
         self.lead(election, work)
         term = work.terms.get(timeout=PATIENCE_S)
         election.stop()

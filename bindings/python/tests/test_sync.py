@@ -164,10 +164,11 @@ class Processes(Case):
                 "metaparticle_sync.Lock('x').acquire()"
             )
             self.assertEqual(process.stdout.readline(), "waiting\n")
+            # Again where it came a moment before the waiting: not while what it raised is told.
             while process.poll() is None:
                 process.send_signal(signal.SIGINT)
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(0.05)
+                    process.wait(10)
             self.assertIn("KeyboardInterrupt", process.stderr.read())
         self.assertTrue(self.lock().try_acquire())
 

@@ -62,7 +62,7 @@ class ElectionTest extends Store {
   /** While the work ends the term stays its own, and nobody else leads. */
   @Test
   void drains() throws Exception {
-    Election one = election();
+    Election one = new Election("x", options());
     CountDownLatch ends = new CountDownLatch(1);
     Beside beside =
         new Beside(
@@ -79,7 +79,7 @@ class ElectionTest extends Store {
     assertEquals("term", next(told));
     one.stop();
     assertEquals("stopped", next(told));
-    assertFalse(lock().tryLock(7, TimeUnit.SECONDS), "longer than the ttl");
+    assertFalse(lock().tryLock(16, TimeUnit.SECONDS), "longer than the ttl");
     ends.countDown();
     assertEquals("held true", next(told));
     beside.join();
@@ -283,7 +283,9 @@ class ElectionTest extends Store {
   void drainsForTheFirstPackage() throws Exception {
     CountDownLatch ends = new CountDownLatch(1);
     Election one =
-        first(
+        new Election(
+            "x",
+            options(),
             () -> {
               told.add("elected");
               try {
@@ -291,12 +293,13 @@ class ElectionTest extends Store {
               } catch (InterruptedException e) {
                 told.add("interrupted");
               }
-            });
+            },
+            () -> told.add("terminate"));
     Beside beside = new Beside(one::run);
     assertEquals("elected", next(told));
     one.shutdown();
     assertEquals("terminate", next(told));
-    assertFalse(lock().tryLock(7, TimeUnit.SECONDS), "longer than the ttl");
+    assertFalse(lock().tryLock(16, TimeUnit.SECONDS), "longer than the ttl");
     assertTrue(one.isLeader());
     ends.countDown();
     beside.join();
