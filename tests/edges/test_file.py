@@ -374,7 +374,7 @@ class Hands(FileCase):
         holder.child.wait()
         os.unlink(self.path + "-wal")
         os.unlink(self.path + "-shm")
-        self.mpsync("lock", "y", "--wait", "5s", "--", "true", check=0)
+        self.mpsync("lock", "y", "--wait", "5m", "--", "true", check=0)
 
 
 class Users(FileCase):

@@ -6,7 +6,6 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 from promises import Deafness  # noqa: E402
-from relays import Wire  # noqa: E402
 from support import Case  # noqa: E402
 
 
@@ -28,7 +27,7 @@ class StoppedElector(Case):
 
     def test_a_try_of_a_client_that_was_answered_before(self):
         client = self.probe(self.stopped.url, ttl="6s")
-        client.send("acquire y 0")
+        client.send("acquire y -1")
         client.expect("held y")
         self.stop()
         client.send("acquire x 0")
@@ -50,17 +49,12 @@ class StoppedElector(Case):
 class DeafConnection(Deafness, Case):
     def test_observers_notice(self):
         elector = self.elector()
-        self.observers_notice(elector.port, elector.url)
-
-    def wire(self, elector):
-        wire = Wire(elector.port)
-        self.addCleanup(wire.close)
-        return wire, elector.url.replace(f":{elector.port}", f":{wire.port}")
+        self.observers_notice(*self.wire_to(elector.port, elector.url), elector.url)
 
     def test_a_waiter_notices(self):
         """Its stream is silent, and so is whatever else it has: it asks over new connections, and hears of its turn."""
         elector = self.elector()
-        wire, url = self.wire(elector)
+        wire, url = self.wire_to(elector.port, elector.url)
         holder, waiter = self.probe(elector.url, ttl="1h"), self.probe(url, ttl="3s")
         holder.send("acquire x -1")
         holder.expect("held x")
@@ -73,7 +67,8 @@ class DeafConnection(Deafness, Case):
 
     def test_a_waiter_that_was_never_answered_notices(self):
         """The elector's kernel took its connection, and nobody says hello there."""
-        wire, url = self.wire(self.elector())
+        elector = self.elector()
+        wire, url = self.wire_to(elector.port, elector.url)
         wire.deafen(1)
         waiter = self.probe(url, ttl="3s")
         waiter.send("acquire x -1")

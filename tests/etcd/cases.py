@@ -60,7 +60,7 @@ class EtcdCase(Case):
         self.etcdctl("del", "--prefix", "")
 
     def etcdctl(self, *arguments):
-        return subprocess.run(["etcdctl", "--endpoints", self.endpoints, *arguments],
+        return subprocess.run(["etcdctl", "--endpoints", self.endpoints, "--command-timeout", "60s", *arguments],
                               capture_output=True, text=True, env={**os.environ, "ETCDCTL_API": "3"},
                               check=False)
 

@@ -39,7 +39,7 @@ class Store(Promises, EtcdCase):
         self.assertEqual(tokens, sorted(set(tokens)))
 
     def test_a_try_leaves_nothing_behind(self):
-        holder, rival = self.probe(self.url), self.probe(self.url)
+        holder, rival = self.probe(self.url), self.probe(self.url, ttl="2m")  # a third of it for an answer
         holder.send("acquire x -1")
         holder.expect("held x")
         rival.send("acquire x 0")
@@ -228,7 +228,7 @@ class Cluster(EtcdCase):
 
 class Silence(Deafness, EtcdCase):
     def test_observers_notice(self):
-        self.observers_notice(self.cluster[0].client, self.url)
+        self.observers_notice(*self.wire_to(self.cluster[0].client, self.url), self.url)
 
     def test_a_try_of_a_stopped_etcd_is_no_busy_name(self):
         client = self.probe(self.url, ttl="6s")

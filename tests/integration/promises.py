@@ -32,11 +32,15 @@ class Pages:
 class Deafness:
     """The way to the server passes no bytes any more, and does not say so: its kernel answers for it, to TCP too."""
 
-    def observers_notice(self, port, url):
-        """`url` with another port leads there."""
+    def wire_to(self, port, url):
+        """One, and the URL that leads over it: `url` with its port."""
         wire = Wire(port)
         self.addCleanup(wire.close)
-        environment = {"MPSYNC_URL": url.replace(f":{port}", f":{wire.port}"), "MPSYNC_TTL": "3s"}
+        return wire, url.replace(f":{port}", f":{wire.port}")
+
+    def observers_notice(self, wire, over_wire, url):
+        """Of the same place by these two URLs."""
+        environment = {"MPSYNC_URL": over_wire, "MPSYNC_TTL": "3s"}
         one = self.start([MPSYNC, "watch", "--json", "x"], environment)
         every = self.start([MPSYNC, "ls", "--watch", "--json"], environment)
         one.line()

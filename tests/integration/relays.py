@@ -4,6 +4,8 @@ import socket
 import struct
 import threading
 
+from support import free_port
+
 
 class Wire:
     """Passes bytes between whoever connects and a port of this machine, as long as it is told to."""
@@ -16,7 +18,8 @@ class Wire:
         self.silent_next = 0
         self.accepted = 0
         self.listener = None
-        self.port = 0
+        # It is let go of and taken again: nobody else may get it in between.
+        self.port = free_port()
         self.listen()
 
     def listen(self):
@@ -24,7 +27,6 @@ class Wire:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self.port))
         listener.listen(64)
-        self.port = listener.getsockname()[1]
         self.listener = listener
         threading.Thread(target=self.accept, args=(listener,), daemon=True).start()
 

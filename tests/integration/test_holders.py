@@ -51,7 +51,7 @@ class Death(Case):
         holder.expect("held x")
         os.killpg(proxy.child.pid, signal.SIGKILL)
         self.until(lambda: self.metric(elector.port, "mpsync_streams") == 0)
-        rival = self.probe(elector.url)
+        rival = self.probe(elector.url, ttl="2m")  # a third of it for an answer
         rival.send("acquire x 0")
         rival.expect("busy x")
         holder.send("held x")

@@ -9,12 +9,13 @@ from test_outages import OutageCase  # noqa: E402
 
 
 class Late(OutageCase):
-    def url_where_creating_takes(self, seconds):
-        return f"{self.relay(lambda *_: None, lambda method, _: seconds if method == 'POST' else 0)}&ttl=30s"
+    def url_where_creating_takes(self, seconds, ttl="30s"):
+        return f"{self.relay(lambda *_: None, lambda method, _: seconds if method == 'POST' else 0)}&ttl={ttl}"
 
     def test_a_commands_try_waits_for_half_a_ttl(self):
         """A write of more than a third of the ttl, after which others give up."""
-        done = self.mpsync("lock", "--wait", "0", "x", "--", "echo", "taken", url=self.url_where_creating_takes(11), check=0)
+        url = self.url_where_creating_takes(21, ttl="60s")
+        done = self.mpsync("lock", "--wait", "0", "x", "--", "echo", "taken", url=url, check=0)
         self.assertEqual(done.stdout, "taken\n")
 
     def test_what_a_command_wrote_is_taken_back_within_one_request_more(self):

@@ -68,7 +68,7 @@ class Store(Promises, KubernetesCase):
         self.assertNotIn("holderIdentity", self.lease("y")["spec"])
 
     def test_a_try_leaves_nothing_behind(self):
-        holder, rival = self.probe(self.url), self.probe(self.url)
+        holder, rival = self.probe(self.url), self.probe(self.url, ttl="2m")  # a third of it for an answer
         holder.send("acquire x -1")
         holder.expect("held x")
         rival.send("acquire x 0")
@@ -212,7 +212,7 @@ class OtherHands(KubernetesCase):
         self.plane.request("POST", LEASES.format(self.namespace), {
             "metadata": {"name": "x"}, "spec": {"holderIdentity": "a"}})
         contender = self.probe(self.url)
-        contender.send("acquire x 1000")
+        contender.send("acquire x 5000")  # long enough to be answered, and shorter than that
         contender.expect("busy x")
         contender.send("acquire x -1")
         contender.expect("held x")
@@ -387,7 +387,7 @@ class Authentication(KubernetesCase):
 
     def works(self, user, cluster=None, environment=None):
         path = self.plane.kubeconfig(f"{self.folder}/k", user, self.namespace, cluster)
-        return self.mpsync("lock", "--wait", "5s", "x", "--", "true", url=f"kubernetes:?kubeconfig={path}", check=0)
+        return self.mpsync("lock", "--wait", "2m", "x", "--", "true", url=f"kubernetes:?kubeconfig={path}", check=0)
 
     def fails(self, user, words, cluster=None, check=122):
         path = self.plane.kubeconfig(f"{self.folder}/k", user, self.namespace, cluster)

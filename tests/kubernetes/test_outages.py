@@ -7,6 +7,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 from control_plane import KubernetesCase  # noqa: E402
+from promises import Deafness  # noqa: E402
 from relays import Wire  # noqa: E402
 from support import MPSYNC  # noqa: E402
 from test_kubernetes import Relay  # noqa: E402
@@ -145,30 +146,10 @@ class Silence(OutageCase):
             self.assertTrue(process.lines.empty(), process.child.args)
 
 
-class Deafness(OutageCase):
-    """The way to the server passes no bytes any more, and does not say so: its kernel answers for it."""
-
-    def change(self, name):
-        self.mpsync("lock", name, "--", "true", url=self.url, check=0)
-
+class DeafServer(Deafness, OutageCase):
     def test_observers_notice(self):
         wire = self.wire()
-        environment = {"MPSYNC_URL": self.url_over(wire), "MPSYNC_TTL": "6s"}
-        one = self.start([MPSYNC, "watch", "--json", "x"], environment)
-        every = self.start([MPSYNC, "ls", "--watch", "--json"], environment)
-        one.line()
-        holder = self.hold(self.url, "x", "15s")
-        for watch in (one, every):
-            while '"owner":""' in watch.line():
-                pass
-        wire.deafen()
-        holder.send("release x")
-        holder.expect("released x")
-        self.hold(self.url, "y", "15s")
-        while '"owner":""' not in one.line():
-            pass
-        while '"y"' not in every.line():
-            pass
+        self.observers_notice(wire, self.url_over(wire), self.url)
 
     def test_waiters_notice(self):
         wire = self.wire()

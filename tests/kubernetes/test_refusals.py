@@ -67,8 +67,8 @@ class Verbs(KubernetesCase):
                         self.delete("forced")
                         self.hold("forced")
                     code, words = MISSING[command].get(verb, (WORKS.get(command, 0), None))
-                    # Who is not refused waits for as long as it is told to.
-                    arguments = ["1s" if words is None and word == "1h" else word for word in arguments]
+                    # Who is not refused waits for as long as it is told to: long enough to be answered.
+                    arguments = ["5s" if words is None and command == "wait" and word == "1h" else word for word in arguments]
                     # Nobody waits for a right to run out, or for a verb to be granted.
                     done = self.mpsync(*arguments, url=f"{url}&ttl=1h", check=code)
                     self.assertRegex(done.stderr, words or r"\A(mpsync: held is held by .*\n)*\Z")
