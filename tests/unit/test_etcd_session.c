@@ -3,8 +3,10 @@
 #include "etcd_world.h"
 
 #include "failing.h"
+#include "stores/etcd/names.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define INTERVAL_MS 2500 /* of a lease of 15 s: a sixth */
@@ -380,6 +382,33 @@ static void test_a_place_without_facts_is_left_as_it_was_seen(void **state)
 	drop_claim(claim);
 }
 
+/* Goal: a place that was released by force stays until nobody believes in it. Whoever takes its
+ * facts meanwhile does not make it forgotten: it is given up, and does not bar the queue for ever.
+ */
+static void test_a_revoked_place_without_facts_is_given_up(void **state)
+{
+	struct store_claim *claim = new_claim("n");
+	struct etcd_watch *watch;
+	char *value = etcd_facts_write(&(struct etcd_facts){
+	    .holder = "h", .claim = claim->digest, .ttl_ms = 15000, .revoked = true});
+	char key[200];
+
+	(void)state;
+	attempt(claim);
+	open_session(15);
+	watch = etcd_world.watch;
+	snprintf(key, sizeof key, "%s", expect_call(ETCD_TXN)->call->then[1].key);
+	give_place(11, true);
+	watch->put(watch,
+	    &(struct etcd_key){.key = key, .value = value, .create_revision = 11, .mod_revision = 12});
+	assert_int_equal(store_world.told.event, CLAIM_GONE);
+	watch->gone(watch, key, 13);
+	withdraw(claim);
+	assert_int_equal(expect_call(ETCD_TXN)->call->then[0].kind, ETCD_DELETE);
+	drop_claim(claim);
+	free(value);
+}
+
 /* Goal: the same of an adopted place, where the name is only tried and nobody ever waits for it. */
 static void test_a_place_without_facts_gets_some_from_a_try(void **state)
 {
@@ -516,6 +545,7 @@ int main(void)
 	    over_etcd(test_a_place_without_facts_gets_some_when_it_is_left),
 	    over_etcd(test_a_place_without_facts_gets_some_from_a_try),
 	    over_etcd(test_a_place_without_facts_is_left_as_it_was_seen),
+	    over_etcd(test_a_revoked_place_without_facts_is_given_up),
 	    over_etcd(test_a_try_sees_an_adoption),
 	    over_etcd(test_two_adopt_at_once),
 	    over_etcd(test_an_adopted_grant_counts_from_a_keep_alive_of_its_own),

@@ -402,8 +402,9 @@ void etcd_entry_gone(struct etcd_entry *entry)
 		etcd_entry_check(entry, &(struct etcd_call){.then = {{.kind = ETCD_GET, .key = entry->key}},
 		                            .then_count = 1,
 		                            .done = on_checked});
-	} else if ((entry->created || entry->before.flight) && entry->phase == ETCD_IDLE) {
+	} else if (entry->before.flight && entry->phase == ETCD_IDLE) {
 		etcd_entry_lose_place(entry);
 		etcd_entry_tell_changed(entry);
 	}
+	/* Else it was released by force: its place is still there, and is given up when it may be. */
 }
