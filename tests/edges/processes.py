@@ -39,6 +39,15 @@ def cgroup_mount():
     return None
 
 
+def cgroup_of(text):
+    """The folder of the cgroup that this text of /proc/PID/cgroup names."""
+    return pathlib.Path(cgroup_mount() + next(line[3:] for line in text.splitlines() if line.startswith("0::")))
+
+
+def own_cgroup():
+    return cgroup_of(pathlib.Path("/proc/self/cgroup").read_text())
+
+
 def hide_cgroups():
     """For the front of a command line: where this runs, no cgroup is to be had."""
     mount = cgroup_mount()

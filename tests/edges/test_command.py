@@ -10,10 +10,11 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import unittest
 import uuid
 
-from processes import MPSYNC, PATIENCE_S, CommandCase, cgroup_mount, children, hide_cgroups, state
+from processes import MPSYNC, PATIENCE_S, CommandCase, cgroup_of, children, hide_cgroups, own_cgroup, state
 
 STUBBORN = 'trap "" TERM; setsid sh -c "trap \\"\\" TERM; sleep 1000; sleep 1000" & sleep 1000 & echo ready; wait'
 
@@ -185,13 +186,39 @@ class SurvivorsOfStops(SurvivorCase):
 
 
 class Descendants(CommandCase):
+    """In a cgroup of these tests' own: every mpsync removes what it finds abandoned beside its own cgroup."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        if not hide_cgroups():
+            return
+        here = own_cgroup()
+        apart = here / f"descendants-{uuid.uuid4().hex}"
+        apart.mkdir()
+        cls.addClassCleanup(cls.leave, here, apart)
+        cls.move_to(apart)
+
+    @staticmethod
+    def move_to(cgroup):
+        (cgroup / "cgroup.procs").write_text(str(os.getpid()))
+
+    @classmethod
+    def leave(cls, here, apart):
+        cls.move_to(here)
+        end = time.monotonic() + PATIENCE_S
+        while apart.exists() and time.monotonic() < end:
+            # What was killed may not have ended yet.
+            with contextlib.suppress(OSError):
+                for below in apart.glob("*/"):
+                    below.rmdir()
+                apart.rmdir()
+
     def test_they_are_in_a_cgroup_of_their_own_where_one_is_to_be_had(self):
         done = self.mpsync("lock", "x", "--", "cat", "/proc/self/cgroup", check=0)
         if hide_cgroups():
             self.assertRegex(done.stdout, "0::.*/mpsync-[0-9]+-0\n")
-            folder = done.stdout.split("0::")[1].strip().rsplit("/", 1)[1]
-            # Other tests' come and go meanwhile, which a walk must not mind.
-            self.assertFalse([path for path, folders, _ in os.walk("/sys/fs/cgroup") if folder in folders])
+            self.assertFalse(cgroup_of(done.stdout).exists())
 
     def test_what_the_killed_left_is_removed_by_the_next(self):
         """And never the empty one of somebody who waits."""
@@ -221,7 +248,7 @@ class Descendants(CommandCase):
         line = process.line()
         while not line.startswith("0::"):
             line = process.line()
-        return pathlib.Path(cgroup_mount() + line[3:].strip())
+        return cgroup_of(line)
 
     def test_what_outlives_its_command_goes_on_by_itself(self):
         holder = self.run_under("lock", "x", "--", "sh", "-c", "sleep 1000 & echo $!", stderr=subprocess.DEVNULL)
