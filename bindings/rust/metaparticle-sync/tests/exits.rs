@@ -9,7 +9,7 @@ use std::process::{abort, exit, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 use std::{env, thread};
-use support::{end_by, SIGKILL, SIGTERM};
+use support::{end_by, File, SIGKILL, SIGTERM};
 
 const SIGABRT: i32 = 6;
 const STATES: [&str; 3] = ["standing", "leading", "draining"];
@@ -52,8 +52,8 @@ fn ends_of_every_kind_in_each_state() {
         reach(state, &case, &Options::new().url(url));
         WAYS.iter().find(|(name, ..)| *name == way).unwrap().1();
     }
-    let file = env::temp_dir().join(format!("mpsync-exits-{}.db", std::process::id()));
-    let url = format!("file:{}", file.display());
+    let file = File::new();
+    let url = file.url();
     let options = Options::new().url(&url).ttl(Duration::from_secs(3600));
     let cases = STATES.iter().flat_map(|state| WAYS.iter().map(move |way| (*state, way)));
     let started: Vec<_> = cases

@@ -9,17 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
-use support::{block_on, candidate, drive, is_so_in_a_child, lock};
-
-fn file(name: &str) -> Options {
-    let file = std::env::temp_dir().join(format!("mpsync-{name}-{}.db", std::process::id()));
-    Options::new().url(format!("file:{}", file.display()))
-}
+use support::{block_on, candidate, drive, is_so_in_a_child, lock, File};
 
 /// While it holds, waits, stands, leads and drains, and while other threads open, wait and close.
 #[test]
 fn fork_in_each_state() {
-    let options = file("fork");
+    let file = File::new();
+    let options = Options::new().url(file.url());
     let (one, waiting) = (lock(&options), lock(&options));
     let mut guard = Some(one.acquire().unwrap());
     let leader = Candidate::open("y", &options).unwrap();

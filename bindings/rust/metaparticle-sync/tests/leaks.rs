@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{block_on, candidate, drive, fresh_url, lock, Nobody};
+use support::{block_on, candidate, drive, fresh_url, lock, File, Nobody};
 
 fn count(folder: &str) -> usize {
     std::fs::read_dir(folder).unwrap().count()
@@ -45,8 +45,8 @@ fn use_all(options: &Options, nobody: &Arc<Nobody>) {
 /// Also where a request, a run and an observation are under way when they are dropped.
 #[test]
 fn nothing_is_left() {
-    let file = std::env::temp_dir().join(format!("mpsync-leaks-{}.db", std::process::id()));
-    let url = format!("file:{}", file.display());
+    let file = File::new();
+    let url = file.url();
     let nobody = Arc::new(Nobody);
     use_all(&Options::new().url(&url), &nobody);
     let before = present();

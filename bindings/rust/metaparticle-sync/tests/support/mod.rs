@@ -4,7 +4,10 @@
 use metaparticle_sync::{Candidate, Lock, Options};
 use metaparticle_sync_sys as sys;
 use std::ffi::CString;
+use std::fs;
 use std::future::Future;
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::pin::{pin, Pin};
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,6 +25,35 @@ pub fn fresh_url() -> String {
 
 pub fn fresh() -> Options {
     Options::new().url(fresh_url())
+}
+
+/// A file that nobody else has: not even a test with this process's number in another namespace, or
+/// one that has ended.
+pub struct File(PathBuf);
+
+impl File {
+    pub fn new() -> File {
+        for number in 0.. {
+            let name = format!("mpsync-{}-{number}", std::process::id());
+            let folder = std::env::temp_dir().join(name);
+            match fs::create_dir(&folder) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => (),
+                made => return made.map(|()| File(folder)).unwrap(),
+            }
+        }
+        unreachable!("all numbers are taken")
+    }
+
+    pub fn url(&self) -> String {
+        format!("file:{}", self.0.join("locks.db").display())
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // A client that nobody refers to any more may still be closing, and write.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Whose holder soon learns that it was taken away, by the next renewal, and which does not run out
