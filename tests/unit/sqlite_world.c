@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 #define TTL_MS 15000
-/* A store that does not tell what it has to is waited for so long. */
-#define PATIENCE_S 120
+/* A store that does not tell what it has to is waited for so long, and so is what other programs
+ * have of the system. */
+#define PATIENCE_S 600
 
 static void note_answer(void *engine, struct store_claim *claim, enum claim_event event,
     const struct claim_answer *answer, const struct store_word *word)
