@@ -82,7 +82,7 @@ struct sim_node {
 	uint64_t told_us;         /* when the last event comes that is on its way to it */
 	unsigned connections;     /* how many it has opened; the last is the present one */
 	unsigned deaf;            /* up to this one they pass nothing any more */
-	uint64_t strayed_us[2];   /* when its last two requests were lost, or left late; latest first */
+	uint64_t strayed_us[2];   /* when its last two questions were lost, or late; latest first */
 	uint64_t line_us;         /* when it opened the one that its next request takes; 0: a new one */
 	uint64_t deaf_us;         /* those to electors that were opened until then pass nothing */
 	uint64_t allowed;         /* those that its users and the store gave reason for */

@@ -680,12 +680,19 @@ static void finish(struct sim_backend *backend, struct message *message)
 	}
 }
 
+static void note_stray(struct sim_node *node)
+{
+	node->strayed_us[1] = node->strayed_us[0];
+	node->strayed_us[0] = node->sim->now_us;
+}
+
 static uint64_t answer_us(struct sim *sim, const struct message *message)
 {
 	const bool late = message->operation != READ && sim_fault(sim, FAULT_LATE, 5);
-
 	const bool first = message->number == 1;
 
+	if (late)
+		note_stray(message->node);
 	return sim_answer_us(sim) + (late ? A_MINUTE_US : 0) +
 	       (first ? sim_random(sim, 2 * sim->options.first_us) : 0);
 }
@@ -755,6 +762,7 @@ static void on_request(struct sim *sim, void *argument)
 	apply(sim, message);
 	if (sim_fault(sim, FAULT_LOSE, 8) || message->node->life != message->life) {
 		sim_trace(sim, "an answer to node %d is lost", message->node->number);
+		note_stray(message->node);
 		free_message(sim, message);
 		return;
 	}
@@ -807,12 +815,6 @@ static void check_release_order(
 		return;
 	if (!id_is_none(&request->claim))
 		sim_gives_away(backend->node, sim_name_number(request->name));
-}
-
-static void note_stray(struct sim_node *node)
-{
-	node->strayed_us[1] = node->strayed_us[0];
-	node->strayed_us[0] = node->sim->now_us;
 }
 
 /* It reaches the store at some time, or not at all. */

@@ -22,7 +22,7 @@
  *   P12 without faults, whoever waits asks only when there is news
  *   P13 from a ttl of 6 s on, a right survives half a ttl of whatever a server can do
  *   P14 what nobody wants any more stays in the store no longer than a ttl after it was written, or
- *       after the second of two requests of its process that strayed
+ *       after the second of two questions of its process that strayed, or whose answers did
  *   P15 while one name cannot be renewed, the grants of others are kept
  *   P16 an elector that is replaced costs no grant, whatever labels are written meanwhile
  *   P17 whose place in etcd a hand takes away is told so in time
