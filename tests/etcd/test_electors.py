@@ -1,4 +1,5 @@
 """Electors over etcd: several at once, stopped ones that come back, and who adopts what."""
+import base64
 import concurrent.futures
 import json
 import signal
@@ -66,10 +67,14 @@ class Electors(EtcdCase):
         self.assertEqual(status, 200, lock)
         return lock["spec"]["token"]
 
-    def places(self):
-        """Of the queue of x, as they came: key and revision."""
+    def queue(self):
+        """Each place in the queue of x, as etcd has it."""
         found = json.loads(self.etcdctl("get", "--prefix", "-w", "json", "x/").stdout).get("kvs", [])
-        return sorted(key["create_revision"] for key in found)
+        return [{**key, "text": base64.b64decode(key["key"]).decode()} for key in found]
+
+    def places(self):
+        """Their revisions, as they came."""
+        return sorted(key["create_revision"] for key in self.queue())
 
     def test_who_waits_is_not_let_in_by_the_revision_of_its_place(self):
         one, other = self.elector(self.url), self.elector(self.url)
@@ -127,6 +132,22 @@ class Electors(EtcdCase):
         holding = one if answers[0][0] == 200 else other
         self.until(lambda: self.delete(holding, FIRST, token=token)[0] in (200, 409))
         self.until(lambda: self.places() == [])
+
+    def test_who_holds_writes_over_an_adoption_that_is_announced(self):
+        """What the other elector asks of etcd may be done long after: then it must not be done any more."""
+        one = self.elector(self.url)
+        status, lock = self.put(one, FIRST, ttl="15s")
+        self.assertEqual(status, 200)
+        [place] = self.queue()
+        self.etcdctl("put", "--ignore-value", "--ignore-lease", place["text"])
+        [announced] = self.queue()
+        self.assertGreater(announced["mod_revision"], place["mod_revision"])
+        self.until(lambda: self.queue()[0]["mod_revision"] > announced["mod_revision"])
+        [written] = self.queue()
+        for field in ("value", "lease", "create_revision"):
+            self.assertEqual(written[field], place[field])
+        status, again = self.put(one, FIRST, ttl="15s")
+        self.assertEqual((status, again["spec"]["token"]), (200, lock["spec"]["token"]))
 
     def test_what_was_adopted_for_nobody_is_given_back(self):
         """Its client is gone before the adoption is told: its right's length later the next one has it."""

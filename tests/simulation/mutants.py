@@ -102,8 +102,9 @@ MUTANTS = [
         ("libmpsync/stores/etcd/place.c", "if (!own || own->create_revision != entry->created || !etcd_stands_on_our_lease(entry, own)) {",
          "if (false) {"),
         ("libmpsync/stores/etcd/place.c", "} else if (oldest && oldest->create_revision == entry->created) {\n"
-         "\t\tetcd_unwatch(&entry->before);\n\t\tentry->written = own->mod_revision;",
-         "} else if (!before) {\n\t\tetcd_unwatch(&entry->before);")]),
+         "\t\tetcd_unwatch(&entry->before);\n\t\thold(entry, own);",
+         "} else if (!before) {\n\t\tetcd_unwatch(&entry->before);\n"
+         "\t\tetcd_entry_answer_seen(entry, CLAIM_GRANTED);")]),
     ("15", "is_held is cleared after the release was sent", [
         ("libmpsync/protocol/claims.c", "if (owner->right && until != before)",
          "if (owner->right && until != before && output.action != CLAIM_WITHDRAW)")]),
@@ -173,7 +174,9 @@ MUTANTS = [
         ("libmpsync/stores/etcd/adopt.c", ".compare_count = 3,", ".compare_count = 2,")], "4"),
     ("62", "etcd: a place is adopted that was written since it was looked at", [
         ("libmpsync/stores/etcd/adopt.c", ".revision = entry->written, .kind = ETCD_WRITTEN_AT},",
-         ".revision = token},")], "4"),
+         ".revision = (int64_t)claim->token},")], "4"),
+    ("102", "etcd: a place is held on while another elector is about to adopt it", [
+        ("libmpsync/stores/etcd/held.c", "return entry->shown > entry->written;", "return false && entry;")], "4"),
     ("63", "etcd: an elector clears its place, which another has adopted", [
         ("libmpsync/stores/etcd/place.c", "if (!own || !etcd_stands_on_our_lease(entry, own) || !facts_key) return own;",
          "if (!own || !facts_key) return false;")], "4"),

@@ -501,6 +501,8 @@ static bool is_true(struct sim_etcd *etcd, const struct etcd_compare *compare)
 
 		if (compare->kind == ETCD_CREATED_AT && strcmp(key->key, compare->key) == 0)
 			return key->created == compare->revision;
+		if (compare->kind == ETCD_THERE && strcmp(key->key, compare->key) == 0)
+			return true;
 		if (compare->kind == ETCD_WRITTEN_AT && strcmp(key->key, compare->key) == 0)
 			return key->modified == compare->revision;
 		if (compare->kind == ETCD_NONE_BELOW && below)
@@ -508,7 +510,9 @@ static bool is_true(struct sim_etcd *etcd, const struct etcd_compare *compare)
 		if (compare->kind == ETCD_NONE_BEFORE && below && key->created < compare->revision)
 			return false;
 	}
-	return compare->kind > ETCD_WRITTEN_AT || compare->revision == 0;
+	if (compare->kind == ETCD_CREATED_AT || compare->kind == ETCD_WRITTEN_AT)
+		return compare->revision == 0;
+	return compare->kind != ETCD_THERE;
 }
 
 static int by_creation(const void *a, const void *b)
@@ -566,7 +570,7 @@ static bool writes(const struct etcd_op *ops, size_t count)
 	bool any = false;
 
 	for (size_t i = 0; i < count; i++)
-		any |= ops[i].kind == ETCD_PUT || ops[i].kind == ETCD_DELETE;
+		any |= ops[i].kind >= ETCD_PUT;
 	return any;
 }
 
@@ -633,6 +637,16 @@ static void read_further(struct sim *sim, struct message *message)
 	}
 }
 
+/* As it is: whoever's it is, nothing is taken from them. */
+static void touch(struct sim *sim, const char *name)
+{
+	const struct stored_key *key = *find(sim->etcd, name);
+	char *value = copy_text(key->value);
+
+	sim_etcd_put(sim, key->key, value, key->lease);
+	free(value);
+}
+
 static void apply_txn(struct sim *sim, struct message *message)
 {
 	struct etcd_call *call = &message->call;
@@ -665,6 +679,8 @@ static void apply_txn(struct sim *sim, struct message *message)
 			sim_etcd_put(sim, ops[i].key, ops[i].value, ops[i].lease);
 		else if (ops[i].kind == ETCD_DELETE)
 			sim_etcd_delete(sim, ops[i].key);
+		else if (ops[i].kind == ETCD_TOUCH)
+			touch(sim, ops[i].key);
 		else
 			message->keys[i] = get(sim, &ops[i], &message->answer.found[i]);
 	}
@@ -788,6 +804,8 @@ void etcd_send(struct etcd_rpc *rpc, struct etcd_call *call)
 		sim_trace(sim, "a request of node %d is lost", node->number);
 		return;
 	}
+	if (writes(call->then, call->then_count) && sim_fault(sim, FAULT_LATE, 5))
+		depart_us += sim_random(sim, (uint64_t)sim->ttl_ms * 1000);
 	sim_at(
 	    sim, depart_us + sim_latency_us(sim), NULL, on_request, message_new(flight), free_message);
 }

@@ -464,68 +464,6 @@ static void test_a_try_sees_an_adoption(void **state)
 	drop_claim(claim);
 }
 
-/* A place that a former elector made, with the token 5. */
-static const struct etcd_key former_place = {
-    .key = "n/1", .value = "", .create_revision = 5, .mod_revision = 20, .lease = 7};
-
-/* A claim that adopts that grant: the place has been found, and its facts are asked for. */
-static struct store_claim *adopt_from(const struct etcd_key *place)
-{
-	struct store_claim *claim = new_claim("n");
-	struct etcd_answer answer = {.succeeded = true, .revision = 30, .term = TERM};
-
-	claim->adopt = true;
-	claim->token = 5;
-	attempt(claim);
-	open_session(15);
-	answer.found[0] = (struct etcd_found){place, 1};
-	answer_call(expect_call(ETCD_TXN), &answer);
-	return claim;
-}
-
-/* Goal: a place that another elector adopts between the looks at it and at its facts is not gone:
- * it is looked at again. */
-static void test_two_adopt_at_once(void **state)
-{
-	struct etcd_key place = former_place;
-	struct store_claim *claim = adopt_from(&place);
-	struct etcd_answer answer = {.succeeded = true, .revision = 30, .term = TERM};
-
-	(void)state;
-	place.lease = 8;
-	place.mod_revision = 29;
-	answer.found[0] = (struct etcd_found){0};
-	answer.found[1] = (struct etcd_found){&place, 1};
-	answer_call(expect_call(ETCD_TXN), &answer);
-	assert_int_equal(expect_call(ETCD_TXN)->call->then[0].kind, ETCD_GET_ALL);
-	drop_claim(claim);
-}
-
-/* Goal: an adopted grant is told after a keep-alive that was sent when the place was ours, never on
- * the strength of an earlier one (rule 9, a restart loses nothing and invents nothing). */
-static void test_an_adopted_grant_counts_from_a_keep_alive_of_its_own(void **state)
-{
-	struct store_claim *claim = adopt_from(&former_place);
-	struct etcd_key facts = {.key = "facts",
-	    .value =
-	        "{\"holder\":\"h\",\"claim\":\"00000000000000000000000000000000\",\"type\":\"lock\","
-	        "\"ttl_ms\":15000,\"since_ms\":1000000}",
-	    .create_revision = 5,
-	    .lease = 7};
-	struct etcd_answer answer = {.succeeded = true, .revision = 30, .term = TERM};
-
-	(void)state;
-	answer.found[0] = (struct etcd_found){&facts, 1};
-	answer.found[1] = (struct etcd_found){&former_place, 1};
-	answer_call(expect_call(ETCD_TXN), &answer);
-	store_world.now_ms += 100;
-	answer_call(expect_call(ETCD_TXN),
-	    &(struct etcd_answer){.succeeded = true, .revision = 31, .term = TERM});
-	assert_int_equal(store_world.told_count, 0);
-	assert_non_null(calling(ETCD_KEEP_ALIVE));
-	drop_claim(claim);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -547,8 +485,6 @@ int main(void)
 	    over_etcd(test_a_place_without_facts_is_left_as_it_was_seen),
 	    over_etcd(test_a_revoked_place_without_facts_is_given_up),
 	    over_etcd(test_a_try_sees_an_adoption),
-	    over_etcd(test_two_adopt_at_once),
-	    over_etcd(test_an_adopted_grant_counts_from_a_keep_alive_of_its_own),
 	    over_etcd(test_a_slow_member_is_waited_for),
 	    over_etcd(test_a_member_that_refuses_gets_no_more_time),
 	};

@@ -92,14 +92,10 @@ static void adopt_with_ttl(struct etcd_entry *entry, uint32_t ttl_ms)
 	}
 }
 
-/*
- * The key goes over to our lease; its creation revision, and so its place and token, stay. Only the
- * first place is a grant: otherwise a token that was never given could be adopted by a waiter.
- */
+/* The key goes over to our lease; its creation revision, and so its place and token, stay. */
 static void adopt(struct etcd_entry *entry, const struct etcd_key *former_facts)
 {
 	const struct store_claim *claim = entry->claim;
-	const int64_t token = (int64_t)claim->token;
 	const bool same_facts = strcmp(former_facts->key, entry->facts) == 0;
 	const uint32_t ttl_ms = take_terms(entry, former_facts);
 	char *facts;
@@ -125,9 +121,8 @@ static void adopt(struct etcd_entry *entry, const struct etcd_key *former_facts)
 	etcd_entry_ask(entry,
 	    &(struct etcd_call){
 	        .compares = {{.key = entry->key, .revision = entry->written, .kind = ETCD_WRITTEN_AT},
-	            {.key = former_facts->key, .revision = former_facts->create_revision},
-	            {.key = entry->queue, .revision = token, .kind = ETCD_NONE_BEFORE}},
-	        .compare_count = 3,
+	            {.key = former_facts->key, .revision = former_facts->create_revision}},
+	        .compare_count = 2,
 	        .then = {etcd_entry_put_key(entry), etcd_entry_put_facts(entry, facts),
 	            {.kind = ETCD_DELETE, .key = former_facts->key}},
 	        .then_count = same_facts ? 2 : 3,
@@ -145,12 +140,14 @@ static void on_former_facts(struct etcd_call *call, const struct etcd_answer *go
 
 	if (!etcd_entry_is_good(entry, got))
 		return;
-	if (etcd_entry_owns(entry, facts))
+	if (got->succeeded && etcd_entry_owns(entry, facts)) {
+		entry->written = got->revision;
 		adopt(entry, facts);
-	else if (place && place->mod_revision != entry->written)
+	} else if (place && place->mod_revision != entry->written) {
 		adopt_anew(entry);
-	else
+	} else {
 		etcd_entry_answer_gone(entry, MPSYNC_REASON_DELETED, false);
+	}
 }
 
 /* The key of the place, and the key of its facts on our lease. */
@@ -167,15 +164,32 @@ static bool set_keys(struct etcd_entry *entry, const struct etcd_key *place)
 	return entry->key && entry->facts;
 }
 
-static void ask_former_facts(struct etcd_entry *entry, const struct etcd_key *place)
+/*
+ * The place is written as it is. An elector that still serves it writes it once more before it
+ * gives any further right, and what we ask for then is not done, however late etcd comes to it.
+ * Only the first place is a grant: otherwise a token that was never given could be adopted by a
+ * waiter.
+ */
+static void announce(struct etcd_entry *entry, const struct etcd_key *place)
 {
 	char *former = etcd_place_facts_key(
 	    entry->etcd->prefix, entry->claim->name, place->key, place->lease, place->create_revision);
 
 	if (former && set_keys(entry, place))
-		etcd_entry_ask(entry, &(struct etcd_call){.then = {{.kind = ETCD_GET, .key = former},
-		                                              {.kind = ETCD_GET, .key = entry->key}},
+		etcd_entry_ask(entry, &(struct etcd_call){.compares = {{.key = entry->key,
+		                                                           .revision = place->mod_revision,
+		                                                           .kind = ETCD_WRITTEN_AT},
+		                                              {.key = former, .kind = ETCD_THERE},
+		                                              {.key = entry->queue,
+		                                                  .revision = place->create_revision,
+		                                                  .kind = ETCD_NONE_BEFORE}},
+		                          .compare_count = 3,
+		                          .then = {{.kind = ETCD_GET, .key = former},
+		                              {.kind = ETCD_TOUCH, .key = entry->key}},
 		                          .then_count = 2,
+		                          .otherwise = {{.kind = ETCD_GET, .key = former},
+		                              {.kind = ETCD_GET, .key = entry->key}},
+		                          .otherwise_count = 2,
 		                          .done = on_former_facts});
 	else
 		etcd_entry_fail_no_memory(entry);
@@ -207,7 +221,7 @@ static void on_found(struct etcd_call *call, const struct etcd_answer *got)
 		if ((uint64_t)all->keys[i].create_revision == entry->claim->token)
 			place = &all->keys[i];
 	if (place)
-		ask_former_facts(entry, place);
+		announce(entry, place);
 	else
 		etcd_entry_answer_gone(entry, MPSYNC_REASON_DELETED, false);
 }

@@ -32,6 +32,7 @@ enum etcd_op_kind {
 	ETCD_GET_OLDEST, /* of all that begin with `key`, the one that was created first */
 	ETCD_GET_BEFORE, /* of those, the last that was created before `revision` */
 	ETCD_PUT,
+	ETCD_TOUCH, /* written once more as it is, on the lease that it stands on */
 	ETCD_DELETE
 };
 
@@ -70,10 +71,11 @@ struct etcd_answer {
 enum etcd_call_kind { ETCD_TXN, ETCD_GRANT, ETCD_KEEP_ALIVE };
 
 enum etcd_compare_kind {
-	ETCD_CREATED_AT, /* the key, at that revision; 0: it is absent */
-	ETCD_WRITTEN_AT, /* likewise, written last: it is as it was */
-	ETCD_NONE_BELOW, /* no key begins with it */
-	ETCD_NONE_BEFORE /* of all that begin with it, none was created before that revision */
+	ETCD_CREATED_AT,  /* the key, at that revision; 0: it is absent */
+	ETCD_WRITTEN_AT,  /* likewise, written last: it is as it was */
+	ETCD_NONE_BELOW,  /* no key begins with it */
+	ETCD_NONE_BEFORE, /* of all that begin with it, none was created before that revision */
+	ETCD_THERE        /* the key, whenever it was created */
 };
 
 struct etcd_compare {

@@ -97,7 +97,40 @@ static void judge(struct etcd_entry *entry, const struct etcd_answer *answer)
 	else if (key->lease != entry->session->lease)
 		entry->taken = MPSYNC_REASON_OTHER_ELECTOR;
 	else
-		entry->written = key->mod_revision; /* by setting the value, or by hand */
+		entry->shown = key->mod_revision;
+}
+
+/* By an elector that means to adopt it, or by hand. A write that got no answer is taken for one. */
+static bool is_written_by_another(const struct etcd_entry *entry)
+{
+	return entry->shown > entry->written;
+}
+
+static void on_written_again(struct etcd_call *call, const struct etcd_answer *got)
+{
+	struct etcd_entry *entry = call->context;
+
+	if (!etcd_entry_is_good(entry, got))
+		return;
+	if (got->succeeded) {
+		entry->written = got->revision;
+		etcd_entry_answer_seen(entry, entry->held ? CLAIM_RENEWED : CLAIM_GRANTED);
+	} else {
+		etcd_entry_fail(entry, &(struct etcd_answer){.result = ETCD_UNKNOWN,
+		                           .status = MPSYNC_E_UNREACHABLE,
+		                           .message = "another elector writes its key in etcd"});
+	}
+}
+
+void etcd_hold_on(struct etcd_entry *entry, int64_t written)
+{
+	etcd_entry_ask(
+	    entry, &(struct etcd_call){
+	               .compares = {{.key = entry->key, .revision = written, .kind = ETCD_WRITTEN_AT}},
+	               .compare_count = 1,
+	               .then = {{.kind = ETCD_TOUCH, .key = entry->key}},
+	               .then_count = 1,
+	               .done = on_written_again});
 }
 
 static void tell(struct etcd_entry *entry)
@@ -106,6 +139,8 @@ static void tell(struct etcd_entry *entry)
 		return;
 	if (entry->taken != MPSYNC_REASON_NONE)
 		etcd_entry_answer_gone(entry, entry->taken, false);
+	else if (entry->phase == ETCD_RENEWING && is_written_by_another(entry))
+		etcd_hold_on(entry, entry->shown);
 	else if (entry->phase == ETCD_RENEWING)
 		etcd_entry_answer_right(entry, CLAIM_RENEWED);
 }
@@ -116,9 +151,10 @@ void etcd_held_answered(struct etcd_session *session, const struct etcd_answer *
 
 	while ((entry = TAILQ_FIRST(&session->asked))) {
 		move(entry, &session->held);
+		entry->shown = entry->written;
 		if (!answer->succeeded)
 			judge(entry, answer);
-		if (entry->taken == MPSYNC_REASON_NONE)
+		if (entry->taken == MPSYNC_REASON_NONE && !is_written_by_another(entry))
 			entry->seen_ms = session->compared_ms;
 		if (entry->taken != MPSYNC_REASON_NONE || entry->phase == ETCD_RENEWING)
 			etcd_session_tell_later(session, entry);

@@ -161,6 +161,15 @@ static void restore_facts(struct etcd_entry *entry, const struct etcd_key *place
 		etcd_place_restore_facts(entry, place, etcd_entry_check, on_facts_restored);
 }
 
+/* `own` has been shown to be the oldest. */
+static void hold(struct etcd_entry *entry, const struct etcd_key *own)
+{
+	if (own->mod_revision > entry->written)
+		etcd_hold_on(entry, own->mod_revision);
+	else
+		etcd_entry_answer_seen(entry, CLAIM_GRANTED);
+}
+
 /*
  * A claim holds if its key is the oldest in the queue, as a linearizable read shows: never because
  * the key before it went (rule 33, look at your own key).
@@ -179,8 +188,7 @@ static void on_looked(struct etcd_call *call, const struct etcd_answer *got)
 		race(entry, etcd_entry_proceed);
 	} else if (oldest && oldest->create_revision == entry->created) {
 		etcd_unwatch(&entry->before);
-		entry->written = own->mod_revision;
-		etcd_entry_answer_seen(entry, CLAIM_GRANTED);
+		hold(entry, own);
 	} else if (!oldest || !before) {
 		race(entry, etcd_place_look);
 	} else if (!watch_before(entry, before, got->revision)) {
@@ -301,7 +309,7 @@ static void clear_place(struct etcd_entry *entry, const struct etcd_key *own)
 static void judge(struct etcd_entry *entry, const struct etcd_key *oldest)
 {
 	if (oldest && oldest->create_revision == entry->created) {
-		etcd_entry_answer_seen(entry, CLAIM_GRANTED);
+		hold(entry, oldest);
 		return;
 	}
 	if (oldest)
@@ -361,8 +369,7 @@ static void on_entered(struct etcd_call *call, const struct etcd_answer *got)
 		entry->created = entry->written = entry->facts_created = got->revision;
 		judge(entry, oldest);
 	} else if (own && etcd_stands_on_our_lease(entry, own) && etcd_entry_owns(entry, facts)) {
-		entry->created = own->create_revision;
-		entry->written = own->mod_revision;
+		entry->created = entry->written = own->create_revision;
 		entry->facts_created = facts->create_revision;
 		entry->value_version = entry->claim->value_version - 1; /* so that it is written again */
 		judge(entry, oldest);

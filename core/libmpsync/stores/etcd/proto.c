@@ -99,10 +99,13 @@ static bool set_range(struct op_room *room, const struct etcd_op *op, bool keys_
 static bool set_op(struct op_room *room, const struct etcd_op *op)
 {
 	etcdpb__request_op__init(&room->op);
-	if (op->kind == ETCD_PUT) {
+	if (op->kind == ETCD_PUT || op->kind == ETCD_TOUCH) {
 		etcdpb__put_request__init(&room->put);
 		room->put.key = text(op->key);
-		room->put.value = text(op->value);
+		if (op->kind == ETCD_TOUCH)
+			room->put.ignore_value = room->put.ignore_lease = true;
+		else
+			room->put.value = text(op->value);
 		room->put.lease = op->lease;
 		room->op.request_case = ETCDPB__REQUEST_OP__REQUEST_REQUEST_PUT;
 		room->op.request_put = &room->put;
@@ -146,6 +149,10 @@ static bool set_compare(struct compare_room *room, const struct etcd_compare *co
 	set->create_revision = compare->revision;
 	if (compare->kind == ETCD_CREATED_AT)
 		return true;
+	if (compare->kind == ETCD_THERE) {
+		set->result = ETCDPB__COMPARE__COMPARE_RESULT__GREATER;
+		return true;
+	}
 	set->range_end = end_of(&room->end, compare->key);
 	/* A comparison of a range is true if it is true of each key in it. */
 	if (compare->kind == ETCD_NONE_BEFORE) {

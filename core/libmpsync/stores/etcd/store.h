@@ -71,7 +71,8 @@ struct etcd_entry {
 	int64_t owner_created; /* when the holder's key was created */
 	int64_t owner_lease;   /* its lease, which is another after an adoption */
 	int64_t created;       /* of `key`, which is the token; 0: it may not exist */
-	int64_t written;       /* `key`, last; changes when another instance adopts it */
+	int64_t written;       /* `key`, last; changes when another instance adopts it, or will */
+	int64_t shown;         /* likewise, as the last comparison showed it */
 	int64_t facts_created; /* changes when another instance adopts it */
 	bool before_is_ours;   /* the place before this one is on our lease */
 	bool doubtful;         /* a request to enter the queue got no answer */
@@ -204,6 +205,11 @@ void etcd_standing_forget(struct etcd_session *session);
  */
 void etcd_hold(struct etcd_entry *entry, uint64_t seen_ms);
 void etcd_unhold(struct etcd_entry *entry);
+/*
+ * The place was written by another elector, which means to adopt it. Write it once more before
+ * there is a right, so that what that elector has asked of etcd is not done later.
+ */
+void etcd_hold_on(struct etcd_entry *entry, int64_t written);
 /* How recently both the lease and the place were confirmed: the earlier of the two times. */
 uint64_t etcd_held_since_ms(const struct etcd_entry *entry);
 /* In how many parts the places are compared, one after the other, within the interval. */
