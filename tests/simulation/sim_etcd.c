@@ -804,7 +804,8 @@ void etcd_send(struct etcd_rpc *rpc, struct etcd_call *call)
 		sim_trace(sim, "a request of node %d is lost", node->number);
 		return;
 	}
-	if (writes(call->then, call->then_count) && sim_fault(sim, FAULT_LATE, 5))
+	/* What is asked may outlive who asked, and the lease that it was asked for. */
+	if (node->is_elector && writes(call->then, call->then_count) && sim_fault(sim, FAULT_LATE, 25))
 		depart_us += sim_random(sim, (uint64_t)sim->ttl_ms * 1000);
 	sim_at(
 	    sim, depart_us + sim_latency_us(sim), NULL, on_request, message_new(flight), free_message);

@@ -580,10 +580,27 @@ static int64_t place_of(const struct sim_node *node)
 	           : 0;
 }
 
-/* Who waits knows the revision of its place, and tells an elector of another site that it is a
- * token.
+static void crash_later(struct sim *sim, void *argument)
+{
+	struct sim_node *node = argument;
+
+	(void)sim;
+	if (node->alive)
+		crash_and_restart(node);
+}
+
+static bool may_present(const struct sim_node *node, bool held)
+{
+	const int64_t place = place_of(node);
+
+	return place && (!held || (uint64_t)place == node->sim->last_token[node->queued_name]);
+}
+
+/*
+ * Who waits knows the revision of its place, and tells an elector of another site that it is a
+ * token. Who holds may ask there as well, and what that elector asks of etcd then may outlive it.
  */
-static void pretend(struct sim *sim)
+static void present(struct sim *sim, bool held)
 {
 	const int first = (int)sim_random(sim, (uint64_t)sim->node_count);
 	struct sim_node *elector = &sim->nodes[sim_random(sim, 2 * (uint64_t)sim->sites)];
@@ -593,7 +610,7 @@ static void pretend(struct sim *sim)
 	char body[256];
 
 	for (int i = 0; i < sim->node_count && !node; i++)
-		if (place_of(&sim->nodes[(first + i) % sim->node_count]))
+		if (may_present(&sim->nodes[(first + i) % sim->node_count], held))
 			node = &sim->nodes[(first + i) % sim->node_count];
 	if (!node || !elector->alive || elector->site == node->site)
 		return;
@@ -602,9 +619,12 @@ static void pretend(struct sim *sim)
 	snprintf(body, sizeof body,
 	    "{\"holder\":\"node-%d\",\"claim\":\"%s\",\"token\":\"%lld\",\"ttl\":\"%u.%03us\"}",
 	    node->number, claim, (long long)place_of(node), sim->ttl_ms / 1000, sim->ttl_ms % 1000);
-	sim_trace(sim, "node %d pretends to hold %s at elector %d", node->number,
-	    sim_name(node->queued_name), elector->number);
+	sim_trace(sim, "node %d tells elector %d that it holds %s", node->number, elector->number,
+	    sim_name(node->queued_name));
 	sim_elector_ask(node, elector, path, body);
+	if (held && sim_fault(sim, FAULT_CRASH, 50))
+		sim_at(sim, sim->now_us + sim_random(sim, (uint64_t)sim->ttl_ms * 200), elector,
+		    crash_later, elector, NULL);
 }
 
 static void step_wall(struct sim_node *node)
@@ -712,7 +732,10 @@ static void strike(struct sim *sim, void *argument)
 		sim_foreign_comes(sim);
 	if (sim->mode == MODE_ELECTOR_ETCD && sim->faults != ONLY_REPLACED &&
 	    sim_fault(sim, FAULT_HANDS, 30))
-		pretend(sim);
+		present(sim, false);
+	if (sim->mode == MODE_ELECTOR_ETCD && (sim->faults & FAULT_LATE) &&
+	    sim_fault(sim, FAULT_HANDS, 30))
+		present(sim, true);
 	if (sim_is_on_etcd(sim))
 		sim_etcd_strike(sim, sim->faults != ONLY_REPLACED);
 	if (sim_fault(sim, FAULT_POWER, 5) && sim->mode == MODE_FILE)
