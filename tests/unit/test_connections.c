@@ -16,7 +16,7 @@
 #define COUNT       4 /* that there is room for */
 #define MOST        40
 #define LOOK_MS     100
-#define PATIENCE_MS 60000
+#define PATIENCE_MS 10000
 
 static uint64_t clock_ms;
 static uint64_t used_ms[64];    /* by descriptor: when it was used last */
