@@ -12,10 +12,11 @@ void arrivals_note(struct arrivals *arrivals, int number, enum arrived_at at, ui
 	arrival->at |= (unsigned)at;
 }
 
-void arrivals_precede_command(struct arrivals *arrivals)
+void arrivals_precede_command(struct arrivals *arrivals, uint64_t at_command)
 {
 	for (int number = 1; number < NSIG; number++)
-		arrivals->of[number].sure = arrivals->of[number].decide_at_ms != 0;
+		arrivals->of[number].sure =
+		    arrivals->of[number].decide_at_ms != 0 && !(at_command & signal_bit(number));
 }
 
 void arrivals_await(struct arrivals *arrivals, uint64_t on_their_way, uint64_t now_ms)

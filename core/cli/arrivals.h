@@ -27,8 +27,11 @@ struct arrivals {
 
 void arrivals_note(struct arrivals *arrivals, int number, enum arrived_at at, uint64_t now_ms);
 
-/* The signals known now were sent before the command existed, so it has none of them. */
-void arrivals_precede_command(struct arrivals *arrivals);
+/*
+ * Of the signals known now those were sent before the command existed which are not pending at it:
+ * it has none of them. at_command is a set of signal_bit.
+ */
+void arrivals_precede_command(struct arrivals *arrivals, uint64_t at_command);
 
 /*
  * A signal that has reached the keeper and is pending at `mpsync` was sent to both, so it must not

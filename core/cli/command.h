@@ -25,7 +25,10 @@ struct command {
 /* The environment with these variables (NULL: leave it as it is); the caller frees it by free(). */
 char **environment_with(char *const *variables, size_t count);
 
-/* The command's process id; -1: errno says why not. */
-pid_t command_start(const struct command *command);
+/*
+ * The command's process id; -1: errno says why not. The process waits, with all signals blocked,
+ * until the gate is closed; then it becomes the command.
+ */
+pid_t command_start(const struct command *command, int *gate);
 
 #endif

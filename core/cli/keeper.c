@@ -167,9 +167,13 @@ static void on_held(struct keeper *keeper, const mpsync_event *event)
 		end(keeper, EXIT_USAGE);
 		return;
 	}
-	/* Signals that came before the command existed did not reach it with the rest of its group. */
+	/*
+	 * Signals that came before the command existed did not reach it with the rest of its group.
+	 * Those that did reach it are pending at it, as long as it has not begun.
+	 */
 	take_signals(keeper);
-	arrivals_precede_command(&keeper->arrivals);
+	arrivals_precede_command(&keeper->arrivals, process_pending(keeper->term.command));
+	term_run_command(&keeper->term);
 	/*
 	 * A program at the other end of the command's pipes must see them close when the command closes
 	 * them.

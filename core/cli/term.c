@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 /* How often within a ttl the guard is told how long the right lasts. */
 #define LOOKS_PER_TTL 10
@@ -39,7 +40,7 @@ static bool mpsync_is_stopped(const struct term *term)
 	return process_read(term->mpsync, &stat) && (stat.state == 'T' || stat.state == 't');
 }
 
-static pid_t start_command(const struct term *term)
+static pid_t start_command(struct term *term)
 {
 	struct ownership ownership;
 	struct command command = {
@@ -55,7 +56,7 @@ static pid_t start_command(const struct term *term)
 	if (!command.environment)
 		errno = ENOMEM;
 	else
-		pid = command_start(&command);
+		pid = command_start(&command, &term->gate);
 	if (pid < 0)
 		complain(0, "cannot start %s: %s", command.arguments[0], strerror(errno));
 	free(command.environment);
@@ -72,6 +73,11 @@ bool term_begin(struct term *term)
 	term->stage = TERM_RUNNING;
 	term->why = WHY_ENDED;
 	return true;
+}
+
+void term_run_command(const struct term *term)
+{
+	close(term->gate);
 }
 
 /* ---- The end ---- */

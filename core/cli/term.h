@@ -32,6 +32,7 @@ struct term {
 	enum term_stage stage;
 	enum term_why why;
 	pid_t command;       /* process id; 0: the command has ended */
+	int gate;            /* the command begins when it is closed */
 	uint64_t stop_at_ms; /* follows from the right as it is known now */
 	uint64_t kill_at_ms;
 	bool said_who; /* it was said which process cannot be stopped */
@@ -40,10 +41,13 @@ struct term {
 };
 
 /*
- * Start the command under the right that was just granted. False after an error was printed:
- * nothing was started.
+ * Start the process of the command under the right that was just granted. False after an error was
+ * printed: nothing was started.
  */
 bool term_begin(struct term *term);
+
+/* The command itself begins; until then its signals wait for it. */
+void term_run_command(const struct term *term);
 
 /* The right is not renewed, and will end: end everything that runs in time, and say so. */
 void term_give_up(struct term *term);

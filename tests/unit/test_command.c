@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include "base/clock.h"
+#include "base/process.h"
 #include "child.h"
 #include "cli/command.h"
 #include "cli/watchdog.h"
@@ -34,13 +35,29 @@ static int set_up(void **state)
 	return 0;
 }
 
-static pid_t start(char *script)
+/* Its process, which becomes the command when the gate is closed. */
+static pid_t prepare(char **arguments, int *gate)
 {
-	char *arguments[] = {(char *)"sh", (char *)"-c", script, NULL};
 	const struct command command = {
 	    .arguments = arguments, .environment = environ, .origin = &origin, .link = &joint};
 
-	return command_start(&command);
+	return command_start(&command, gate);
+}
+
+static pid_t start_program(char **arguments)
+{
+	int gate;
+	const pid_t pid = prepare(arguments, &gate);
+
+	close(gate);
+	return pid;
+}
+
+static pid_t start(char *script)
+{
+	char *arguments[] = {(char *)"sh", (char *)"-c", script, NULL};
+
+	return start_program(arguments);
 }
 
 static int exit_code(pid_t pid)
@@ -99,6 +116,30 @@ static void test_no_command_begins_after_its_keeper_has_ended(void **state)
 	gate[0] = -1;
 }
 
+/* ---- Signals ---- */
+
+/* Goal: what comes before the command has begun is seen to be there, and waits for it. */
+static void test_signals_wait_until_it_begins(void **state)
+{
+	char *arguments[] = {(char *)"sh", (char *)"-c", (char *)"exit 7", NULL};
+	sigset_t all;
+	int before;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL); /* as in the keeper */
+	pid = prepare(arguments, &before);
+	sigprocmask(SIG_SETMASK, &origin.mask, NULL);
+	kill(pid, SIGUSR1);
+	assert_int_equal(process_pending(pid), signal_bit(SIGUSR1));
+	close(before);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGUSR1);
+}
+
 /* ---- The right ---- */
 
 static void test_no_command_begins_after_its_right_has_ended(void **state)
@@ -115,10 +156,8 @@ static void test_no_command_begins_after_its_right_has_ended(void **state)
 static int exit_code_of_program(char *program)
 {
 	char *arguments[] = {program, NULL};
-	const struct command command = {
-	    .arguments = arguments, .environment = environ, .origin = &origin, .link = &joint};
 
-	return exit_code(command_start(&command));
+	return exit_code(start_program(arguments));
 }
 
 static void test_a_program_that_cannot_be_run_ends_as_in_a_shell(void **state)
@@ -173,6 +212,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_no_command_begins_after_its_keeper_has_ended),
+	    cmocka_unit_test(test_signals_wait_until_it_begins),
 	    cmocka_unit_test(test_no_command_begins_after_its_right_has_ended),
 	    cmocka_unit_test(test_a_program_that_cannot_be_run_ends_as_in_a_shell),
 	    cmocka_unit_test(test_variables_replace_those_of_the_same_name_alone),

@@ -225,16 +225,23 @@ class Leading(Case):
                 holder.acquire()
             process = self.program(program, stdin=-1)
             self.assertEqual(process.stdout.readline(), "working\n" if busy else "waiting\n")
-            process.send_signal(signal.SIGINT)
-            line = process.stdout.readline()
-            while line == "waiting\n":
-                line = process.stdout.readline()
-            self.assertEqual(line, "out False\n")
+            self.assertEqual(self.interrupt(process), "out False\n")
             if holder:
                 holder.release()
             other = self.lock()
             self.assertTrue(other.acquire(timeout=PATIENCE_S))
             other.release()
+
+    def interrupt(self, process):
+        """What it says then; again where it came a moment before the waiting, and was not heard."""
+        said, line = queue.SimpleQueue(), None
+        lines = (line for line in process.stdout if line != "waiting\n")
+        self.in_thread(lambda: said.put(next(lines)))
+        while line is None:
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(queue.Empty):
+                line = said.get(timeout=10)
+        return line
 
     def test_a_fork_in_the_work(self):
         """The child does not lead, and its lead() raises Closed."""
