@@ -3,11 +3,11 @@
 #include "base/clock.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -61,15 +61,16 @@ static void say_why_not(const char *program, int code)
 }
 
 /* In the child, where all signals are still blocked. */
-static void become(const struct command *command, pid_t keeper, const int gate[2])
+static void become(const struct command *command, pid_t keeper, int gate)
 {
+	eventfd_t opened;
 	int code;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != keeper)
 		_exit(EXIT_USAGE);
-	close(gate[1]);
-	if (read(gate[0], &(char){0}, 1) != 0)
+	/* If the keeper ends before it opens the gate, this process ends with it. */
+	if (eventfd_read(gate, &opened) < 0)
 		_exit(EXIT_USAGE);
 	sigaction(SIGPIPE, &command->origin->on_pipe, NULL);
 	sigaction(SIGCHLD, &command->origin->on_child, NULL);
@@ -101,20 +102,24 @@ static pid_t fork_into(const struct cgroup *cgroup)
 pid_t command_start(const struct command *command, int *gate)
 {
 	const pid_t keeper = getpid();
-	int ends[2];
 	pid_t pid = -1;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
+	*gate = eventfd(0, EFD_CLOEXEC);
+	if (*gate < 0)
 		return -1;
 	if (cgroup_is(&command->link->cgroup))
 		pid = fork_into(&command->link->cgroup);
 	if (pid < 0)
 		pid = fork();
 	if (pid == 0)
-		become(command, keeper, ends);
-	close(ends[0]);
+		become(command, keeper, *gate);
 	if (pid < 0)
-		close(ends[1]);
-	*gate = ends[1];
+		close(*gate);
 	return pid;
+}
+
+void command_begin(int gate)
+{
+	eventfd_write(gate, 1);
+	close(gate);
 }

@@ -26,9 +26,10 @@ struct command {
 char **environment_with(char *const *variables, size_t count);
 
 /*
- * The command's process id; -1: errno says why not. The process waits, with all signals blocked,
- * until the gate is closed; then it becomes the command.
+ * The command's process id; -1: errno says why not. The process waits at the gate, with all signals
+ * blocked, and becomes the command when command_begin opens that.
  */
 pid_t command_start(const struct command *command, int *gate);
+void command_begin(int gate);
 
 #endif

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 /* How often within a ttl the guard is told how long the right lasts. */
 #define LOOKS_PER_TTL 10
@@ -77,7 +76,7 @@ bool term_begin(struct term *term)
 
 void term_run_command(const struct term *term)
 {
-	close(term->gate);
+	command_begin(term->gate);
 }
 
 /* ---- The end ---- */

@@ -32,7 +32,7 @@ struct term {
 	enum term_stage stage;
 	enum term_why why;
 	pid_t command;       /* process id; 0: the command has ended */
-	int gate;            /* the command begins when it is closed */
+	int gate;            /* at which the command waits for its beginning */
 	uint64_t stop_at_ms; /* follows from the right as it is known now */
 	uint64_t kill_at_ms;
 	bool said_who; /* it was said which process cannot be stopped */

@@ -35,7 +35,7 @@ static int set_up(void **state)
 	return 0;
 }
 
-/* Its process, which becomes the command when the gate is closed. */
+/* Its process, which waits at the gate. */
 static pid_t prepare(char **arguments, int *gate)
 {
 	const struct command command = {
@@ -49,7 +49,7 @@ static pid_t start_program(char **arguments)
 	int gate;
 	const pid_t pid = prepare(arguments, &gate);
 
-	close(gate);
+	command_begin(gate);
 	return pid;
 }
 
@@ -116,6 +116,28 @@ static void test_no_command_begins_after_its_keeper_has_ended(void **state)
 	gate[0] = -1;
 }
 
+/* Goal: nor one whose keeper was killed while it waited at the gate. */
+static void test_no_command_begins_without_its_keeper(void **state)
+{
+	char *arguments[] = {(char *)"echo", (char *)"ran", NULL};
+	char text[16];
+	int output[2];
+	int closed;
+	pid_t keeper;
+
+	(void)state;
+	assert_int_equal(pipe(output), 0);
+	keeper = fork();
+	if (keeper == 0) {
+		dup2(output[1], STDOUT_FILENO);
+		leave_child(prepare(arguments, &closed) > 0 ? 0 : 1);
+	}
+	assert_int_equal(exit_code(keeper), 0);
+	close(output[1]);
+	assert_int_equal(read(output[0], text, sizeof text), 0);
+	close(output[0]);
+}
+
 /* ---- Signals ---- */
 
 /* Goal: what comes before the command has begun is seen to be there, and waits for it. */
@@ -123,18 +145,18 @@ static void test_signals_wait_until_it_begins(void **state)
 {
 	char *arguments[] = {(char *)"sh", (char *)"-c", (char *)"exit 7", NULL};
 	sigset_t all;
-	int before;
+	int closed;
 	int status;
 	pid_t pid;
 
 	(void)state;
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL); /* as in the keeper */
-	pid = prepare(arguments, &before);
+	pid = prepare(arguments, &closed);
 	sigprocmask(SIG_SETMASK, &origin.mask, NULL);
 	kill(pid, SIGUSR1);
 	assert_int_equal(process_pending(pid), signal_bit(SIGUSR1));
-	close(before);
+	command_begin(closed);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(WTERMSIG(status), SIGUSR1);
@@ -212,6 +234,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_no_command_begins_after_its_keeper_has_ended),
+	    cmocka_unit_test(test_no_command_begins_without_its_keeper),
 	    cmocka_unit_test(test_signals_wait_until_it_begins),
 	    cmocka_unit_test(test_no_command_begins_after_its_right_has_ended),
 	    cmocka_unit_test(test_a_program_that_cannot_be_run_ends_as_in_a_shell),
