@@ -32,6 +32,8 @@ class Pages:
 class Deafness:
     """The way to the server passes no bytes any more, and does not say so: its kernel answers for it, to TCP too."""
 
+    holders_ttl = "1h"
+
     def wire_to(self, port, url):
         """One, and the URL that leads over it: `url` with its port."""
         wire = Wire(port)
@@ -44,7 +46,7 @@ class Deafness:
         one = self.start([MPSYNC, "watch", "--json", "x"], environment)
         every = self.start([MPSYNC, "ls", "--watch", "--json"], environment)
         one.line()
-        holder = self.probe(url, ttl="1h")
+        holder = self.probe(url, ttl=self.holders_ttl)
         holder.send("acquire x -1")
         holder.expect("held x")
         for watch in (one, every):

@@ -147,6 +147,8 @@ class Silence(OutageCase):
 
 
 class DeafServer(Deafness, OutageCase):
+    holders_ttl = "15s"  # what tells of the silence are renewals that do not come
+
     def test_observers_notice(self):
         wire = self.wire()
         self.observers_notice(wire, self.url_over(wire), self.url)
