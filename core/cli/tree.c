@@ -133,6 +133,12 @@ static int send_signal(pid_t pid, uint64_t start, int number)
 	return code;
 }
 
+/* Other threads may go on after the first one has ended. */
+static bool has_ended(const struct process_stat *stat)
+{
+	return stat->state == 'X' || (stat->state == 'Z' && stat->threads <= 1);
+}
+
 struct tree_count tree_signal(const struct tree *tree, int number, enum tree_part part)
 {
 	struct tree_count count = {0};
@@ -142,7 +148,7 @@ struct tree_count tree_signal(const struct tree *tree, int number, enum tree_par
 	for (size_t i = 0; i < pids.count; i++) {
 		struct process_stat stat;
 
-		if (!process_read(pids.items[i], &stat) || stat.state == 'Z' || stat.state == 'X' ||
+		if (!process_read(pids.items[i], &stat) || has_ended(&stat) ||
 		    (part == TREE_GROUP && stat.group != group))
 			continue;
 		if (send_signal(pids.items[i], stat.start, number) == 0) {

@@ -9,6 +9,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -168,6 +170,40 @@ static void test_a_zombie_does_not_live(void **state)
 	assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
+static void *go_on(void *argument)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (pause() < 0)
+		;
+	return argument;
+}
+
+static pid_t start_process_without_first_thread(void)
+{
+	const pid_t pid = fork();
+	struct process_stat stat = {0};
+	pthread_t thread;
+
+	if (pid == 0) {
+		pthread_create(&thread, NULL, go_on, NULL);
+		pthread_exit(NULL);
+	}
+	while (process_read(pid, &stat) && stat.state != 'Z')
+		sched_yield();
+	return pid;
+}
+
+/* Goal: a process lives as long as one of its threads does, and is killed. */
+static void test_a_process_whose_first_thread_has_ended_lives(void **state)
+{
+	const struct tree tree = own_tree();
+	const pid_t child = start_process_without_first_thread();
+
+	(void)state;
+	assert_int_equal(tree_signal(&tree, SIGKILL, TREE_ALL).living, 1);
+	assert_int_equal(end_process(child, SIGTERM), SIGKILL);
+}
+
 static void test_another_process_with_the_number_of_one_that_ended_is_left_alone(void **state)
 {
 	const struct tree tree = own_tree();
@@ -269,6 +305,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_a_walk_leaves_nothing_open),
 	    cmocka_unit_test(test_a_zombie_does_not_live),
+	    cmocka_unit_test(test_a_process_whose_first_thread_has_ended_lives),
 	    cmocka_unit_test(test_another_process_with_the_number_of_one_that_ended_is_left_alone),
 	    cmocka_unit_test(test_only_the_group_is_signalled_where_it_is_meant),
 	    cmocka_unit_test(test_what_one_walk_missed_is_killed_by_the_next),

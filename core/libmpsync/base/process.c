@@ -33,9 +33,9 @@ bool process_read(int32_t pid, struct process_stat *stat)
 	after_name = strrchr(line, ')');
 	if (!after_name ||
 	    sscanf(after_name + 1,
-	        " %c %d %d %d %*d %d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+	        " %c %d %d %d %*d %d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d %*d %llu",
 	        &stat->state, &stat->parent, &stat->group, &stat->session, &stat->foreground_group,
-	        &start) != 6)
+	        &stat->threads, &start) != 7)
 		return false;
 	stat->start = start;
 	return true;

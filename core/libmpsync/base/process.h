@@ -6,11 +6,12 @@
 
 /* What /proc/PID/stat says of a process. */
 struct process_stat {
-	char state; /* 'T': stopped, 'Z': a zombie, … */
+	char state; /* of its first thread: 'T': stopped, 'Z': ended, … */
 	int32_t parent;
 	int32_t group;
 	int32_t session;
 	int32_t foreground_group; /* of its terminal; -1: it has no terminal */
+	int32_t threads;          /* that have not ended, but for the first, which counts always */
 	uint64_t start;           /* in ticks since boot */
 };
 
