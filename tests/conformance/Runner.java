@@ -38,7 +38,7 @@ public final class Runner {
     final String key;
     final Object handle;
     final BlockingQueue<String> done = new LinkedBlockingQueue<>();
-    volatile boolean works;
+    volatile Held term; // whose work goes on
     private final ExecutorService thread =
         Executors.newSingleThreadExecutor(
             body -> {
@@ -148,23 +148,24 @@ public final class Runner {
 
   private static void work(Actor actor, Held term) throws Exception {
     actor.done.clear();
-    actor.works = true;
+    actor.term = term;
     tell(actor.key, "term", term.token());
-    term.ending().thenAccept(ending -> tellEnding(actor, ending));
+    term.ending().thenAccept(ending -> tellEnding(actor, term, ending));
     boolean failed = takeUninterruptibly(actor.done).equals("fail");
     synchronized (actor) {
-      actor.works = false;
+      actor.term = null;
     }
     if (failed) {
       throw new IOException("the work failed, as it was told to");
     }
   }
 
-  private static void tellEnding(Actor actor, Ending ending) {
+  /** Of work that has returned there is nothing to tell, though the next term may have begun. */
+  private static void tellEnding(Actor actor, Held term, Ending ending) {
     String left =
         ending.left().map(time -> time.isZero() ? "none" : "some").orElse("all");
     synchronized (actor) {
-      if (actor.works) {
+      if (actor.term == term) {
         tell(actor.key, "ending", ending.reason(), left);
       }
     }

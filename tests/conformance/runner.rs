@@ -179,12 +179,13 @@ impl Handle {
     /// One term: until it is told `done`.
     fn work(&self, term: &Term) -> Result<(), &'static str> {
         let (tell_done, done) = mpsc::channel();
-        *self.done.lock().unwrap() = Some(tell_done);
-        tell(&[&self.key, "term", &term.token().to_string()]);
-        let (key, ending, done_place) = (self.key.clone(), term.ending(), Arc::clone(&self.done));
         let token = term.token();
         let at_work = Arc::clone(&self.token);
+        // Before there is work to be done: what has waited for the former term's end tells nothing of this one.
         at_work.store(token, Ordering::SeqCst);
+        *self.done.lock().unwrap() = Some(tell_done);
+        tell(&[&self.key, "term", &token.to_string()]);
+        let (key, ending, done_place) = (self.key.clone(), term.ending(), Arc::clone(&self.done));
         thread::spawn(move || {
             let end = ending.wait();
             let left = end
