@@ -264,8 +264,8 @@ void sim_store_hands(struct sim *sim, bool delete);
 void sim_store_power_loss(struct sim *sim, int host);
 const char *sim_store_leftover(struct sim *sim);
 /*
- * Whose living process wrote the name's holder, and when, and when the second-last of that
- * process's requests strayed; NULL: nobody's.
+ * Whose living process wrote the name's holder, and when, and when the last but one of that
+ * process's questions, or its answer, strayed; NULL: nobody's.
  */
 const struct id *sim_store_holding(
     const struct sim *sim, int name, uint64_t *written_us, uint64_t *strayed_us);

@@ -125,9 +125,10 @@ static void test_an_adopted_grant_counts_from_a_keep_alive_of_its_own(void **sta
 
 /* ---- The elector that holds ---- */
 
-static struct etcd_key held_place; /* of hold_in_etcd */
+static struct etcd_key held_place; /* of the claim that asks for one */
 
-static struct store_claim *hold_a_place(void)
+/* A claim on n asks for a place on a lease of 15 s, which is to be created at revision 11. */
+static struct store_claim *ask_for_a_place(void)
 {
 	static char key[200];
 	struct store_claim *claim = new_claim("n");
@@ -140,6 +141,13 @@ static struct store_claim *hold_a_place(void)
 	    .create_revision = 11,
 	    .mod_revision = 11,
 	    .lease = expect_call(ETCD_TXN)->call->then[0].lease};
+	return claim;
+}
+
+static struct store_claim *hold_a_place(void)
+{
+	struct store_claim *claim = ask_for_a_place();
+
 	give_place(11, true);
 	assert_int_equal(store_world.told.event, CLAIM_GRANTED);
 	store_world.told_count = 0;
@@ -234,18 +242,12 @@ static void test_an_announced_adoption_is_no_sight_of_the_place(void **state)
  * it waited until it was the first or its own write got no answer. */
 static void test_a_grant_is_written_over(void **state)
 {
-	struct store_claim *claim = new_claim("n");
-	struct etcd_key own = {.value = "", .create_revision = 11, .mod_revision = 40};
-	char key[200];
+	struct store_claim *claim = ask_for_a_place();
 
 	(void)state;
-	attempt(claim);
-	open_session(15);
-	snprintf(key, sizeof key, "%s", expect_call(ETCD_TXN)->key);
-	own.key = held_place.key = key;
-	own.lease = expect_call(ETCD_TXN)->call->then[0].lease;
 	give_place(11, false);
-	answer_with(true, 41, &own, &own);
+	held_place.mod_revision = 40;
+	answer_with(true, 41, &held_place, &held_place);
 	expect_written_over(40);
 	answer_with(true, 42, NULL, NULL);
 	assert_int_equal(store_world.told.event, CLAIM_GRANTED);
@@ -255,21 +257,15 @@ static void test_a_grant_is_written_over(void **state)
 
 static void test_a_place_that_came_late_is_written_over(void **state)
 {
-	struct store_claim *claim = new_claim("n");
-	struct etcd_key own = {.value = "", .create_revision = 11, .mod_revision = 40};
+	struct store_claim *claim = ask_for_a_place();
 	struct etcd_answer answer = {.revision = 41, .term = TERM};
-	char key[200];
 
 	(void)state;
-	attempt(claim);
-	open_session(15);
-	snprintf(key, sizeof key, "%s", expect_call(ETCD_TXN)->key);
-	own.key = held_place.key = key;
-	own.lease = expect_call(ETCD_TXN)->call->then[0].lease;
 	lose_call(ETCD_TXN);
 	attempt(claim);
 	store_world.told_count = 0;
-	answer.found[0] = answer.found[2] = (struct etcd_found){&own, 1};
+	held_place.mod_revision = 40;
+	answer.found[0] = answer.found[2] = (struct etcd_found){&held_place, 1};
 	answer.found[1] = (struct etcd_found){&former_facts, 1};
 	answer_call(expect_call(ETCD_TXN), &answer);
 	expect_written_over(40);
